@@ -1,0 +1,91 @@
+/**
+ * What transports (HTTP now, WebSocket later) ask of the gateway, and what it gives back. The HTTP room sees these types
+ * and no mechanism; the gateway sees no HTTP.
+ */
+import type { ChatCompletion, ChatRequest, Model } from './chat.ts';
+import type { AttemptRecord, RunRecord } from './runs.ts';
+
+export type Scope = 'chat' | 'read' | 'admin';
+
+/** Who asks. Without keys there is one local caller with every scope in the default project. */
+export interface Caller {
+  readonly keyId: string | null;
+  readonly projectId: string;
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+export type Surface = 'openai' | 'hub';
+
+export interface ChatCall {
+  readonly surface: Surface;
+  readonly caller: Caller;
+  readonly runId: string;
+  readonly request: ChatRequest;
+  /** Aborted with `callerGone` when the caller's connection closes, or with any other reason by the hub. */
+  readonly signal: AbortSignal;
+  /** When the request's first byte was seen, on the hub's clock: hub time and the deadline count from here. */
+  readonly receivedAt: number;
+  readonly traceparent: string | undefined;
+}
+
+/** The abort reason of a caller who went away; breakers tell it from our own deadlines by identity. */
+export const callerGone: Error = Object.assign(new Error('the caller went away'), { name: 'CallerGone' });
+
+/** What response headers and `/api/runs` say of a run that has an answer (or, for a stream, has committed to one). */
+export interface RunSummary {
+  readonly runId: string;
+  readonly provider: string | null;
+  /** The upstream's own name of the model. */
+  readonly model: string | null;
+  readonly attempts: number;
+  /** Milliseconds in the hub: total minus waiting for upstreams. */
+  readonly overheadMs: number;
+  /** The answer is the configured last resort, not a model's. */
+  readonly degraded: boolean;
+  /** The answer comes from the built-in simulator. */
+  readonly simulated: boolean;
+}
+
+export interface ChatAnswer {
+  readonly summary: RunSummary;
+  readonly body: ChatCompletion;
+  /** The body's bytes where they can be sent as they are. */
+  readonly raw: Uint8Array | undefined;
+}
+
+export interface ChatStream {
+  readonly summary: RunSummary;
+  /**
+   * JSON texts of chat-completion chunks. Ends normally only after a whole answer; throws a `HubError` otherwise. Pulling
+   * the next one is the backpressure: nothing is read from the upstream beyond what the reader took. `return()` cancels.
+   */
+  readonly events: AsyncIterableIterator<string>;
+}
+
+export interface Gateway {
+  /** Throws a `HubError` when there is no answer; where a run began, the error's run is in `/api/runs/{runId}`. */
+  complete(call: ChatCall): Promise<ChatAnswer>;
+  /** Resolves at the commit point: the first good event is there. Before it failover is invisible. */
+  stream(call: ChatCall): Promise<ChatStream>;
+  /** Routes and what the providers offer, in that order, each id once. Served from a short-lived copy. */
+  models(signal: AbortSignal): Promise<readonly Model[]>;
+  /** Each deployment that routes use, with the state of its breaker. */
+  deployments(): readonly DeploymentStatus[];
+}
+
+export interface DeploymentStatus {
+  readonly id: string;
+  readonly provider: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly breaker: string;
+  readonly lastSuccessWallMs: number | null;
+  readonly lastFailureWallMs: number | null;
+  readonly lastFailure: AttemptRecord['outcome'] | null;
+}
+
+/** Reads of finished and running runs. */
+export interface RunReader {
+  get(caller: Caller, runId: string): Promise<RunRecord | null>;
+  list(caller: Caller, page: { before?: string | undefined; limit: number }): Promise<readonly RunRecord[]>;
+}

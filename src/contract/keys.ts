@@ -1,0 +1,20 @@
+/** API keys as transports and the CLI see them. The secret exists in one answer only, when the key is made. */
+import type { Caller, Scope } from './gateway.ts';
+import type { KeyRecord, Page } from './stores.ts';
+
+export interface Keys {
+  /**
+   * Who presents this `rvk_…` text; null for a key that is unknown, malformed or revoked. Throws
+   * `UnavailableError('database_unavailable')` when that could not be found out: the answer is then 503, never 401.
+   */
+  authenticate(presented: string): Promise<Caller | null>;
+  create(request: {
+    projectId: string;
+    name: string;
+    scopes: readonly Scope[];
+    actor: string;
+  }): Promise<{ record: KeyRecord; secret: string }>;
+  list(projectId: string, page: Page): Promise<readonly KeyRecord[]>;
+  /** Takes effect at once in this instance. Returns false where there is no such active key in the project. */
+  revoke(request: { projectId: string; id: string; actor: string }): Promise<boolean>;
+}

@@ -1,0 +1,41 @@
+/**
+ * What the rooms below the hub tell about their work. Telemetry turns these calls into metrics and logs; a room that reports
+ * neither knows a metric's name nor pays for a label map. Every method is cheap, synchronous and never throws.
+ */
+import type { AttemptRecord, RunRecord } from './runs.ts';
+
+export interface RequestFinished {
+  readonly method: string;
+  /** The route's template, never the path that was asked for; `unmatched` for unknown paths. */
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
+  /** Duration minus waiting for upstreams; equals `durationMs` where there is none. */
+  readonly hubMs: number;
+  /** The status was 2xx but the stream ended in an error. */
+  readonly streamFailed: boolean;
+  readonly requestId: string;
+  readonly runId: string | null;
+  readonly traceId: string | null;
+  readonly errorCode: string | null;
+}
+
+export interface QueryFinished {
+  /** A short fixed name: `keys.find`, `runs.upsert`. */
+  readonly query: string;
+  readonly durationMs: number;
+  readonly failed: boolean;
+}
+
+export interface Observer {
+  requestStarted(): void;
+  requestFinished(event: RequestFinished): void;
+  attemptFinished(attempt: AttemptRecord): void;
+  runFinished(run: RunRecord): void;
+  queryFinished(event: QueryFinished): void;
+  /** A connection was handed out after waiting this long. */
+  poolWaited(waitedMs: number): void;
+  /** Run records given up because the backlog was full. */
+  runsDropped(count: number): void;
+  retryBudgetExhausted(): void;
+}

@@ -1,0 +1,70 @@
+/** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
+
+export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'degraded' | 'interrupted';
+
+export type AttemptOutcome =
+  | 'running'
+  | 'succeeded'
+  | 'cancelled'
+  | 'breaker_open'
+  | 'bulkhead_full'
+  | 'unreachable'
+  | 'reset'
+  | 'status'
+  | 'reported'
+  | 'malformed'
+  | 'cut'
+  | 'oversize'
+  | 'untranslatable'
+  | 'timeout_connect'
+  | 'timeout_first_token'
+  | 'timeout_idle'
+  | 'timeout_total';
+
+/** What may be done after a failed attempt. */
+export type Verdict = 'retry_same' | 'try_other' | 'give_up';
+
+export interface AttemptRecord {
+  /** From 1. */
+  number: number;
+  deployment: string;
+  provider: string;
+  model: string;
+  /** Why this deployment was chosen, in words for a person. */
+  reason: string;
+  /** The breaker's state when the attempt asked for its permit. */
+  breakerState: string;
+  outcome: AttemptOutcome;
+  verdict: Verdict | null;
+  upstreamStatus: number | null;
+  /** Milliseconds since the run began. */
+  startedMs: number;
+  /** Milliseconds since the attempt began; null where it did not come so far. */
+  connectMs: number | null;
+  firstTokenMs: number | null;
+  totalMs: number | null;
+}
+
+export interface RunRecord {
+  id: string;
+  projectId: string;
+  /** Null in keyless mode. */
+  keyId: string | null;
+  surface: string;
+  stream: boolean;
+  /** The model name the caller asked for, and the route it met. */
+  requestedModel: string;
+  route: string | null;
+  status: RunStatus;
+  /** The hub's error code, where it failed. */
+  errorCode: string | null;
+  provider: string | null;
+  model: string | null;
+  finishReason: string | null;
+  promptTokens: number | null;
+  completionTokens: number | null;
+  startedWallMs: number;
+  durationMs: number | null;
+  overheadMs: number | null;
+  attempts: AttemptRecord[];
+}

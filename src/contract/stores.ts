@@ -1,0 +1,73 @@
+/**
+ * Ports to what is kept. Every operation that could see another project's rows takes the project. A store throws
+ * `UnavailableError('database_unavailable')` when the database does not answer in time; it never answers "not there"
+ * for "could not look".
+ */
+import type { Scope } from './gateway.ts';
+import type { RunRecord } from './runs.ts';
+
+export interface KeyRecord {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** SHA-256 of the secret part. The secret has 256 random bits, so a slow hash would add nothing. */
+  readonly secretHash: Uint8Array;
+  readonly createdWallMs: number;
+  readonly revokedWallMs: number | null;
+}
+
+export interface Page {
+  /** Rows older than this id. */
+  readonly before?: string | undefined;
+  /** 1 to `limits.pageRowsMax`. */
+  readonly limit: number;
+}
+
+export interface KeyStore {
+  insert(key: KeyRecord): Promise<void>;
+  findById(id: string): Promise<KeyRecord | null>;
+  list(projectId: string, page: Page): Promise<readonly KeyRecord[]>;
+  /** Returns whether there was such a key that was not revoked yet. */
+  revoke(projectId: string, id: string, wallMs: number): Promise<boolean>;
+  /** Whether any key exists that is not revoked. */
+  anyActive(): Promise<boolean>;
+}
+
+export interface RunStore {
+  /** Writes many at once; a run whose id is there already is replaced. */
+  upsertMany(runs: readonly RunRecord[]): Promise<void>;
+  /** `keyId` undefined: any key of the project (the admin scope's view). */
+  find(projectId: string, keyId: string | null | undefined, id: string): Promise<RunRecord | null>;
+  list(projectId: string, keyId: string | null | undefined, page: Page): Promise<readonly RunRecord[]>;
+  /** Deletes at most `rowsMax` runs that began before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
+export interface AuditRecord {
+  readonly id: string;
+  readonly projectId: string;
+  readonly atWallMs: number;
+  /** A key's id, `local` in keyless mode, `cli`, or `config`. */
+  readonly actor: string;
+  /** Noun and verb: `key-created`, `breaker-forced-open`. */
+  readonly action: string;
+  /** What it was done to. */
+  readonly subject: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditStore {
+  append(record: AuditRecord): Promise<void>;
+  list(projectId: string, page: Page): Promise<readonly AuditRecord[]>;
+}
+
+export interface Stores {
+  readonly keys: KeyStore;
+  readonly runs: RunStore;
+  readonly audit: AuditStore;
+}
+
+/** The first migration makes this project, and embedded use knows no other. */
+export const DEFAULT_PROJECT_ID = 'prj_00000000000000000000000000';
+export const DEFAULT_ORGANISATION_ID = 'org_00000000000000000000000000';

@@ -1,0 +1,64 @@
+/**
+ * Time, as the rest of the house sees it. Durations come from a monotonic clock, so that an operator who sets the wall
+ * clock never trips a breaker or ends a stream; the wall clock is only for what people and databases read. Everything
+ * that waits takes a `Clock`, so that a test moves time by hand. Only this room touches the runtime's timers.
+ */
+
+/** A scheduled callback. `cancel` may be called at any time and any number of times. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary start, with a fraction. */
+  now(): number;
+  /** Milliseconds since the Unix epoch. */
+  wallMs(): number;
+  /** Calls `callback` once after `delayMs` (0 to 2^31-1; longer waits are cut to that). Does not keep the process alive. */
+  schedule(delayMs: number, callback: () => void): Timer;
+  /** Resolves after `delayMs`; rejects with the signal's reason as soon as it aborts. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+const DELAY_MAX_MS = 2 ** 31 - 1;
+
+class SystemClock implements Clock {
+  now(): number {
+    return performance.now();
+  }
+
+  wallMs(): number {
+    return Date.now();
+  }
+
+  schedule(delayMs: number, callback: () => void): Timer {
+    const handle = setTimeout(callback, Math.min(Math.max(delayMs, 0), DELAY_MAX_MS));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return sleepOn(this, delayMs, signal);
+  }
+}
+
+/** The one `sleep` that every clock shares: it leaves no listener and no timer behind, whichever way it ends. */
+export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(signal?.reason);
+    };
+    const timer = clock.schedule(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+export const systemClock: Clock = new SystemClock();

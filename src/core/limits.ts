@@ -1,0 +1,36 @@
+/**
+ * The bounds of everything that could grow, in one place. A name carries its unit last. The configuration may lower or
+ * raise those it names; the rest are fixed because nothing good lies beyond them.
+ */
+export const limits = {
+  /** Largest request body: room for several images inside a vision request. */
+  bodyBytesMax: 20 * 1024 * 1024,
+  /** All request headers together. */
+  headerBytesMax: 16 * 1024,
+  /** From the first byte of a request to the last of its body. */
+  requestReceiveMs: 30_000,
+  /** Nesting of a JSON body. */
+  jsonDepthMax: 64,
+  /** Messages of one chat request. */
+  messagesMax: 4096,
+  /** Tools of one chat request. */
+  toolsMax: 512,
+  /** Characters of a model name. */
+  modelNameCharsMax: 256,
+  /** Requests in flight in one instance; one more is told to come back. */
+  requestsInFlightMax: 4096,
+  /** Attempts of one request over retries, fallbacks and hedges. */
+  attemptsMax: 4,
+  /** Largest plain answer of an upstream. */
+  answerBytesMax: 64 * 1024 * 1024,
+  /** Largest single SSE event of an upstream. */
+  eventBytesMax: 4 * 1024 * 1024,
+  /** Largest error body of an upstream that is read; the rest is dropped. */
+  errorBodyBytesMax: 64 * 1024,
+  /** Rows one page of a list holds. */
+  pageRowsMax: 200,
+  /** Run records that wait for the database; the oldest go first, counted. */
+  runBacklogMax: 20_000,
+  /** Distinct breakers of one registry. */
+  breakersMax: 10_000,
+} as const;
