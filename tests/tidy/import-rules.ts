@@ -88,7 +88,7 @@ interface Registry {
   readonly folder: string;
   readonly registry: string;
   /** Which files of the folder must be registered. */
-  holds(source: Source): boolean;
+  readonly holds: (source: Source) => boolean;
 }
 
 const everyFile = (source: Source): boolean => !source.path.endsWith('/index.ts');

@@ -274,7 +274,7 @@ export const plantedLines: readonly PlantedLines[] = [
     caught: [
       `see ${folder('work', 'main')}`,
       `\`${folder('work', 'x')}\``,
-      `from ../${'shared'}/design`,
+      `from ..${folder('shared')}design`,
       `in ${folder('tmp', 'bash_jobs')}`,
     ],
     passes: [

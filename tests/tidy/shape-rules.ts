@@ -143,6 +143,15 @@ const promises = commentRule(
 );
 
 export const shapeRules: readonly Rule[] = [
-  ...[functionLines, fileLines, header, defaults, anys, casts, emptyCatch, erasable],
-  ...[suppression, reasons, promises],
+  functionLines,
+  fileLines,
+  header,
+  defaults,
+  anys,
+  casts,
+  emptyCatch,
+  erasable,
+  suppression,
+  reasons,
+  promises,
 ];
