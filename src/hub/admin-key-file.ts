@@ -1,0 +1,40 @@
+/**
+ * The first key of a container: a file, usually a mounted secret, whose one line is a key made with `revoagent keys generate`.
+ * The hub stores its hash when it starts, so that the same file may be given to every instance and to every start.
+ */
+import { readFile } from 'node:fs/promises';
+import { timingSafeEqual } from 'node:crypto';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { KeyStore } from '#contract/stores';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import { parseKey } from '#gateway/keys';
+
+/** Throws an `Error` that names the file and what is wrong with it; the key itself is in no message. */
+export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock): Promise<void> {
+  let text: string;
+  try {
+    text = (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw new Error(`The admin key file ${file} cannot be read: ${messageOf(error)}.`, { cause: error });
+  }
+  const parsed = parseKey(text);
+  if (parsed === null) {
+    throw new Error(`The admin key file ${file} holds no key. Make one with: revoagent keys generate > ${file}`);
+  }
+  const known = await keys.findById(parsed.id);
+  if (known !== null) {
+    if (known.revokedWallMs !== null) throw new Error(`The key in ${file} was revoked. Put a new one there: revoagent keys generate > ${file}`);
+    if (!timingSafeEqual(known.secretHash, parsed.secretHash)) throw new Error(`The key in ${file} has the id of another key. Make a new one: revoagent keys generate > ${file}`);
+    return;
+  }
+  await keys.insert({
+    id: parsed.id,
+    projectId: DEFAULT_PROJECT_ID,
+    name: 'admin (from file)',
+    scopes: ['chat', 'read', 'admin'],
+    secretHash: parsed.secretHash,
+    createdWallMs: clock.wallMs(),
+    revokedWallMs: null,
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * Whether callers need a key. A hub on which no key was ever made serves its own machine only; the first key ends that at
+ * once, whichever instance or command made it. Owns that one fact and the rule for the address that follows from it.
+ */
+import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { Logger } from '#contract/logger';
+import type { KeyStore } from '#contract/stores';
+
+const POLL_MS = 5_000;
+
+export interface Keyless {
+  /** True while no active key exists. */
+  current(): boolean;
+  /** Asks the store again now. */
+  refresh(): Promise<void>;
+  stop(): void;
+}
+
+/** Looks once, then every 5 s while there is no key: another instance on the same database may make the first one. */
+export async function watchKeyless(keys: Pick<KeyStore, 'anyActive'>, clock: Clock, logger: Logger): Promise<Keyless> {
+  let keyless = !(await keys.anyActive());
+  let timer: Timer | undefined;
+  let stopped = false;
+
+  async function refresh(): Promise<void> {
+    // Never back to keyless in a running hub: revoking the last key must not open the door.
+    if (keyless && (await keys.anyActive())) {
+      keyless = false;
+      logger.info('keyless-ended');
+    }
+  }
+
+  function arm(): void {
+    if (stopped || !keyless) return;
+    timer = clock.schedule(POLL_MS, () => {
+      refresh()
+        .catch((error: unknown) => logger.warn('keyless-unknown', { reason: messageOf(error) }))
+        .finally(arm);
+    });
+  }
+  arm();
+
+  return {
+    current: () => keyless,
+    refresh,
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+/** Whether only this machine can reach the address: 127.0.0.0/8, ::1, localhost. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
