@@ -16,7 +16,7 @@ export interface Row {
 export interface House {
   readonly rows: readonly Row[];
   readonly sources: readonly Source[];
-  /** All tracked text files by path, the TypeScript ones included. */
+  /** All tracked files by path, the TypeScript ones included; one that is no text is empty here. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -47,7 +47,7 @@ export function readHouse(root: URL): House {
     const file = new URL(encodeURI(path), root);
     if (path === '' || statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
     const text = readFileSync(file, 'utf8');
-    if (!text.includes('\0')) texts.set(path, text);
+    texts.set(path, text.includes('\0') ? '' : text);
   }
   return houseOf(texts, floorTable(texts.get('ARCHITECTURE.md') ?? ''));
 }

@@ -370,6 +370,17 @@ export const plantedHouses: readonly PlantedHouse[] = [
     },
   },
   {
+    rule: 'dead-link',
+    caught: { 'docs/a.md': 'see\n[b](b.md)', 'README.md': '![c](docs/c.svg) [a](docs/a.md)', 'b.md': '' },
+    at: ['docs/a.md:2', 'README.md:1'],
+    passes: {
+      'docs/a.md': '[b](b.md#part) [home](../README.md) [here](#part) [out](https://example.com/b.md)',
+      'docs/b.md': '',
+      'README.md': '[all](docs) [all](docs/)',
+      'src/core/a.ts': '// [b](b.md)',
+    },
+  },
+  {
     rule: 'function-lines',
     caught: { 'scripts/build.ts': `// one\nexport function long() {\n${lines(69)}}\n` },
     at: ['scripts/build.ts:2'],

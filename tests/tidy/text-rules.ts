@@ -1,4 +1,5 @@
 /** Rules for tests, and for every text that is published with the repository. */
+import { posix } from 'node:path';
 import type { Node } from 'oxc-parser';
 import { fileRule } from './house.ts';
 import type { Rule } from './house.ts';
@@ -103,4 +104,24 @@ const lockfile: Rule = {
   },
 };
 
-export const textRules: readonly Rule[] = [switchedOff, sleeping, workplace, lockfile];
+const links: Rule = {
+  name: 'dead-link',
+  advice: 'Name the file as it is called, relative to the page, or write the page.',
+  *find({ texts }) {
+    const places = new Set(['']);
+    for (const path of texts.keys()) {
+      for (let at = path; at !== '.' && !places.has(at); at = posix.dirname(at)) places.add(at);
+    }
+    for (const [path, text] of texts) {
+      if (!path.endsWith('.md')) continue;
+      for (const { 1: target = '', index } of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const place = posix.join(posix.dirname(path), target).replace(/\/$/, '');
+        const line = text.slice(0, index).split('\n').length;
+        if (!places.has(place)) yield { path, line, seen: `links to ${target}` };
+      }
+    }
+  },
+};
+
+export const textRules: readonly Rule[] = [switchedOff, sleeping, workplace, lockfile, links];
