@@ -4,6 +4,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseSource } from './source.ts';
 import type { Source } from './source.ts';
 
@@ -41,10 +43,11 @@ export function houseOf(texts: ReadonlyMap<string, string>, rows: readonly Row[]
 
 /** Everything Git tracks or would track: a rule that sees a file only after its commit comes too late. */
 export function readHouse(root: URL): House {
-  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root });
+  // A clone that another user owns (a mounted folder in a container) is as good as our own: it is only read.
+  const list = ['-c', 'safe.directory=*', 'ls-files', '--cached', '--others', '--exclude-standard', '-z'];
   const texts = new Map<string, string>();
-  for (const path of listed.toString().split('\0')) {
-    const file = new URL(encodeURI(path), root);
+  for (const path of execFileSync('git', list, { cwd: root }).toString().split('\0')) {
+    const file = join(fileURLToPath(root), path);
     if (path === '' || statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
     const text = readFileSync(file, 'utf8');
     texts.set(path, text.includes('\0') ? '' : text);
