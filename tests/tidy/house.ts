@@ -95,9 +95,11 @@ export function isProduction(source: Source): boolean {
   return source.path.startsWith('src/') && !source.isTest;
 }
 
+const SHOWN_MAX = 30;
+
 /** Where, which rule and what was seen, a line each; then what to do. */
 export function report(rule: Rule, hits: readonly Hit[]): string {
-  return [...hits.map(({ path, line, seen }) => `${path}:${line}  [${rule.name}] ${seen}`), `→ ${rule.advice}`].join(
-    '\n',
-  );
+  const lines = hits.slice(0, SHOWN_MAX).map(({ path, line, seen }) => `${path}:${line}  [${rule.name}] ${seen}`);
+  if (hits.length > SHOWN_MAX) lines.push(`and ${hits.length - SHOWN_MAX} more`);
+  return [...lines, `→ ${rule.advice}`].join('\n');
 }

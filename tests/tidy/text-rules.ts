@@ -1,6 +1,7 @@
 /** Rules for tests, and for every text that is published with the repository. */
 import { posix } from 'node:path';
 import type { Node } from 'oxc-parser';
+import { missingFromLock, parseLock } from '../../scripts/complete-lock.ts';
 import { fileRule } from './house.ts';
 import type { Rule } from './house.ts';
 import type { Source } from './source.ts';
@@ -104,6 +105,18 @@ const lockfile: Rule = {
   },
 };
 
+const wholeLock: Rule = {
+  name: 'whole-lock',
+  advice:
+    'Run `npm run lock`: npm left the entries of other platforms out, and `npm ci` refuses such a file everywhere.',
+  *find({ texts }) {
+    const text = texts.get('package-lock.json');
+    for (const { by, name, version } of text === undefined ? [] : missingFromLock(parseLock(text))) {
+      yield { path: 'package-lock.json', line: 1, seen: `no entry for ${name}@${version}, which ${by} names` };
+    }
+  },
+};
+
 const links: Rule = {
   name: 'dead-link',
   advice: 'Name the file as it is called, relative to the page, or write the page.',
@@ -124,4 +137,4 @@ const links: Rule = {
   },
 };
 
-export const textRules: readonly Rule[] = [switchedOff, sleeping, workplace, lockfile, links];
+export const textRules: readonly Rule[] = [switchedOff, sleeping, workplace, lockfile, wholeLock, links];
