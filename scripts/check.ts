@@ -9,23 +9,21 @@ import { inParallel } from './in-parallel.ts';
 const CHECKS = ['typecheck', 'lint', 'format:check', 'knip', 'generate:check'] as const;
 const WIDTH = 2;
 
-export interface Outcome {
-  readonly passed: number;
-  readonly failed: number;
+export interface CheckResult {
+  readonly name: string;
+  readonly passed: boolean;
 }
 
 /** Runs all checks and prints a line for each as it ends. */
-export async function runChecks(): Promise<Outcome> {
-  const passed = await inParallel(CHECKS, WIDTH, async (name) => {
+export function runChecks(): Promise<CheckResult[]> {
+  return inParallel(CHECKS, WIDTH, async (name) => {
     const startedMs = performance.now();
     const { code, output } = await npmRun(name);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  npm run ${name}  ${seconds} s`);
     if (code !== 0) console.log(output.trimEnd());
-    return code === 0;
+    return { name, passed: code === 0 };
   });
-  const good = passed.filter(Boolean).length;
-  return { passed: good, failed: CHECKS.length - good };
 }
 
 function npmRun(name: string): Promise<{ code: number | null; output: string }> {
@@ -45,6 +43,6 @@ function npmRun(name: string): Promise<{ code: number | null; output: string }> 
 }
 
 if (import.meta.main) {
-  const { failed } = await runChecks();
-  process.exitCode = failed === 0 ? 0 : 1;
+  const results = await runChecks();
+  process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;
 }

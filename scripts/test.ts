@@ -14,9 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '#core/random';
 import { runChecks } from './check.ts';
-import type { Outcome } from './check.ts';
+import type { CheckResult } from './check.ts';
 import { inParallel } from './in-parallel.ts';
 import { runTestFile } from './run-test-file.ts';
+import type { FileResult } from './run-test-file.ts';
 
 const TEST_FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts'];
 const PREPARE = 'scripts/prepare-tests.ts';
@@ -65,9 +66,9 @@ function prepareTools(): void {
   if (status !== 0) throw new Error(`${PREPARE} failed: the tests would start programs that are not there`);
 }
 
-async function runTests(files: readonly string[]): Promise<Outcome> {
+function runTests(files: readonly string[]): Promise<FileResult[]> {
   let done = 0;
-  const results = await inParallel(files, WIDTH, async (file) => {
+  return inParallel(files, WIDTH, async (file) => {
     const result = await runTestFile(file);
     const word = result.failed === 0 ? 'ok    ' : 'FAILED';
     const count = `${String(++done).padStart(String(files.length).length)}/${files.length}`;
@@ -75,17 +76,24 @@ async function runTests(files: readonly string[]): Promise<Outcome> {
     if (result.failed > 0) console.log(result.output);
     return result;
   });
+}
+
+/** What a person looks for at the end of a long log; the last line is the same in every run. */
+function summarise(checks: readonly CheckResult[], tests: readonly FileResult[]): void {
   console.log(`\nslowest files`);
-  for (const { file, tookMs } of results.toSorted((a, b) => b.tookMs - a.tookMs).slice(0, SLOWEST_SHOWN)) {
+  for (const { file, tookMs } of tests.toSorted((a, b) => b.tookMs - a.tookMs).slice(0, SLOWEST_SHOWN)) {
     console.log(`  ${seconds(tookMs).padStart(8)}  ${file}`);
   }
-  const bad = results.filter((result) => result.failed > 0);
-  if (bad.length > 0) console.log(`\nfailed files`);
-  for (const { file, failed } of bad) console.log(`  ${file}  ${failed} failed`);
-  return {
-    passed: results.reduce((sum, result) => sum + result.passed, 0),
-    failed: results.reduce((sum, result) => sum + result.failed, 0),
-  };
+  const brokenChecks = checks.filter((check) => !check.passed);
+  const brokenFiles = tests.filter((result) => result.failed > 0);
+  if (brokenChecks.length + brokenFiles.length > 0) console.log(`\nfailed`);
+  for (const { name } of brokenChecks) console.log(`  npm run ${name}`);
+  for (const { file, failed } of brokenFiles) console.log(`  ${file}  ${failed} failed`);
+  const passed = tests.reduce((sum, result) => sum + result.passed, checks.length - brokenChecks.length);
+  const failed = tests.reduce((sum, result) => sum + result.failed, brokenChecks.length);
+  console.log(`\ntook ${seconds(performance.now())}`);
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
 }
 
 function seconds(ms: number): string {
@@ -93,22 +101,15 @@ function seconds(ms: number): string {
 }
 
 async function main(): Promise<void> {
-  const startedMs = performance.now();
   const options = readOptions();
   process.chdir(fileURLToPath(new URL('../', import.meta.url)));
   const files = testFiles(options);
-  let checks: Outcome = { passed: 0, failed: 0 };
-  if (options.only === undefined) {
-    prepareTools();
-    checks = await runChecks();
-  }
+  const all = options.only === undefined;
+  if (all) prepareTools();
+  const checks = all ? await runChecks() : [];
   const order = options.order === 'given' ? 'given order' : `random order, repeat it with --seed ${options.seed}`;
   console.log(`\n${files.length} test files, ${order}`);
-  const tests = await runTests(files);
-  const failed = checks.failed + tests.failed;
-  console.log(`\ntook ${seconds(performance.now() - startedMs)}`);
-  console.log(`${checks.passed + tests.passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  summarise(checks, await runTests(files));
 }
 
 try {
