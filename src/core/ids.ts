@@ -23,7 +23,7 @@ export function newId(prefix: IdPrefix, wallMs: number): string {
     rest = Math.floor(rest / 32);
   }
   let tail = '';
-  for (let end = used + RANDOM_CHARS; used < end; used++) tail += ALPHABET[(pool[used] ?? 0) & 31];
+  for (const end = used + RANDOM_CHARS; used < end; used++) tail += ALPHABET[(pool[used] ?? 0) & 31];
   return `${prefix}_${time}${tail}`;
 }
 

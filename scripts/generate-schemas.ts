@@ -1,0 +1,59 @@
+/**
+ * `npm run generate`: writes what is generated from the source and checked in, so that a change of the API, the settings, the
+ * metrics or the errors shows in review as a diff. With `--check` it writes nothing and fails where a file is not what the
+ * source says now.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Generated {
+  /** From the root of the repository. */
+  readonly file: string;
+  render(): Promise<string>;
+}
+
+export const generated: readonly Generated[] = [];
+
+const ROOT = new URL('../', import.meta.url);
+
+/** The files that are missing under `root` or differ from what the source says now. */
+export async function staleFiles(list: readonly Generated[], root: URL): Promise<string[]> {
+  const stale: string[] = [];
+  for (const each of list) {
+    if ((await textIn(new URL(each.file, root))) !== (await each.render())) stale.push(each.file);
+  }
+  return stale;
+}
+
+/** Writes every file; the same source gives the same bytes. */
+export async function writeFiles(list: readonly Generated[], root: URL): Promise<void> {
+  for (const each of list) {
+    const file = new URL(each.file, root);
+    await mkdir(dirname(fileURLToPath(file)), { recursive: true });
+    await writeFile(file, await each.render());
+  }
+}
+
+async function textIn(file: URL): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function main(): Promise<void> {
+  if (!process.argv.includes('--check')) {
+    await writeFiles(generated, ROOT);
+    console.log(`wrote ${generated.map(({ file }) => file).join(', ')}`);
+    return;
+  }
+  const stale = await staleFiles(generated, ROOT);
+  for (const file of stale)
+    console.error(`${file} is not what the source says now: npm run generate, and look at the diff`);
+  process.exitCode = stale.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) await main();
