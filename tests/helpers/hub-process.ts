@@ -1,0 +1,114 @@
+/**
+ * A real hub in a process of its own, started the way a person starts it, for the tests that kill, stop, signal or starve it.
+ * Its data lives in a folder that goes when the test ends; it binds port 0 and is asked where it listens.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+
+const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
+const START_MS = 60_000;
+
+export interface HubProcess {
+  readonly url: string;
+  readonly process: ChildProcess;
+  readonly dataDir: string;
+  readonly configFile: string;
+  /** Everything it wrote so far, both streams. */
+  output(): string;
+  /** Sends the signal and resolves with the exit code (null when a signal ended it). */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface HubProcessOptions {
+  /** Merged over `{server: {port: 0}, storage: {dataDir}}`. */
+  config?: Record<string, unknown>;
+  env?: Record<string, string>;
+  /** Where an earlier process kept its data, to start on it again. */
+  dataDir?: string;
+}
+
+/** Starts a hub and waits until it says where it listens; throws with its output when it ends first. */
+export async function startHubProcess(t: TestContext, options: HubProcessOptions = {}): Promise<HubProcess> {
+  const dataDir = options.dataDir ?? (await temporaryFolder(t));
+  const configFile = path.join(dataDir, 'revoagent.json');
+  await writeFile(configFile, JSON.stringify(withDefaults(options.config ?? {}, path.join(dataDir, 'data'))));
+  const child = spawn(process.execPath, [BIN, 'serve', '--json', '--config', configFile], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: dataDir, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  t.after(() => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  });
+  const url = await waitFor(() => {
+    if (child.exitCode !== null) throw new Error(`the hub ended with ${child.exitCode}:\n${output}`);
+    return /"url":"(http:[^"]+)"/.exec(output)?.[1];
+  }, START_MS, () => `the hub did not start:\n${output}`);
+  return {
+    url,
+    process: child,
+    dataDir,
+    configFile,
+    output: () => output,
+    end: (signal) => endProcess(child, signal),
+  };
+}
+
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-test-'));
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
+/** Runs the CLI to its end. */
+export async function runCli(args: readonly string[], options: { env?: Record<string, string>; cwd?: string } = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...options.env },
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  return { code, stdout, stderr };
+}
+
+/** Asks until the answer is neither undefined nor null; fails after `withinMs` with what `otherwise` says. */
+export async function waitFor<T>(ask: () => T | undefined | null | Promise<T | undefined | null>, withinMs = 10_000, otherwise: () => string = () => 'it did not happen in time'): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== null) return answer;
+    if (performance.now() > end) throw new Error(otherwise());
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function withDefaults(config: Record<string, unknown>, dataDir: string): Record<string, unknown> {
+  const server = { port: 0, ...asRecord(config['server']) };
+  const storage = { dataDir, ...asRecord(config['storage']) };
+  return { ...config, server, storage };
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve(child.exitCode);
+      return;
+    }
+    child.once('exit', resolve);
+    child.kill(signal);
+  });
+}
