@@ -80,7 +80,6 @@ function isMereName(child: Node, parent: Node): boolean {
     case 'MemberExpression':
       return parent.property === child && !parent.computed;
     case 'Property':
-      return parent.key === child && !parent.computed && !parent.shorthand;
     case 'MethodDefinition':
     case 'PropertyDefinition':
     case 'AccessorProperty':
@@ -97,7 +96,7 @@ function isMereName(child: Node, parent: Node): boolean {
   }
 }
 
-/** The names a scope brings in: parameters and `var`s of a function, and the declarations that stand directly in a block. */
+/** The names a scope brings in: a function's parameters, and the declarations that stand directly in a block. */
 function declaredBy(node: Node): Set<string> {
   const names = new Set<string>();
   switch (node.type) {

@@ -41,18 +41,17 @@ const circles: Rule = {
     const done = new Set<string>();
     const trail: string[] = [];
     function* follow(path: string): Generator<Hit> {
-      const begun = trail.indexOf(path);
-      const circle = [...trail.slice(begun), path];
-      if (begun !== -1) yield { path, line: 1, seen: circle.join(' → ') };
-      if (begun !== -1 || done.has(path)) return;
       trail.push(path);
-      for (const edge of graph.get(path)?.edges ?? []) {
-        if (edge.target !== null && edge.target !== path && graph.has(edge.target)) yield* follow(edge.target);
+      for (const { target, line } of graph.get(path)?.edges ?? []) {
+        if (target === null || !graph.has(target)) continue;
+        const begun = trail.indexOf(target);
+        if (begun !== -1) yield { path, line, seen: [...trail.slice(begun), target].join(' → ') };
+        else if (!done.has(target)) yield* follow(target);
       }
       trail.pop();
       done.add(path);
     }
-    for (const path of graph.keys()) yield* follow(path);
+    for (const path of graph.keys()) if (!done.has(path)) yield* follow(path);
   },
 };
 

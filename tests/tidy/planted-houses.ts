@@ -30,9 +30,9 @@ export const plantedHouses: readonly PlantedHouse[] = [
     caught: {
       'src/gateway/a.ts': `import type { B } from './b.ts';`,
       'src/gateway/b.ts': `export * from '#gateway/c';`,
-      'src/gateway/c.ts': `export const load = () => import('./a.ts');`,
+      'src/gateway/c.ts': `\nexport const load = () => import('./a.ts');`,
     },
-    at: ['src/gateway/a.ts:1'],
+    at: ['src/gateway/c.ts:2'],
     passes: {
       'src/gateway/a.ts': `import type { B } from './b.ts'; import { c } from './c.ts';`,
       'src/gateway/b.ts': `export * from '#gateway/c';`,
