@@ -24,8 +24,12 @@ export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock)
   }
   const known = await keys.findById(parsed.id);
   if (known !== null) {
-    if (known.revokedWallMs !== null) throw new Error(`The key in ${file} was revoked. Put a new one there: revoagent keys generate > ${file}`);
-    if (!timingSafeEqual(known.secretHash, parsed.secretHash)) throw new Error(`The key in ${file} has the id of another key. Make a new one: revoagent keys generate > ${file}`);
+    if (known.revokedWallMs !== null)
+      throw new Error(`The key in ${file} was revoked. Put a new one there: revoagent keys generate > ${file}`);
+    if (!timingSafeEqual(known.secretHash, parsed.secretHash))
+      throw new Error(
+        `The key in ${file} has the id of another key. Make a new one: revoagent keys generate > ${file}`,
+      );
     return;
   }
   await keys.insert({

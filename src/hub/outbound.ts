@@ -3,7 +3,15 @@
  * client in a module that is not here, and a test of the running hub refuses a breaker that is here and not registered.
  */
 export const outbound = [
-  { module: 'providers/exchange.ts', breaker: 'provider:*', why: 'one breaker a deployment, taken by the gateway for every attempt' },
-  { module: 'storage/postgres.ts', breaker: 'database', why: 'every repository call goes through the guard the hub gives to storage' },
+  {
+    module: 'providers/exchange.ts',
+    breaker: 'provider:*',
+    why: 'one breaker a deployment, taken by the gateway for every attempt',
+  },
+  {
+    module: 'storage/postgres.ts',
+    breaker: 'database',
+    why: 'every repository call goes through the guard the hub gives to storage',
+  },
   { module: 'storage/pglite-worker.ts', breaker: 'database', why: 'the embedded database runs behind the same guard' },
 ] as const;

@@ -46,10 +46,14 @@ export async function startHubProcess(t: TestContext, options: HubProcessOptions
   t.after(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
   });
-  const url = await waitFor(() => {
-    if (child.exitCode !== null) throw new Error(`the hub ended with ${child.exitCode}:\n${output}`);
-    return /"url":"(http:[^"]+)"/.exec(output)?.[1];
-  }, START_MS, () => `the hub did not start:\n${output}`);
+  const url = await waitFor(
+    () => {
+      if (child.exitCode !== null) throw new Error(`the hub ended with ${child.exitCode}:\n${output}`);
+      return /"url":"(http:[^"]+)"/.exec(output)?.[1];
+    },
+    START_MS,
+    () => `the hub did not start:\n${output}`,
+  );
   return {
     url,
     process: child,
@@ -67,7 +71,10 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
 }
 
 /** Runs the CLI to its end. */
-export async function runCli(args: readonly string[], options: { env?: Record<string, string>; cwd?: string } = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export async function runCli(
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     cwd: options.cwd,
@@ -82,7 +89,11 @@ export async function runCli(args: readonly string[], options: { env?: Record<st
 }
 
 /** Asks until the answer is neither undefined nor null; fails after `withinMs` with what `otherwise` says. */
-export async function waitFor<T>(ask: () => T | undefined | null | Promise<T | undefined | null>, withinMs = 10_000, otherwise: () => string = () => 'it did not happen in time'): Promise<T> {
+export async function waitFor<T>(
+  ask: () => T | undefined | null | Promise<T | undefined | null>,
+  withinMs = 10_000,
+  otherwise: () => string = () => 'it did not happen in time',
+): Promise<T> {
   const end = performance.now() + withinMs;
   for (;;) {
     const answer = await ask();

@@ -25,7 +25,17 @@ describe('a hub without keys', () => {
     assert.equal(refused.code, 1);
     assert.match(refused.stderr + refused.stdout, /keys create/);
 
-    const made = await runCli(['keys', 'create', '--name', 'first', '--scopes', 'admin', '--json', '--config', configFile]);
+    const made = await runCli([
+      'keys',
+      'create',
+      '--name',
+      'first',
+      '--scopes',
+      'admin',
+      '--json',
+      '--config',
+      configFile,
+    ]);
     assert.equal(made.code, 0, made.stderr);
     const hub = await startHubProcess(t, { dataDir, config: { server: { host: '0.0.0.0' } } });
     const local = hub.url.replace('0.0.0.0', '127.0.0.1');
@@ -35,10 +45,27 @@ describe('a hub without keys', () => {
   it('asks for keys from the moment that the command made the first one in the running hub', async (t) => {
     const hub = await startHubProcess(t);
     assert.equal((await fetch(`${hub.url}/v1/models`)).status, 200);
-    const made = await runCli(['keys', 'create', '--name', 'first', '--scopes', 'admin', '--json', '--config', hub.configFile]);
+    const made = await runCli([
+      'keys',
+      'create',
+      '--name',
+      'first',
+      '--scopes',
+      'admin',
+      '--json',
+      '--config',
+      hub.configFile,
+    ]);
     assert.equal(made.code, 0, made.stderr);
     const key: unknown = JSON.parse(made.stdout);
-    assert.ok(typeof key === 'object' && key !== null && 'secret' in key && typeof key.secret === 'string' && 'id' in key && typeof key.id === 'string');
+    assert.ok(
+      typeof key === 'object' &&
+        key !== null &&
+        'secret' in key &&
+        typeof key.secret === 'string' &&
+        'id' in key &&
+        typeof key.id === 'string',
+    );
     const headers = { authorization: `Bearer ${key.secret}` };
     assert.equal((await fetch(`${hub.url}/v1/models`)).status, 401);
     assert.equal((await fetch(`${hub.url}/v1/models`, { headers })).status, 200);
@@ -59,7 +86,9 @@ describe('a hub without keys', () => {
     const env = { REVOAGENT_ADMIN_KEY_FILE: keyFile };
     for (let start = 1; start <= 2; start++) {
       const hub = await startHubProcess(t, { dataDir, env });
-      const answer = await fetch(`${hub.url}/api/keys`, { headers: { authorization: `Bearer ${generated.stdout.trim()}` } });
+      const answer = await fetch(`${hub.url}/api/keys`, {
+        headers: { authorization: `Bearer ${generated.stdout.trim()}` },
+      });
       assert.equal(answer.status, 200);
       assert.equal(await hub.end('SIGTERM'), 0);
     }

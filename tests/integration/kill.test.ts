@@ -26,7 +26,11 @@ async function keysSurvive(t: TestContext, config: Record<string, unknown>): Pro
 
   const again = await startHubProcess(t, { dataDir, config });
   const kept = await listKeyIds(again.url, admin.secret);
-  assert.deepEqual(acknowledged.filter((id) => !kept.has(id)), [], 'acknowledged keys that are gone');
+  assert.deepEqual(
+    acknowledged.filter((id) => !kept.has(id)),
+    [],
+    'acknowledged keys that are gone',
+  );
   assert.equal(await again.end('SIGTERM'), 0);
 }
 
@@ -40,10 +44,18 @@ describe('kill -9 in the middle of writes', () => {
   });
 });
 
-async function createKey(url: string, name: string, scopes: string[], secret?: string): Promise<{ id: string; secret: string }> {
+async function createKey(
+  url: string,
+  name: string,
+  scopes: string[],
+  secret?: string,
+): Promise<{ id: string; secret: string }> {
   const response = await fetch(`${url}/api/keys`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }) },
+    headers: {
+      'content-type': 'application/json',
+      ...(secret === undefined ? {} : { authorization: `Bearer ${secret}` }),
+    },
     body: JSON.stringify({ name, scopes }),
   });
   assert.equal(response.status, 201);
@@ -59,8 +71,10 @@ function asKey(value: unknown): { id: string; secret: string } {
 
 async function listKeyIds(url: string, secret: string): Promise<Set<string>> {
   const ids = new Set<string>();
-  for (let before = ''; ; ) {
-    const response = await fetch(`${url}/api/keys?limit=200${before}`, { headers: { authorization: `Bearer ${secret}` } });
+  for (let before = ''; ;) {
+    const response = await fetch(`${url}/api/keys?limit=200${before}`, {
+      headers: { authorization: `Bearer ${secret}` },
+    });
     assert.equal(response.status, 200);
     const page: unknown = await response.json();
     assert.ok(typeof page === 'object' && page !== null && 'data' in page && Array.isArray(page.data));

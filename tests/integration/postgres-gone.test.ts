@@ -1,0 +1,130 @@
+/**
+ * The hub on a real PostgreSQL that is killed, hangs and comes back: chat goes on, what needs the database says so in time,
+ * and run records written meanwhile are there afterwards.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
+import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+
+type Postgres = Awaited<ReturnType<typeof startPostgres>>;
+
+const HANG_BOUND_MS = 15_000;
+
+async function chatSurvives(
+  t: TestContext,
+  away: (postgres: Postgres) => unknown,
+  back: (postgres: Postgres) => unknown,
+): Promise<void> {
+  const postgres = await startPostgres();
+  t.after(() => postgres.close());
+  const hub = await startHubProcess(t, { config: { storage: { url: postgres.url } } });
+  const key = await createKey(hub);
+  assert.equal((await chat(hub, key)).status, 200);
+
+  await away(postgres);
+  const runs: string[] = [];
+  for (let call = 0; call < 20; call++) {
+    const answer = await chat(hub, key);
+    assert.equal(answer.status, 200, 'chat goes on without the database');
+    runs.push(answer.headers.get('x-revoagent-run') ?? '');
+  }
+  const keys = await fetch(`${hub.url}/api/keys`, { headers: bearer(key), signal: AbortSignal.timeout(HANG_BOUND_MS) });
+  assert.equal(keys.status, 503, 'what needs the database says so, and says it in time');
+  const stranger = await fetch(`${hub.url}/v1/models`, {
+    headers: bearer(unknownKey(key)),
+    signal: AbortSignal.timeout(HANG_BOUND_MS),
+  });
+  assert.equal(stranger.status, 503, 'a key that could not be looked up is not called wrong');
+  assert.equal(
+    (await fetch(`${hub.url}/health/ready`)).status,
+    200,
+    'an instance that can serve stays in the balancer',
+  );
+  const health = await waitFor(async () => {
+    const text = await (await fetch(`${hub.url}/health`, { headers: bearer(key) })).text();
+    return /"status":"degraded"/.test(text) ? text : null;
+  });
+  assert.match(
+    health,
+    /"name":"database","status":"unhealthy"|"status":"unhealthy"[^}]*"name":"database"|"name":"database"[^}]*"status":"unhealthy"/,
+  );
+
+  await back(postgres);
+  await waitFor(
+    async () => ((await fetch(`${hub.url}/api/keys`, { headers: bearer(key) })).status === 200 ? true : null),
+    60_000,
+    hub.output,
+  );
+  for (const run of runs) {
+    await waitFor(async () =>
+      (await fetch(`${hub.url}/api/runs/${run}`, { headers: bearer(key) })).status === 200 ? true : null,
+    );
+  }
+  await waitFor(
+    async () => {
+      const ids = await storedRuns(hub, key);
+      return runs.every((run) => ids.has(run)) ? true : null;
+    },
+    30_000,
+    () => 'runs of the outage are not in the database',
+  );
+  assert.equal(await hub.end('SIGTERM'), 0, hub.output());
+}
+
+describe('PostgreSQL goes away and comes back', () => {
+  it('killed: chat goes on, nothing is lost', (t) =>
+    chatSurvives(
+      t,
+      (postgres) => postgres.kill(),
+      (postgres) => postgres.restart(),
+    ));
+
+  it('hung: chat goes on, nobody waits for ever, nothing is lost', (t) =>
+    chatSurvives(
+      t,
+      (postgres) => postgres.stop(),
+      (postgres) => postgres.cont(),
+    ));
+});
+
+function bearer(key: string): Record<string, string> {
+  return { authorization: `Bearer ${key}` };
+}
+
+/** A key of the right shape that nobody made: another id, the same secret. */
+function unknownKey(key: string): string {
+  const [prefix = '', id = '', ...secret] = key.split('_');
+  const other = id.startsWith('0') ? '1' : '0';
+  return [prefix, other + id.slice(1), ...secret].join('_');
+}
+
+async function createKey(hub: HubProcess): Promise<string> {
+  const response = await fetch(`${hub.url}/api/keys`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'test', scopes: ['admin', 'chat', 'read'] }),
+  });
+  const body: unknown = await response.json();
+  assert.ok(typeof body === 'object' && body !== null && 'secret' in body && typeof body.secret === 'string');
+  return body.secret;
+}
+
+function chat(hub: HubProcess, key: string): Promise<Response> {
+  return fetch(`${hub.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...bearer(key) },
+    body: JSON.stringify({ model: 'simulator/chat', messages: [{ role: 'user', content: 'Are you there?' }] }),
+    signal: AbortSignal.timeout(HANG_BOUND_MS),
+  });
+}
+
+async function storedRuns(hub: HubProcess, key: string): Promise<Set<string>> {
+  const response = await fetch(`${hub.url}/api/runs?limit=200`, { headers: bearer(key) });
+  const body: unknown = await response.json();
+  assert.ok(typeof body === 'object' && body !== null && 'data' in body && Array.isArray(body.data));
+  const rows: { id: string }[] = body.data;
+  return new Set(rows.map((row) => row.id));
+}

@@ -1,0 +1,63 @@
+/** SIGHUP on a real hub: a valid file takes effect without a dropped request, an invalid one changes nothing and says why. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
+import type { HubProcess } from '../helpers/hub-process.ts';
+
+async function rewrite(hub: HubProcess, change: (config: Record<string, unknown>) => void): Promise<void> {
+  const config: Record<string, unknown> = JSON.parse(await readFile(hub.configFile, 'utf8'));
+  change(config);
+  await writeFile(hub.configFile, JSON.stringify(config));
+}
+
+async function status(hub: HubProcess, model: string): Promise<number> {
+  const response = await fetch(`${hub.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hi' }] }),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+const simulated = { providers: { simulator: { kind: 'simulator' } } };
+
+describe('SIGHUP', () => {
+  it('brings a new route into force while requests run, and drops none of them', async (t) => {
+    const hub = await startHubProcess(t, {
+      config: { ...simulated, routes: { old: { groups: [[{ provider: 'simulator', model: 'chat' }]] } } },
+    });
+    assert.equal(await status(hub, 'new'), 404);
+    const results: number[] = [];
+    let stop = false;
+    const load = Array.from({ length: 4 }, async () => {
+      while (!stop) results.push(await status(hub, 'old'));
+    });
+    await rewrite(hub, (config) => {
+      config['routes'] = {
+        old: { groups: [[{ provider: 'simulator', model: 'chat' }]] },
+        new: { groups: [[{ provider: 'simulator', model: 'chat' }]] },
+      };
+    });
+    hub.process.kill('SIGHUP');
+    await waitFor(async () => ((await status(hub, 'new')) === 200 ? true : null), 15_000, hub.output);
+    stop = true;
+    await Promise.all(load);
+    assert.ok(results.length > 0);
+    assert.deepEqual(
+      results.filter((code) => code !== 200),
+      [],
+    );
+  });
+
+  it('changes nothing when the new file is invalid, and says where and why', async (t) => {
+    const hub = await startHubProcess(t, { config: simulated });
+    await rewrite(hub, (config) => {
+      config['routs'] = {};
+    });
+    hub.process.kill('SIGHUP');
+    await waitFor(() => (/routs[\s\S]*routes/.test(hub.output()) ? true : null), 15_000, hub.output);
+    assert.equal(await status(hub, 'simulator/chat'), 200);
+  });
+});
