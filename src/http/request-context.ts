@@ -103,7 +103,9 @@ export class RequestContext {
   respond(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array | string): void {
     const { outgoing } = this;
     if (outgoing.headersSent || outgoing.destroyed) return;
-    outgoing.writeHead(status, { ...this.headers, ...headers, 'content-length': String(Buffer.byteLength(body)) });
+    // What says "as you have it" has no length of its own.
+    const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    outgoing.writeHead(status, { ...this.headers, ...headers, ...length });
     outgoing.end(body);
   }
 

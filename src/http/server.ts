@@ -9,7 +9,6 @@ import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import { InvariantError } from '#core/errors';
 import { Connections } from './connections.ts';
-import { registerDocs } from './docs.ts';
 import { renderError } from './errors/render.ts';
 import { translateClientError } from './errors/translate.ts';
 import { bindLocalSocket } from './local-socket.ts';
@@ -57,7 +56,7 @@ export function createServer(deps: HttpDeps): HttpServer {
   const connections = new Connections(deps.clock);
   const openApi = openApiDocument(operations, deps.settings.version);
   const pipeline = new Pipeline({ ...deps, openApi, assets: readAssets() }, connections, operations);
-  const app = createRouter(pipeline, openApi);
+  const app = createRouter(pipeline);
   let address: HttpAddress | null = null;
 
   function createListener(onRequest: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Server {
@@ -112,7 +111,7 @@ export function createServer(deps: HttpDeps): HttpServer {
   };
 }
 
-function createRouter(pipeline: Pipeline, openApi: Record<string, unknown>): FastifyInstance {
+function createRouter(pipeline: Pipeline): FastifyInstance {
   const app = fastify({
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
@@ -142,7 +141,6 @@ function createRouter(pipeline: Pipeline, openApi: Record<string, unknown>): Fas
       },
     });
   }
-  registerDocs(app, openApi, pipeline);
   return app;
 }
 

@@ -47,7 +47,14 @@ export interface HttpHub {
 export const SECRET_PROMPT = 'the-prompt-nobody-may-see';
 
 export function summary(runId: string, more: Partial<RunSummary> = {}): RunSummary {
-  const base = { provider: 'openai', model: 'gpt-4o-mini', attempts: 1, overheadMs: 0.5, degraded: false, simulated: false };
+  const base = {
+    provider: 'openai',
+    model: 'gpt-4o-mini',
+    attempts: 1,
+    overheadMs: 0.5,
+    degraded: false,
+    simulated: false,
+  };
   return { runId, ...base, ...more };
 }
 
@@ -74,7 +81,10 @@ export function chunk(text: string, finishReason: string | null = null): string 
 }
 
 /** A stream of these events; `returned` tells whether it was closed. */
-export function streamOf(runId: string, source: AsyncIterable<string> | Iterable<string>): ChatStream & { returned: boolean } {
+export function streamOf(
+  runId: string,
+  source: AsyncIterable<string> | Iterable<string>,
+): ChatStream & { returned: boolean } {
   async function* generate(): AsyncGenerator<string, undefined> {
     try {
       yield* source;

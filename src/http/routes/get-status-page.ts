@@ -1,6 +1,6 @@
-/** `GET /`: the status page. */
-import { defineOperation } from '../operation.ts';
-import { pageHeaders } from '../page.ts';
+/** `GET /`: what this hub is doing, for people. */
+import { defineOperation, notFound } from '../operation.ts';
+import { assetAnswer } from '../page.ts';
 
 export const getStatusPage = defineOperation({
   id: 'getStatusPage',
@@ -12,11 +12,9 @@ export const getStatusPage = defineOperation({
   description: 'What this hub is doing, for people.',
   hidden: true,
   responses: { 200: { description: 'The page.', contentType: 'text/html' } },
-  handle: ({ context }, { assets }) => ({
-    kind: 'bytes',
-    status: 200,
-    contentType: 'text/html; charset=utf-8',
-    bytes: assets.page,
-    headers: pageHeaders(context.incoming.headers),
-  }),
+  handle({ context }, { assets }) {
+    const answer = assetAnswer(assets, 'status.html', context);
+    if (answer === null) throw notFound('There is no such page.');
+    return answer;
+  },
 });

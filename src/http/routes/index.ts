@@ -7,6 +7,7 @@ import { createKey } from './create-key.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
 import { getAsset } from './get-asset.ts';
 import { getBreaker } from './get-breaker.ts';
+import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
 import { getLiveness } from './get-liveness.ts';
 import { getMetrics } from './get-metrics.ts';
@@ -49,5 +50,6 @@ export const operations: readonly Operation[] = [
   getMetrics,
   getOpenapi,
   getStatusPage,
+  getDocs,
   getAsset,
 ];

@@ -1,0 +1,198 @@
+/**
+ * One attempt at one deployment: its permit, its timers, its signal, its record. It is settled exactly once, whatever happens: the
+ * breaker hears of it, the deployment's place is given back, the exchange is destroyed unless it ended well. One timer a call,
+ * moved by looking at the clock when it fires: most calls never fire it.
+ */
+import type { Clock, Timer } from '#core/clock';
+import type { ProviderCall } from '#contract/provider';
+import { UpstreamFailure } from '#contract/provider';
+import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
+import { AttemptTimeout, classify } from './classify.ts';
+import type { Classified } from './classify.ts';
+import type { Deployment } from './deployment.ts';
+import type { Permit } from './protection.ts';
+import type { Run, RunContext } from './runs.ts';
+import type { Timeouts } from './settings.ts';
+
+export interface AttemptParts {
+  readonly context: RunContext;
+  readonly run: Run;
+  readonly deployment: Deployment;
+  readonly permit: Permit;
+  readonly timeouts: Timeouts;
+  readonly record: AttemptRecord;
+}
+
+/** Why an attempt was ended that needs no more of its upstream. */
+const enough = new Error('the answer is whole');
+
+export class Attempt {
+  readonly deployment: Deployment;
+  readonly timeouts: Timeouts;
+  readonly run: Run;
+  readonly #context: RunContext;
+  readonly #clock: Clock;
+  readonly #permit: Permit;
+  readonly #record: AttemptRecord;
+  readonly #startedAt: number;
+  readonly #controller = new AbortController();
+  readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  #settled = false;
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #expected: { outcome: AttemptTimeout['outcome'] | 'enough'; at: number };
+  readonly #totalAt: number;
+
+  constructor(parts: AttemptParts) {
+    const { context, run, deployment, timeouts } = parts;
+    this.run = run;
+    this.deployment = deployment;
+    this.timeouts = timeouts;
+    this.#context = context;
+    this.#clock = context.clock;
+    this.#permit = parts.permit;
+    this.#record = parts.record;
+    this.#startedAt = context.clock.now();
+    this.#totalAt = run.call.receivedAt + timeouts.totalMs;
+    this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
+    deployment.inFlight++;
+    run.dispatched++;
+    run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (run.call.signal.aborted) this.#onAbort();
+    this.expect('timeout_connect', timeouts.connectMs);
+  }
+
+  get providerCall(): ProviderCall {
+    const { request, traceparent } = this.run.call;
+    return {
+      model: this.deployment.model,
+      request,
+      signal: this.#controller.signal,
+      traceparent,
+      onConnected: () => {
+        this.#record.connectMs = this.#clock.now() - this.#startedAt;
+        if (this.run.record.stream) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
+        else this.rest();
+      },
+    };
+  }
+
+  /** From now on the upstream has `withinMs` to do the next thing. `enough`: what it does is not needed, only polite to wait for. */
+  expect(outcome: AttemptTimeout['outcome'] | 'enough', withinMs: number): void {
+    const at = this.#clock.now() + withinMs;
+    this.#expected = { outcome, at };
+    this.#arm();
+  }
+
+  /** Nothing is expected of the upstream just now; the total goes on. */
+  rest(): void {
+    this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
+    this.#arm();
+  }
+
+  /** Waits for the upstream; the time is not the hub's. */
+  async upstream<T>(work: Promise<T>): Promise<T> {
+    const since = this.#clock.now();
+    try {
+      return await work;
+    } finally {
+      this.run.waitedSince(since);
+    }
+  }
+
+  sawFirstToken(): void {
+    this.#record.firstTokenMs = this.#clock.now() - this.#startedAt;
+  }
+
+  /** Whether this was thrown because the hub itself had enough, the answer being whole. */
+  hadEnough(thrown: unknown): boolean {
+    return thrown === enough;
+  }
+
+  /** The answer is whole and good. */
+  succeed(): void {
+    if (!this.#settle('succeeded', null)) return;
+    this.deployment.lastSuccessWallMs = this.#clock.wallMs();
+    this.#permit.success();
+  }
+
+  /** Neither good nor bad: the reader left. */
+  leave(): void {
+    if (this.#settle('cancelled', null)) this.#permit.ignore();
+  }
+
+  /** Ends the exchange, whatever it is doing. */
+  destroy(reason: unknown = enough): void {
+    this.#controller.abort(reason);
+  }
+
+  /**
+   * The attempt ended with what was thrown; null where that is no failure of the upstream: the caller left, the hub goes down, or a
+   * bug. The exchange is destroyed.
+   */
+  fail(thrown: unknown): Classified | null {
+    const { call } = this.run;
+    const ours = call.signal.aborted || !(thrown instanceof UpstreamFailure || thrown instanceof AttemptTimeout);
+    if (ours) {
+      this.leave();
+      this.destroy(thrown);
+      return null;
+    }
+    const classified = classify(thrown, this.deployment.provider.name);
+    this.#record.upstreamStatus = classified.status;
+    if (this.#settle(classified.outcome, classified.verdict)) {
+      this.deployment.lastFailureWallMs = this.#clock.wallMs();
+      this.deployment.lastFailure = classified.outcome;
+      if (classified.breaker === 'success') this.#permit.success();
+      else this.#permit[classified.breaker](classified.retryAfterMs);
+      this.#log(classified);
+    }
+    this.destroy(thrown);
+    return classified;
+  }
+
+  /** Returns whether this was the settlement; there is one. */
+  #settle(outcome: AttemptOutcome, verdict: Verdict | null): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#timer?.cancel();
+    this.run.call.signal.removeEventListener('abort', this.#onAbort);
+    this.deployment.inFlight--;
+    this.#record.outcome = outcome;
+    this.#record.verdict = verdict;
+    this.#record.totalMs = this.#clock.now() - this.#startedAt;
+    this.#context.observer.attemptFinished(this.#record);
+    return true;
+  }
+
+  #log({ outcome, verdict, status, error }: Classified): void {
+    this.#context.logger.warn('attempt-failed', {
+      run: this.run.record.id,
+      deployment: this.deployment.id,
+      outcome,
+      verdict,
+      status,
+      reason: error.internal ?? error.detail,
+    });
+  }
+
+  #arm(): void {
+    const at = Math.min(this.#expected.at, this.#totalAt);
+    if (this.#settled || this.#timerAt <= at) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#clock.schedule(at - this.#clock.now(), this.#onTimer);
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = this.#clock.now();
+    // The runtime may fire a fraction of a millisecond early.
+    const due = now + 1;
+    if (due >= this.#expected.at && this.#expected.at <= this.#totalAt) {
+      const { outcome } = this.#expected;
+      this.#controller.abort(outcome === 'enough' ? enough : new AttemptTimeout(outcome));
+    } else if (due >= this.#totalAt) this.#controller.abort(new AttemptTimeout('timeout_total'));
+    else this.#arm();
+  };
+}

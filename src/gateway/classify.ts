@@ -1,0 +1,151 @@
+/**
+ * What a failed attempt means: for the plan (the same again, another one, nobody), for the breaker (the upstream's fault or not) and
+ * for the caller (which error, with whose reason). One table, no state. Repeating a chat is safe in every case, since it changes
+ * nothing at the provider; what decides is whether it can help.
+ */
+import { CallerError, LimitError, UpstreamError } from '#core/errors';
+import type { ErrorCode, HubError } from '#core/errors';
+import type { UpstreamFailure } from '#contract/provider';
+import type { AttemptOutcome, Verdict } from '#contract/runs';
+
+/** Why the hub itself ended an attempt: the abort reason of its timers, told from others by this class. */
+export class AttemptTimeout extends Error {
+  readonly outcome: Extract<AttemptOutcome, `timeout_${string}`>;
+
+  constructor(outcome: AttemptTimeout['outcome']) {
+    super(`the upstream was silent for too long (${outcome})`);
+    this.name = 'AttemptTimeout';
+    this.outcome = outcome;
+  }
+}
+
+export interface Classified {
+  readonly outcome: AttemptOutcome;
+  readonly verdict: Verdict;
+  readonly breaker: 'success' | 'failure' | 'throttled';
+  readonly status: number | null;
+  readonly retryAfterMs: number | undefined;
+  readonly error: HubError;
+}
+
+/** `provider` is the provider's name in the configuration, for the texts. */
+export function classify(thrown: UpstreamFailure | AttemptTimeout, provider: string): Classified {
+  if (thrown instanceof AttemptTimeout) return timedOut(thrown, provider);
+  const status = thrown.kind === 'reported' ? reportedStatus(thrown) : thrown.status;
+  if (thrown.kind === 'status' || thrown.kind === 'reported') return byStatus(thrown, status, provider);
+  const [code, what] = PROTOCOL[thrown.kind];
+  // A broken answer is likely to be broken again; a connection that failed is likely to be a passing thing.
+  const passing = thrown.kind === 'unreachable' || thrown.kind === 'reset' || thrown.kind === 'cut';
+  const refused = thrown.kind === 'untranslatable';
+  return {
+    outcome: thrown.kind,
+    verdict: passing ? 'retry_same' : 'try_other',
+    breaker: refused ? 'success' : 'failure',
+    status: status ?? null,
+    retryAfterMs: undefined,
+    error: new UpstreamError(code, `The provider "${provider}" ${what}.`, { internal: thrown.message, cause: thrown }),
+  };
+}
+
+const PROTOCOL: Record<Exclude<UpstreamFailure['kind'], 'status' | 'reported'>, readonly [ErrorCode, string]> = {
+  unreachable: ['upstream_unreachable', 'cannot be reached'],
+  reset: ['upstream_unreachable', 'ended the connection before it answered'],
+  malformed: ['upstream_malformed', 'gave an answer that does not follow its protocol'],
+  cut: ['upstream_cut', 'ended its answer before it was whole; what has arrived of it is incomplete'],
+  oversize: ['upstream_malformed', 'gave an answer larger than the hub accepts'],
+  untranslatable: ['upstream_rejected', 'cannot be told what this request holds'],
+};
+
+function timedOut(timeout: AttemptTimeout, provider: string): Classified {
+  const detail = `The provider "${provider}" was silent for too long (${timeout.outcome.replace('timeout_', '').replace('_', ' ')}).`;
+  return {
+    outcome: timeout.outcome,
+    // A silent deployment is not tried twice; and once the total is spent, nobody is.
+    verdict: timeout.outcome === 'timeout_total' ? 'give_up' : 'try_other',
+    breaker: 'failure',
+    status: null,
+    retryAfterMs: undefined,
+    error: new UpstreamError('upstream_timeout', detail, { cause: timeout }),
+  };
+}
+
+function byStatus(failure: UpstreamFailure, status: number | undefined, provider: string): Classified {
+  const base = { outcome: failure.kind, status: status ?? failure.status ?? null, retryAfterMs: failure.retryAfterMs };
+  const options = { internal: reasonOf(failure), cause: failure };
+  const said = failure.kind === 'status' ? `answered with status ${status}` : 'reported an error instead of an answer';
+  if (status === 429) {
+    const detail = `The provider "${provider}" limits the hub's rate. Try again later.`;
+    const wait = failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs };
+    return {
+      ...base,
+      verdict: 'try_other',
+      breaker: 'throttled',
+      error: new LimitError('upstream_rate_limited', detail, { ...options, ...wait }),
+    };
+  }
+  if (status === 408) {
+    const error = new UpstreamError('upstream_timeout', `The provider "${provider}" ${said}.`, options);
+    return { ...base, verdict: 'try_other', breaker: 'throttled', error };
+  }
+  if (status === 401 || status === 402 || status === 403) {
+    const detail = `The provider "${provider}" does not accept the hub's credentials or account. The operator must look at them.`;
+    return {
+      ...base,
+      verdict: 'try_other',
+      breaker: 'success',
+      error: new UpstreamError('upstream_credentials', detail, options),
+    };
+  }
+  if (status === 404 && failure.body !== undefined) {
+    const detail = `The provider "${provider}" does not have this model: ${failure.body.message}`;
+    return {
+      ...base,
+      verdict: 'try_other',
+      breaker: 'success',
+      error: new CallerError('model_not_found', detail, { ...options, param: 'model' }),
+    };
+  }
+  if (status !== undefined && status >= 400 && status < 500 && status !== 404 && status !== 405)
+    return { ...base, verdict: 'give_up', breaker: 'success', error: rejection(failure, provider) };
+  // 5xx; a redirect or a 404 without a reason, which mean a wrong address; an error that says nothing of whose fault it is.
+  const wrongAddress = status !== undefined && status < 500;
+  return {
+    ...base,
+    verdict: wrongAddress ? 'try_other' : 'retry_same',
+    breaker: status === 404 || status === 405 ? 'success' : 'failure',
+    error: new UpstreamError('upstream_failed', `The provider "${provider}" ${said}.`, options),
+  };
+}
+
+/** The provider found fault with the request: the caller gets the provider's own reason. */
+function rejection(failure: UpstreamFailure, provider: string): HubError {
+  const { body } = failure;
+  const detail = `The provider "${provider}" rejected the request: ${body?.message ?? `status ${failure.status}, without a reason`}`;
+  const param = body?.param === undefined ? {} : { param: body.param };
+  return new UpstreamError(rejectionCode(failure), detail, { upstreamBody: body, cause: failure, ...param });
+}
+
+const CONTEXT_LENGTH =
+  /context[_ ](length|window)|maximum context|prompt is too long|too many tokens|reduce the length/i;
+const CONTENT_FILTER = /content[_ ]?(filter|policy)|moderation|safety/i;
+
+function rejectionCode({ body }: UpstreamFailure): ErrorCode {
+  const labels = `${body?.code ?? ''} ${body?.type ?? ''}`;
+  if (CONTEXT_LENGTH.test(labels) || CONTEXT_LENGTH.test(body?.message ?? '')) return 'context_length_exceeded';
+  return CONTENT_FILTER.test(labels) ? 'content_filtered' : 'upstream_rejected';
+}
+
+/** The status that an error inside a 200 would have had. OpenRouter and Google write it as the code, OpenAI names the type. */
+function reportedStatus({ body }: UpstreamFailure): number | undefined {
+  const code = Number(body?.code);
+  if (Number.isInteger(code) && code >= 400 && code < 600) return code;
+  const labels = `${body?.code ?? ''} ${body?.type ?? ''}`;
+  if (/rate_limit|insufficient_quota|resource_exhausted/i.test(labels)) return 429;
+  if (/authentication|permission|invalid_api_key/i.test(labels)) return 401;
+  return CONTEXT_LENGTH.test(labels) || /invalid_request|content_(filter|policy)/i.test(labels) ? 400 : undefined;
+}
+
+/** For the log. The provider's sentence may name its account, so it is no part of what callers see of its own failures. */
+function reasonOf(failure: UpstreamFailure): string {
+  return failure.body === undefined ? failure.message : `${failure.message} ${failure.body.message}`;
+}

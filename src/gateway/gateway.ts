@@ -1,0 +1,27 @@
+/** The gateway put together: one object of use cases over routes, providers and protection. Holds no state of its own. */
+import type { Gateway } from '#contract/gateway';
+import type { Provider } from '#contract/provider';
+import type { CallContext } from './attempts.ts';
+import { complete } from './complete.ts';
+import { ModelList } from './models.ts';
+import { Router } from './route.ts';
+import type { Routes } from './settings.ts';
+import { stream } from './stream.ts';
+
+export interface GatewayParts extends CallContext {
+  readonly providers: readonly Provider[];
+  readonly routes: Routes;
+}
+
+/** Throws an `Error` where a route names a provider that is not there. Closes nothing: providers belong to who made them. */
+export function createGateway(parts: GatewayParts): Gateway {
+  const { providers, routes } = parts;
+  const router = new Router(routes, new Map(providers.map((provider) => [provider.name, provider])));
+  const models = new ModelList({ ...parts, router });
+  return {
+    complete: (call) => complete(parts, router, call),
+    stream: (call) => stream(parts, router, call),
+    models: (signal) => models.get(signal),
+    deployments: () => router.deployments.list(),
+  };
+}

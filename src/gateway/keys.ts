@@ -1,0 +1,187 @@
+/**
+ * API keys: who presents one, making one, taking one back. The text is `rvk_<id>_<secret>`; the store holds a SHA-256 of the secret
+ * (256 random bits, so a slow hash would add nothing). A key that was good stays good for ten minutes while the database is away; one
+ * that could not be looked up is neither good nor bad, and says so.
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '#core/clock';
+import { messageOf, UnavailableError } from '#core/errors';
+import { isId, newId } from '#core/ids';
+import type { Caller } from '#contract/gateway';
+import type { Keys } from '#contract/keys';
+import type { Logger } from '#contract/logger';
+import type { AuditStore, KeyRecord, KeyStore } from '#contract/stores';
+
+/** Another instance's revocation takes effect here within this time. */
+const FRESH_MS = 30_000;
+/** How long a key is believed while nobody can be asked. */
+const STALE_MAX_MS = 600_000;
+/** Short: a key may be made the moment after it was asked for. */
+const UNKNOWN_FRESH_MS = 2_000;
+const CACHED_MAX = 10_000;
+
+const SECRET_BYTES = 32;
+const SHAPE = /^rvk_([0-9a-z]{26})_([A-Za-z0-9_-]{43})$/;
+
+export interface ParsedKey {
+  readonly id: string;
+  readonly secretHash: Uint8Array;
+}
+
+/** Null for a text that cannot be a key; says nothing about whether the key exists. */
+export function parseKey(text: string): ParsedKey | null {
+  const [, id = '', secret = ''] = SHAPE.exec(text) ?? [];
+  const keyId = `key_${id}`;
+  return isId('key', keyId) ? { id: keyId, secretHash: hash('sha256', secret, 'buffer') } : null;
+}
+
+/** A new key that nobody knows yet: its text, and what a store keeps of it. */
+export function generateKey(wallMs: number): ParsedKey & { readonly text: string } {
+  const id = newId('key', wallMs);
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  return { id, text: `rvk_${id.slice(4)}_${secret}`, secretHash: hash('sha256', secret, 'buffer') };
+}
+
+export interface KeysParts {
+  readonly keys: KeyStore;
+  readonly audit: AuditStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What is known of an id; `known` is null where there is no such active key. */
+interface Entry {
+  readonly known: { readonly secretHash: Uint8Array; readonly caller: Caller } | null;
+  readonly at: number;
+}
+
+/** Compared with where there is no key, so that an unknown id takes the time of a wrong secret. */
+const NOBODY = new Uint8Array(SECRET_BYTES);
+
+export function createKeys(parts: KeysParts): Keys {
+  return new CachedKeys(parts);
+}
+
+class CachedKeys implements Keys {
+  readonly #parts: KeysParts;
+  readonly #entries = new LRUCache<string, Entry>({ max: CACHED_MAX });
+  readonly #lookups = new Map<string, Promise<Entry>>();
+  /** Counts revocations: a lookup that began before one must not bring the key back. */
+  #epoch = 0;
+
+  constructor(parts: KeysParts) {
+    this.#parts = parts;
+  }
+
+  async authenticate(presented: string): Promise<Caller | null> {
+    const parsed = parseKey(presented);
+    if (parsed === null) return null;
+    const entry = this.#fresh(parsed.id) ?? (await this.#look(parsed.id));
+    const matches = timingSafeEqual(entry.known?.secretHash ?? NOBODY, parsed.secretHash);
+    return matches && entry.known !== null ? entry.known.caller : null;
+  }
+
+  async create(request: Parameters<Keys['create']>[0]): Promise<{ record: KeyRecord; secret: string }> {
+    const { keys, clock } = this.#parts;
+    const wallMs = clock.wallMs();
+    const { id, text, secretHash } = generateKey(wallMs);
+    const { projectId, name, scopes, actor } = request;
+    const record: KeyRecord = {
+      id,
+      projectId,
+      name,
+      scopes: [...scopes],
+      secretHash,
+      createdWallMs: wallMs,
+      revokedWallMs: null,
+    };
+    // Written down first: a key of which the audit knows nothing must not exist.
+    await this.#audit('key-created', projectId, id, actor, { name, scopes: [...scopes] });
+    await keys.insert(record);
+    this.#entries.delete(id);
+    return { record, secret: text };
+  }
+
+  list(...[projectId, page]: Parameters<Keys['list']>): ReturnType<Keys['list']> {
+    return this.#parts.keys.list(projectId, page);
+  }
+
+  async revoke({ projectId, id, actor }: Parameters<Keys['revoke']>[0]): Promise<boolean> {
+    const { keys, clock } = this.#parts;
+    // Done first: a key that has leaked is not kept alive by an audit that cannot be written.
+    const revoked = await keys.revoke(projectId, id, clock.wallMs());
+    if (!revoked) return false;
+    this.#epoch++;
+    this.#entries.set(id, { known: null, at: clock.now() });
+    await this.#audit('key-revoked', projectId, id, actor, {});
+    return true;
+  }
+
+  #fresh(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    const ageMs = this.#parts.clock.now() - entry.at;
+    return ageMs < (entry.known === null ? UNKNOWN_FRESH_MS : FRESH_MS) ? entry : undefined;
+  }
+
+  /** One question to the store an id at a time, however many wait for it. */
+  #look(id: string): Promise<Entry> {
+    let lookup = this.#lookups.get(id);
+    if (lookup === undefined) {
+      lookup = this.#ask(id).finally(() => this.#lookups.delete(id));
+      this.#lookups.set(id, lookup);
+    }
+    return lookup;
+  }
+
+  async #ask(id: string): Promise<Entry> {
+    const { keys, clock, logger } = this.#parts;
+    const epoch = this.#epoch;
+    const at = clock.now();
+    let record: KeyRecord | null;
+    try {
+      record = await keys.findById(id);
+    } catch (error) {
+      const stale = this.#entries.get(id);
+      if (stale !== undefined && stale.known !== null && clock.now() - stale.at < STALE_MAX_MS) return stale;
+      logger.warn('key-unknown', { key: id, reason: messageOf(error) });
+      if (error instanceof UnavailableError) throw error;
+      throw new UnavailableError(
+        'database_unavailable',
+        'The key could not be checked, because the database does not answer. Try again.',
+        {
+          retryAfterMs: 1_000,
+          cause: error,
+        },
+      );
+    }
+    if (epoch !== this.#epoch) return this.#ask(id);
+    const entry: Entry = { known: record === null || record.revokedWallMs !== null ? null : knownOf(record), at };
+    this.#entries.set(id, entry);
+    return entry;
+  }
+
+  async #audit(
+    action: string,
+    projectId: string,
+    subject: string,
+    actor: string,
+    detail: Record<string, unknown>,
+  ): Promise<void> {
+    const wallMs = this.#parts.clock.wallMs();
+    await this.#parts.audit.append({
+      id: newId('aud', wallMs),
+      projectId,
+      atWallMs: wallMs,
+      actor,
+      action,
+      subject,
+      detail,
+    });
+  }
+}
+
+function knownOf({ id, projectId, scopes, secretHash }: KeyRecord): NonNullable<Entry['known']> {
+  return { secretHash, caller: { keyId: id, projectId, scopes: new Set(scopes) } };
+}

@@ -1,0 +1,47 @@
+/**
+ * Reads of runs, wherever they are just now: under way in this process, waiting to be written, or stored. A key sees its own runs, an
+ * admin key those of its project; to everybody else a run does not exist.
+ */
+import type { Caller, RunReader } from '#contract/gateway';
+import type { RunRecord } from '#contract/runs';
+import type { RunStore } from '#contract/stores';
+import type { RunningRuns } from './runs.ts';
+
+/** Runs that have ended and are not stored yet. */
+export interface PendingRuns {
+  get(id: string): RunRecord | undefined;
+  list(): readonly RunRecord[];
+}
+
+export interface RunReaderParts {
+  readonly running: RunningRuns;
+  readonly pending: PendingRuns;
+  readonly store: RunStore;
+}
+
+export function createRunReader({ running, pending, store }: RunReaderParts): RunReader {
+  return {
+    async get(caller, runId) {
+      const here = running.get(runId) ?? pending.get(runId);
+      if (here !== undefined) return mayRead(caller, here) ? here : null;
+      return store.find(caller.projectId, ownerOf(caller), runId);
+    },
+    async list(caller, { before, limit }) {
+      const runs = new Map<string, RunRecord>();
+      for (const run of await store.list(caller.projectId, ownerOf(caller), { before, limit })) runs.set(run.id, run);
+      // Read after the store: a run that was written meanwhile is then in both, and never in neither.
+      for (const run of [...pending.list(), ...running.list()])
+        if (mayRead(caller, run) && (before === undefined || run.id < before)) runs.set(run.id, run);
+      return [...runs.values()].toSorted((one, other) => (one.id < other.id ? 1 : -1)).slice(0, limit);
+    },
+  };
+}
+
+/** Undefined: every key of the project. */
+function ownerOf(caller: Caller): string | null | undefined {
+  return caller.scopes.has('admin') ? undefined : caller.keyId;
+}
+
+function mayRead(caller: Caller, run: RunRecord): boolean {
+  return run.projectId === caller.projectId && (caller.scopes.has('admin') || run.keyId === caller.keyId);
+}

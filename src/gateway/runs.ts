@@ -1,0 +1,190 @@
+/**
+ * A run from its first byte to its last: what happened to it, how long the hub itself took, and the bounded map of those that are
+ * under way. Holds no prompt and no answer. Hub time is the total minus the waits for upstreams (their answers, and the pauses
+ * before a retry) and for a reader who takes his time.
+ */
+import type { Clock } from '#core/clock';
+import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
+import { limits } from '#core/limits';
+import type { Usage } from '#contract/chat';
+import type { ChatCall, RunSummary } from '#contract/gateway';
+import { callerGone } from '#contract/gateway';
+import type { Logger } from '#contract/logger';
+import type { Observer } from '#contract/observer';
+import type { RunRecord, RunStatus } from '#contract/runs';
+import type { Deployment } from './deployment.ts';
+
+/** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
+export class RunningRuns {
+  readonly #runs = new Map<string, RunRecord>();
+
+  /** Beyond the bound on requests in flight a run is served and not listed: that many are never let in. */
+  add(record: RunRecord): void {
+    if (this.#runs.size < limits.requestsInFlightMax) this.#runs.set(record.id, record);
+  }
+
+  remove(id: string): void {
+    this.#runs.delete(id);
+  }
+
+  get(id: string): RunRecord | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** Newest first. */
+  list(): RunRecord[] {
+    return [...this.#runs.values()].toReversed();
+  }
+}
+
+export interface RunContext {
+  readonly clock: Clock;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  readonly running: RunningRuns;
+  /** Takes the record of a run that has ended; must not throw, must not wait. */
+  readonly runSink: (run: RunRecord) => void;
+}
+
+export interface AnswerFacts {
+  readonly finishReason: string | null;
+  readonly usage: Usage | null | undefined;
+}
+
+export class Run {
+  readonly call: ChatCall;
+  readonly record: RunRecord;
+  /** Attempts that went out; those a breaker or bulkhead held back are in the record only. */
+  dispatched = 0;
+  readonly #context: RunContext;
+  #waitedMs = 0;
+  #ended = false;
+
+  constructor(context: RunContext, call: ChatCall, stream: boolean) {
+    const { clock, running } = context;
+    this.#context = context;
+    this.call = call;
+    this.record = {
+      id: call.runId,
+      projectId: call.caller.projectId,
+      keyId: call.caller.keyId,
+      surface: call.surface,
+      stream,
+      requestedModel: call.request.model,
+      route: null,
+      status: 'running',
+      errorCode: null,
+      provider: null,
+      model: null,
+      finishReason: null,
+      promptTokens: null,
+      completionTokens: null,
+      startedWallMs: clock.wallMs() - (clock.now() - call.receivedAt),
+      durationMs: null,
+      overheadMs: null,
+      attempts: [],
+    };
+    running.add(this.record);
+  }
+
+  /** Milliseconds since the run began. */
+  elapsedMs(): number {
+    return this.#context.clock.now() - this.call.receivedAt;
+  }
+
+  /** Time that went by since `since` on the clock was not the hub's. */
+  waitedSince(since: number): void {
+    this.#waitedMs += this.#context.clock.now() - since;
+  }
+
+  /** What it looks like now; for a stream, at the commit point. */
+  summary(deployment: Deployment | null, degraded = false): RunSummary {
+    return {
+      runId: this.record.id,
+      provider: deployment?.provider.name ?? null,
+      model: deployment?.model ?? null,
+      attempts: this.dispatched,
+      overheadMs: this.#overheadMs(this.elapsedMs()),
+      degraded,
+      simulated: deployment?.provider.kind === 'simulator',
+    };
+  }
+
+  succeed(deployment: Deployment, answer: AnswerFacts): void {
+    const { record } = this;
+    record.provider = deployment.provider.name;
+    record.model = deployment.model;
+    record.finishReason = answer.finishReason;
+    record.promptTokens = tokens(answer.usage?.prompt_tokens);
+    record.completionTokens = tokens(answer.usage?.completion_tokens);
+    this.#end('succeeded', null);
+  }
+
+  degrade(): void {
+    this.record.finishReason = 'error';
+    this.#end('degraded', 'no_deployment_available');
+  }
+
+  /** Its reader left before the end, or its signal aborted. */
+  cancel(deployment: Deployment): void {
+    this.record.provider = deployment.provider.name;
+    this.record.model = deployment.model;
+    this.#end('cancelled', this.call.signal.aborted ? abortError(this.call.signal).code : 'cancelled');
+  }
+
+  /** Ends the run with what was thrown; returns the error that the caller is to see. `deployment`: the one that had begun to answer. */
+  fail(thrown: unknown, deployment: Deployment | null = null): HubError {
+    const error = this.#hubError(thrown);
+    if (this.#ended) return error;
+    if (deployment !== null) {
+      this.record.provider = deployment.provider.name;
+      this.record.model = deployment.model;
+    }
+    this.#end(this.call.signal.aborted ? 'cancelled' : 'failed', error.code);
+    return error;
+  }
+
+  #hubError(thrown: unknown): HubError {
+    if (this.call.signal.aborted) return abortError(this.call.signal);
+    if (thrown instanceof HubError) return thrown;
+    const error = new InvariantError(
+      'a call failed with something that is neither an upstream failure nor a hub error',
+      { cause: thrown },
+    );
+    this.#context.logger.error('run-failed', { run: this.record.id }, thrown);
+    return error;
+  }
+
+  #end(status: RunStatus, errorCode: string | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { record } = this;
+    record.status = status;
+    record.errorCode = errorCode;
+    record.durationMs = this.elapsedMs();
+    record.overheadMs = this.#overheadMs(record.durationMs);
+    this.#context.running.remove(record.id);
+    this.#context.observer.runFinished(record);
+    this.#context.runSink(record);
+  }
+
+  #overheadMs(elapsedMs: number): number {
+    return Math.max(0, elapsedMs - this.#waitedMs);
+  }
+}
+
+/** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
+export function abortError(signal: AbortSignal): HubError {
+  if (signal.reason === callerGone)
+    return new CallerError('cancelled', 'The caller left before the answer was complete.');
+  if (signal.reason instanceof HubError) return signal.reason;
+  return new UnavailableError('draining', 'The hub is shutting down and ended this run. Send the request again.', {
+    retryAfterMs: 1_000,
+    cause: signal.reason,
+  });
+}
+
+/** An upstream's figure is stored only where it is one. */
+function tokens(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
