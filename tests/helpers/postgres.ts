@@ -29,7 +29,7 @@ const START_MS = 60_000;
 export async function startPostgres(): Promise<TestPostgres> {
   const user = process.getuid?.() === 0 ? unprivileged() : {};
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-pg-'));
-  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
   const data = path.join(folder, 'data');
   const made = spawnSync(requireTool('initdb'), ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'], { ...user, encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
