@@ -62,8 +62,7 @@ function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSig
   });
 }
 
-/** Exported for its own test. */
-export function parseJson(bytes: Buffer): unknown {
+function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw new CallerError('invalid_body', 'The body is empty. Send a JSON object.');
   if (!isUtf8(bytes)) {
     throw new CallerError(

@@ -12,7 +12,7 @@ import type { RequestContext } from './request-context.ts';
 /** `open`: nobody is asked. `optional`: a valid key shows more. Otherwise one of these scopes; `admin` stands for all. */
 export type Access = 'open' | 'optional' | readonly Scope[];
 
-export const localCaller: Caller = {
+const localCaller: Caller = {
   keyId: null,
   projectId: DEFAULT_PROJECT_ID,
   scopes: new Set<Scope>(['chat', 'read', 'admin']),

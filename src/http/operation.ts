@@ -13,6 +13,7 @@ import type { Logger } from '#contract/logger';
 import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore } from '#contract/stores';
 import type { Access } from './guard.ts';
+import type { Answer } from './answer.ts';
 import type { Assets } from './page.ts';
 import type { RequestContext } from './request-context.ts';
 import { compileCheck, Findings } from './validation.ts';
@@ -35,24 +36,6 @@ export interface Ports {
 export interface Services extends Ports {
   readonly assets: Assets;
   readonly openApi: Readonly<Record<string, unknown>>;
-}
-
-export type Answer =
-  | { readonly kind: 'json'; readonly status: number; readonly body: unknown; readonly headers?: Headers }
-  | {
-      readonly kind: 'bytes';
-      readonly status: number;
-      readonly contentType: string;
-      readonly bytes: Uint8Array | string;
-      readonly headers?: Headers;
-    }
-  /** The handler wrote the response itself. */
-  | { readonly kind: 'sent' };
-
-export type Headers = Readonly<Record<string, string>>;
-
-export function json(body: unknown, status = 200): Answer {
-  return { kind: 'json', status, body };
 }
 
 export interface ResponseDoc {

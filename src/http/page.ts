@@ -4,21 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Answer } from './operation.ts';
+import type { Answer } from './answer.ts';
 import type { RequestContext } from './request-context.ts';
-
-const VIEWER = '@fastify/swagger-ui/static';
-const FILES = {
-  'status.html': './assets/status.html',
-  'status.css': './assets/status.css',
-  'status.js': './assets/status.js',
-  'docs.html': './assets/docs.html',
-  'docs.css': './assets/docs.css',
-  'docs.js': './assets/docs.js',
-  'icon.svg': './assets/icon.svg',
-  'swagger-ui.css': `${VIEWER}/swagger-ui.css`,
-  'swagger-ui-bundle.js': `${VIEWER}/swagger-ui-bundle.js`,
-} as const;
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html',
@@ -41,14 +28,19 @@ interface Asset {
 export type Assets = ReadonlyMap<string, Asset>;
 
 export function readAssets(): Assets {
-  return new Map(
-    Object.entries(FILES).map(([name, specifier]) => {
-      const bytes = readFileSync(new URL(import.meta.resolve(specifier)));
-      const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
-      const contentType = `${TYPES[name.split('.').at(-1) ?? ''] ?? 'application/octet-stream'}; charset=utf-8`;
-      return [name, { contentType, bytes, etag }];
-    }),
-  );
+  const own = ['status.html', 'status.css', 'status.js', 'docs.html', 'docs.css', 'docs.js', 'icon.svg'];
+  return new Map([
+    ...own.map((name) => readAsset(name, new URL(`assets/${name}`, import.meta.url))),
+    readAsset('swagger-ui.css', new URL(import.meta.resolve('@fastify/swagger-ui/static/swagger-ui.css'))),
+    readAsset('swagger-ui-bundle.js', new URL(import.meta.resolve('@fastify/swagger-ui/static/swagger-ui-bundle.js'))),
+  ]);
+}
+
+function readAsset(name: string, file: URL): [string, Asset] {
+  const bytes = readFileSync(file);
+  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+  const type = TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
+  return [name, { contentType: `${type}; charset=utf-8`, bytes, etag }];
 }
 
 /** Null for a file that is not one of ours. */

@@ -309,8 +309,9 @@ const performanceReport: ReturnType<HttpDeps['performance']> = {
   memory: { rssBytes: 187_000_000, heapUsedBytes: 64_000_000, heapLimitBytes: 2_200_000_000 },
 };
 
+const nothing = (): void => undefined;
+
 function observerOf(requestFinished: (event: RequestFinished) => void): Observer {
-  const nothing = (): void => undefined;
   return {
     requestStarted: nothing,
     requestFinished,

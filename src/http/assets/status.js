@@ -110,13 +110,13 @@ function showCards({ window: last, totals, inFlight, eventLoop, memory }) {
       ? ['–', '', 'no requests']
       : [...milliseconds(times.p95Ms), `median ${milliseconds(times.p50Ms).join(' ')}`];
   const cards = [
-    ['Requests', number(last.requestsPerSecond), '/s', `${number(totals.requests)} since the start`],
-    ['Errors', number(percent), '%', `${number(totals.errors)} since the start`, percent >= 1],
-    ['Time in the hub, p95', ...latency(last.hubTime)],
-    ['Whole answer, p95', ...latency(last.totalTime)],
-    ['In flight', number(inFlight), '', `${number(totals.attempts)} upstream attempts`],
+    ['Requests', number(last.requestsPerSecond), '/s', `${number(totals.requests)} in all`],
+    ['Errors', number(percent), '%', `${number(totals.errors)} in all`, percent >= 1],
+    ['Hub time, p95', ...latency(last.hubTime)],
+    ['Answer, p95', ...latency(last.totalTime)],
+    ['In flight', number(inFlight), '', `${number(totals.attempts)} attempts in all`],
     [
-      'Event loop delay, p99',
+      'Loop delay, p99',
       ...milliseconds(eventLoop.delayP99Ms),
       `${number(eventLoop.utilisation * 100)} % busy`,
       eventLoop.delayP99Ms >= 100,
@@ -138,8 +138,12 @@ function showCards({ window: last, totals, inFlight, eventLoop, memory }) {
   );
 }
 
+/** What needs a look comes first. */
+function order(breaker) {
+  return breaker.state === 'closed' ? 1 : 0;
+}
+
 function showBreakers(breakers) {
-  const order = (breaker) => (breaker.state === 'closed' ? 1 : 0);
   at('breakers-count').textContent =
     breakers.length === 0 ? '' : `${breakers.filter(order).length} of ${breakers.length} closed`;
   const rows = breakers
@@ -223,6 +227,18 @@ function showCurl() {
     `curl ${location.origin}/v1/chat/completions \\\n${key}  -H "content-type: application/json" \\\n  -d '${body.replaceAll("'", String.raw`'\''`)}'`;
 }
 
+async function copy() {
+  try {
+    await navigator.clipboard.writeText(at('curl').textContent);
+    at('copy').textContent = 'Copied';
+  } catch {
+    // Where the browser does not let a page write to the clipboard, its person can.
+    getSelection().selectAllChildren(at('curl'));
+    at('copy').textContent = 'Selected';
+  }
+  setTimeout(() => (at('copy').textContent = 'Copy'), 1500);
+}
+
 function chip(state) {
   return element('span', { class: `chip ${TONES[state] ?? ''}` }, [
     element('span', { class: 'dot', 'aria-hidden': 'true' }),
@@ -234,7 +250,7 @@ function emptyRow(columns, text) {
   return element('tr', {}, [element('td', { class: 'empty', colspan: columns }, text)]);
 }
 
-function element(name, attributes, content) {
+function element(name, attributes, content = []) {
   const made = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
   made.append(...(Array.isArray(content) ? content : [content]));
@@ -278,16 +294,7 @@ at('forget-key').addEventListener('click', () => {
   void refresh();
 });
 at('model').addEventListener('change', showCurl);
-at('copy').addEventListener('click', async () => {
-  try {
-    await navigator.clipboard.writeText(at('curl').textContent);
-    at('copy').textContent = 'Copied';
-  } catch {
-    getSelection().selectAllChildren(at('curl'));
-    at('copy').textContent = 'Selected';
-  }
-  setTimeout(() => (at('copy').textContent = 'Copy'), 1500);
-});
+at('copy').addEventListener('click', () => void copy());
 document.addEventListener('visibilitychange', () => void (document.hidden ? clearTimeout(timer) : refresh()));
 
 showCurl();

@@ -1,5 +1,5 @@
 /** `POST /api/chat`: the hub's own, shorter form of a chat. Strict: a field it does not know is refused by name. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { CallerError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';

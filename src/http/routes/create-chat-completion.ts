@@ -1,5 +1,5 @@
 /** `POST /v1/chat/completions`: the OpenAI form, plain or as a stream. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { ChatForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import { defineOperation } from '../operation.ts';

@@ -1,6 +1,7 @@
 /** `POST /api/keys`: the one answer that holds a key's secret. */
-import Type from 'typebox';
-import { actorOf, callerOf, defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { actorOf, callerOf, defineOperation } from '../operation.ts';
 import { strict } from '../wire/common.ts';
 import { keyExample, keySchema, keyView, scopeSchema } from '../wire/key.ts';
 

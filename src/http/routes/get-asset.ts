@@ -1,5 +1,5 @@
 /** `GET /assets/{file}`: what the pages load. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { defineOperation, notFound } from '../operation.ts';
 import { assetAnswer } from '../page.ts';
 

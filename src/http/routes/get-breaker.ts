@@ -1,5 +1,6 @@
 /** `GET /api/circuit-breakers/{key}`. */
-import { defineOperation, json, notFound } from '../operation.ts';
+import { json } from '../answer.ts';
+import { defineOperation, notFound } from '../operation.ts';
 import { breakerExample, breakerParams, breakerSchema, breakerView } from '../wire/breaker.ts';
 import { noQuery } from '../wire/common.ts';
 

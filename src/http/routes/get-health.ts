@@ -1,7 +1,8 @@
 /** `GET /health`: every check for whoever may read, the bare status for anybody. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { mayUse } from '../guard.ts';
-import { defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { timestamp } from '../wire/common.ts';
 
 const status = Type.Enum(['healthy', 'degraded', 'unhealthy']);

@@ -1,6 +1,7 @@
 /** `GET /health/live`: the process answers. Asks nothing of anything, so that no dependency gets it killed. */
-import Type from 'typebox';
-import { defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 
 export const getLiveness = defineOperation({
   id: 'getLiveness',

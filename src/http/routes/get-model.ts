@@ -1,8 +1,9 @@
 /** `GET /v1/models/{id}`: one model; its id may hold slashes. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
-import { defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
 export const getModel = defineOperation({

@@ -1,5 +1,6 @@
 /** `GET /openapi.json`: this API, for machines. */
-import { defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 
 export const getOpenapi = defineOperation({
   id: 'getOpenapi',

@@ -1,6 +1,7 @@
 /** `GET /api/performance`: this instance in the last minute and since it started. */
-import Type from 'typebox';
-import { defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { noQuery, nullable } from '../wire/common.ts';
 
 const percentiles = Type.Object({ p50Ms: Type.Number(), p95Ms: Type.Number(), p99Ms: Type.Number() });

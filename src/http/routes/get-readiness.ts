@@ -1,6 +1,7 @@
 /** `GET /health/ready`: whether a balancer should send requests here. */
-import Type from 'typebox';
-import { defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 
 const readiness = Type.Object({
   ready: Type.Boolean(),

@@ -1,7 +1,8 @@
 /** `GET /api/runs/{id}`: why a request got the answer it got. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { isId } from '#core/ids';
-import { callerOf, defineOperation, json, notFound } from '../operation.ts';
+import { json } from '../answer.ts';
+import { callerOf, defineOperation, notFound } from '../operation.ts';
 import { noQuery } from '../wire/common.ts';
 import { runExample, runSchema, runView } from '../wire/run.ts';
 

@@ -1,8 +1,9 @@
 /** `GET /api/audit`: who changed what, and why. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { AuditRecord } from '#contract/stores';
-import { callerOf, defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { isoTime, listSchema, listView, pageOf, pageQuery, timestamp } from '../wire/common.ts';
 
 const auditSchema = Type.Object({

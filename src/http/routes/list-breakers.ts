@@ -1,6 +1,7 @@
 /** `GET /api/circuit-breakers`: every outbound call goes through one of these. */
-import Type from 'typebox';
-import { defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { breakerExample, breakerSchema, breakerView } from '../wire/breaker.ts';
 import { noQuery } from '../wire/common.ts';
 

@@ -1,5 +1,6 @@
 /** `GET /api/keys`: names, scopes and dates; never a secret or its hash. */
-import { callerOf, defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { listSchema, listView, pageOf, pageQuery } from '../wire/common.ts';
 import { keyExample, keySchema, keyView } from '../wire/key.ts';
 

@@ -1,6 +1,7 @@
 /** `GET /v1/models`: what the caller may name, in OpenAI's form. */
-import Type from 'typebox';
-import { defineOperation, json } from '../operation.ts';
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
 export const listModelsOpenai = defineOperation({

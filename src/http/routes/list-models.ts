@@ -1,8 +1,9 @@
 /** `GET /api/models`: models, and the deployments behind the routes with the state of their circuits. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { DeploymentStatus } from '#contract/gateway';
-import { defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
 import { isoTime, noQuery, nullable, timestamp } from '../wire/common.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 

@@ -1,5 +1,6 @@
 /** `GET /api/runs`: the newest first. */
-import { callerOf, defineOperation, json } from '../operation.ts';
+import { json } from '../answer.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { listSchema, listView, pageOf, pageQuery } from '../wire/common.ts';
 import { runExample, runSchema, runView } from '../wire/run.ts';
 

@@ -1,7 +1,8 @@
 /** `DELETE /api/keys/{id}`: a key that is revoked opens nothing any more and stays in the list. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { isId } from '#core/ids';
-import { actorOf, callerOf, defineOperation, json, notFound } from '../operation.ts';
+import { json } from '../answer.ts';
+import { actorOf, callerOf, defineOperation, notFound } from '../operation.ts';
 import { noQuery } from '../wire/common.ts';
 import { keyExample } from '../wire/key.ts';
 

@@ -1,11 +1,13 @@
 /** A circuit breaker as `/api/circuit-breakers` shows it, and what the three orders given to one have in common. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { BreakerStatus } from '#contract/breakers';
-import type { Answer, Services } from '../operation.ts';
-import { actorOf, callerOf, json, notFound } from '../operation.ts';
+import type { Answer } from '../answer.ts';
+import type { Services } from '../operation.ts';
+import { json } from '../answer.ts';
+import { actorOf, callerOf, notFound } from '../operation.ts';
 import type { RequestContext } from '../request-context.ts';
 import { nullable, strict } from './common.ts';
 

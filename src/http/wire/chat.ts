@@ -1,5 +1,5 @@
 /** The chat request of `/v1`: what the hub itself reads is checked, everything else travels on as it came. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { limits } from '#core/limits';
 
 const parts = Type.Array(Type.Record(Type.String(), Type.Unknown()));
@@ -10,11 +10,11 @@ export const modelName = Type.String({
   description: 'A route, or a provider and its model: `openai/gpt-4o`. GET /v1/models lists them.',
 });
 
-export const content = Type.Union([Type.String(), parts, Type.Null()], {
+const content = Type.Union([Type.String(), parts, Type.Null()], {
   description: 'Text, or an array of parts (`text`, `image_url`, …).',
 });
 
-export const messageSchema = Type.Object({
+const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   content: Type.Optional(content),
 });

@@ -1,6 +1,6 @@
 /** Schemas that several operations share. */
 import type { TSchema } from 'typebox';
-import Type from 'typebox';
+import { Type } from 'typebox';
 import { limits } from '#core/limits';
 
 export const strict = { additionalProperties: false } as const;

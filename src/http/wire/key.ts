@@ -1,5 +1,5 @@
 /** An API key as `/api/keys` shows it: everything but what opens a door. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { KeyRecord } from '#contract/stores';
 import { isoTime, nullable, timestamp } from './common.ts';

@@ -1,5 +1,5 @@
 /** A model as both surfaces list it: OpenAI's form, which the hub's own surface shares. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 
 export const modelSchema = Type.Object({
   id: Type.String(),

@@ -1,5 +1,5 @@
 /** A run as `/api/runs` shows it: what happened, never what was said. */
-import Type from 'typebox';
+import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { isoTime, nullable, timestamp } from './common.ts';
