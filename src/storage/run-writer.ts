@@ -17,7 +17,9 @@ const RETRY_MS = 500;
 export interface RunWriter {
   append(run: RunRecord): void;
   /** A run that is not in the database yet. */
-  pending(id: string): RunRecord | undefined;
+  get(id: string): RunRecord | undefined;
+  /** All of them. */
+  list(): readonly RunRecord[];
   readonly backlog: number;
   /** Resolves when all that was appended is written; rejects with the signal's reason where it ends first. */
   flush(signal: AbortSignal): Promise<void>;
@@ -76,7 +78,8 @@ export function createRunWriter(dependencies: {
       }
       if (writing === undefined) arm(BATCH_MS);
     },
-    pending: (id) => waiting.get(id),
+    get: (id) => waiting.get(id),
+    list: () => [...waiting.values()],
     get backlog() {
       return waiting.size;
     },
