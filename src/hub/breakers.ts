@@ -50,7 +50,13 @@ function statusOf(breaker: Breaker, clock: Clock): BreakerStatus {
 /** Every transition in the log: what an operator reads first. */
 export function logTransitions(registry: BreakerRegistry, logger: Logger): void {
   registry.onTransition(({ key, from, to, reason, remainingMs }) => {
-    const fields = { breaker: key, from, to, reason, remainingMs: remainingMs === null ? null : Math.round(remainingMs) };
+    const fields = {
+      breaker: key,
+      from,
+      to,
+      reason,
+      remainingMs: remainingMs === null ? null : Math.round(remainingMs),
+    };
     if (to === 'open' || to === 'forced_open') logger.warn('breaker-opened', fields);
     else logger.info(to === 'closed' ? 'breaker-closed' : 'breaker-changed', fields);
   });
@@ -67,10 +73,14 @@ export function createGuard(breaker: Breaker, isFailure: (error: unknown) => boo
     async run(operation) {
       const permit = breaker.tryAcquire();
       if (!permit.granted) {
-        throw new UnavailableError('database_unavailable', 'The database does not answer just now. Try again in a moment.', {
-          internal: `the circuit "${breaker.key}" is ${permit.reason}`,
-          retryAfterMs: permit.retryAfterMs,
-        });
+        throw new UnavailableError(
+          'database_unavailable',
+          'The database does not answer just now. Try again in a moment.',
+          {
+            internal: `the circuit "${breaker.key}" is ${permit.reason}`,
+            retryAfterMs: permit.retryAfterMs,
+          },
+        );
       }
       try {
         const result = await operation(never);

@@ -4,15 +4,13 @@
  */
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import path from 'node:path';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
-import { messageOf } from '#core/errors';
+import { limits } from '#core/limits';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import type { Gateway } from '#contract/gateway';
 import { changesBetween } from '#config/index';
-import type { Config, Discovered } from '#config/index';
+import type { Changes, Config, Discovered } from '#config/index';
 import { createGateway } from '#gateway/gateway';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
@@ -28,8 +26,10 @@ import { createBreakerControl, logTransitions } from './breakers.ts';
 import { GatewaySwitch } from './gateway-switch.ts';
 import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
-import { isLoopback, watchKeyless } from './keyless.ts';
+import { endingKeyless, isLoopback, noKeyFor, watchKeyless } from './keyless.ts';
 import { socketPath } from './socket.ts';
+import { summaryOf } from './summary.ts';
+import type { StartSummary } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
 import { readVersion } from './version.ts';
 
@@ -42,37 +42,35 @@ export interface HubOverrides {
   readonly colours?: boolean;
 }
 
-/** What a person wants to know of a hub that has just started. */
-export interface StartSummary {
-  readonly url: string;
-  readonly version: string;
-  readonly instance: string;
-  readonly keyless: boolean;
-  readonly storage: 'embedded' | 'postgres';
-  readonly dataDir: string;
-  readonly providers: readonly { readonly name: string; readonly kind: string; readonly address: string; readonly because: string }[];
-  /** A model name that can be asked for as it is. */
-  readonly exampleModel: string | null;
-}
-
 export interface Hub {
   readonly url: string;
   readonly summary: StartSummary;
   /** Takes up what can be without a restart; returns the paths that changed and those that need one. */
-  reload(config: Config): Promise<ReturnType<typeof changesBetween>>;
+  reload(config: Config): Promise<Changes>;
   /** Stops taking new requests, lets those under way end, writes what waits, closes everything. Once. */
   shutdown(reason: string): Promise<void>;
 }
 
 /** Throws an `Error` that says what stands in the way: an address in use, a folder in use, a database away, no key. */
-export async function startHub(config: Config, discovered: readonly Discovered[] = [], overrides: HubOverrides = {}): Promise<Hub> {
+export async function startHub(
+  config: Config,
+  discovered: readonly Discovered[] = [],
+  overrides: HubOverrides = {},
+): Promise<Hub> {
   const { clock = systemClock, random = systemRandom, logTo = process.stderr } = overrides;
   await using stack = new AsyncDisposableStack();
   const version = readVersion();
   const { host, port } = config.server;
   const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
-  const format = config.logging.format === 'auto' ? (overrides.colours === true ? 'pretty' : 'json') : config.logging.format;
-  const logger = createLogger({ level: config.logging.level, format, instance, colours: overrides.colours ?? false, destination: logTo });
+  const format =
+    config.logging.format === 'auto' ? (overrides.colours === true ? 'pretty' : 'json') : config.logging.format;
+  const logger = createLogger({
+    level: config.logging.level,
+    format,
+    instance,
+    colours: overrides.colours ?? false,
+    destination: logTo,
+  });
 
   const telemetry = createTelemetry({ clock, instance, version, logger });
   stack.defer(() => telemetry.close());
@@ -96,27 +94,34 @@ export async function startHub(config: Config, discovered: readonly Discovered[]
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const build = (from: Config): GatewayBuild =>
-    buildGateway(from, { clock, random, observer, logger, running, breakers, retryBudget, runSink: (run) => runs.writer.append(run) });
+    buildGateway(from, {
+      clock,
+      random,
+      observer,
+      logger,
+      running,
+      breakers,
+      retryBudget,
+      runSink: (run) => runs.writer.append(run),
+    });
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version });
-  telemetry.attach({ breakers: control.list, pool: storage.poolStats, backlog: () => runs.writer.backlog, checks: health.last });
+  telemetry.attach({
+    breakers: control.list,
+    pool: storage.poolStats,
+    backlog: () => runs.writer.backlog,
+    checks: health.last,
+  });
 
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
   const server = createServer({
     gateway,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
-    keys: {
-      ...boundKeys(keys),
-      async create(request) {
-        const made = await keys.create(request);
-        await keyless.refresh();
-        return made;
-      },
-    },
+    keys: endingKeyless(keys, keyless),
     keyless: keyless.current,
     audit: storage.stores.audit,
     breakers: control,
@@ -144,14 +149,23 @@ export async function startHub(config: Config, discovered: readonly Discovered[]
   }
   return {
     url,
-    summary: summaryOf(config, discovered, { url, version, instance, keyless: keyless.current(), gateway }),
+    summary: summaryOf(config, discovered, {
+      url,
+      version,
+      instance,
+      keyless: keyless.current(),
+      addresses: gateway.addresses(),
+    }),
     async reload(next) {
       const changes = changesBetween(current, next);
       const replacement = build(next);
       current = next;
       logger.setLevel(next.logging.level);
       gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
-      logger.info('config-reloaded', { changed: changes.changed.join(' '), needRestart: changes.needRestart.join(' ') });
+      logger.info('config-reloaded', {
+        changed: changes.changed.join(' '),
+        needRestart: changes.needRestart.join(' '),
+      });
       return changes;
     },
     shutdown: (reason) => (ending ??= end(reason)),
@@ -162,10 +176,13 @@ type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'rou
 
 function buildGateway(config: Config, parts: GatewayParts): GatewayBuild {
   const { clock, random } = parts;
-  const providers = Object.entries(config.providers).map(([name, { kind, settings }]) => createProvider(kind, settings, { name, clock, random }));
+  const providers = Object.entries(config.providers).map(([name, { kind, settings }]) =>
+    createProvider(kind, settings, { name, clock, random }),
+  );
   const { timeouts, retry, concurrentMax } = config.resilience;
-  const settings = { timeouts, retry, concurrentMax, attemptsMax: ATTEMPTS_MAX };
+  const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
   return {
+    addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
     gateway: createGateway({ ...parts, providers, routes: config.routes, settings }),
     async close() {
       await Promise.all(providers.map((provider) => provider.close()));

@@ -7,6 +7,8 @@ import type { ChatAnswer, ChatCall, ChatStream, DeploymentStatus, Gateway } from
 /** A gateway with what must be closed when it is no longer used. */
 export interface GatewayBuild {
   readonly gateway: Gateway;
+  /** Where each provider is called. */
+  readonly addresses: ReadonlyMap<string, string>;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,10 @@ export class GatewaySwitch implements Gateway {
 
   deployments(): readonly DeploymentStatus[] {
     return this.#slot.build.gateway.deployments();
+  }
+
+  addresses(): ReadonlyMap<string, string> {
+    return this.#slot.build.addresses;
   }
 
   close(): Promise<void> {

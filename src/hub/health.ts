@@ -21,10 +21,19 @@ export interface CheckedParts {
   readonly logger: Logger;
 }
 
-export function createChecks({ config, storage, writer, gateway, breakers, logger }: CheckedParts): { checks: readonly HealthCheck[]; stop(): void } {
+export function createChecks({ config, storage, writer, gateway, breakers, logger }: CheckedParts): {
+  checks: readonly HealthCheck[];
+  stop(): void;
+} {
   const loop = eventLoopCheck();
   const checks = [
-    databaseCheck({ kind: storage.kind, ping: storage.ping, poolStats: storage.poolStats, backlog: () => writer.backlog, logger }),
+    databaseCheck({
+      kind: storage.kind,
+      ping: storage.ping,
+      poolStats: storage.poolStats,
+      backlog: () => writer.backlog,
+      logger,
+    }),
     providersCheck({ deployments: () => gateway.deployments(), breaker: (key) => breakers.get(key) }),
     loop,
     heapCheck(),

@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Logger } from '#contract/logger';
+import type { Keys } from '#contract/keys';
 import type { KeyStore } from '#contract/stores';
 
 const POLL_MS = 5_000;
@@ -54,4 +55,25 @@ export async function watchKeyless(keys: Pick<KeyStore, 'anyActive'>, clock: Clo
 /** Whether only this machine can reach the address: 127.0.0.0/8, ::1, localhost. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** The same keys; making the first one ends keyless mode before its answer is sent. */
+export function endingKeyless(keys: Keys, keyless: Keyless): Keys {
+  return {
+    authenticate: (presented) => keys.authenticate(presented),
+    list: (projectId, page) => keys.list(projectId, page),
+    revoke: (request) => keys.revoke(request),
+    async create(request) {
+      const made = await keys.create(request);
+      await keyless.refresh();
+      return made;
+    },
+  };
+}
+
+export function noKeyFor(host: string): string {
+  return (
+    `server.host is ${host}, which others can reach, and there is no key yet. Make one with "revoagent keys create --name admin", ` +
+    'or name a file with one in REVOAGENT_ADMIN_KEY_FILE, or listen on 127.0.0.1.'
+  );
 }

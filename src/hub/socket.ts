@@ -10,7 +10,9 @@ export function socketPath(dataDir: string): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\revoagent-${digest(folder)}`;
   const file = path.join(folder, 'hub.sock');
   if (Buffer.byteLength(file) <= NAME_BYTES_MAX) return file;
-  throw new Error(`storage.dataDir is too long for the hub's local socket (${NAME_BYTES_MAX - 'hub.sock'.length - 1} bytes at most): ${folder}`);
+  throw new Error(
+    `storage.dataDir is too long for the hub's local socket (${NAME_BYTES_MAX - 'hub.sock'.length - 1} bytes at most): ${folder}`,
+  );
 }
 
 function digest(text: string): string {

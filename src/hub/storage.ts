@@ -45,12 +45,17 @@ export interface RunRecords {
 }
 
 /** Run records on their way to the database, and the old ones out of it. */
-export function keepRuns(storage: Storage, retentionDays: number, { clock, logger, observer }: Omit<StorageParts, 'config' | 'breakers'>): RunRecords {
+export function keepRuns(
+  storage: Storage,
+  retentionDays: number,
+  { clock, logger, observer }: Omit<StorageParts, 'config' | 'breakers'>,
+): RunRecords {
   const writer = createRunWriter({ store: storage.stores.runs, clock, observer, logger });
   let timer: Timer;
   async function purge(): Promise<void> {
     const before = clock.wallMs() - retentionDays * DAY_MS;
-    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS; ) deleted = await storage.stores.runs.purge(before, PURGE_ROWS);
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
+      deleted = await storage.stores.runs.purge(before, PURGE_ROWS);
   }
   function arm(delayMs: number): void {
     timer = clock.schedule(delayMs, () => {
@@ -65,7 +70,9 @@ export function keepRuns(storage: Storage, retentionDays: number, { clock, logge
     async close() {
       timer.cancel();
       const deadline = new AbortController();
-      const limit = clock.schedule(FLUSH_MS, () => deadline.abort(new Error(`run records could not be written within ${FLUSH_MS} ms`)));
+      const limit = clock.schedule(FLUSH_MS, () =>
+        deadline.abort(new Error(`run records could not be written within ${FLUSH_MS} ms`)),
+      );
       try {
         await writer.flush(deadline.signal);
       } catch (error) {

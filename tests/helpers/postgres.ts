@@ -31,11 +31,28 @@ export async function startPostgres(): Promise<TestPostgres> {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-pg-'));
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
   const data = path.join(folder, 'data');
-  const made = spawnSync(requireTool('initdb'), ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'], { ...user, encoding: 'utf8' });
+  const made = spawnSync(
+    requireTool('initdb'),
+    ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
+    { ...user, encoding: 'utf8' },
+  );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
   const port = await freePort();
   const url = `postgres://test@127.0.0.1:${port}/postgres`;
-  const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'shared_buffers=32MB', '-c', 'max_connections=50'];
+  const args = [
+    '-D',
+    data,
+    '-p',
+    String(port),
+    '-h',
+    '127.0.0.1',
+    '-k',
+    folder,
+    '-c',
+    'shared_buffers=32MB',
+    '-c',
+    'max_connections=50',
+  ];
   let server = start();
 
   function start(): ChildProcess {
@@ -45,7 +62,8 @@ export async function startPostgres(): Promise<TestPostgres> {
     return child;
   }
   function signal(name: NodeJS.Signals): void {
-    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null) process.kill(-server.pid, name);
+    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null)
+      process.kill(-server.pid, name);
   }
   async function kill(): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -78,7 +96,10 @@ export async function startPostgres(): Promise<TestPostgres> {
 function unprivileged(): { uid?: number; gid?: number } {
   const id = (flag: string): number => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
   const uid = id('-u');
-  if (!(uid > 0)) throw new Error('PostgreSQL does not run as root, and there is no user "postgres". Run: apt-get install postgresql');
+  if (!(uid > 0))
+    throw new Error(
+      'PostgreSQL does not run as root, and there is no user "postgres". Run: apt-get install postgresql',
+    );
   return { uid, gid: id('-g') };
 }
 

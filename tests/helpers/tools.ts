@@ -22,7 +22,9 @@ export type ToolName = keyof typeof tools;
 
 export function findTool(name: ToolName): string | undefined {
   const places = tools[name].places.flatMap((place) => globSync(place).toSorted().toReversed());
-  return [...places, ...(process.env['PATH'] ?? '').split(path.delimiter)].map((folder) => path.join(folder, name)).find(isExecutable);
+  return [...places, ...(process.env['PATH'] ?? '').split(path.delimiter)]
+    .map((folder) => path.join(folder, name))
+    .find(isExecutable);
 }
 
 /** Throws with the command that installs it. */

@@ -64,9 +64,12 @@ async function createKey(
 }
 
 function asKey(value: unknown): { id: string; secret: string } {
-  assert.ok(typeof value === 'object' && value !== null && 'id' in value && 'secret' in value);
-  assert.ok(typeof value.id === 'string' && typeof value.secret === 'string');
-  return { id: value.id, secret: value.secret };
+  assert.ok(typeof value === 'object' && value !== null && 'key' in value && 'secret' in value);
+  const { key, secret } = value;
+  assert.ok(
+    typeof key === 'object' && key !== null && 'id' in key && typeof key.id === 'string' && typeof secret === 'string',
+  );
+  return { id: key.id, secret };
 }
 
 async function listKeyIds(url: string, secret: string): Promise<Set<string>> {

