@@ -36,7 +36,7 @@ export function embeddedSource(
 ): SessionSource & { stats(): PoolStats } {
   const { clock, observer } = dependencies;
   const lock = lockFolder(options.dataDir);
-  const thread = new DatabaseThread(options.dataDir, clock);
+  const thread = new DatabaseThread(options, clock);
   const queue: { grant: () => void }[] = [];
   let busy = false;
 
@@ -52,7 +52,7 @@ export function embeddedSource(
       query(sql, parameters) {
         const reply = thread.send({ sql, parameters });
         running = reply.catch(() => undefined);
-        return withDeadline(clock, reply, options.queryTimeoutMs);
+        return thread.withinDeadline(reply);
       },
       // A query that outlived its deadline still runs: the database is free when it has ended, not before.
       release: () => void running.then(next),
@@ -92,25 +92,16 @@ export function embeddedSource(
   };
 }
 
-function withDeadline<T>(clock: Clock, promise: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.schedule(timeoutMs, () =>
-      reject(new DatabaseBusyError(`the embedded database did not answer within ${timeoutMs} ms`)),
-    );
-    promise.then(resolve, reject).finally(() => timer.cancel());
-  });
-}
-
 /** The worker and the messages that are on their way. */
 class DatabaseThread {
-  readonly #dataDir: string;
+  readonly #options: EmbeddedOptions;
   readonly #clock: Clock;
   readonly #waiting = new Map<number, Waiting>();
   #started: Promise<Worker> | undefined;
   #nextId = 1;
 
-  constructor(dataDir: string, clock: Clock) {
-    this.#dataDir = dataDir;
+  constructor(options: EmbeddedOptions, clock: Clock) {
+    this.#options = options;
     this.#clock = clock;
   }
 
@@ -127,6 +118,19 @@ class DatabaseThread {
     return reply;
   }
 
+  /** The deadline of a query does not count the start of the database, which has its own. */
+  async withinDeadline<T>(reply: Promise<T>): Promise<T> {
+    const timeoutMs = this.#options.queryTimeoutMs;
+    reply.catch(() => undefined);
+    await this.#started;
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.schedule(timeoutMs, () =>
+        reject(new DatabaseBusyError(`the embedded database did not answer within ${timeoutMs} ms`)),
+      );
+      reply.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#started === undefined) return;
     await this.send({ close: true });
@@ -136,7 +140,7 @@ class DatabaseThread {
   #start(): Promise<Worker> {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./pglite-worker.${extension}`, import.meta.url), {
-      workerData: { dataDir: this.#dataDir },
+      workerData: { dataDir: this.#options.dataDir },
     });
     worker.unref();
     return new Promise((resolve, reject) => {
