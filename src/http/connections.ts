@@ -25,7 +25,7 @@ export class Connections {
   readonly #inFlight = new Set<RequestContext>();
   /** Since when a connection is idle; only while draining. */
   readonly #idleSince = new Map<Socket, number>();
-  #onEmpty: (() => void) | null = null;
+  #onChange: (() => void) | null = null;
   #draining = false;
 
   constructor(clock: Clock) {
@@ -50,6 +50,7 @@ export class Connections {
     context.onEnd(() => {
       this.#inFlight.delete(context);
       if (this.#draining) this.#idleSince.set(context.incoming.socket, this.#clock.now());
+      this.#onChange?.();
     });
   }
 
@@ -70,34 +71,36 @@ export class Connections {
     this.#sweepLater();
   }
 
-  /** Resolves when no connection is left; after `graceMs` ends requests with `draining`, and then destroys the rest. */
+  /** Resolves when no connection is left; after `graceMs` ends requests with `draining`, and then closes the rest. */
   async close(graceMs: number): Promise<void> {
     this.beginDrain();
-    await this.#emptyWithin(graceMs);
-    if (this.#sockets.size === 0) return;
+    await this.#until(() => this.#sockets.size === 0, graceMs);
     const reason = new UnavailableError('draining', 'This instance is shutting down and could not wait any longer.');
     for (const context of this.#inFlight) context.abort(reason);
-    await this.#emptyWithin(this.#inFlight.size > 0 ? LAST_WORDS_MS : 0);
+    await this.#until(() => this.#inFlight.size === 0, LAST_WORDS_MS);
+    for (const socket of this.#sockets) socket.destroySoon();
+    await this.#until(() => this.#sockets.size === 0, LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroy();
-    await this.#emptyWithin(LAST_WORDS_MS);
   }
 
-  async #emptyWithin(waitMs: number): Promise<void> {
-    if (this.#sockets.size === 0) return;
+  /** Resolves when `done` holds, which is looked at whenever a request or a connection ends, or after `waitMs`. */
+  async #until(done: () => boolean, waitMs: number): Promise<void> {
+    if (done() || waitMs <= 0) return;
     await new Promise<void>((resolve) => {
       const timer = this.#clock.schedule(waitMs, resolve);
-      this.#onEmpty = () => {
+      this.#onChange = () => {
+        if (!done()) return;
         timer.cancel();
         resolve();
       };
     });
-    this.#onEmpty = null;
+    this.#onChange = null;
   }
 
   #forget(socket: Socket): void {
     this.#sockets.delete(socket);
     this.#idleSince.delete(socket);
-    if (this.#sockets.size === 0) this.#onEmpty?.();
+    this.#onChange?.();
   }
 
   #sweepLater(): void {

@@ -16,6 +16,7 @@ import type { AuditRecord, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createServer } from '#http/server';
+import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
   complete?: (call: ChatCall) => Promise<ChatAnswer>;
@@ -154,7 +155,12 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     ...script.deps,
   });
   const { url } = await server.listen({ host: '127.0.0.1', port: 0 });
-  t.after(() => server.close(0));
+  t.after(async () => {
+    const closing = server.close(0);
+    // Where time is the test's, nobody else moves it on.
+    if (script.clock instanceof VirtualClock) await script.clock.advance(10_000);
+    await closing;
+  });
   const nextFinished = (): Promise<RequestFinished> => new Promise((resolve) => waiting.push(resolve));
   return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
 }

@@ -1,0 +1,193 @@
+/** The server at its edges: what is too much, too slow, too broken, or from elsewhere. */
+import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { limits } from '#core/limits';
+import { runRecord, startHttpHub } from '../../tests/helpers/http-hub.ts';
+import { openSocket, post, readUntil } from '../../tests/helpers/http-calls.ts';
+import { temporaryFolder, waitFor } from '../../tests/helpers/hub-process.ts';
+
+const LIVE = '/health/live';
+
+describe('a request', () => {
+  it('may have a body of exactly the limit', async (t) => {
+    const bodyBytesMax = 4_096;
+    const hub = await startHttpHub(t, { keyless: true, settings: { bodyBytesMax } });
+    const text = JSON.stringify({ model: 'fast', messages: [{ role: 'user', content: 'x' }] });
+    const send = (body: string | ReadableStream<Uint8Array>): Promise<Response> =>
+      fetch(`${hub.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+        duplex: 'half',
+      });
+    assert.equal((await send(text.padEnd(bodyBytesMax))).status, 200);
+    assert.equal((await send(new Blob([text.padEnd(bodyBytesMax)]).stream())).status, 200, 'in chunks, too');
+    assert.equal((await send(new Blob([text.padEnd(bodyBytesMax + 1)]).stream())).status, 413);
+    assert.equal(hub.calls.length, 2);
+  });
+
+  it('may be nested as deep as the limit', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const levels = limits.jsonDepthMax - 1;
+    const deep = `{"model":"fast","messages":[{"role":"user"}],"x":${'['.repeat(levels)}"[\\"["${']'.repeat(levels)}}`;
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${hub.url}/v1/chat/completions`, { method: 'POST', headers, body: deep });
+    assert.equal(response.status, 200, await response.text());
+  });
+
+  it('with too long headers is 431, and one that is no HTTP is 400, in words', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const long = await openSocket(t, hub.url);
+    const refused = readUntil(long, /\}$/);
+    long.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(limits.headerBytesMax + 1)}\r\n\r\n`);
+    assert.match(await refused, /^HTTP\/1\.1 431 [^]*problem\+json[^]*"code":"headers_too_large"/);
+
+    const broken = await openSocket(t, hub.url);
+    const answer = readUntil(broken, /\}$/);
+    broken.write('HELLO\r\n\r\n');
+    assert.match(await answer, /^HTTP\/1\.1 400 [^]*"code":"bad_request"/);
+  });
+
+  it('without a Host header is 400', async (t) => {
+    const hub = await startHttpHub(t);
+    const socket = await openSocket(t, hub.url);
+    const answer = readUntil(socket, /\}$/);
+    socket.write(`GET ${LIVE} HTTP/1.1\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 400 [^]*Host/);
+  });
+
+  it('whose headers or body do not come in time is 408, in the surface’s form', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true, settings: { requestReceiveMs: 50 } });
+    const headers = await openSocket(t, hub.url);
+    const slowHeaders = readUntil(headers, /\}$/);
+    headers.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nx: `);
+    assert.match(await slowHeaders, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/);
+
+    const body = await openSocket(t, hub.url);
+    const slowBody = readUntil(body, /\}$/);
+    body.write(
+      'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
+    );
+    assert.match(await slowBody, /^HTTP\/1\.1 408 [^]*connection: close[^]*"error":\{[^]*"code":"request_timeout"/i);
+    assert.equal(hub.calls.length, 0);
+  });
+
+  it('beyond the places of the instance is told to come back, health and metrics excepted', async (t) => {
+    const { promise, resolve } = Promise.withResolvers<never>();
+    const hub = await startHttpHub(t, {
+      keyless: true,
+      settings: { requestsInFlightMax: 1 },
+      complete: () => promise,
+    });
+    const chat = { model: 'fast', messages: [{ role: 'user', content: 'x' }] };
+    const first = post(hub, '/v1/chat/completions', chat);
+    await waitFor(() => hub.calls[0]);
+    const second = await post(hub, '/v1/chat/completions', chat);
+    assert.equal(second.status, 503);
+    assert.equal(second.headers.get('retry-after'), '1');
+    assert.match(await second.text(), /too_many_requests_in_flight/);
+    for (const open of [LIVE, '/health/ready', '/health', '/metrics']) {
+      assert.equal((await fetch(`${hub.url}${open}`)).status, 200, open);
+    }
+    resolve(Promise.reject(new Error('over')) as never);
+    assert.equal((await first).status, 500);
+    assert.equal((await fetch(`${hub.url}/api/runs`)).status, 200, 'the place is free again');
+  });
+});
+
+describe('a hub without keys', () => {
+  const statusWith = (url: string, headers: Record<string, string>): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const outgoing = request(`${url}/api/runs`, { headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      outgoing.on('error', reject).end();
+    });
+
+  it('refuses a foreign Host and a foreign Origin, and takes those that are listed', async (t) => {
+    const settings = { allowedHosts: ['hub.internal'], corsOrigins: ['https://app.example'] };
+    const { url } = await startHttpHub(t, { keyless: true, settings });
+    const { host } = new URL(url);
+    for (const good of ['localhost', 'LOCALHOST:99', 'a.localhost', '127.9.9.9:1', '[::1]:1', 'hub.internal:12001']) {
+      assert.equal(await statusWith(url, { host: good }), 200, good);
+    }
+    for (const bad of ['evil.example', '128.0.0.1', 'localhost.evil.example', '127.0.0.1.evil.example', '[::2]', '']) {
+      assert.equal(await statusWith(url, { host: bad }), 403, bad);
+    }
+    for (const good of [`http://${host}`, 'https://app.example'])
+      assert.equal(await statusWith(url, { origin: good }), 200);
+    for (const bad of ['http://localhost:1', 'https://evil.example', 'null', `http://${host}.evil.example`]) {
+      assert.equal(await statusWith(url, { origin: bad }), 403, bad);
+    }
+  });
+
+  it('asks for a key as soon as there is one', async (t) => {
+    let keyless = true;
+    const { url } = await startHttpHub(t, { deps: { keyless: () => keyless } });
+    assert.equal(await statusWith(url, {}), 200);
+    keyless = false;
+    assert.equal(await statusWith(url, {}), 401);
+    assert.equal(await statusWith(url, { 'x-api-key': 'rvk_chat', host: 'hub.example' }), 200);
+  });
+});
+
+describe('what a page of another origin may do', () => {
+  const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+  const ask = (url: string, origin: string): Promise<Response> =>
+    fetch(`${url}/v1/chat/completions`, { method: 'OPTIONS', headers: { origin, ...preflight } });
+
+  it('is nothing by default', async (t) => {
+    const { url } = await startHttpHub(t);
+    const response = await ask(url, 'https://app.example');
+    assert.equal(response.status, 405);
+    assert.equal(response.headers.get('access-control-allow-origin'), null);
+  });
+
+  it('is what the configuration lists', async (t) => {
+    const hub = await startHttpHub(t, { settings: { corsOrigins: ['https://app.example'] } });
+    const asked = await ask(hub.url, 'https://app.example');
+    assert.equal(asked.status, 204);
+    assert.equal(asked.headers.get('access-control-allow-origin'), 'https://app.example');
+    assert.equal(asked.headers.get('access-control-allow-methods'), 'POST');
+    assert.equal((await ask(hub.url, 'https://evil.example')).headers.get('access-control-allow-origin'), null);
+    const headers = { origin: 'https://app.example', 'x-api-key': hub.keys.chat };
+    const answer = await fetch(`${hub.url}/v1/models`, { headers });
+    assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example');
+    assert.match(answer.headers.get('access-control-expose-headers') ?? '', /x-revoagent-run/);
+  });
+});
+
+describe('the local socket', () => {
+  it('serves its user with every scope and without a key, and nobody else may open it', async (t) => {
+    const hub = await startHttpHub(t, { runs: [runRecord({ keyId: 'key_somebody' })] });
+    const socketPath = path.join(await temporaryFolder(t), 'hub.sock');
+    await hub.server.listenSocket(socketPath);
+    assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
+    const get = (at: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const outgoing = request({ socketPath, path: at }, (response) => {
+          let text = `${response.statusCode} `;
+          response.setEncoding('utf8').on('data', (part: string) => (text += part));
+          response.on('end', () => resolve(text));
+        });
+        outgoing.on('error', reject).end();
+      });
+    assert.match(await get('/api/keys'), /^200 /);
+    assert.match(await get('/api/runs'), /^200 .*key_somebody/);
+    assert.equal((await fetch(`${hub.url}/api/keys`)).status, 401, 'the network still needs a key');
+  });
+
+  it('takes the place of a dead hub’s socket, and of no other file', async (t) => {
+    const hub = await startHttpHub(t);
+    const folder = await temporaryFolder(t);
+    const { listenSocket } = (await startHttpHub(t)).server;
+    const socketPath = path.join(folder, 'hub.sock');
+    await hub.server.listenSocket(socketPath);
+    await listenSocket(socketPath);
+    await assert.rejects(hub.server.listenSocket(folder), /is no socket/);
+  });
+});
