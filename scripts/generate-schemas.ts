@@ -6,6 +6,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorsJson, errorsMarkdown } from '#http/errors/document';
+import { openApiJson } from '#http/openapi-json';
+import { readVersion } from '#hub/version';
 
 export interface Generated {
   /** From the root of the repository. */
@@ -13,7 +16,11 @@ export interface Generated {
   render(): Promise<string>;
 }
 
-export const generated: readonly Generated[] = [];
+export const generated: readonly Generated[] = [
+  { file: 'schema/openapi.json', render: async () => openApiJson(readVersion()) },
+  { file: 'schema/errors.json', render: async () => errorsJson() },
+  { file: 'docs/errors.md', render: async () => errorsMarkdown() },
+];
 
 const ROOT = new URL('../', import.meta.url);
 

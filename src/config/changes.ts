@@ -1,0 +1,41 @@
+/** What differs between two configurations, and which differences a running hub cannot take up. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './schema.ts';
+
+export interface Changes {
+  /** Dotted paths whose value differs. */
+  readonly changed: readonly string[];
+  /** Those among them that need a restart. */
+  readonly needRestart: readonly string[];
+}
+
+/** Addresses and storage are taken up when the process starts. Routes, providers, resilience and the log level at once. */
+const NEED_RESTART = ['server', 'storage', 'security', 'logging.format'];
+
+export function changesBetween(before: Config, after: Config): Changes {
+  const changed: string[] = [];
+  compare(before, after, '', changed);
+  return {
+    changed,
+    needRestart: changed.filter((path) => NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`))),
+  };
+}
+
+function compare(before: unknown, after: unknown, path: string, changed: string[]): void {
+  if (isRecord(before) && isRecord(after)) {
+    for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      compare(before[key], after[key], path === '' ? key : `${path}.${key}`, changed);
+    }
+  } else if (!isDeepStrictEqual(revealed(before), revealed(after))) changed.push(path);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('reveal' in value);
+}
+
+/** Two secrets look alike; their values decide. */
+function revealed(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'reveal' in value && typeof value.reveal === 'function'
+    ? value.reveal()
+    : value;
+}

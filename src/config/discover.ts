@@ -1,0 +1,53 @@
+/**
+ * Providers that a machine is ready for: whoever has a key in the environment means to use it. Only asked when the file names
+ * no provider. Addresses are the providers' own, from their API references.
+ */
+import type { Environment } from './file.ts';
+
+interface Known {
+  readonly provider: string;
+  readonly key: string;
+  readonly baseUrl: string;
+}
+
+/** In the order in which the first one becomes the default. */
+export const KNOWN_PROVIDERS: readonly Known[] = [
+  { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1' },
+  { provider: 'openrouter', key: 'OPENROUTER_API_KEY', baseUrl: 'https://openrouter.ai/api/v1' },
+  { provider: 'groq', key: 'GROQ_API_KEY', baseUrl: 'https://api.groq.com/openai/v1' },
+  { provider: 'mistral', key: 'MISTRAL_API_KEY', baseUrl: 'https://api.mistral.ai/v1' },
+  { provider: 'deepseek', key: 'DEEPSEEK_API_KEY', baseUrl: 'https://api.deepseek.com/v1' },
+  { provider: 'together', key: 'TOGETHER_API_KEY', baseUrl: 'https://api.together.xyz/v1' },
+  { provider: 'xai', key: 'XAI_API_KEY', baseUrl: 'https://api.x.ai/v1' },
+];
+
+export interface Discovered {
+  readonly provider: string;
+  readonly because: string;
+}
+
+export interface Discovery {
+  readonly found: readonly Discovered[];
+  /** As the file would say it. */
+  readonly providers: Readonly<Record<string, Record<string, unknown>>>;
+}
+
+export function discoverProviders(env: Environment): Discovery {
+  const found: Discovered[] = [];
+  const providers: Record<string, Record<string, unknown>> = {};
+  for (const { provider, key, baseUrl } of KNOWN_PROVIDERS) {
+    const apiKey = env[key];
+    const ownUrl = provider === 'openai' ? env['OPENAI_BASE_URL'] : undefined;
+    if (!apiKey && !ownUrl) continue;
+    providers[provider] = { kind: 'openai-compatible', baseUrl: ownUrl || baseUrl, ...(apiKey ? { apiKey } : {}) };
+    found.push({
+      provider,
+      because: [apiKey ? key : '', ownUrl ? 'OPENAI_BASE_URL' : ''].filter(Boolean).join(' and '),
+    });
+  }
+  if (found.length > 0) return { found, providers };
+  return {
+    found: [{ provider: 'simulator', because: 'no provider is configured and the environment has no key for one' }],
+    providers: { simulator: { kind: 'simulator' } },
+  };
+}

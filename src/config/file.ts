@@ -1,0 +1,125 @@
+/**
+ * The configuration file as plain values, with the line each came from. YAML 1.2, of which JSON is a part; nothing is executed,
+ * aliases are bounded by the parser. `${VAR}` and `${VAR:-default}` inside strings are replaced from the environment, `$${` writes `${`.
+ */
+import { readFileSync } from 'node:fs';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { ParsedNode } from 'yaml';
+import { messageOf } from '#core/errors';
+import type { Problem } from './problem.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface FileValues {
+  readonly value: unknown;
+  /** `revoagent.yaml:12` by JSON pointer. */
+  readonly origins: ReadonlyMap<string, string>;
+  readonly problems: readonly Problem[];
+}
+
+const FILE_BYTES_MAX = 4 * 1024 * 1024;
+
+export function readConfigFile(file: string, env: Environment): FileValues {
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (error) {
+    return failed(file, `cannot be read: ${messageOf(error)}`);
+  }
+  if (Buffer.byteLength(source) > FILE_BYTES_MAX) return failed(file, `is larger than ${FILE_BYTES_MAX} bytes`);
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number): string => `${file}:${lines.linePos(offset).line}`;
+  const problems: Problem[] = document.errors.map((error) => ({
+    path: '',
+    origin: place(error.pos[0]),
+    message: error.message,
+  }));
+  if (problems.length > 0) return { value: undefined, origins: new Map(), problems };
+  const origins = new Map<string, string>();
+  const reader = { env, place, origins, problems };
+  const root = document.contents;
+  return { value: root === null ? undefined : read(root, '', reader), origins, problems };
+}
+
+function failed(file: string, message: string): FileValues {
+  return { value: undefined, origins: new Map(), problems: [{ path: '', origin: file, message }] };
+}
+
+interface Reader {
+  readonly env: Environment;
+  readonly place: (offset: number) => string;
+  readonly origins: Map<string, string>;
+  readonly problems: Problem[];
+}
+
+function read(node: ParsedNode, pointer: string, reader: Reader): unknown {
+  reader.origins.set(pointer, reader.place(node.range[0]));
+  if (isMap(node)) {
+    const value: Record<string, unknown> = {};
+    for (const pair of node.items) {
+      const key = isScalar(pair.key) ? String(pair.key.value) : '';
+      const inner = `${pointer}/${escapePointer(key)}`;
+      Object.defineProperty(value, key, {
+        value: pair.value === null ? null : read(pair.value, inner, reader),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+      if (isScalar(pair.key) && pair.key.range) reader.origins.set(inner, reader.place(pair.key.range[0]));
+    }
+    return value;
+  }
+  if (isSeq(node)) return node.items.map((item, index) => read(item, `${pointer}/${index}`, reader));
+  if (!isScalar(node)) {
+    reader.problems.push({
+      path: dotted(pointer),
+      origin: reader.place(node.range[0]),
+      message: 'anchors and aliases are not supported here; write the value out',
+    });
+    return null;
+  }
+  return typeof node.value === 'string' ? substitute(node.value, pointer, reader) : node.value;
+}
+
+const REFERENCE = /\$(\$\{)|\$\{([^}]*)\}/g;
+const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
+
+function substitute(text: string, pointer: string, { env, origins, problems }: Reader): string {
+  return text.replace(REFERENCE, (whole, escaped: string | undefined, reference: string | undefined) => {
+    if (escaped !== undefined) return escaped;
+    const origin = origins.get(pointer) ?? '';
+    const parts = NAME.exec(reference ?? '');
+    if (parts === null) {
+      problems.push({
+        path: dotted(pointer),
+        origin,
+        message: `${whole} is no reference; write \${NAME} or \${NAME:-default}, and $\${ for the characters themselves`,
+      });
+      return whole;
+    }
+    const [, name = '', fallback] = parts;
+    const value = env[name];
+    if (value !== undefined && value !== '') return value;
+    if (fallback !== undefined) return fallback;
+    problems.push({
+      path: dotted(pointer),
+      origin,
+      message: `the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
+    });
+    return whole;
+  });
+}
+
+export function escapePointer(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** `/routes/gpt-4o/groups/0` as `routes.gpt-4o.groups[0]`. */
+export function dotted(pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`), '');
+}

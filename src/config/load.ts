@@ -1,0 +1,288 @@
+/**
+ * Loads the configuration: defaults < file < environment < flags, each value with its origin, every error at once. The only
+ * place that reads the process's environment. It reads; it does not watch, and it starts nothing.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { TSchema } from 'typebox';
+import { Secret } from '#core/secret';
+import { check, nearestOf, unknownKey } from './check.ts';
+import { discoverProviders } from './discover.ts';
+import type { Discovered } from './discover.ts';
+import { dotted, escapePointer, readConfigFile } from './file.ts';
+import type { Environment } from './file.ts';
+import { ConfigError } from './problem.ts';
+import type { Problem } from './problem.ts';
+import { propertiesOf, routeSchema, sections } from './schema.ts';
+import type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
+
+export interface LoadOptions {
+  /** The file; without it REVOAGENT_CONFIG, then `revoagent.yaml`, `.yml` or `.json` in the working directory. */
+  readonly file?: string | undefined;
+  /** Values by path (`server.port`), as the command line gave them. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  readonly kinds: readonly KindSchema[];
+  readonly env?: Environment;
+  readonly cwd?: string;
+}
+
+export interface Loaded {
+  readonly config: Config;
+  /** Origin by dotted path. */
+  readonly origins: ReadonlyMap<string, string>;
+  readonly file: string | null;
+  readonly discovered: readonly Discovered[];
+}
+
+/** Environment variables and what they set. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  REVOAGENT_HOST: 'server.host',
+  REVOAGENT_PORT: 'server.port',
+  REVOAGENT_INSTANCE: 'server.instance',
+  REVOAGENT_DATA_DIR: 'storage.dataDir',
+  REVOAGENT_ADMIN_KEY_FILE: 'security.adminKeyFile',
+  REVOAGENT_LOG_LEVEL: 'logging.level',
+  REVOAGENT_LOG_FORMAT: 'logging.format',
+  DATABASE_URL: 'storage.url',
+};
+const FILE_VARIABLE = 'REVOAGENT_CONFIG';
+const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
+
+/** Throws `ConfigError` with every problem there is. */
+export function loadConfig(options: LoadOptions): Loaded {
+  const env = options.env ?? process.env;
+  const cwd = options.cwd ?? process.cwd();
+  const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
+  const loader = new Loader(options.kinds, env);
+  if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
+  loader.readEnvironment();
+  loader.readFlags(options.flags ?? {});
+  return { ...loader.finish(), file: file === undefined ? null : path.resolve(cwd, file) };
+}
+
+class Loader {
+  readonly #kinds: readonly KindSchema[];
+  readonly #env: Environment;
+  readonly #origins = new Map<string, string>();
+  readonly #problems: Problem[] = [];
+  #values: Record<string, unknown> = {};
+
+  constructor(kinds: readonly KindSchema[], env: Environment) {
+    this.#kinds = kinds;
+    this.#env = env;
+  }
+
+  readFile(file: string, shown: string): void {
+    const { value, origins, problems } = readConfigFile(file, this.#env);
+    this.#problems.push(...problems.map((problem) => ({ ...problem, origin: problem.origin.replace(file, shown) })));
+    for (const [pointer, origin] of origins) this.#origins.set(pointer, origin.replace(file, shown));
+    if (value === undefined || value === null) return;
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      this.#problems.push({ path: '', origin: shown, message: 'must hold keys and values, such as "server:"' });
+      return;
+    }
+    this.#values = { ...value };
+    delete this.#values['$schema'];
+  }
+
+  readEnvironment(): void {
+    for (const name of Object.keys(this.#env)) {
+      if (!name.startsWith('REVOAGENT_') || name === FILE_VARIABLE || name in ENVIRONMENT) continue;
+      const message = unknownKey(name, [...Object.keys(ENVIRONMENT), FILE_VARIABLE]);
+      this.#problems.push({ path: '', origin: `env ${name}`, message });
+    }
+    for (const [name, at] of Object.entries(ENVIRONMENT)) {
+      const text = this.#env[name];
+      if (text !== undefined && text !== '') this.#set(at, text, `env ${name}`);
+    }
+  }
+
+  readFlags(flags: Readonly<Record<string, string | undefined>>): void {
+    for (const [at, text] of Object.entries(flags)) {
+      if (text !== undefined)
+        this.#set(
+          at,
+          text,
+          `flag --${(at.split('.').at(-1) ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+        );
+    }
+  }
+
+  finish(): Omit<Loaded, 'file'> {
+    const known = [...Object.keys(sections), 'providers', 'routes'];
+    for (const key of Object.keys(this.#values)) {
+      if (!known.includes(key))
+        this.#problems.push({
+          path: key,
+          origin: this.#originOf(`/${escapePointer(key)}`),
+          message: unknownKey(key, known),
+        });
+    }
+    const filled: Record<string, unknown> = {};
+    for (const [name, schema] of Object.entries(sections)) {
+      const value = this.#fill(schema, this.#values[name], `/${name}`);
+      this.#problems.push(...check(schema, value, `/${name}`, (pointer) => this.#originOf(pointer)));
+      filled[name] = this.#sealed(schema, value);
+    }
+    const { providers, discovered } = this.#providers();
+    const routes = this.#routes(Object.keys(providers));
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+    // Each section was held against its schema just now, and the type says what the schema says.
+    const config = { ...filled, providers, routes } as Config;
+    return {
+      config,
+      discovered,
+      origins: new Map([...this.#origins].map(([pointer, origin]) => [dotted(pointer), origin])),
+    };
+  }
+
+  #providers(): { providers: Record<string, ProviderConfig>; discovered: readonly Discovered[] } {
+    const given = this.#values['providers'];
+    const discovery = given === undefined || given === null ? discoverProviders(this.#env) : undefined;
+    for (const { provider, because } of discovery?.found ?? []) this.#origins.set(`/providers/${provider}`, because);
+    const providers: Record<string, ProviderConfig> = {};
+    for (const [name, value] of this.#entries(discovery?.providers ?? given, '/providers')) {
+      const provider = this.#provider(name, value);
+      if (provider !== undefined) providers[name] = provider;
+    }
+    return { providers, discovered: discovery?.found ?? [] };
+  }
+
+  #provider(name: string, value: unknown): ProviderConfig | undefined {
+    const pointer = `/providers/${escapePointer(name)}`;
+    if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
+      this.#problem(pointer, 'a provider is named with small letters, digits, ".", "_" and "-", 64 at most');
+      return undefined;
+    }
+    const { kind, ...settings } = asRecord(value);
+    const names = this.#kinds.map((known) => known.kind);
+    const known = this.#kinds.find((one) => one.kind === kind);
+    if (known === undefined) {
+      const nearest = typeof kind === 'string' ? nearestOf(kind, names) : undefined;
+      const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
+      this.#problem(
+        `${pointer}/kind`,
+        kind === undefined ? `is required: one of ${names.join(', ')}` : `must be one of ${names.join(', ')}${hint}`,
+      );
+      return undefined;
+    }
+    const filled = this.#fill(known.settings, settings, pointer);
+    this.#problems.push(...check(known.settings, filled, pointer, (at) => this.#originOf(at)));
+    return { kind: known.kind, settings: asRecord(this.#sealed(known.settings, filled)) };
+  }
+
+  #routes(providers: readonly string[]): Record<string, RouteConfig> {
+    const given = this.#values['routes'];
+    const routes: Record<string, RouteConfig> = {};
+    if (given === undefined || given === null) {
+      for (const provider of providers) routes[`${provider}/*`] = { groups: [[{ provider }]] };
+      const [first] = providers;
+      if (first !== undefined) routes['*'] = { groups: [[{ provider: first }]] };
+      return routes;
+    }
+    for (const [name, value] of this.#entries(given, '/routes')) {
+      const pointer = `/routes/${escapePointer(name)}`;
+      if (/\*./.test(name) || name === '')
+        this.#problem(pointer, 'a route is a model name, or a pattern with one * at its end');
+      const problems = check(routeSchema, value, pointer, (at) => this.#originOf(at));
+      this.#problems.push(...problems);
+      if (problems.length > 0) continue;
+      // It was held against the route's schema just now.
+      const route = value as RouteConfig;
+      this.#checkTargets(route, name, pointer, providers);
+      routes[name] = route;
+    }
+    return routes;
+  }
+
+  #checkTargets(route: RouteConfig, name: string, pointer: string, providers: readonly string[]): void {
+    route.groups.forEach((group, row) =>
+      group.forEach((target, column) => {
+        const at = `${pointer}/groups/${row}/${column}`;
+        if (!providers.includes(target.provider))
+          this.#problem(`${at}/provider`, `"${target.provider}" ${unknownKey(target.provider, providers)}`);
+        if (target.model === undefined && !name.endsWith('*'))
+          this.#problem(`${at}/model`, 'is required, since this route is no pattern that could pass the model name on');
+      }),
+    );
+  }
+
+  /** The pairs of an object; anything else is a problem. */
+  #entries(value: unknown, pointer: string): [string, unknown][] {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
+    this.#problem(pointer, 'must hold names and what belongs to them');
+    return [];
+  }
+
+  /** The value with the defaults of its schema where it says nothing. */
+  #fill(schema: TSchema, value: unknown, pointer: string): unknown {
+    if (!('type' in schema) || schema.type !== 'object' || !('properties' in schema)) return value;
+    if (value !== undefined && value !== null && (typeof value !== 'object' || Array.isArray(value))) return value;
+    const filled: Record<string, unknown> = { ...asRecord(value) };
+    for (const [name, inner] of Object.entries(propertiesOf(schema))) {
+      const at = `${pointer}/${escapePointer(name)}`;
+      if (filled[name] === undefined && 'default' in inner) {
+        filled[name] = structuredClone(inner.default);
+        this.#origins.set(at, 'default');
+      } else if (filled[name] !== undefined || isRequired(schema, name)) {
+        const result = this.#fill(inner, filled[name], at);
+        if (result !== undefined) filled[name] = result;
+      }
+    }
+    return filled;
+  }
+
+  /** The value with a `Secret` wherever its schema says so. */
+  #sealed(schema: TSchema, value: unknown): unknown {
+    if (typeof value === 'string') return 'secret' in schema && schema.secret === true ? new Secret(value) : value;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    const properties = propertiesOf(schema);
+    const others = 'patternProperties' in schema ? Object.values(asRecord(schema.patternProperties))[0] : undefined;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [name, this.#sealed(properties[name] ?? asRecord(others), inner)]),
+    );
+  }
+
+  #set(at: string, text: string, origin: string): void {
+    const parts = at.split('.');
+    const schema = parts.reduce<TSchema>((inner, part) => propertiesOf(inner)[part] ?? {}, { properties: sections });
+    let section = this.#values;
+    for (const part of parts.slice(0, -1)) {
+      const inner = asRecord(section[part]);
+      section[part] = { ...inner };
+      section = asRecord(section[part]);
+    }
+    section[parts.at(-1) ?? ''] = parsed(schema, text);
+    this.#origins.set(`/${parts.join('/')}`, origin);
+  }
+
+  #problem(pointer: string, message: string): void {
+    this.#problems.push({ path: dotted(pointer), origin: this.#originOf(pointer), message });
+  }
+
+  /** Where a value came from; for one that is missing, where its nearest surroundings did. */
+  #originOf(pointer: string): string {
+    for (let at = pointer; ; at = at.slice(0, at.lastIndexOf('/'))) {
+      const origin = this.#origins.get(at);
+      if (origin !== undefined) return origin;
+      if (at === '') return '';
+    }
+  }
+}
+
+/** Text of a variable or flag as the schema's type wants it; what does not parse stays text, and the schema refuses it. */
+function parsed(schema: TSchema, text: string): unknown {
+  const type = 'type' in schema ? schema.type : undefined;
+  if ((type === 'integer' || type === 'number') && text.trim() !== '' && Number.isFinite(Number(text)))
+    return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+}
+
+function isRequired(schema: TSchema, name: string): boolean {
+  return 'required' in schema && Array.isArray(schema.required) && schema.required.includes(name);
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

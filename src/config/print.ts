@@ -1,0 +1,40 @@
+/** The effective configuration for people and machines: every value with where it came from, secrets never. */
+import type { Loaded } from './load.ts';
+
+export interface PrintedValue {
+  readonly path: string;
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+export function printedValues({ config, origins }: Loaded): PrintedValue[] {
+  const values: PrintedValue[] = [];
+  walk(config, '', (path, value) => values.push({ path, value, origin: originOf(path, origins) }));
+  return values;
+}
+
+function walk(value: unknown, path: string, visit: (path: string, value: unknown) => void): void {
+  const inner = typeof value === 'object' && value !== null && !('reveal' in value) ? Object.entries(value) : [];
+  if (inner.length === 0) {
+    // A secret prints itself as redacted.
+    visit(path, typeof value === 'object' && value !== null && 'reveal' in value ? String(value) : value);
+    return;
+  }
+  for (const [key, child] of inner) {
+    const name = Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
+    walk(child, name, visit);
+  }
+}
+
+/** Provider settings stand under `settings` in the program and beside `kind` in the file. */
+function originOf(path: string, origins: ReadonlyMap<string, string>): string {
+  for (
+    let at = path.replace(/^(providers\..+?)\.settings(?=\.|$)/, '$1');
+    at !== '';
+    at = at.replace(/(\.[^.[]*|\[\d+\])$|^[^.[]*$/, '')
+  ) {
+    const origin = origins.get(at);
+    if (origin !== undefined) return origin;
+  }
+  return 'default';
+}

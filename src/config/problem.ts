@@ -1,0 +1,23 @@
+/** What is wrong with a configuration: all of it at once, each with its place and what to do. */
+
+export interface Problem {
+  /** `server.port`; empty for the file as a whole. */
+  readonly path: string;
+  /** `revoagent.yaml:12`, `env REVOAGENT_PORT`, `flag --port`; empty where it came from nowhere. */
+  readonly origin: string;
+  readonly message: string;
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(lineOf).join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export function lineOf({ path, origin, message }: Problem): string {
+  return [origin, path, message].filter((part) => part !== '').join(': ');
+}

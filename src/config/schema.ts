@@ -1,0 +1,340 @@
+/**
+ * The one shape of the configuration. Every field has a description, bounds and, where it may be left out, a default: the
+ * validator, `config print`, `schema/config.json` and the documentation all read this. A string with `secret: true` becomes a
+ * `Secret` when it is loaded. Durations are in milliseconds.
+ */
+import { Type } from 'typebox';
+import type { TSchema } from 'typebox';
+import { limits } from '#core/limits';
+import type { Secret } from '#core/secret';
+
+const strict = { additionalProperties: false };
+const ms = (minimum: number, maximum: number, initial: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: initial, description: `${description} Milliseconds.` });
+const count = (minimum: number, maximum: number, initial: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: initial, description });
+const text = (description: string, initial?: string) =>
+  Type.String({ minLength: 1, description, ...(initial === undefined ? {} : { default: initial }) });
+
+const server = Type.Object(
+  {
+    host: text('Address to listen on. Any other than loopback needs a key first.', '127.0.0.1'),
+    port: count(0, 65_535, 12_001, 'Port to listen on; 0 takes a free one.'),
+    instance: Type.Optional(text('Name of this instance in logs, metrics and /health. Default: host name and port.')),
+    shutdownGraceMs: ms(0, 3_600_000, 30_000, 'How long requests and streams may go on after SIGTERM.'),
+    corsOrigins: Type.Array(text('An origin, as in https://app.example.'), {
+      default: [],
+      description: 'Origins whose pages may call the hub. None by default.',
+    }),
+    allowedHosts: Type.Array(text('A host name.'), {
+      default: [],
+      description: 'Names besides loopback by which a hub without keys may be called.',
+    }),
+    bodyBytesMax: count(1_024, 1_073_741_824, limits.bodyBytesMax, 'Largest request body, in bytes.'),
+    headerBytesMax: count(4_096, 1_048_576, limits.headerBytesMax, 'All headers of a request together, in bytes.'),
+    requestReceiveMs: ms(
+      1_000,
+      3_600_000,
+      limits.requestReceiveMs,
+      'From the first byte of a request to the last of its body.',
+    ),
+    requestsInFlightMax: count(
+      1,
+      100_000,
+      limits.requestsInFlightMax,
+      'Requests in flight at the same time; one more is told to come back.',
+    ),
+  },
+  { ...strict, description: 'Where and how the hub listens.' },
+);
+
+const security = Type.Object(
+  {
+    adminKeyFile: Type.Optional(
+      text('A file with a key from "revoagent keys generate", stored as an admin key at start.'),
+    ),
+  },
+  { ...strict, description: 'Keys.' },
+);
+
+const pool = Type.Object(
+  {
+    max: count(1, 500, 10, 'Connections to PostgreSQL at most.'),
+    waitMs: ms(50, 60_000, 2_000, 'Longest wait for a connection.'),
+    idleMs: ms(1_000, 3_600_000, 30_000, 'An idle connection is closed after this.'),
+    statementTimeoutMs: ms(50, 600_000, 2_000, 'Longest time of one statement.'),
+  },
+  { ...strict, description: 'Connections to PostgreSQL.' },
+);
+
+const storage = Type.Object(
+  {
+    url: Type.Optional(
+      Type.String({
+        pattern: '^postgres(ql)?://',
+        secret: true,
+        description: 'A PostgreSQL to use instead of the embedded database: postgres://user:password@host/name.',
+      }),
+    ),
+    dataDir: text('Folder of the embedded database and of the local socket.', '.revoagent'),
+    pool,
+    slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
+    runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
+  },
+  { ...strict, description: 'Where keys, runs and the audit log are kept.' },
+);
+
+const timeouts = Type.Object(
+  {
+    connectMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 600_000,
+        description: 'Until the request goes out on an open connection. Milliseconds.',
+      }),
+    ),
+    firstTokenMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 3_600_000,
+        description: 'Until the first content of a stream. Milliseconds.',
+      }),
+    ),
+    idleMs: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 3_600_000, description: 'Between two events of a stream. Milliseconds.' }),
+    ),
+    totalMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400_000,
+        description: 'The whole request, over all attempts. Milliseconds.',
+      }),
+    ),
+  },
+  { ...strict, description: 'Other timeouts than those of resilience.timeouts.' },
+);
+
+const target = Type.Object(
+  {
+    provider: text('A name under providers.'),
+    model: Type.Optional(
+      text("The provider's name of the model. Left out in a pattern route: what the caller asked for."),
+    ),
+    weight: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1_000_000,
+        description: 'Share of the calls within its group. Default 1.',
+      }),
+    ),
+  },
+  { ...strict, description: 'A deployment: a provider and one of its models.' },
+);
+
+const route = Type.Object(
+  {
+    groups: Type.Array(Type.Array(target, { minItems: 1, maxItems: 100 }), {
+      minItems: 1,
+      maxItems: 20,
+      description: 'Tried in order; the deployments of one group share the calls by weight.',
+    }),
+    timeouts: Type.Optional(timeouts),
+    lastResort: Type.Optional(
+      Type.Object({ text: text('Answered, marked as degraded, when every circuit is open.') }, strict),
+    ),
+  },
+  { ...strict, description: 'How calls for a model name are served.' },
+);
+
+const resilience = Type.Object(
+  {
+    breaker: Type.Object(
+      {
+        failures: count(1, 1_000, 5, 'Failures within the window that open a circuit.'),
+        windowMs: ms(1_000, 3_600_000, 30_000, 'The sliding window.'),
+        minFailureRate: Type.Number({
+          minimum: 0,
+          maximum: 1,
+          default: 0.1,
+          description:
+            'Share of failures that is needed as well once the window holds minCalls; 0 makes the count alone decide.',
+        }),
+        minCalls: count(1, 100_000, 20, 'Calls in the window from which minFailureRate is asked.'),
+        openMs: ms(10, 3_600_000, 30_000, 'How long a circuit stays open at first; doubled at each failed probe.'),
+        openMsMax: ms(10, 86_400_000, 300_000, 'The longest it stays open.'),
+      },
+      { ...strict, description: 'Circuit breakers, one a deployment and one for the database.' },
+    ),
+    retry: Type.Object(
+      {
+        retries: count(0, 3, 2, 'Further attempts at the same deployment.'),
+        baseMs: ms(0, 60_000, 100, 'The first wait is drawn from 0 to this; each next doubles it.'),
+        maxMs: ms(0, 600_000, 2_000, 'The longest wait.'),
+      },
+      { ...strict, description: 'Retries of what may be repeated.' },
+    ),
+    retryBudget: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0.2,
+      description: 'Retries allowed as a share of calls, so that an outage is not multiplied.',
+    }),
+    concurrentMax: count(1, 100_000, 100, 'Calls in flight at one deployment; one more goes elsewhere.'),
+    timeouts: Type.Object(
+      {
+        connectMs: ms(1, 600_000, 5_000, 'Until the request goes out on an open connection.'),
+        firstTokenMs: ms(1, 3_600_000, 60_000, 'Until the first content of a stream.'),
+        idleMs: ms(1, 3_600_000, 30_000, 'Between two events of a stream.'),
+        totalMs: ms(1, 86_400_000, 600_000, 'The whole request, over all attempts.'),
+      },
+      { ...strict, description: 'The four timers of a call, where a route sets no others.' },
+    ),
+  },
+  { ...strict, description: 'How upstreams are called.' },
+);
+
+const logging = Type.Object(
+  {
+    level: Type.Enum(['debug', 'info', 'warn', 'error'], {
+      default: 'info',
+      description: 'The least severe entries that are written.',
+    }),
+    format: Type.Enum(['auto', 'json', 'pretty'], {
+      default: 'auto',
+      description: 'auto: pretty on a terminal, JSON lines elsewhere.',
+    }),
+  },
+  { ...strict, description: 'The log, on standard error.' },
+);
+
+/** A provider kind as the configuration sees it: the provider room is above this one, so the kinds are handed in. */
+export interface KindSchema {
+  readonly kind: string;
+  readonly settings: TSchema;
+}
+
+/** Sections without the providers, whose shape depends on the kinds there are. */
+export const sections = { server, security, storage, resilience, logging };
+export const routeSchema = route;
+
+export interface Config {
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly instance?: string;
+    readonly shutdownGraceMs: number;
+    readonly corsOrigins: readonly string[];
+    readonly allowedHosts: readonly string[];
+    readonly bodyBytesMax: number;
+    readonly headerBytesMax: number;
+    readonly requestReceiveMs: number;
+    readonly requestsInFlightMax: number;
+  };
+  readonly security: { readonly adminKeyFile?: string };
+  readonly storage: {
+    readonly url?: Secret;
+    readonly dataDir: string;
+    readonly pool: {
+      readonly max: number;
+      readonly waitMs: number;
+      readonly idleMs: number;
+      readonly statementTimeoutMs: number;
+    };
+    readonly slowQueryMs: number;
+    readonly runRetentionDays: number;
+  };
+  readonly providers: Readonly<Record<string, ProviderConfig>>;
+  readonly routes: Readonly<Record<string, RouteConfig>>;
+  readonly resilience: {
+    readonly breaker: {
+      readonly failures: number;
+      readonly windowMs: number;
+      readonly minFailureRate: number;
+      readonly minCalls: number;
+      readonly openMs: number;
+      readonly openMsMax: number;
+    };
+    readonly retry: { readonly retries: number; readonly baseMs: number; readonly maxMs: number };
+    readonly retryBudget: number;
+    readonly concurrentMax: number;
+    readonly timeouts: TimeoutsConfig;
+  };
+  readonly logging: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error';
+    readonly format: 'auto' | 'json' | 'pretty';
+  };
+}
+
+export interface TimeoutsConfig {
+  readonly connectMs: number;
+  readonly firstTokenMs: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export interface ProviderConfig {
+  readonly kind: string;
+  /** The kind's own settings, valid by its schema. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export interface RouteConfig {
+  readonly groups: readonly (readonly {
+    readonly provider: string;
+    readonly model?: string;
+    readonly weight?: number;
+  }[])[];
+  readonly timeouts?: Partial<TimeoutsConfig>;
+  readonly lastResort?: { readonly text: string };
+}
+
+/** The JSON Schema of the file, for editors: `schema/config.json`. */
+export function configSchema(kinds: readonly KindSchema[]): TSchema {
+  const provider = Type.Union(
+    kinds.map(({ kind, settings }) =>
+      Type.Object({ kind: Type.Literal(kind, { description: 'What it speaks.' }), ...propertiesOf(settings) }, strict),
+    ),
+  );
+  const optional = Object.fromEntries(
+    Object.entries(sections).map(([name, section]) => [name, Type.Optional(relaxed(section))]),
+  );
+  return Type.Object(
+    {
+      $schema: Type.Optional(Type.String({ description: 'Where an editor finds this schema.' })),
+      ...optional,
+      providers: Type.Optional(
+        Type.Record(Type.String(), provider, {
+          description: 'Upstreams by name. Without any, those that the environment has keys for are found.',
+        }),
+      ),
+      routes: Type.Optional(
+        Type.Record(Type.String(), route, {
+          description: 'Model names, or patterns that end in *, and what serves them.',
+        }),
+      ),
+    },
+    { ...strict, $schema: 'http://json-schema.org/draft-07/schema#', title: 'revoagent.yaml' },
+  );
+}
+
+export function propertiesOf(schema: TSchema): Record<string, TSchema> {
+  return 'properties' in schema && typeof schema.properties === 'object' && schema.properties !== null
+    ? { ...schema.properties }
+    : {};
+}
+
+/** What a person writes may leave out whatever has a default. */
+function relaxed(schema: TSchema): TSchema {
+  const { required, ...rest } = schema as TSchema & { required?: unknown };
+  void required;
+  return {
+    ...rest,
+    properties: Object.fromEntries(
+      Object.entries(propertiesOf(schema)).map(([name, inner]) => [name, relaxedInner(inner)]),
+    ),
+  } as TSchema;
+}
+
+function relaxedInner(schema: TSchema): TSchema {
+  return 'type' in schema && schema.type === 'object' ? relaxed(schema) : schema;
+}

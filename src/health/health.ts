@@ -1,0 +1,128 @@
+/**
+ * Runs the checks and says what follows: alive, able to serve, and how each part is. Each check has a deadline and one run at a
+ * time; results are shared and kept for a second, so that a balancer's questions cost nothing. A check never throws out of here.
+ */
+import type { Clock } from '#core/clock';
+import type { CheckOutcome, CheckReport, Health, HealthCheck, HealthStatus } from '#contract/health';
+
+export interface HealthOptions {
+  readonly checks: readonly HealthCheck[];
+  readonly clock: Clock;
+  readonly instance: string;
+  readonly version: string;
+  /** How long a result is good for. */
+  readonly cacheMs?: number;
+}
+
+const CACHE_MS = 1_000;
+const RANK: Readonly<Record<HealthStatus, number>> = { healthy: 0, degraded: 1, unhealthy: 2 };
+
+export function createHealth({
+  checks,
+  clock,
+  instance,
+  version,
+  cacheMs = CACHE_MS,
+}: HealthOptions): Health & { last(): readonly CheckReport[] } {
+  const startedAt = clock.now();
+  const runners = checks.map((check) => new CheckRunner(check, clock));
+  let kept: { at: number; reports: Promise<CheckReport[]> } | undefined;
+  let lastReports: readonly CheckReport[] = [];
+  let drainReason: string | undefined;
+
+  function reports(): Promise<CheckReport[]> {
+    const now = clock.now();
+    if (kept === undefined || now - kept.at >= cacheMs) {
+      const running = Promise.all(runners.map((runner) => runner.run()));
+      kept = { at: now, reports: running };
+      void running.then((result) => (lastReports = result));
+    }
+    return kept.reports;
+  }
+  const uptimeSeconds = (): number => Math.round((clock.now() - startedAt) / 1000);
+
+  return {
+    live: () => ({ status: 'healthy', uptimeSeconds: uptimeSeconds() }),
+    async ready() {
+      if (drainReason !== undefined) return { ready: false, reason: drainReason };
+      const results = await reports();
+      const missing = results.filter(
+        (report, index) => report.status === 'unhealthy' && checks[index]?.servesWithout === false,
+      );
+      return {
+        ready: missing.length === 0,
+        reason: missing.map((report) => `${report.name}: ${report.detail}`).join(' '),
+      };
+    },
+    async report() {
+      const results = await reports();
+      // What the hub can serve without makes it degraded at worst.
+      const ranks = results.map((report, index) =>
+        Math.min(RANK[report.status], checks[index]?.servesWithout === true ? 1 : 2),
+      );
+      const worst = Math.max(0, drainReason === undefined ? 0 : 1, ...ranks);
+      const status = worst === 0 ? 'healthy' : worst === 1 ? 'degraded' : 'unhealthy';
+      return { status, version, instance, uptimeSeconds: uptimeSeconds(), checks: results };
+    },
+    drain(reason) {
+      drainReason ??= reason;
+    },
+    get draining() {
+      return drainReason !== undefined;
+    },
+    last: () => lastReports,
+  };
+}
+
+class CheckRunner {
+  readonly #check: HealthCheck;
+  readonly #clock: Clock;
+  /** A check that hangs is not started again beside itself. */
+  #running: Promise<CheckOutcome> | undefined;
+  #status: HealthStatus | undefined;
+  #since = '';
+
+  constructor(check: HealthCheck, clock: Clock) {
+    this.#check = check;
+    this.#clock = clock;
+  }
+
+  async run(): Promise<CheckReport> {
+    const startedAt = this.#clock.now();
+    const { status, detail, data } = await this.#within(this.#check.timeoutMs);
+    if (status !== this.#status) {
+      this.#status = status;
+      this.#since = new Date(this.#clock.wallMs()).toISOString();
+    }
+    const tookMs = Math.round((this.#clock.now() - startedAt) * 100) / 100;
+    const { name, runbook } = this.#check;
+    return { name, status, detail, ...(data === undefined ? {} : { data }), runbook, tookMs, since: this.#since };
+  }
+
+  #within(timeoutMs: number): Promise<CheckOutcome> {
+    const controller = new AbortController();
+    this.#running ??= this.#start(controller.signal);
+    const running = this.#running;
+    return new Promise((resolve) => {
+      const timer = this.#clock.schedule(timeoutMs, () => {
+        controller.abort(new Error('the deadline of the health check'));
+        resolve({ status: 'unhealthy', detail: `The check did not answer within ${timeoutMs} ms.` });
+      });
+      void running.then((outcome) => {
+        timer.cancel();
+        resolve(outcome);
+      });
+    });
+  }
+
+  async #start(signal: AbortSignal): Promise<CheckOutcome> {
+    try {
+      return await this.#check.check(signal);
+    } catch {
+      // What it threw may hold addresses or credentials; each check words the failures it knows.
+      return { status: 'unhealthy', detail: 'The check failed; the log says why.' };
+    } finally {
+      this.#running = undefined;
+    }
+  }
+}

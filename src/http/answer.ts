@@ -1,0 +1,18 @@
+/** What a handler gives back; the pipeline writes it. */
+export type Answer =
+  | { readonly kind: 'json'; readonly status: number; readonly body: unknown; readonly headers?: Headers }
+  | {
+      readonly kind: 'bytes';
+      readonly status: number;
+      readonly contentType: string;
+      readonly bytes: Uint8Array | string;
+      readonly headers?: Headers;
+    }
+  /** The handler wrote the response itself. */
+  | { readonly kind: 'sent' };
+
+export type Headers = Readonly<Record<string, string>>;
+
+export function json(body: unknown, status = 200): Answer {
+  return { kind: 'json', status, body };
+}

@@ -1,0 +1,157 @@
+/**
+ * A request's JSON body: read with a bound that is exact to the byte, checked before it is parsed (UTF-8, nesting) and parsed
+ * once. Errors give positions, never content.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { CallerError } from '#core/errors';
+import { limits } from '#core/limits';
+import { unsupportedMediaType } from './errors/translate.ts';
+import { jsonErrorOffset } from './json-error.ts';
+
+const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
+/** A key that would set a prototype if anybody copied the object by assignment; escapes are one more spelling of it. */
+const PROTO_KEY =
+  /"(?:_|\\u005[Ff]){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006[Ff])(?:t|\\u0074)(?:o|\\u006[Ff])(?:_|\\u005[Ff]){2}"\s*:/;
+
+/** Throws `CallerError`: 415, 413, `invalid_body`, or the signal's reason. */
+export async function readJsonBody(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<unknown> {
+  const { headers } = incoming;
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') throw unsupportedMediaType();
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  const isJson = headers['content-type'] !== undefined && JSON_TYPE.test(headers['content-type']);
+  if (!isJson && (hasBody || headers['content-type'] !== undefined)) throw unsupportedMediaType();
+  if (Number(headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  const bytes = hasBody ? await readBytes(incoming, bytesMax, signal) : Buffer.alloc(0);
+  return parseJson(bytes);
+}
+
+function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const stop = (): void => {
+      incoming.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      chunks.push(chunk);
+      if (length <= bytesMax) return;
+      stop();
+      // Read on and forget, so that the caller can read the answer; the time to send a request bounds it.
+      incoming.resume();
+      reject(tooLarge(bytesMax));
+    };
+    const onEnd = (): void => {
+      stop();
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+    };
+    const onGone = (): void => {
+      stop();
+      reject(new CallerError('cancelled', 'The caller left before the body was whole.'));
+    };
+    const onAbort = (): void => {
+      stop();
+      reject(signal.reason);
+    };
+    incoming.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+}
+
+function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) throw new CallerError('invalid_body', 'The body is empty. Send a JSON object.');
+  if (!isUtf8(bytes)) {
+    throw new CallerError(
+      'invalid_body',
+      `The body is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`,
+    );
+  }
+  const tooDeep = nestingOver(bytes, limits.jsonDepthMax);
+  if (tooDeep !== -1) {
+    throw new CallerError(
+      'invalid_body',
+      `The body is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`,
+    );
+  }
+  const text = bytes.toString('utf8', hasByteOrderMark(bytes) ? 3 : 0);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new CallerError('invalid_body', notJson(text));
+  }
+  if (PROTO_KEY.test(text)) {
+    throw new CallerError(
+      'invalid_body',
+      'The body holds a key named "__proto__", which is refused everywhere. Rename it.',
+    );
+  }
+  return value;
+}
+
+function notJson(text: string): string {
+  const offset = jsonErrorOffset(text);
+  const before = text.slice(0, offset);
+  const line = before.split('\n').length;
+  const column = offset - (before.lastIndexOf('\n') + 1) + 1;
+  const what = offset >= text.length ? 'it ends too early' : 'an unexpected character';
+  return `The body is not JSON: ${what} at position ${offset} (line ${line}, column ${column}).`;
+}
+
+/** Offset of the bracket that opens level `depthMax + 1`, or -1. Hops over strings by the runtime's own search. */
+function nestingOver(bytes: Buffer, depthMax: number): number {
+  let depth = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === 0x22) {
+      at = endOfString(bytes, at);
+    } else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > depthMax) return at;
+    } else if (byte === 0x5d || byte === 0x7d) {
+      depth--;
+    }
+  }
+  return -1;
+}
+
+function endOfString(bytes: Buffer, from: number): number {
+  for (let quote = bytes.indexOf(0x22, from + 1); quote !== -1; quote = bytes.indexOf(0x22, quote + 1)) {
+    let slashes = 0;
+    while (bytes[quote - 1 - slashes] === 0x5c) slashes++;
+    if (slashes % 2 === 0) return quote;
+  }
+  return bytes.length;
+}
+
+function firstBadByte(bytes: Buffer): number {
+  let good = 0;
+  let bad = bytes.length;
+  // The prefix up to `good` decodes, the one up to `bad` does not; a prefix may end inside a character (`stream`).
+  while (bad - good > 1) {
+    const middle = good + Math.floor((bad - good) / 2);
+    if (decodes(bytes.subarray(0, middle))) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+function decodes(bytes: Buffer): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function hasByteOrderMark(bytes: Buffer): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
+function tooLarge(bytesMax: number): CallerError {
+  return new CallerError('body_too_large', `The body has more than ${bytesMax} bytes, which is all this hub accepts.`);
+}

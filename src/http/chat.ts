@@ -1,0 +1,134 @@
+/**
+ * A chat call from a checked request to its response, plain or streamed, the same for every surface; a `ChatForm` says how a
+ * surface words the answer. Before the commit point an error is a status; after it, an event.
+ */
+import type { Clock } from '#core/clock';
+import { CallerError, messageOf } from '#core/errors';
+import { newId } from '#core/ids';
+import type { ChatRequest } from '#contract/chat';
+import type { ChatAnswer, ChatCall, ChatStream, RunSummary } from '#contract/gateway';
+import { translateError } from './errors/translate.ts';
+import type { Answer } from './answer.ts';
+import type { Services } from './operation.ts';
+import { callerOf } from './operation.ts';
+import type { RequestContext } from './request-context.ts';
+import { SseResponse } from './sse.ts';
+
+export interface ChatForm {
+  plain(answer: ChatAnswer): Uint8Array | string;
+  /** A translator for one stream. */
+  stream(summary: RunSummary): StreamForm;
+}
+
+export interface StreamForm {
+  /** Before the first event. */
+  readonly opening: readonly string[];
+  /** One chunk's JSON text as what is sent for it. */
+  translate(event: string): Iterable<string>;
+  /** After the last event of a whole answer. */
+  closing(): readonly string[];
+}
+
+export async function answerChat(
+  request: ChatRequest,
+  form: ChatForm,
+  context: RequestContext,
+  services: Services,
+): Promise<Answer> {
+  const runId = newId('run', services.clock.wallMs());
+  context.runId = runId;
+  const call: ChatCall = {
+    surface: context.surface,
+    caller: callerOf(context),
+    runId,
+    request,
+    signal: context.signal,
+    receivedAt: context.receivedAt,
+    traceparent: context.trace.traceparent,
+  };
+  if (request.stream === true) return streamChat(call, form, context, services);
+  const answer = await waitedFor(context, services.clock, services.gateway.complete(call));
+  // The gateway knows better than the whole wait how much of it was the upstream's.
+  context.waitedMs = Math.max(0, services.clock.now() - context.receivedAt - answer.summary.overheadMs);
+  return {
+    kind: 'bytes',
+    status: 200,
+    contentType: 'application/json',
+    bytes: form.plain(answer),
+    headers: summaryHeaders(answer.summary),
+  };
+}
+
+async function streamChat(
+  call: ChatCall,
+  form: ChatForm,
+  context: RequestContext,
+  services: Services,
+): Promise<Answer> {
+  const { clock, gateway, logger } = services;
+  const sse = new SseResponse(context, clock, { 'x-revoagent-run': call.runId });
+  let stream: ChatStream | null = null;
+  try {
+    stream = await waitedFor(context, clock, gateway.stream(call));
+    context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
+    sse.commit(summaryHeaders(stream.summary));
+    await relay(stream, form.stream(stream.summary), sse, context, clock);
+    sse.finish();
+  } catch (thrown) {
+    sse.abandon();
+    if (!sse.committed) throw thrown;
+    const error = context.gone ? new CallerError('cancelled', 'The caller left.') : translateError(thrown);
+    context.error = error;
+    if (error.code === 'internal')
+      logger.error('stream-failed', { requestId: context.requestId, runId: call.runId }, thrown);
+    if (!context.gone) sse.fail(error);
+  } finally {
+    await stream?.events.return?.().catch((thrown: unknown) => {
+      logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
+    });
+  }
+  return { kind: 'sent' };
+}
+
+async function relay(
+  { events }: ChatStream,
+  form: StreamForm,
+  sse: SseResponse,
+  context: RequestContext,
+  clock: Clock,
+): Promise<void> {
+  for (const text of form.opening) await sse.send(text);
+  for (;;) {
+    const next = await waitedFor(context, clock, events.next());
+    if (next.done === true) break;
+    for (const text of form.translate(next.value)) await sse.send(text);
+  }
+  for (const text of form.closing()) await sse.send(text);
+}
+
+/** The gateway waits for upstreams: what goes by meanwhile is not hub time. */
+async function waitedFor<T>(context: RequestContext, clock: Clock, work: Promise<T>): Promise<T> {
+  const since = clock.now();
+  try {
+    return await work;
+  } finally {
+    context.waitedMs += clock.now() - since;
+  }
+}
+
+function summaryHeaders(summary: RunSummary): Record<string, string> {
+  return {
+    'x-revoagent-run': summary.runId,
+    ...(summary.provider === null ? {} : { 'x-revoagent-provider': headerValue(summary.provider) }),
+    ...(summary.model === null ? {} : { 'x-revoagent-model': headerValue(summary.model) }),
+    'x-revoagent-attempts': String(summary.attempts),
+    'x-revoagent-overhead-ms': summary.overheadMs.toFixed(2),
+    ...(summary.degraded ? { 'x-revoagent-degraded': 'true' } : {}),
+    ...(summary.simulated ? { 'x-revoagent-simulated': 'true' } : {}),
+  };
+}
+
+/** A model's name may hold what a header may not. */
+function headerValue(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+}

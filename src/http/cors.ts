@@ -1,0 +1,44 @@
+/** Cross-origin calls from browsers: closed, except for the origins that the configuration lists by name. */
+import type { RequestContext } from './request-context.ts';
+
+const PREFLIGHT_CACHE_S = 600;
+const EXPOSED = [
+  'x-request-id',
+  'x-revoagent-run',
+  'x-revoagent-provider',
+  'x-revoagent-model',
+  'x-revoagent-attempts',
+  'x-revoagent-overhead-ms',
+  'x-revoagent-degraded',
+  'x-revoagent-simulated',
+  'retry-after',
+  'retry-after-ms',
+].join(', ');
+
+/** Adds what lets a listed origin read the response. */
+export function allowOrigin({ incoming, headers }: RequestContext, origins: readonly string[]): void {
+  if (origins.length === 0) return;
+  headers['vary'] = 'origin';
+  const { origin } = incoming.headers;
+  if (origin === undefined || !origins.includes(origin)) return;
+  headers['access-control-allow-origin'] = origin;
+  headers['access-control-expose-headers'] = EXPOSED;
+  headers['cross-origin-resource-policy'] = 'cross-origin';
+}
+
+/** Answers the question a browser asks before a call; false where this is none, or not from a listed origin. */
+export function answeredPreflight(context: RequestContext, methods: readonly string[]): boolean {
+  const { incoming, headers } = context;
+  if (incoming.method !== 'OPTIONS' || headers['access-control-allow-origin'] === undefined) return false;
+  if (incoming.headers['access-control-request-method'] === undefined) return false;
+  context.respond(
+    204,
+    {
+      'access-control-allow-methods': methods.join(', '),
+      'access-control-allow-headers': incoming.headers['access-control-request-headers'] ?? '',
+      'access-control-max-age': String(PREFLIGHT_CACHE_S),
+    },
+    '',
+  );
+  return true;
+}

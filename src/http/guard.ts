@@ -1,0 +1,92 @@
+/**
+ * Who may come in. Without keys the hub serves its own machine only, and a browser there may be led by a foreign page: the
+ * Host header gives DNS rebinding away, the Origin header a forged request. With keys, the key decides.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { CallerError } from '#core/errors';
+import type { Caller, Scope } from '#contract/gateway';
+import type { Keys } from '#contract/keys';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import type { RequestContext } from './request-context.ts';
+
+/** `open`: nobody is asked. `optional`: a valid key shows more. Otherwise one of these scopes; `admin` stands for all. */
+export type Access = 'open' | 'optional' | readonly Scope[];
+
+const localCaller: Caller = {
+  keyId: null,
+  projectId: DEFAULT_PROJECT_ID,
+  scopes: new Set<Scope>(['chat', 'read', 'admin']),
+};
+
+export interface OriginRules {
+  readonly allowedHosts: readonly string[];
+  readonly corsOrigins: readonly string[];
+}
+
+/** Throws `forbidden_origin` unless Host and Origin are this machine's or listed. */
+export function checkOrigin(headers: IncomingHttpHeaders, { allowedHosts, corsOrigins }: OriginRules): void {
+  const host = headers.host ?? '';
+  const name = hostname(host);
+  if (!isLoopbackName(name) && !allowedHosts.includes(name)) {
+    throw new CallerError(
+      'forbidden_origin',
+      'This hub has no API keys yet, so it answers its own machine only, and the Host header names another. ' +
+        'Call it as localhost, create a key with `revoagent keys create`, or list the host under security.allowedHosts.',
+    );
+  }
+  const { origin } = headers;
+  if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return;
+  if (corsOrigins.includes(origin)) return;
+  throw new CallerError(
+    'forbidden_origin',
+    'This hub has no API keys yet, so it refuses requests that a web page of another origin makes. ' +
+      'Create a key with `revoagent keys create`, or list the origin under server.cors.origins.',
+  );
+}
+
+function hostname(host: string): string {
+  return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+}
+
+function isLoopbackName(name: string): boolean {
+  return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
+}
+
+/** The caller for this access, or null where none is needed; throws 401, 403, or 503 when keys cannot be looked up. */
+export async function authenticate(
+  context: RequestContext,
+  access: Access,
+  keys: Keys,
+  keyless: boolean,
+): Promise<Caller | null> {
+  if (access === 'open') return null;
+  if (keyless || context.local) return localCaller;
+  const presented = presentedKey(context.incoming.headers);
+  if (access === 'optional') {
+    // A page of health must answer above all: who cannot be recognised sees its short form.
+    return presented === null ? null : keys.authenticate(presented).catch(() => null);
+  }
+  if (presented === null) {
+    throw new CallerError(
+      'unauthenticated',
+      'No API key. Send it as `Authorization: Bearer rvk_…` or `x-api-key: rvk_…`.',
+    );
+  }
+  const caller = await keys.authenticate(presented);
+  if (caller === null) throw new CallerError('unauthenticated', 'This API key is unknown or revoked.');
+  if (!mayUse(caller, access)) {
+    throw new CallerError('forbidden', `This key lacks the scope ${access.map((scope) => `"${scope}"`).join(' or ')}.`);
+  }
+  return caller;
+}
+
+export function mayUse(caller: Caller, scopes: readonly Scope[]): boolean {
+  return caller.scopes.has('admin') || scopes.some((scope) => caller.scopes.has(scope));
+}
+
+function presentedKey(headers: IncomingHttpHeaders): string | null {
+  const { authorization } = headers;
+  if (authorization !== undefined) return /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? null;
+  const key = headers['x-api-key'];
+  return typeof key === 'string' && key !== '' ? key : null;
+}

@@ -1,0 +1,169 @@
+/**
+ * The one path that every request takes: admit, recognise the caller, read the body, check, handle, answer. Transport only:
+ * what an operation does is in `routes/`. The framework routes; reading bodies and writing responses is ours, because limits,
+ * errors and streams are to be exact and the way to a chat answer short.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CallerError, LimitError } from '#core/errors';
+import type { Observer } from '#contract/observer';
+import { readJsonBody } from './body.ts';
+import type { Connections } from './connections.ts';
+import { allowOrigin, answeredPreflight } from './cors.ts';
+import { renderError } from './errors/render.ts';
+import { translateError } from './errors/translate.ts';
+import { authenticate, checkOrigin } from './guard.ts';
+import type { Answer } from './answer.ts';
+import type { Operation, Ports, RawInput, Services } from './operation.ts';
+import { operationsAt, publicPath } from './paths.ts';
+import { RequestContext } from './request-context.ts';
+import { createTracer } from './trace.ts';
+
+export interface HttpSettings {
+  readonly bodyBytesMax: number;
+  readonly headerBytesMax: number;
+  /** From the first byte of a request to the last of its body. */
+  readonly requestReceiveMs: number;
+  readonly requestsInFlightMax: number;
+  /** Origins (`https://app.example`) whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  /** Names besides loopback that a hub without keys may be called by. */
+  readonly allowedHosts: readonly string[];
+  readonly version: string;
+}
+
+export interface HttpDeps extends Ports {
+  /** Whether no key exists: then this machine alone is served, without one. */
+  readonly keyless: () => boolean;
+  readonly observer: Observer;
+  readonly settings: HttpSettings;
+}
+
+const FULL_RETRY_MS = 1_000;
+
+export class Pipeline {
+  readonly #deps: HttpDeps & Services;
+  readonly #connections: Connections;
+  readonly #operations: readonly Operation[];
+  readonly #trace = createTracer();
+  readonly #local = new WeakSet<IncomingMessage>();
+
+  constructor(deps: HttpDeps & Services, connections: Connections, operations: readonly Operation[]) {
+    this.#deps = deps;
+    this.#connections = connections;
+    this.#operations = operations;
+  }
+
+  /** This request came by the local socket. */
+  markLocal(incoming: IncomingMessage): void {
+    this.#local.add(incoming);
+  }
+
+  /** A handler for one operation; its validators are compiled here. */
+  serve(operation: Operation): (incoming: IncomingMessage, outgoing: ServerResponse, input: RawInput) => void {
+    const run = operation.prepare(this.#deps);
+    const { keys, keyless, settings } = this.#deps;
+    const route = publicPath(operation.path);
+    const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
+      try {
+        this.admit(context, operation.alwaysAdmitted === true);
+        context.caller = await authenticate(context, operation.access, keys, keyless());
+        const body =
+          operation.body === undefined
+            ? undefined
+            : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
+        send(context, await run({ params, query, body }, context));
+      } catch (thrown) {
+        this.fail(context, thrown);
+      }
+    };
+    return (incoming, outgoing, input) => void answer(this.begin(incoming, outgoing, route), input);
+  }
+
+  begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext {
+    const context = new RequestContext({
+      incoming,
+      outgoing,
+      route,
+      trace: this.#trace(incoming.headers.traceparent),
+      local: this.#local.has(incoming),
+      clock: this.#deps.clock,
+      observer: this.#deps.observer,
+    });
+    this.#connections.begin(context);
+    return context;
+  }
+
+  /** Throws where the request may not come in at all, whoever sends it. */
+  admit(context: RequestContext, always: boolean): void {
+    const { settings, keyless } = this.#deps;
+    const { headers, httpVersionMinor } = context.incoming;
+    allowOrigin(context, settings.corsOrigins);
+    if (headers.host === undefined && httpVersionMinor > 0) {
+      throw new CallerError('bad_request', 'HTTP/1.1 asks for a Host header, and the request has none.');
+    }
+    if (!context.local && keyless()) checkOrigin(headers, settings);
+    if (!always && this.#connections.requestsInFlight > settings.requestsInFlightMax) {
+      throw new LimitError(
+        'too_many_requests_in_flight',
+        `This instance serves ${settings.requestsInFlightMax} requests at once, and all places are taken.`,
+        { retryAfterMs: FULL_RETRY_MS },
+      );
+    }
+  }
+
+  /** No operation has this method at this path. */
+  refuseUnmatched(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const url = incoming.url ?? '';
+    const here = operationsAt(this.#operations, url);
+    const [first] = here;
+    const context = this.begin(incoming, outgoing, first === undefined ? 'unmatched' : publicPath(first.path));
+    try {
+      this.admit(context, false);
+      if (first === undefined) {
+        throw new CallerError('not_found', 'There is no such path here. /docs lists every operation.');
+      }
+      const methods = [...new Set(here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+      if (answeredPreflight(context, methods)) return;
+      context.headers['allow'] = methods.join(', ');
+      throw new CallerError('method_not_allowed', `This path knows ${methods.join(', ')} only.`);
+    } catch (thrown) {
+      this.fail(context, thrown);
+    }
+  }
+
+  /** Answers with the error, in the form of the surface; says nothing to a caller who left. */
+  fail(context: RequestContext, thrown: unknown): void {
+    if (context.gone) return;
+    const error = translateError(thrown);
+    context.error = error;
+    const { logger } = this.#deps;
+    if (error.code === 'internal') {
+      logger.error(
+        'request-failed',
+        { requestId: context.requestId, route: context.route, reason: error.internal },
+        thrown,
+      );
+    } else if (error.internal !== undefined) {
+      logger.warn('request-failed', { requestId: context.requestId, code: error.code, reason: error.internal });
+    }
+    const { status, headers, body } = renderError(error, context.surface, context);
+    const run = context.runId === null ? {} : { 'x-revoagent-run': context.runId };
+    context.respond(status, { ...headers, ...run }, body);
+  }
+}
+
+function send(context: RequestContext, answer: Answer): void {
+  switch (answer.kind) {
+    case 'sent':
+      return;
+    case 'json':
+      context.respond(
+        answer.status,
+        { 'content-type': 'application/json', ...answer.headers },
+        JSON.stringify(answer.body),
+      );
+      return;
+    case 'bytes':
+      context.respond(answer.status, { 'content-type': answer.contentType, ...answer.headers }, answer.bytes);
+  }
+}

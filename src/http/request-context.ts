@@ -1,0 +1,143 @@
+/**
+ * What the hub knows of one request from its first byte to the end of its response. Owns the abort signal that ends its work
+ * when the caller leaves, and the one report to the observer, whichever way the request ends.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '#core/clock';
+import type { HubError } from '#core/errors';
+import { newId } from '#core/ids';
+import type { Caller, Surface } from '#contract/gateway';
+import { callerGone } from '#contract/gateway';
+import type { Observer } from '#contract/observer';
+import { presentations } from './errors/presentation.ts';
+import type { Trace } from './trace.ts';
+
+/** What a request id may be when the caller chooses it: printable, short, and harmless in a log and in a header. */
+const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/;
+
+/** For every answer; a page widens the policy to what it loads. */
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const;
+
+interface Parts {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  /** The route's template; `unmatched` for unknown paths. */
+  readonly route: string;
+  readonly trace: Trace;
+  /** Came by the local socket, which only the hub's own user can open. */
+  readonly local: boolean;
+  readonly clock: Clock;
+  readonly observer: Observer;
+}
+
+export class RequestContext {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly requestId: string;
+  readonly trace: Trace;
+  readonly route: string;
+  readonly surface: Surface;
+  readonly local: boolean;
+  readonly receivedAt: number;
+  /** For every response to this request; may be added to until it is sent. */
+  readonly headers: Record<string, string>;
+  /** Set once the caller is known; operations that ask for no key may run without. */
+  caller: Caller | null = null;
+  /** Set where a run begins. */
+  runId: string | null = null;
+  /** Set when the request failed, also after a stream had begun. */
+  error: HubError | null = null;
+  /** Milliseconds spent waiting for upstreams, and for a slow reader of a stream. */
+  waitedMs = 0;
+  readonly #clock: Clock;
+  readonly #observer: Observer;
+  #controller: AbortController | null = null;
+  #aborted: unknown = undefined;
+  #onEnd: (() => void) | null = null;
+
+  constructor({ incoming, outgoing, route, trace, local, clock, observer }: Parts) {
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.route = route;
+    this.trace = trace;
+    this.local = local;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.receivedAt = clock.now();
+    this.surface = surfaceOf(incoming.url ?? '');
+    const given = incoming.headers['x-request-id'];
+    this.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : newId('req', clock.wallMs());
+    this.headers = { ...SECURITY_HEADERS, 'x-request-id': this.requestId, traceparent: trace.traceparent };
+    observer.requestStarted();
+    outgoing.once('close', () => this.#end());
+  }
+
+  /** Aborted with `callerGone` when the connection closes before the response is whole, or with what `abort` was given. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  /** The caller left, and nothing can be told any more. */
+  get gone(): boolean {
+    return this.#aborted === callerGone;
+  }
+
+  abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** The whole response at once. */
+  respond(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array | string): void {
+    const { outgoing } = this;
+    if (outgoing.headersSent || outgoing.destroyed) return;
+    // What says "as you have it" has no length of its own.
+    const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    outgoing.writeHead(status, { ...this.headers, ...headers, ...length });
+    outgoing.end(body);
+  }
+
+  /** `callback` runs when the response is whole or the connection closed. */
+  onEnd(callback: () => void): void {
+    this.#onEnd = callback;
+  }
+
+  #end(): void {
+    const { outgoing } = this;
+    const whole = outgoing.writableFinished;
+    if (!whole) this.abort(callerGone);
+    const durationMs = this.#clock.now() - this.receivedAt;
+    const streamFailed = this.error !== null && outgoing.headersSent && outgoing.statusCode < 400;
+    const status = whole ? outgoing.statusCode : presentations[this.error?.code ?? 'cancelled'].status;
+    this.#observer.requestFinished({
+      method: this.incoming.method ?? 'GET',
+      route: this.route,
+      status,
+      durationMs,
+      hubMs: Math.max(0, durationMs - this.waitedMs),
+      streamFailed,
+      requestId: this.requestId,
+      runId: this.runId,
+      traceId: this.trace.traceId,
+      errorCode: this.error?.code ?? (whole ? null : 'cancelled'),
+    });
+    this.#onEnd?.();
+  }
+}
+
+/** `/v1` speaks OpenAI's form; everything else the hub's own. */
+function surfaceOf(url: string): Surface {
+  return url === '/v1' || url.startsWith('/v1/') || url.startsWith('/v1?') ? 'openai' : 'hub';
+}

@@ -1,0 +1,179 @@
+/**
+ * The HTTP server: its listeners, its router and its end. Binds nothing before it is told to; what every request goes through
+ * is in `pipeline.ts`, how connections end in `connections.ts`.
+ */
+import { createServer as createNodeServer, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { fastify } from 'fastify';
+import { InvariantError } from '#core/errors';
+import { Connections } from './connections.ts';
+import { renderError } from './errors/render.ts';
+import { translateClientError } from './errors/translate.ts';
+import { bindLocalSocket } from './local-socket.ts';
+import { openApiDocument } from './openapi.ts';
+import { readAssets } from './page.ts';
+import { pathParams, routerPath } from './paths.ts';
+import type { HttpDeps } from './pipeline.ts';
+import { Pipeline } from './pipeline.ts';
+import { operations } from './routes/index.ts';
+
+export type { HttpDeps, HttpSettings } from './pipeline.ts';
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+}
+
+export interface HttpServer {
+  /** Where it listens; null before. */
+  readonly address: HttpAddress | null;
+  /** Rejects with the system's error (`EADDRINUSE`). Port 0 takes a free one. */
+  listen(at: { host: string; port: number }): Promise<HttpAddress>;
+  /**
+   * The same operations with every scope, for whoever may open the file: the user that runs the hub (mode 0600). A socket
+   * file that is there already is taken to be a dead hub's; the caller holds the lock of its folder.
+   */
+  listenSocket(path: string): Promise<void>;
+  /** A request without a network. */
+  inject: FastifyInstance['inject'];
+  /** Refuses new connections; open ones are served and told to close. */
+  beginDrain(): void;
+  /** Resolves when no connection is left, at the latest 2 s after `graceMs`: then it has ended what was left. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Idle connections outlive those of a balancer in front (4 s at nginx), so that it never writes on one that just closed. */
+const KEEP_ALIVE_MS = 75_000;
+/** How often slow senders are looked for, at most. */
+const RECEIVE_CHECK_MS = 1_000;
+/** A longer part of a path is no id and no name of ours. */
+const PATH_PART_CHARS_MAX = 1_024;
+
+export function createServer(deps: HttpDeps): HttpServer {
+  const connections = new Connections(deps.clock);
+  const openApi = openApiDocument(operations, deps.settings.version);
+  const pipeline = new Pipeline({ ...deps, openApi, assets: readAssets() }, connections, operations);
+  const app = createRouter(pipeline);
+  let address: HttpAddress | null = null;
+
+  function createListener(onRequest: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Server {
+    const { headerBytesMax, requestReceiveMs } = deps.settings;
+    const server = createNodeServer(
+      {
+        maxHeaderSize: headerBytesMax,
+        headersTimeout: requestReceiveMs,
+        requestTimeout: requestReceiveMs,
+        connectionsCheckingInterval: Math.min(RECEIVE_CHECK_MS, requestReceiveMs),
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        noDelay: true,
+        // A missing Host is refused by the pipeline, in the surface's own form.
+        requireHostHeader: false,
+      },
+      onRequest,
+    );
+    server.maxRequestsPerSocket = 0;
+    server.on('clientError', (error, socket) => answerClientError(error, socket, connections));
+    connections.addServer(server);
+    return server;
+  }
+
+  return {
+    get address() {
+      return address;
+    },
+    async listen({ host, port }) {
+      await app.ready();
+      const server = createListener((incoming, outgoing) => app.routing(incoming, outgoing));
+      await listening(server, () => server.listen({ host, port }));
+      const bound = server.address();
+      if (bound === null || typeof bound === 'string') throw new InvariantError('a TCP server has no TCP address');
+      const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+      address = { host: bound.address, port: bound.port, url: `http://${name}:${bound.port}` };
+      return address;
+    },
+    async listenSocket(path) {
+      await app.ready();
+      const server = createListener((incoming, outgoing) => {
+        pipeline.markLocal(incoming);
+        app.routing(incoming, outgoing);
+      });
+      await listening(server, () => bindLocalSocket(server, path));
+    },
+    inject: app.inject.bind(app),
+    beginDrain: () => connections.beginDrain(),
+    async close(graceMs) {
+      await connections.close(graceMs);
+      await app.close();
+    },
+  };
+}
+
+function createRouter(pipeline: Pipeline): FastifyInstance {
+  const app = fastify({
+    exposeHeadRoutes: true,
+    routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
+    frameworkErrors: (error, request, reply) =>
+      pipeline.fail(pipeline.begin(request.raw, reply.raw, 'unmatched'), error),
+  });
+  // Bodies are read by the pipeline, after the caller is known.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.setErrorHandler((error, request, reply) => {
+    reply.hijack();
+    pipeline.fail(pipeline.begin(request.raw, reply.raw, request.routeOptions.url ?? 'unmatched'), error);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    reply.hijack();
+    pipeline.refuseUnmatched(request.raw, reply.raw);
+  });
+  for (const operation of operations) {
+    const serve = pipeline.serve(operation);
+    app.route({
+      method: operation.method,
+      url: routerPath(operation.path),
+      handler: (request, reply) => {
+        reply.hijack();
+        const params = pathParams(operation.path, request.params);
+        serve(request.raw, reply.raw, { params, query: request.query, body: undefined });
+      },
+    });
+  }
+  return app;
+}
+
+function listening(server: Server, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    start();
+  });
+}
+
+/** A request too broken or too slow for a handler; where one reads its body already, that one answers. */
+function answerClientError(thrown: Error, socket: Duplex, connections: Connections): void {
+  const error = translateClientError(thrown);
+  const context = connections.requestOn(socket);
+  if (context !== undefined && !context.incoming.complete) {
+    context.outgoing.shouldKeepAlive = false;
+    context.abort(error);
+    return;
+  }
+  if (context !== undefined || !socket.writable) {
+    // An answer is on its way and the bytes after its request are no request: it ends the connection.
+    if (context === undefined) socket.destroy();
+    else context.outgoing.shouldKeepAlive = false;
+    return;
+  }
+  const { status, headers, body } = renderError(error, 'hub', { requestId: '', runId: null });
+  const fields = { ...headers, connection: 'close', 'content-length': String(Buffer.byteLength(body)) };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`, () =>
+    socket.destroy(),
+  );
+}

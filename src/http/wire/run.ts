@@ -1,0 +1,124 @@
+/** A run as `/api/runs` shows it: what happened, never what was said. */
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { AttemptRecord, RunRecord } from '#contract/runs';
+import { isoTime, nullable, timestamp } from './common.ts';
+
+const attemptSchema = Type.Object({
+  number: Type.Integer({ description: 'From 1.' }),
+  deployment: Type.String(),
+  provider: Type.String(),
+  model: Type.String({ description: 'The upstream’s own name.' }),
+  reason: Type.String({ description: 'Why this deployment was chosen.' }),
+  breakerState: Type.String({ description: 'When the attempt asked for its permit.' }),
+  outcome: Type.String({ description: '`succeeded`, or how it failed.' }),
+  verdict: nullable(Type.String(), 'What might be done after the failure: `retry_same`, `try_other`, `give_up`.'),
+  upstreamStatus: nullable(Type.Integer(), 'HTTP status of the upstream, where there was one.'),
+  startedMs: Type.Number({ description: 'Milliseconds since the run began.' }),
+  connectMs: nullable(Type.Number(), 'Milliseconds until the request went out.'),
+  firstTokenMs: nullable(Type.Number(), 'Milliseconds until the first token.'),
+  totalMs: nullable(Type.Number(), 'Milliseconds until the end.'),
+});
+
+export const runSchema = Type.Object({
+  id: Type.String(),
+  status: Type.String({ description: '`running`, `succeeded`, `failed`, `cancelled`, `degraded` or `interrupted`.' }),
+  surface: Type.String(),
+  stream: Type.Boolean(),
+  keyId: nullable(Type.String(), 'The key that started it; null without keys.'),
+  requestedModel: Type.String(),
+  route: nullable(Type.String(), 'The route that the model name met.'),
+  provider: nullable(Type.String(), 'Who answered.'),
+  model: nullable(Type.String(), 'The upstream’s own name of the model that answered.'),
+  finishReason: nullable(Type.String(), 'Why the model stopped.'),
+  errorCode: nullable(Type.String(), 'The hub’s error code, where it failed: see docs/errors.md.'),
+  usage: Type.Object({
+    promptTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+    completionTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  }),
+  startedAt: timestamp,
+  durationMs: nullable(Type.Number(), 'Null while it runs.'),
+  overheadMs: nullable(Type.Number(), 'Milliseconds in the hub: total minus waiting for upstreams.'),
+  attempts: Type.Array(attemptSchema),
+});
+
+export type RunView = Static<typeof runSchema>;
+
+export function runView(run: RunRecord): RunView {
+  return {
+    id: run.id,
+    status: run.status,
+    surface: run.surface,
+    stream: run.stream,
+    keyId: run.keyId,
+    requestedModel: run.requestedModel,
+    route: run.route,
+    provider: run.provider,
+    model: run.model,
+    finishReason: run.finishReason,
+    errorCode: run.errorCode,
+    usage: { promptTokens: run.promptTokens, completionTokens: run.completionTokens },
+    startedAt: isoTime(run.startedWallMs),
+    durationMs: run.durationMs,
+    overheadMs: run.overheadMs,
+    attempts: run.attempts.map(attemptView),
+  };
+}
+
+/** Field by field: what a record gains later is not shown by accident. */
+function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
+  const { number, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
+  const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
+  const what = { number, deployment, provider, model, reason, breakerState, outcome, verdict };
+  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs };
+}
+
+export const runExample = {
+  id: 'run_01k3v9zq6x8m2f4t7w1c5r9hjd',
+  status: 'succeeded',
+  surface: 'openai',
+  stream: true,
+  keyId: null,
+  requestedModel: 'fast',
+  route: 'fast',
+  provider: 'groq',
+  model: 'llama-3.3-70b-versatile',
+  finishReason: 'stop',
+  errorCode: null,
+  usage: { promptTokens: 12, completionTokens: 48 },
+  startedAt: '2026-01-01T12:00:00.000Z',
+  durationMs: 812.4,
+  overheadMs: 1.3,
+  attempts: [
+    {
+      number: 1,
+      deployment: 'openai/gpt-4o-mini',
+      provider: 'openai',
+      model: 'gpt-4o-mini',
+      reason: 'first group of the route',
+      breakerState: 'closed',
+      outcome: 'status',
+      verdict: 'try_other',
+      upstreamStatus: 503,
+      startedMs: 0.4,
+      connectMs: 11.2,
+      firstTokenMs: null,
+      totalMs: 96.1,
+    },
+    {
+      number: 2,
+      deployment: 'groq/llama-3.3-70b-versatile',
+      provider: 'groq',
+      model: 'llama-3.3-70b-versatile',
+      reason: 'next group: the one before failed',
+      breakerState: 'closed',
+      outcome: 'succeeded',
+      verdict: null,
+      upstreamStatus: 200,
+      startedMs: 97.0,
+      connectMs: 9.8,
+      firstTokenMs: 201.5,
+      totalMs: 715.2,
+    },
+  ],
+} satisfies RunView;

@@ -1,0 +1,34 @@
+/** The health checks there are, with what each looks at. */
+import path from 'node:path';
+import type { BreakerControl } from '#contract/breakers';
+import type { Gateway } from '#contract/gateway';
+import type { HealthCheck } from '#contract/health';
+import type { Logger } from '#contract/logger';
+import type { Config } from '#config/index';
+import { databaseCheck } from '#health/checks/database';
+import { diskCheck } from '#health/checks/disk';
+import { eventLoopCheck } from '#health/checks/event-loop';
+import { heapCheck } from '#health/checks/heap';
+import { providersCheck } from '#health/checks/providers';
+import type { RunWriter, Storage } from '#storage/index';
+
+export interface CheckedParts {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly writer: RunWriter;
+  readonly gateway: Pick<Gateway, 'deployments'>;
+  readonly breakers: BreakerControl;
+  readonly logger: Logger;
+}
+
+export function createChecks({ config, storage, writer, gateway, breakers, logger }: CheckedParts): { checks: readonly HealthCheck[]; stop(): void } {
+  const loop = eventLoopCheck();
+  const checks = [
+    databaseCheck({ kind: storage.kind, ping: storage.ping, poolStats: storage.poolStats, backlog: () => writer.backlog, logger }),
+    providersCheck({ deployments: () => gateway.deployments(), breaker: (key) => breakers.get(key) }),
+    loop,
+    heapCheck(),
+    diskCheck({ folder: path.resolve(config.storage.dataDir) }),
+  ];
+  return { checks, stop: () => loop.stop() };
+}

@@ -1,0 +1,78 @@
+/**
+ * Opens storage for the hub: the database behind its breaker, the writer of run records, the first key, and what is deleted with
+ * age. Everything it starts is ended by the stack it is given.
+ */
+import path from 'node:path';
+import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { Logger } from '#contract/logger';
+import type { Observer } from '#contract/observer';
+import type { Config } from '#config/index';
+import type { BreakerRegistry } from '#resilience/index';
+import { createRunWriter, isUnavailable, openStorage } from '#storage/index';
+import type { RunWriter, Storage } from '#storage/index';
+import { createGuard } from './breakers.ts';
+
+export interface StorageParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: Observer;
+  readonly breakers: BreakerRegistry;
+}
+
+/** A database that is back must be met again within seconds, not after the half minute that a model provider is given. */
+const DATABASE_BREAKER = { openMs: 500, openMsMax: 4_000, probeSuccesses: 1, minFailureRate: 0 } as const;
+const PURGE_EVERY_MS = 3_600_000;
+const PURGE_ROWS = 5_000;
+const DAY_MS = 86_400_000;
+const FLUSH_MS = 5_000;
+
+export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
+  const { url, dataDir, pool, slowQueryMs } = config.storage;
+  const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
+  const target =
+    url === undefined
+      ? ({ kind: 'embedded', dataDir: path.resolve(dataDir), queryTimeoutMs: pool.statementTimeoutMs } as const)
+      : ({ kind: 'postgres', url: url.reveal(), pool } as const);
+  return openStorage(target, { clock, observer, logger, guard, slowQueryMs });
+}
+
+export interface RunRecords {
+  readonly writer: RunWriter;
+  /** Writes what waits, for at most five seconds. */
+  close(): Promise<void>;
+}
+
+/** Run records on their way to the database, and the old ones out of it. */
+export function keepRuns(storage: Storage, retentionDays: number, { clock, logger, observer }: Omit<StorageParts, 'config' | 'breakers'>): RunRecords {
+  const writer = createRunWriter({ store: storage.stores.runs, clock, observer, logger });
+  let timer: Timer;
+  async function purge(): Promise<void> {
+    const before = clock.wallMs() - retentionDays * DAY_MS;
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS; ) deleted = await storage.stores.runs.purge(before, PURGE_ROWS);
+  }
+  function arm(delayMs: number): void {
+    timer = clock.schedule(delayMs, () => {
+      purge()
+        .catch((error: unknown) => logger.warn('purge-failed', { reason: messageOf(error) }))
+        .finally(() => arm(PURGE_EVERY_MS));
+    });
+  }
+  arm(PURGE_EVERY_MS);
+  return {
+    writer,
+    async close() {
+      timer.cancel();
+      const deadline = new AbortController();
+      const limit = clock.schedule(FLUSH_MS, () => deadline.abort(new Error(`run records could not be written within ${FLUSH_MS} ms`)));
+      try {
+        await writer.flush(deadline.signal);
+      } catch (error) {
+        logger.warn('runs-lost', { count: writer.backlog, reason: messageOf(error) });
+      } finally {
+        limit.cancel();
+      }
+    },
+  };
+}

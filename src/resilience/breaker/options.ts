@@ -1,0 +1,37 @@
+/** What a breaker may be told, with the defaults of the house. Every duration is in milliseconds. */
+
+export interface BreakerOptions {
+  /** Failures within the window that open the circuit. 1 to 1000; default 5. */
+  readonly failures: number;
+  /** The sliding window, in ten buckets. Default 30 s. */
+  readonly windowMs: number;
+  /** Once the window holds `minCalls`, the share of failures that must be reached as well; 0 makes the count alone decide. Default 0.1. */
+  readonly minFailureRate: number;
+  /** Calls from which `minFailureRate` is asked. Default 20. */
+  readonly minCalls: number;
+  /** How long the circuit stays open at first. Default 30 s. */
+  readonly openMs: number;
+  /** The longest it stays open, however often its probes fail. Default 5 min. */
+  readonly openMsMax: number;
+  /** Share by which an open wait is drawn longer or shorter, so that instances do not probe together. Default 0.2. */
+  readonly jitter: number;
+  /** Probes that must succeed in a row to close. Default 2. */
+  readonly probeSuccesses: number;
+  /** Probes at the same time. Default 1. */
+  readonly probesConcurrent: number;
+  /** A successful call slower than this counts as a failure; null switches the rule off. Default null. */
+  readonly slowCallMs: number | null;
+}
+
+export const BREAKER_DEFAULTS: BreakerOptions = Object.freeze({
+  failures: 5,
+  windowMs: 30_000,
+  minFailureRate: 0.1,
+  minCalls: 20,
+  openMs: 30_000,
+  openMsMax: 300_000,
+  jitter: 0.2,
+  probeSuccesses: 2,
+  probesConcurrent: 1,
+  slowCallMs: null,
+});

@@ -1,0 +1,99 @@
+/**
+ * All breakers of a process by key. Bounded: when it is full, and when an idle one is met, breakers that hold nothing worth
+ * remembering are forgotten, counted. A breaker that is open, busy or holds evidence is never evicted.
+ */
+import type { Clock } from '#core/clock';
+import { systemClock } from '#core/clock';
+import { limits } from '#core/limits';
+import type { Random } from '#core/random';
+import { systemRandom } from '#core/random';
+import { Breaker } from './breaker/breaker.ts';
+import type { Transition } from './breaker/breaker.ts';
+import type { BreakerOptions } from './breaker/options.ts';
+import { BREAKER_DEFAULTS } from './breaker/options.ts';
+
+const IDLE_MS = 600_000;
+
+export interface RegistryOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly defaults?: Partial<BreakerOptions>;
+  readonly keysMax?: number;
+  readonly idleMs?: number;
+}
+
+export class BreakerRegistry {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #defaults: BreakerOptions;
+  readonly #keysMax: number;
+  readonly #idleMs: number;
+  readonly #breakers = new Map<string, Breaker>();
+  readonly #listeners = new Set<(transition: Transition) => void>();
+  evicted = 0;
+
+  constructor(options: RegistryOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#defaults = { ...BREAKER_DEFAULTS, ...options.defaults };
+    this.#keysMax = options.keysMax ?? limits.breakersMax;
+    this.#idleMs = options.idleMs ?? IDLE_MS;
+  }
+
+  /** The breaker of this key, made when it is first asked for; `options` count only then. */
+  get(key: string, options: Partial<BreakerOptions> = {}): Breaker {
+    const known = this.#breakers.get(key);
+    if (known !== undefined) return known;
+    if (this.#breakers.size >= this.#keysMax) this.#evict();
+    const breaker = new Breaker(
+      key,
+      { ...this.#defaults, ...options },
+      {
+        clock: this.#clock,
+        random: this.#random,
+        onTransition: (transition) => this.#tell(transition),
+      },
+    );
+    this.#breakers.set(key, breaker);
+    return breaker;
+  }
+
+  find(key: string): Breaker | undefined {
+    return this.#breakers.get(key);
+  }
+
+  values(): IterableIterator<Breaker> {
+    return this.#breakers.values();
+  }
+
+  get size(): number {
+    return this.#breakers.size;
+  }
+
+  /** Returns the function that takes the listener off again. */
+  onTransition(listener: (transition: Transition) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Forgets idle breakers; returns how many. */
+  sweep(idleMs = this.#idleMs): number {
+    let forgotten = 0;
+    for (const [key, breaker] of this.#breakers) {
+      if (!breaker.idleFor(idleMs)) continue;
+      this.#breakers.delete(key);
+      forgotten++;
+    }
+    this.evicted += forgotten;
+    return forgotten;
+  }
+
+  #evict(): void {
+    if (this.sweep() === 0 && this.sweep(0) === 0)
+      throw new RangeError(`${this.#keysMax} breakers are in use, and none of them is idle`);
+  }
+
+  #tell(transition: Transition): void {
+    for (const listener of this.#listeners) listener(transition);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The one way from a repository to the database: through the guard, timed under a fixed name, slow ones logged, and a database
+ * that cannot answer told apart from an answer of "nothing". Parameters are never logged: they may hold what people wrote.
+ */
+import type { Kysely } from 'kysely';
+import type { Clock } from '#core/clock';
+import { HubError, UnavailableError, messageOf } from '#core/errors';
+import type { Guard } from '#contract/guard';
+import type { Logger } from '#contract/logger';
+import type { Observer } from '#contract/observer';
+import { isFatal } from './postgres.ts';
+import type { Schema } from './schema.ts';
+
+export type Ask = <T>(query: string, operation: (db: Kysely<Schema>) => Promise<T>) => Promise<T>;
+
+export interface AskDependencies {
+  readonly db: Kysely<Schema>;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly observer: Pick<Observer, 'queryFinished'>;
+  readonly logger: Logger;
+  readonly slowQueryMs: number;
+}
+
+export function createAsk({ db, guard, clock, observer, logger, slowQueryMs }: AskDependencies): Ask {
+  return async (query, operation) => {
+    const startedAt = clock.now();
+    let failed = true;
+    try {
+      const result = await guard.run(() => operation(db));
+      failed = false;
+      return result;
+    } catch (error) {
+      if (isUnavailable(error)) {
+        throw new UnavailableError(
+          'database_unavailable',
+          'The database does not answer just now. Try again in a moment.',
+          {
+            internal: `${query}: ${messageOf(error)}`,
+            retryAfterMs: 1_000,
+            cause: error,
+          },
+        );
+      }
+      throw error;
+    } finally {
+      const durationMs = clock.now() - startedAt;
+      observer.queryFinished({ query, durationMs, failed });
+      if (durationMs >= slowQueryMs) logger.warn('query-slow', { query, durationMs: Math.round(durationMs), failed });
+    }
+  };
+}
+
+/** Whether the error says that the database could not answer, not that it refused this statement. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof HubError) return false;
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // A statement's own error has a five-character SQLSTATE outside the fatal classes; anything else came from the way there.
+  return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || isFatal(code);
+}

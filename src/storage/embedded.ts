@@ -1,0 +1,167 @@
+/**
+ * The embedded database, seen from the hub's thread: a worker, a bounded queue in front of it, one session at a time. Promises
+ * that a caller waits no longer than the deadline and that a transaction has the database for itself; when the worker
+ * dies, everybody who waits is told and the next caller starts a new one.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { Observer } from '#contract/observer';
+import type { Session, SessionSource } from './driver.ts';
+import { lockFolder } from './folder-lock.ts';
+import type { Reply, Request } from './pglite-worker.ts';
+import type { PoolStats } from './postgres.ts';
+
+/** Sessions that may wait; one more is refused at once. */
+const WAITING_MAX = 1024;
+const START_MS = 60_000;
+
+export class DatabaseBusyError extends Error {
+  override readonly name = 'DatabaseBusyError';
+}
+
+interface Waiting {
+  readonly resolve: (reply: Extract<Reply, { id: number }>) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface EmbeddedOptions {
+  readonly dataDir: string;
+  readonly queryTimeoutMs: number;
+}
+
+export function embeddedSource(
+  options: EmbeddedOptions,
+  dependencies: { clock: Clock; observer: Pick<Observer, 'poolWaited'> },
+): SessionSource & { stats(): PoolStats } {
+  const { clock, observer } = dependencies;
+  const lock = lockFolder(options.dataDir);
+  const thread = new DatabaseThread(options.dataDir, clock);
+  const queue: { grant: () => void }[] = [];
+  let busy = false;
+
+  function next(): void {
+    const waiting = queue.shift();
+    if (waiting === undefined) busy = false;
+    else waiting.grant();
+  }
+
+  function session(): Session {
+    let running: Promise<unknown> = Promise.resolve();
+    return {
+      query(sql, parameters) {
+        const reply = thread.send({ sql, parameters });
+        running = reply.catch(() => undefined);
+        return withDeadline(clock, reply, options.queryTimeoutMs);
+      },
+      // A query that outlived its deadline still runs: the database is free when it has ended, not before.
+      release: () => void running.then(next),
+    };
+  }
+
+  return {
+    acquire() {
+      if (!busy) {
+        busy = true;
+        observer.poolWaited(0);
+        return Promise.resolve(session());
+      }
+      if (queue.length >= WAITING_MAX)
+        return Promise.reject(new DatabaseBusyError(`${WAITING_MAX} callers wait for the embedded database already`));
+      const startedAt = clock.now();
+      return new Promise((resolve, reject) => {
+        const entry = {
+          grant: () => {
+            timer.cancel();
+            observer.poolWaited(clock.now() - startedAt);
+            resolve(session());
+          },
+        };
+        const timer = clock.schedule(options.queryTimeoutMs, () => {
+          queue.splice(queue.indexOf(entry), 1);
+          reject(new DatabaseBusyError(`the embedded database was busy for ${options.queryTimeoutMs} ms`));
+        });
+        queue.push(entry);
+      });
+    },
+    stats: () => ({ max: 1, total: 1, idle: busy ? 0 : 1, waiting: queue.length }),
+    async close() {
+      await thread.close();
+      lock.release();
+    },
+  };
+}
+
+function withDeadline<T>(clock: Clock, promise: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.schedule(timeoutMs, () =>
+      reject(new DatabaseBusyError(`the embedded database did not answer within ${timeoutMs} ms`)),
+    );
+    promise.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** The worker and the messages that are on their way. */
+class DatabaseThread {
+  readonly #dataDir: string;
+  readonly #clock: Clock;
+  readonly #waiting = new Map<number, Waiting>();
+  #started: Promise<Worker> | undefined;
+  #nextId = 1;
+
+  constructor(dataDir: string, clock: Clock) {
+    this.#dataDir = dataDir;
+    this.#clock = clock;
+  }
+
+  async send(
+    message: { sql: string; parameters: readonly unknown[] } | { close: true },
+  ): Promise<{ rows: unknown[]; affected: number }> {
+    const worker = await (this.#started ??= this.#start());
+    const id = this.#nextId++;
+    const reply = await new Promise<Extract<Reply, { id: number }>>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, ...message } satisfies Request);
+    });
+    if ('error' in reply) throw Object.assign(new Error(reply.error.message), { code: reply.error.code });
+    return reply;
+  }
+
+  async close(): Promise<void> {
+    if (this.#started === undefined) return;
+    await this.send({ close: true });
+    await (await this.#started).terminate();
+  }
+
+  #start(): Promise<Worker> {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./pglite-worker.${extension}`, import.meta.url), {
+      workerData: { dataDir: this.#dataDir },
+    });
+    worker.unref();
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.schedule(START_MS, () =>
+        reject(new Error(`the embedded database did not start within ${START_MS} ms`)),
+      );
+      worker.on('message', (reply: Reply) => {
+        if ('ready' in reply) {
+          timer.cancel();
+          resolve(worker);
+          return;
+        }
+        this.#waiting.get(reply.id)?.resolve(reply);
+        this.#waiting.delete(reply.id);
+      });
+      const gone = (reason: string): void => {
+        timer.cancel();
+        this.#started = undefined;
+        const error = new DatabaseBusyError(`the embedded database ended: ${reason}`);
+        for (const { reject: tell } of this.#waiting.values()) tell(error);
+        this.#waiting.clear();
+        reject(error);
+      };
+      worker.on('error', (error) => gone(messageOf(error)));
+      worker.on('exit', (code) => gone(`its thread exited with ${code}`));
+    });
+  }
+}

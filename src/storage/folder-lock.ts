@@ -1,0 +1,47 @@
+/**
+ * The exclusive lock on an embedded database's folder: a second process that opened it would see stale data and ruin it. It is
+ * a lock of the operating system (SQLite holds it for us), so `kill -9` frees it and SIGSTOP does not; a lock file with a time
+ * in it would get both wrong.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+export class FolderLockedError extends Error {
+  constructor(dataDir: string, holder: string) {
+    super(
+      `${dataDir} is in use by another reVoAgent process${holder}. Stop that one, or give this one another storage.dataDir.`,
+    );
+    this.name = 'FolderLockedError';
+  }
+}
+
+export interface FolderLock {
+  release(): void;
+}
+
+/** Makes the folder where it is missing. Throws `FolderLockedError` where another process holds it; touches nothing then. */
+export function lockFolder(dataDir: string): FolderLock {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const database = new DatabaseSync(path.join(dataDir, 'lock.sqlite'));
+  const holderFile = path.join(dataDir, 'lock.pid');
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    if (error instanceof Error && /locked|busy/i.test(error.message))
+      throw new FolderLockedError(dataDir, holderOf(holderFile));
+    throw error;
+  }
+  writeFileSync(holderFile, String(process.pid));
+  return { release: () => database.close() };
+}
+
+function holderOf(file: string): string {
+  try {
+    return ` (process ${Number.parseInt(readFileSync(file, 'utf8'), 10)})`;
+  } catch {
+    // The holder has not written its number yet: the message does without.
+    return '';
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Brings the tables to this version when the hub starts. Instances that start together take turns by an advisory lock; each
+ * migration is one transaction. Migrations expand before they contract, so that the version before runs on the same tables:
+ * a name that this version does not know is therefore no error, and one that it knows with other text is.
+ */
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { migrations } from './migrations/index.ts';
+import type { Migration } from './migrations/index.ts';
+import type { Schema } from './schema.ts';
+
+/** Any number that nobody else on the database uses: the letters of "rvk". */
+const LOCK_KEY = 0x72766b;
+
+/** Returns the names that were applied now. Throws where a migration that was applied has been edited since. */
+export async function migrate(db: Kysely<Schema>, list: readonly Migration[] = migrations): Promise<string[]> {
+  return db.transaction().execute(async (transaction) => {
+    await sql`select pg_advisory_xact_lock(${sql.lit(LOCK_KEY)})`.execute(transaction);
+    await sql`create table if not exists revoagent_migrations (
+      name text primary key, digest text not null, applied_ms bigint not null default (extract(epoch from now()) * 1000)::bigint)`.execute(
+      transaction,
+    );
+    const applied = new Map(
+      (await transaction.selectFrom('revoagent_migrations').select(['name', 'digest']).execute()).map((row) => [
+        row.name,
+        row.digest,
+      ]),
+    );
+    const added: string[] = [];
+    for (const migration of list) {
+      const digest = digestOf(migration);
+      const known = applied.get(migration.name);
+      if (known === digest) continue;
+      if (known !== undefined)
+        throw new Error(
+          `The migration ${migration.name} was edited after it was applied to this database. Put it back as it was and write a new one.`,
+        );
+      for (const statement of migration.statements) await sql.raw(statement).execute(transaction);
+      await transaction.insertInto('revoagent_migrations').values({ name: migration.name, digest }).execute();
+      added.push(migration.name);
+    }
+    return added;
+  });
+}
+
+function digestOf(migration: Migration): string {
+  return createHash('sha256').update(migration.statements.join(';\n')).digest('hex');
+}

@@ -1,0 +1,9 @@
+/** The migrations in order. One that has landed is never edited; the next one mends it. */
+import { first } from './0001-first.ts';
+
+export interface Migration {
+  readonly name: string;
+  readonly statements: readonly string[];
+}
+
+export const migrations = [first] as const satisfies readonly Migration[];

@@ -1,0 +1,85 @@
+/**
+ * The real PostgreSQL. Bounded in every direction: connections, time to get one, time of a query on both sides. A server that
+ * hangs costs a caller the query deadline and the pool one connection, which is destroyed; a server that is killed is met
+ * again by the next query, because the pool opens connections when they are asked for.
+ */
+import pg from 'pg';
+import type { Clock } from '#core/clock';
+import type { Observer } from '#contract/observer';
+import type { Session, SessionSource } from './driver.ts';
+
+export interface PoolOptions {
+  /** Connections at most. */
+  readonly max: number;
+  /** Longest wait for a connection. */
+  readonly waitMs: number;
+  /** An idle connection is closed after this. */
+  readonly idleMs: number;
+  /** Longest time of one statement, on the server and, a little later, here. */
+  readonly statementTimeoutMs: number;
+}
+
+export interface PoolStats {
+  readonly max: number;
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/** The client gives up this much after the server should have: a server that hangs does not end its own statements. */
+const HANG_GRACE_MS = 500;
+
+/** Times and counts come as bigint; every one of ours is below 2^53. */
+const INT8_OID = 20;
+
+export function postgresSource(
+  url: string,
+  options: PoolOptions,
+  dependencies: { clock: Clock; observer: Pick<Observer, 'poolWaited'>; onIdleError: (error: Error) => void },
+): SessionSource & { stats(): PoolStats } {
+  const { clock, observer, onIdleError } = dependencies;
+  const types = {
+    getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+      oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format),
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max,
+    connectionTimeoutMillis: options.waitMs,
+    idleTimeoutMillis: options.idleMs,
+    statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + HANG_GRACE_MS,
+    keepAlive: true,
+    application_name: 'revoagent',
+    types,
+  });
+  // Without a listener an idle connection that the server closes would end the process.
+  pool.on('error', onIdleError);
+  return {
+    async acquire(): Promise<Session> {
+      const startedAt = clock.now();
+      const client = await pool.connect();
+      observer.poolWaited(clock.now() - startedAt);
+      let broken = false;
+      return {
+        async query(sql, parameters) {
+          try {
+            const { rows, rowCount } = await client.query({ text: sql, values: [...parameters] });
+            return { rows, affected: rowCount ?? 0 };
+          } catch (error) {
+            broken ||= !(error instanceof pg.DatabaseError) || isFatal(error.code);
+            throw error;
+          }
+        },
+        release: () => client.release(broken),
+      };
+    },
+    stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => pool.end(),
+  };
+}
+
+/** Classes 08 (connection), 53 (resources), 57 (operator intervention), 58 (system): https://www.postgresql.org/docs/15/errcodes-appendix.html */
+export function isFatal(code: string | undefined): boolean {
+  return code !== undefined && /^(08|53|57|58|XX)/.test(code);
+}

@@ -1,0 +1,38 @@
+/** What administrators did, newest first. */
+import type { AuditStore } from '#contract/stores';
+import type { Ask } from '../ask.ts';
+
+export function databaseAuditStore(ask: Ask): AuditStore {
+  return {
+    append: (record) =>
+      ask('audit.append', async (db) => {
+        await db
+          .insertInto('audit')
+          .values({
+            id: record.id,
+            project_id: record.projectId,
+            at_ms: record.atWallMs,
+            actor: record.actor,
+            action: record.action,
+            subject: record.subject,
+            detail: JSON.stringify(record.detail),
+          })
+          .execute();
+      }),
+    list: (projectId, { before, limit }) =>
+      ask('audit.list', async (db) => {
+        let query = db.selectFrom('audit').selectAll().where('project_id', '=', projectId);
+        if (before !== undefined) query = query.where('id', '<', before);
+        const rows = await query.orderBy('id', 'desc').limit(limit).execute();
+        return rows.map((row) => ({
+          id: row.id,
+          projectId: row.project_id,
+          atWallMs: row.at_ms,
+          actor: row.actor,
+          action: row.action,
+          subject: row.subject,
+          detail: row.detail as Record<string, unknown>,
+        }));
+      }),
+  };
+}

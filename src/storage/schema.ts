@@ -1,0 +1,58 @@
+/** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
+import type { ColumnType, Generated } from 'kysely';
+
+export interface OrganisationsTable {
+  id: string;
+  name: string;
+  created_ms: number;
+}
+
+export interface ProjectsTable {
+  id: string;
+  organisation_id: string;
+  name: string;
+  created_ms: number;
+}
+
+export interface KeysTable {
+  id: string;
+  project_id: string;
+  name: string;
+  scopes: string[];
+  secret_hash: Uint8Array;
+  created_ms: number;
+  revoked_ms: number | null;
+}
+
+export interface RunsTable {
+  id: string;
+  project_id: string;
+  key_id: string | null;
+  started_ms: number;
+  record: ColumnType<unknown, string, string>;
+}
+
+export interface AuditTable {
+  id: string;
+  project_id: string;
+  at_ms: number;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: ColumnType<unknown, string, string>;
+}
+
+export interface MigrationsTable {
+  name: string;
+  digest: string;
+  applied_ms: Generated<number>;
+}
+
+export interface Schema {
+  organisations: OrganisationsTable;
+  projects: ProjectsTable;
+  keys: KeysTable;
+  runs: RunsTable;
+  audit: AuditTable;
+  revoagent_migrations: MigrationsTable;
+}

@@ -1,0 +1,123 @@
+/**
+ * The pages in a real Chromium, from phone to wide screen, dark and light: nothing on the console, nothing that the policy had
+ * to stop, nothing fetched from elsewhere, nothing wider than the screen.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { startHttpHub } from '../helpers/http-hub.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** What the policy stops is an event of the page, not always a line of its console. */
+const REPORT_VIOLATIONS =
+  "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective))";
+
+const LOOKS = [
+  { width: 390, colorScheme: 'light' },
+  { width: 390, colorScheme: 'dark' },
+  { width: 1440, colorScheme: 'light' },
+  { width: 1440, colorScheme: 'dark' },
+] as const;
+
+function overflow(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+}
+
+describe('the pages', () => {
+  let browser: Browser;
+  before(async () => {
+    assert.ok(existsSync(CHROMIUM), `these tests need ${CHROMIUM}: apt-get install chromium`);
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  });
+  after(() => browser.close());
+
+  /** A page that remembers everything that should not happen on it. */
+  async function watched(look: (typeof LOOKS)[number], origin: string): Promise<{ page: Page; wrong: string[] }> {
+    const { width, colorScheme } = look;
+    const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+    const wrong: string[] = [];
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) wrong.push(`console: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => wrong.push(`error: ${error.message}`));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) wrong.push(request.url());
+    });
+    await page.addInitScript({ content: REPORT_VIOLATIONS });
+    return { page, wrong };
+  }
+
+  for (const look of LOOKS) {
+    it(`show the status without a fault at ${look.width} px, ${look.colorScheme}`, async (t) => {
+      const hub = await startHttpHub(t, { keyless: true });
+      const { page, wrong } = await watched(look, hub.url);
+      await page.goto(hub.url);
+      await page.getByText('provider:openai/gpt-4o-mini').waitFor();
+      assert.equal(await page.locator('#status-text').textContent(), 'Healthy');
+      assert.equal(await page.locator('#model option').count(), 2);
+      assert.match((await page.locator('#curl').textContent()) ?? '', new RegExp(`${hub.url}/v1/chat/completions`));
+      assert.equal(await overflow(page), 0);
+      assert.deepEqual(wrong, []);
+      await page.close();
+    });
+
+    it(`show the API without a fault at ${look.width} px, ${look.colorScheme}`, async (t) => {
+      const hub = await startHttpHub(t, { keyless: true });
+      const { page, wrong } = await watched(look, hub.url);
+      await page.goto(`${hub.url}/docs`);
+      await page.locator('#operations-OpenAI-compatible-createChatCompletion').waitFor();
+      await page.locator('#operations-Runs-getRun').click();
+      await page.getByText('From x-revoagent-run.').first().waitFor();
+      assert.equal(await overflow(page), 0);
+      assert.deepEqual(wrong, []);
+      await page.close();
+    });
+  }
+
+  it('ask for a key where one is needed, keep it in the tab alone, and show the figures with it', async (t) => {
+    const hub = await startHttpHub(t);
+    const { page } = await watched(LOOKS[0], hub.url);
+    await page.goto(hub.url);
+    await page.getByLabel('API key').fill('rvk_wrong');
+    await page.getByRole('button', { name: 'Show the figures' }).click();
+    await page.getByText('unknown or revoked').waitFor();
+    await page.getByLabel('API key').fill(hub.keys.read);
+    await page.getByRole('button', { name: 'Show the figures' }).click();
+    await page.getByText('provider:openai/gpt-4o-mini').waitFor();
+    const kept = await page.evaluate(
+      '({ local: localStorage.length, cookie: document.cookie, tab: sessionStorage.length })',
+    );
+    assert.deepEqual(kept, { local: 0, cookie: '', tab: 1 });
+    assert.doesNotMatch(page.url(), /rvk_/);
+    await page.getByRole('button', { name: 'Forget key' }).click();
+    await page.getByText('This hub asks for a key').waitFor();
+    assert.equal(await page.evaluate('sessionStorage.length'), 0);
+    await page.close();
+  });
+
+  it('say that the hub is gone, and go on by themselves when it is back', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const { page } = await watched(LOOKS[0], hub.url);
+    await page.goto(hub.url);
+    await page.getByText('provider:openai/gpt-4o-mini').waitFor();
+    await page.route('**/health', (route) => route.abort());
+    await page.getByText('The hub does not answer').waitFor();
+    assert.equal(await page.locator('#status-text').textContent(), 'No answer');
+    await page.unroute('**/health');
+    await page.getByText('The hub does not answer').waitFor({ state: 'hidden' });
+    assert.equal(await page.locator('#status-text').textContent(), 'Healthy');
+    await page.close();
+  });
+});

@@ -1,0 +1,333 @@
+/**
+ * A real listening server of the http room over ports that live in memory: what the rooms below would do is said by the test.
+ * Everything the ports were told is recorded, so that both sides of a guarantee can be asserted.
+ */
+import type { TestContext } from 'node:test';
+import { systemClock } from '#core/clock';
+import type { Clock } from '#core/clock';
+import { newId } from '#core/ids';
+import { limits } from '#core/limits';
+import type { BreakerControl, BreakerStatus } from '#contract/breakers';
+import type { ChatAnswer, ChatCall, ChatStream, Gateway, RunSummary, Scope } from '#contract/gateway';
+import type { Keys } from '#contract/keys';
+import type { Observer, RequestFinished } from '#contract/observer';
+import type { RunRecord } from '#contract/runs';
+import type { AuditRecord, KeyRecord } from '#contract/stores';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
+import { createServer } from '#http/server';
+
+export interface Script {
+  complete?: (call: ChatCall) => Promise<ChatAnswer>;
+  stream?: (call: ChatCall) => Promise<ChatStream>;
+  health?: 'healthy' | 'unhealthy';
+  settings?: Partial<HttpSettings>;
+  clock?: Clock;
+  runs?: readonly RunRecord[];
+  /** No keys at all: keyless mode. */
+  keyless?: boolean;
+  deps?: Partial<HttpDeps>;
+}
+
+export interface HttpHub {
+  readonly url: string;
+  readonly server: HttpServer;
+  readonly calls: ChatCall[];
+  readonly finished: RequestFinished[];
+  readonly audit: AuditRecord[];
+  /** Event names and fields that were logged, as text. */
+  readonly log: string[];
+  /** A valid key for each scope. */
+  readonly keys: Readonly<Record<Scope, string>>;
+  /** Resolves with the next request's report after those already seen. */
+  nextFinished(): Promise<RequestFinished>;
+}
+
+/** Not a plain word, so that a test can look for it where it must not be. */
+export const SECRET_PROMPT = 'the-prompt-nobody-may-see';
+
+export function summary(runId: string, more: Partial<RunSummary> = {}): RunSummary {
+  const base = {
+    provider: 'openai',
+    model: 'gpt-4o-mini',
+    attempts: 1,
+    overheadMs: 0.5,
+    degraded: false,
+    simulated: false,
+  };
+  return { runId, ...base, ...more };
+}
+
+export function completion(text = 'Hello.') {
+  return {
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'gpt-4o-mini',
+    choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+  };
+}
+
+export function chunk(text: string, finishReason: string | null = null): string {
+  const delta = text === '' ? {} : { content: text };
+  return JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1,
+    model: 'gpt-4o-mini',
+    choices: [{ index: 0, delta, finish_reason: finishReason }],
+  });
+}
+
+/** A stream of these events; `returned` tells whether it was closed. */
+export function streamOf(
+  runId: string,
+  source: AsyncIterable<string> | Iterable<string>,
+): ChatStream & { returned: boolean } {
+  async function* generate(): AsyncGenerator<string, undefined> {
+    try {
+      yield* source;
+    } finally {
+      stream.returned = true;
+    }
+    return undefined;
+  }
+  const stream = { summary: summary(runId), events: generate(), returned: false };
+  return stream;
+}
+
+export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
+  return {
+    id: newId('run', 1_767_225_600_000),
+    projectId: DEFAULT_PROJECT_ID,
+    keyId: null,
+    surface: 'openai',
+    stream: false,
+    requestedModel: 'fast',
+    route: 'fast',
+    status: 'succeeded',
+    errorCode: null,
+    provider: 'openai',
+    model: 'gpt-4o-mini',
+    finishReason: 'stop',
+    promptTokens: 1,
+    completionTokens: 2,
+    startedWallMs: 1_767_225_600_000,
+    durationMs: 3,
+    overheadMs: 1,
+    attempts: [],
+    ...more,
+  };
+}
+
+export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
+  const calls: ChatCall[] = [];
+  const finished: RequestFinished[] = [];
+  const waiting: ((event: RequestFinished) => void)[] = [];
+  const audit: AuditRecord[] = [];
+  const log: string[] = [];
+  const secrets = { chat: 'rvk_chat', read: 'rvk_read', admin: 'rvk_admin' };
+  const server = createServer({
+    gateway: gatewayOf(script, calls),
+    runs: {
+      get: async (caller, id) => visible(script.runs, caller).find((run) => run.id === id) ?? null,
+      list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
+    },
+    keys: keysOf(secrets),
+    keyless: () => script.keyless === true,
+    audit: {
+      append: async (record) => void audit.push(record),
+      list: async () => audit,
+    },
+    breakers: breakersOf(),
+    health: healthOf(script.health ?? 'healthy'),
+    performance: () => performanceReport,
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'revoagent_up 1\n' }),
+    observer: observerOf((event) => {
+      finished.push(event);
+      for (const resolve of waiting.splice(0)) resolve(event);
+    }),
+    logger: loggerOf(log),
+    clock: script.clock ?? systemClock,
+    settings: { ...defaultSettings, ...script.settings },
+    ...script.deps,
+  });
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 });
+  t.after(() => server.close(0));
+  const nextFinished = (): Promise<RequestFinished> => new Promise((resolve) => waiting.push(resolve));
+  return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
+}
+
+const defaultSettings: HttpSettings = {
+  bodyBytesMax: 64 * 1024,
+  headerBytesMax: limits.headerBytesMax,
+  requestReceiveMs: limits.requestReceiveMs,
+  requestsInFlightMax: 100,
+  corsOrigins: [],
+  allowedHosts: [],
+  version: '0.1.0',
+};
+
+function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
+  return {
+    async complete(call) {
+      calls.push(call);
+      if (script.complete !== undefined) return script.complete(call);
+      return { summary: summary(call.runId), body: completion(), raw: undefined };
+    },
+    async stream(call) {
+      calls.push(call);
+      if (script.stream !== undefined) return script.stream(call);
+      return streamOf(call.runId, [chunk('Hel'), chunk('lo.'), chunk('', 'stop')]);
+    },
+    models: async () => [
+      { id: 'fast', object: 'model', created: 1, owned_by: 'revoagent' },
+      { id: 'openai/gpt-4o-mini', object: 'model', created: 1, owned_by: 'openai' },
+    ],
+    deployments: () => [
+      {
+        id: 'openai/gpt-4o-mini',
+        provider: 'openai',
+        kind: 'openai-compatible',
+        model: 'gpt-4o-mini',
+        breaker: 'closed',
+        lastSuccessWallMs: 1_767_225_600_000,
+        lastFailureWallMs: null,
+        lastFailure: null,
+      },
+    ],
+  };
+}
+
+function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): readonly RunRecord[] {
+  return runs.filter(
+    (run) => run.projectId === caller.projectId && (caller.scopes.has('admin') || run.keyId === caller.keyId),
+  );
+}
+
+function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
+  const records = new Map<string, KeyRecord>();
+  return {
+    async authenticate(presented) {
+      const scope = (['chat', 'read', 'admin'] as const).find((each) => secrets[each] === presented);
+      if (scope === undefined) return null;
+      return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
+    },
+    async create({ projectId, name, scopes }) {
+      const record: KeyRecord = {
+        id: newId('key', 1_767_225_600_000),
+        projectId,
+        name,
+        scopes,
+        secretHash: new Uint8Array(32).fill(0xab),
+        createdWallMs: 1_767_225_600_000,
+        revokedWallMs: null,
+      };
+      records.set(record.id, record);
+      return { record, secret: 'rvk_made' };
+    },
+    list: async () => [...records.values()],
+    revoke: async ({ id }) => records.delete(id),
+  };
+}
+
+function breakersOf(): BreakerControl {
+  const base: BreakerStatus = {
+    key: 'provider:openai/gpt-4o-mini',
+    state: 'closed',
+    suspect: false,
+    failuresInWindow: 0,
+    callsInWindow: 4,
+    inFlight: 0,
+    retryAfterMs: null,
+    stateAgeMs: 1000,
+    trips: 0,
+    rejected: 0,
+    lateResults: 0,
+    forced: null,
+  };
+  let current = base;
+  const change = (key: string, more: Partial<BreakerStatus>): BreakerStatus | null => {
+    if (key !== base.key) return null;
+    current = { ...base, ...more };
+    return current;
+  };
+  return {
+    list: () => [current],
+    get: (key) => (key === base.key ? current : null),
+    forceOpen: (key, { by, reason, forMs }) =>
+      change(key, { state: 'forced_open', forced: { by, reason, remainingMs: forMs ?? null } }),
+    forceClose: (key, { by, reason }) => change(key, { state: 'disabled', forced: { by, reason, remainingMs: null } }),
+    reset: (key) => change(key, {}),
+  };
+}
+
+function healthOf(status: 'healthy' | 'unhealthy'): HttpDeps['health'] {
+  let draining = false;
+  return {
+    live: () => ({ status: 'healthy', uptimeSeconds: 1 }),
+    ready: async () => ({ ready: !draining, reason: draining ? 'draining' : '' }),
+    report: async () => ({
+      status,
+      version: '0.1.0',
+      instance: 'test',
+      uptimeSeconds: 1,
+      checks: [
+        {
+          name: 'database',
+          status,
+          detail: 'The database answers.',
+          data: { tookMs: 1 },
+          tookMs: 1,
+          since: '2026-01-01T00:00:00.000Z',
+          runbook: 'database',
+        },
+      ],
+    }),
+    drain: () => void (draining = true),
+    get draining() {
+      return draining;
+    },
+  };
+}
+
+const performanceReport: ReturnType<HttpDeps['performance']> = {
+  instance: 'test',
+  uptimeSeconds: 4210,
+  window: {
+    seconds: 60,
+    requests: 120,
+    requestsPerSecond: 2,
+    errorRate: 0.01,
+    hubTime: { p50Ms: 0.4, p95Ms: 1.1, p99Ms: 2.6 },
+    totalTime: { p50Ms: 640, p95Ms: 2100, p99Ms: 4800 },
+  },
+  totals: { requests: 7100, errors: 29, attempts: 7130 },
+  inFlight: 3,
+  eventLoop: { delayP99Ms: 3.1, utilisation: 0.21 },
+  memory: { rssBytes: 187_000_000, heapUsedBytes: 64_000_000, heapLimitBytes: 2_200_000_000 },
+};
+
+const nothing = (): void => undefined;
+
+function observerOf(requestFinished: (event: RequestFinished) => void): Observer {
+  return {
+    requestStarted: nothing,
+    requestFinished,
+    attemptFinished: nothing,
+    runFinished: nothing,
+    queryFinished: nothing,
+    poolWaited: nothing,
+    runsDropped: nothing,
+    retryBudgetExhausted: nothing,
+  };
+}
+
+function loggerOf(log: string[]): HttpDeps['logger'] {
+  const write =
+    (level: string) =>
+    (event: string, fields: object = {}): void =>
+      void log.push(`${level} ${event} ${JSON.stringify(fields)}`);
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}

@@ -1,0 +1,108 @@
+/**
+ * A real PostgreSQL of one test: its own folder, a free port, durable as in production. It is killed, stopped and continued with
+ * real signals, and it goes with the process that started it. PostgreSQL refuses to run as root, so root starts it as another user.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { requireTool } from './tools.ts';
+
+export interface TestPostgres {
+  readonly url: string;
+  /** `kill -9` of the server and all its processes: what a power cut leaves. */
+  kill(): Promise<void>;
+  /** SIGSTOP to every process of it: connections stay open and nothing answers. */
+  stop(): void;
+  cont(): void;
+  /** Starts it again on the same folder and port. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const START_MS = 60_000;
+
+export async function startPostgres(): Promise<TestPostgres> {
+  const user = process.getuid?.() === 0 ? unprivileged() : {};
+  const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-pg-'));
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
+  const data = path.join(folder, 'data');
+  const made = spawnSync(requireTool('initdb'), ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'], { ...user, encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  const port = await freePort();
+  const url = `postgres://test@127.0.0.1:${port}/postgres`;
+  const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'shared_buffers=32MB', '-c', 'max_connections=50'];
+  let server = start();
+
+  function start(): ChildProcess {
+    // A group of its own, so that one signal reaches the server and every backend.
+    const child = spawn(requireTool('postgres'), args, { ...user, stdio: 'ignore', detached: true });
+    child.unref();
+    return child;
+  }
+  function signal(name: NodeJS.Signals): void {
+    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null) process.kill(-server.pid, name);
+  }
+  async function kill(): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    signal('SIGKILL');
+    await ended;
+  }
+  const atExit = (): void => signal('SIGKILL');
+  process.once('exit', atExit);
+  await answers(url);
+  return {
+    url,
+    kill,
+    stop: () => signal('SIGSTOP'),
+    cont: () => signal('SIGCONT'),
+    async restart() {
+      await kill();
+      rmSync(path.join(data, 'postmaster.pid'), { force: true });
+      server = start();
+      await answers(url);
+    },
+    async close() {
+      process.off('exit', atExit);
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function unprivileged(): { uid?: number; gid?: number } {
+  const id = (flag: string): number => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
+  const uid = id('-u');
+  if (!(uid > 0)) throw new Error('PostgreSQL does not run as root, and there is no user "postgres". Run: apt-get install postgresql');
+  return { uid, gid: id('-g') };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (typeof address !== 'object' || address === null) throw new Error('no free port');
+  return address.port;
+}
+
+async function answers(url: string): Promise<void> {
+  const end = performance.now() + START_MS;
+  for (;;) {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (performance.now() > end) throw new Error('PostgreSQL did not start', { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}

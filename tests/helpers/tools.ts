@@ -1,0 +1,42 @@
+/**
+ * The programs that tests start, and where they are. One list serves the preparation (`scripts/prepare-tests.ts`), which installs
+ * what is missing, and the tests, which name the command to run when it still is.
+ */
+import { accessSync, constants, globSync } from 'node:fs';
+import path from 'node:path';
+
+interface Tool {
+  /** Debian's package. */
+  readonly package: string;
+  /** Where Debian puts it, beside the PATH; the newest of several versions is taken. */
+  readonly places: readonly string[];
+}
+
+export const tools = {
+  postgres: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
+  initdb: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
+  chromium: { package: 'chromium', places: ['/usr/bin'] },
+} as const satisfies Record<string, Tool>;
+
+export type ToolName = keyof typeof tools;
+
+export function findTool(name: ToolName): string | undefined {
+  const places = tools[name].places.flatMap((place) => globSync(place).toSorted().toReversed());
+  return [...places, ...(process.env['PATH'] ?? '').split(path.delimiter)].map((folder) => path.join(folder, name)).find(isExecutable);
+}
+
+/** Throws with the command that installs it. */
+export function requireTool(name: ToolName): string {
+  const file = findTool(name);
+  if (file === undefined) throw new Error(`${name} is not installed. Run: sudo apt-get install ${tools[name].package}`);
+  return file;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
