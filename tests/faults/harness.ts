@@ -110,7 +110,9 @@ function observe(attempts: AttemptRecord[]): Observer {
   };
 }
 
-export type Result = { readonly text: string; readonly error: null } | { readonly text: string; readonly error: unknown };
+export type Result =
+  | { readonly text: string; readonly error: null }
+  | { readonly text: string; readonly error: unknown };
 
 /** What a caller of a plain answer sees. */
 export async function plainResult(bench: Bench, call = bench.call()): Promise<Result> {
@@ -136,4 +138,3 @@ export async function streamResult(bench: Bench, call = bench.call({ stream: tru
     return { text, error };
   }
 }
-

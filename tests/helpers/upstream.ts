@@ -106,7 +106,11 @@ export function answers(text = 'All is well.'): Behaviour {
 }
 
 /** A status with the provider's error object, or with the body that is given. */
-export function refuses(status: number, error: unknown = { message: `status ${status}`, type: 'server_error' }, headers: Record<string, string> = {}): Behaviour {
+export function refuses(
+  status: number,
+  error: unknown = { message: `status ${status}`, type: 'server_error' },
+  headers: Record<string, string> = {},
+): Behaviour {
   return ({ response }) => json(response, status, { error }, headers);
 }
 
@@ -172,7 +176,11 @@ export function streams(words: readonly string[], script: StreamScript = {}): Be
 
 /** One event of a stream as it goes over the wire. */
 export function chunk(exchange: Exchange, delta: unknown, finish: string | null = null): string {
-  return event({ ...frame(exchange), object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }] });
+  return event({
+    ...frame(exchange),
+    object: 'chat.completion.chunk',
+    choices: [{ index: 0, delta, finish_reason: finish }],
+  });
 }
 
 export function event(value: unknown): string {
@@ -211,7 +219,9 @@ function frame({ received }: Exchange): Record<string, unknown> {
 
 function wantsUsage({ received }: Exchange): boolean {
   const options = received.body['stream_options'];
-  return typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true;
+  return (
+    typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
+  );
 }
 
 /** Resolves when the system has taken the bytes; a client that is gone takes none. */
