@@ -27,11 +27,12 @@ export function createRunReader({ running, pending, store }: RunReaderParts): Ru
       return store.find(caller.projectId, ownerOf(caller), runId);
     },
     async list(caller, { before, limit }) {
-      const runs = new Map<string, RunRecord>();
+      // What is here is read before what is stored: a run that is written meanwhile is then in both, never in neither.
+      const here = [...pending.list(), ...running.list()].filter(
+        (run) => mayRead(caller, run) && (before === undefined || run.id < before),
+      );
+      const runs = new Map(here.map((run) => [run.id, run]));
       for (const run of await store.list(caller.projectId, ownerOf(caller), { before, limit })) runs.set(run.id, run);
-      // Read after the store: a run that was written meanwhile is then in both, and never in neither.
-      for (const run of [...pending.list(), ...running.list()])
-        if (mayRead(caller, run) && (before === undefined || run.id < before)) runs.set(run.id, run);
       return [...runs.values()].toSorted((one, other) => (one.id < other.id ? 1 : -1)).slice(0, limit);
     },
   };

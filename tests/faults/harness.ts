@@ -1,0 +1,140 @@
+/** A gateway over real sockets and a virtual clock, with everything it told its surroundings kept for the test to read. */
+import type { TestContext } from 'node:test';
+import { newId } from '#core/ids';
+import { seededRandom } from '#core/random';
+import type { ChatRequest } from '#contract/chat';
+import type { ChatCall, Gateway } from '#contract/gateway';
+import type { Logger } from '#contract/logger';
+import type { Observer } from '#contract/observer';
+import type { AttemptRecord, RunRecord } from '#contract/runs';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import { BreakerRegistry } from '#resilience/registry';
+import type { RetryBudget } from '#gateway/protection';
+import { createGateway } from '#gateway/gateway';
+import { RunningRuns } from '#gateway/runs';
+import { GATEWAY_DEFAULTS } from '#gateway/settings';
+import type { GatewaySettings, Routes } from '#gateway/settings';
+import { createProvider } from '#providers/index';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+
+export interface Bench {
+  readonly gateway: Gateway;
+  readonly clock: VirtualClock;
+  readonly breakers: BreakerRegistry;
+  readonly running: RunningRuns;
+  readonly runs: RunRecord[];
+  readonly attempts: AttemptRecord[];
+  /** The last run that ended. */
+  readonly lastRun: RunRecord;
+  call(fields?: Partial<ChatRequest>, controller?: AbortController): ChatCall;
+}
+
+export interface BenchOptions {
+  /** Provider names and where they are. */
+  readonly providers: Readonly<Record<string, string>>;
+  /** Without any, the model `m` goes to every provider in turn. */
+  readonly routes?: Routes;
+  readonly settings?: Partial<GatewaySettings>;
+  readonly retryBudget?: RetryBudget;
+}
+
+const unlimited: RetryBudget = { recordCall: () => undefined, tryRetry: () => true };
+
+const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: (event, _fields, cause) => {
+    throw new Error(`logged as an error: ${event}`, { cause });
+  },
+};
+
+export function startBench(t: TestContext, options: BenchOptions): Bench {
+  const clock = new VirtualClock();
+  const random = seededRandom(1);
+  const providers = Object.entries(options.providers).map(([name, baseUrl]) =>
+    createProvider('openai-compatible', { baseUrl, apiKey: 'sk-of-the-hub' }, { name, clock, random }),
+  );
+  t.after(() => Promise.all(providers.map((provider) => provider.close())));
+  const runs: RunRecord[] = [];
+  const attempts: AttemptRecord[] = [];
+  const breakers = new BreakerRegistry({ clock, random });
+  const running = new RunningRuns();
+  const gateway = createGateway({
+    providers,
+    routes: options.routes ?? { m: { groups: providers.map(({ name }) => [{ provider: name, model: 'test-model' }]) } },
+    settings: { ...GATEWAY_DEFAULTS, ...options.settings },
+    breakers,
+    retryBudget: options.retryBudget ?? unlimited,
+    clock,
+    random,
+    observer: observe(attempts),
+    logger: quiet,
+    running,
+    runSink: (run) => void runs.push(run),
+  });
+  return {
+    gateway,
+    clock,
+    breakers,
+    running,
+    runs,
+    attempts,
+    get lastRun() {
+      const run = runs.at(-1);
+      if (run === undefined) throw new Error('no run has ended');
+      return run;
+    },
+    call: (fields = {}, controller = new AbortController()) => ({
+      surface: 'openai',
+      caller: { keyId: null, projectId: DEFAULT_PROJECT_ID, scopes: new Set(['chat']) },
+      runId: newId('run', clock.wallMs()),
+      request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
+      signal: controller.signal,
+      receivedAt: clock.now(),
+      traceparent: undefined,
+    }),
+  };
+}
+
+function observe(attempts: AttemptRecord[]): Observer {
+  return {
+    requestStarted: () => undefined,
+    requestFinished: () => undefined,
+    attemptFinished: (attempt) => void attempts.push(attempt),
+    runFinished: () => undefined,
+    queryFinished: () => undefined,
+    poolWaited: () => undefined,
+    runsDropped: () => undefined,
+    retryBudgetExhausted: () => undefined,
+  };
+}
+
+export type Result =
+  | { readonly text: string; readonly error: null }
+  | { readonly text: string; readonly error: unknown };
+
+/** What a caller of a plain answer sees. */
+export async function plainResult(bench: Bench, call = bench.call()): Promise<Result> {
+  try {
+    const { body } = await bench.gateway.complete(call);
+    return { text: body.choices[0]?.message.content ?? '', error: null };
+  } catch (error) {
+    return { text: '', error };
+  }
+}
+
+/** What a caller of a stream sees: the text so far, and how it ended. */
+export async function streamResult(bench: Bench, call = bench.call({ stream: true })): Promise<Result> {
+  let text = '';
+  try {
+    const { events } = await bench.gateway.stream(call);
+    for await (const data of events) {
+      const { choices } = JSON.parse(data);
+      text += choices[0]?.delta.content ?? '';
+    }
+    return { text, error: null };
+  } catch (error) {
+    return { text, error };
+  }
+}
