@@ -15,7 +15,7 @@ export interface Subject {
   readonly process: Running | null;
 }
 
-export const PEERS = new URL('../peers/', import.meta.url).pathname;
+const PEERS = new URL('../peers/', import.meta.url).pathname;
 
 /** A server that is started as `node <args>` on the measured core and is ready once it answers a chat. */
 export async function startNodeServer(
