@@ -5,6 +5,7 @@ import type { Lab } from '../lab.ts';
 import type { Subject } from '../servers/subject.ts';
 import type { ClosedLoop, ClosedLoopResult } from './closed-loop.ts';
 import type { OpenLoop, OpenLoopResult } from './open-loop.ts';
+import type { StreamLoad, StreamLoadResult } from './stream-load.ts';
 
 type Target = Pick<Subject, 'url' | 'headers'>;
 
@@ -23,11 +24,9 @@ end
 export interface Loads {
   /** What drives the closed loop here. */
   readonly closedLoopTool: string;
-  closed(target: Target, load: Pick<ClosedLoop, 'bodyFile' | 'connections' | 'seconds'>): Promise<ClosedLoopResult>;
-  open(
-    target: Target,
-    load: Pick<OpenLoop, 'bodyFile' | 'requestsPerSecond' | 'seconds' | 'warmUpSeconds'>,
-  ): Promise<OpenLoopResult>;
+  closed(target: Target, load: Omit<ClosedLoop, keyof Target>): Promise<ClosedLoopResult>;
+  open(target: Target, load: Omit<OpenLoop, keyof Target>): Promise<OpenLoopResult>;
+  stream(target: Target, load: Omit<StreamLoad, keyof Target>): Promise<StreamLoadResult>;
   /** Keeps a request body in the lab and resolves with its file. */
   keepBody(name: string, body: string): Promise<string>;
 }
@@ -47,6 +46,7 @@ export async function createLoads(lab: Lab): Promise<Loads> {
     closed: ({ url, headers }, load) =>
       wrk ? runWrk(lab, { url, headers, ...load }) : program('closed-loop', { url, headers, ...load }),
     open: ({ url, headers }, load) => program('open-loop', { url, headers, ...load }),
+    stream: ({ url, headers }, load) => program('stream-load', { url, headers, ...load }),
     async keepBody(name, body) {
       const file = lab.file(name);
       await writeFile(file, body);
