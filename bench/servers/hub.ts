@@ -1,0 +1,98 @@
+/**
+ * The hub in its two lanes, started by its own command line. Plain: as `npm start` leaves it, no keys, the embedded
+ * database. Governed, the lane that counts: keys required, run records into PostgreSQL, access log, metrics and breakers on.
+ * Both lanes have breakers, metrics and the log; the governed lane is proved to be governed before it is measured.
+ */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { freePort, until } from '../lab.ts';
+import type { Lab } from '../lab.ts';
+import { MODEL } from '../load/chat.ts';
+import { askOnce, chatUrl, startNodeServer } from './subject.ts';
+import type { Subject } from './subject.ts';
+
+const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
+/** The default of 100 calls at once to one deployment would be measured instead of the hub. */
+const BULKHEAD_CALLS = 4_096;
+/** Threads every Node process has; others are workers of the hub. */
+const RUNTIME_THREADS = /^(node|V8|DelayedTask|SignalInsp|libuv|WorkerThread-pool)/i;
+
+export async function startPlainHub(lab: Lab, upstreamPort: number): Promise<Subject> {
+  const port = await freePort();
+  const storage = { dataDir: lab.file('hub-plain-data') };
+  const config = await writeConfig(lab, 'hub-plain', port, upstreamPort, storage);
+  const hub = await startNodeServer(lab, { name: 'hub, plain lane', port, args: [BIN, 'serve', '--config', config] });
+  if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
+  return hub;
+}
+
+/** `nodeArgs` are for the profiler. */
+export async function startGovernedHub(
+  lab: Lab,
+  upstreamPort: number,
+  databaseUrl: string,
+  nodeArgs: readonly string[] = [],
+): Promise<Subject> {
+  const port = await freePort();
+  const config = await writeConfig(lab, 'hub-governed', port, upstreamPort, { url: databaseUrl });
+  const created = await lab.run({
+    name: 'keys create',
+    file: process.execPath,
+    args: [BIN, 'keys', 'create', '--name', 'bench', '--scopes', 'chat,read', '--json', '--config', config],
+    side: 'load',
+  });
+  const key = /rvk_[\w-]+/.exec(created)?.[0];
+  if (key === undefined) throw new Error('`keys create --json` printed no key.');
+  const hub = await startNodeServer(lab, {
+    name: 'hub, governed lane',
+    port,
+    args: [...nodeArgs, BIN, 'serve', '--config', config],
+    headers: { authorization: `Bearer ${key}` },
+  });
+  await proveGoverned(hub, port);
+  return hub;
+}
+
+async function writeConfig(
+  lab: Lab,
+  name: string,
+  port: number,
+  upstreamPort: number,
+  storage: Record<string, unknown>,
+): Promise<string> {
+  const file = lab.file(`${name}.json`);
+  const config = {
+    server: { host: '127.0.0.1', port },
+    storage,
+    providers: {
+      bench: { kind: 'openai-compatible', baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKey: 'sk-bench' },
+    },
+    routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
+    resilience: { bulkhead: { concurrent: BULKHEAD_CALLS } },
+    logging: { level: 'info', format: 'json' },
+  };
+  await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+  return file;
+}
+
+/** No key, no answer; and what was answered is found again as a run in the database. */
+async function proveGoverned(hub: Subject, port: number): Promise<void> {
+  const stranger = await askOnce({ url: chatUrl(port), headers: {} });
+  if (stranger.status !== 401)
+    throw new Error(`The governed lane answered ${stranger.status} to a caller without a key.`);
+  const run = (await askOnce(hub)).headers.get('x-revoagent-run');
+  if (run === null) throw new Error('The governed lane named no run in x-revoagent-run.');
+  const { origin } = new URL(hub.url);
+  await until(
+    async () => (await fetch(`${origin}/api/runs/${run}`, { headers: hub.headers })).status === 200,
+    () => Promise.resolve(`The governed lane has no record of the run ${run}.`),
+  );
+}
+
+/** The embedded database lives in a worker thread: on the load side, where PostgreSQL is for the governed lane. */
+async function moveWorkers(lab: Lab, pid: number): Promise<void> {
+  if (process.platform !== 'linux') return;
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const name = await readFile(`/proc/${pid}/task/${thread}/comm`, 'utf8');
+    if (!RUNTIME_THREADS.test(name)) await lab.move(Number(thread), 'load');
+  }
+}

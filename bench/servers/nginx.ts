@@ -1,0 +1,50 @@
+/**
+ * nginx in its two parts: the upstream that answers at once, and the proxy that is the limit for any proxy. Both run in one
+ * worker, as the user who runs the benchmark, with everything they write inside the lab.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { pathOf } from '../lab.ts';
+import type { Lab, Running, Side } from '../lab.ts';
+import { CHAT_ANSWER } from '../load/chat.ts';
+
+/** An upstream that reads a request and answers the fixed completion without delay. */
+export function startNginxUpstream(lab: Lab, port: number): Promise<Running> {
+  const answer = `location / { default_type application/json; return 200 '${CHAT_ANSWER}'; }`;
+  return startNginx(lab, 'nginx-upstream', 'load', `server { listen 127.0.0.1:${port} backlog=4096; ${answer} }`);
+}
+
+export function startNginxProxy(lab: Lab, port: number, upstreamPort: number): Promise<Running> {
+  return startNginx(
+    lab,
+    'nginx-proxy',
+    'measured',
+    `upstream model { server 127.0.0.1:${upstreamPort} max_fails=0; keepalive 1024; keepalive_requests 1000000000; }
+     server {
+       listen 127.0.0.1:${port} backlog=4096;
+       location / { proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }
+     }`,
+  );
+}
+
+async function startNginx(lab: Lab, name: string, side: Side, servers: string): Promise<Running> {
+  const file = await pathOf('nginx');
+  if (file === null)
+    throw new Error('The benchmarks need nginx, as upstream and as limit: install it (apt install nginx).');
+  const folder = lab.file(name);
+  await mkdir(folder, { recursive: true });
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
+  await writeFile(
+    `${folder}/nginx.conf`,
+    `${process.getuid?.() === 0 ? 'user root;' : ''}
+     daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
+     events { worker_connections 16384; }
+     http {
+       access_log off; keepalive_timeout 3600s; keepalive_requests 1000000000;
+       client_max_body_size 0; client_body_buffer_size 1m; ${temporary.join(' ')}
+       ${servers}
+     }`,
+  );
+  return lab.start({ name, file, args: ['-p', folder, '-e', 'stderr', '-c', `${folder}/nginx.conf`], side });
+}
