@@ -332,7 +332,7 @@ function relaxed(schema: TSchema): TSchema {
     properties: Object.fromEntries(
       Object.entries(propertiesOf(schema)).map(([name, inner]) => [name, relaxedInner(inner)]),
     ),
-  } as TSchema;
+  };
 }
 
 function relaxedInner(schema: TSchema): TSchema {
