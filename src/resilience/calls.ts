@@ -157,7 +157,10 @@ async function open<T>(
 ): Promise<OpenStream<T>> {
   const iterator = source(context)[Symbol.asyncIterator]();
   // Every context is a scope; operations are shown less of it.
-  return new OpenStream(context as Scope, iterator, await iterator.next());
+  const stream = new OpenStream(context as Scope, iterator, await iterator.next());
+  // Deaf to its signal, it opened when nobody waited for it any more.
+  if (stream.scope.ended !== undefined) stream.abandon();
+  return stream;
 }
 
 /** The verdict on a stream that its scope ended: our limits are the upstream's failure, the caller's abort is not. */
