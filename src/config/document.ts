@@ -1,0 +1,80 @@
+/** The configuration's schema as files: `schema/config.json` for editors, `docs/settings.md` for people. */
+import type { TSchema } from 'typebox';
+import { configSchema, propertiesOf } from './schema.ts';
+import type { KindSchema } from './schema.ts';
+
+export function configJson(kinds: readonly KindSchema[]): string {
+  return `${JSON.stringify(configSchema(kinds), null, 2)}\n`;
+}
+
+export function settingsMarkdown(kinds: readonly KindSchema[]): string {
+  const { providers, routes, ...sections } = propertiesOf(configSchema(kinds));
+  const parts = Object.entries(sections)
+    .filter(([name]) => name !== '$schema')
+    .map(([name, section]) => part(`\`${name}\``, String(field(section, 'description') ?? ''), rows(section, name)));
+  const kindParts = kinds.map(({ kind, settings }) =>
+    part(`\`providers.<name>\`, kind \`${kind}\``, '', rows(settings, 'providers.<name>')),
+  );
+  const target = routes === undefined ? undefined : field(routes, 'patternProperties');
+  const route = Object.values(isRecord(target) ? target : {})[0];
+  return [
+    '# Settings',
+    '',
+    'Every key of `revoagent.yaml`, generated from the schema by `npm run generate`. How the file is found, what comes before what',
+    'and how it is reloaded: [configuration](configuration.md). For editors: [schema/config.json](../schema/config.json).',
+    '',
+    ...parts,
+    ...kindParts,
+    part(
+      '`routes.<model>`',
+      String(field(routes, 'description') ?? ''),
+      isSchema(route) ? rows(route, 'routes.<model>') : [],
+    ),
+  ].join('\n');
+}
+
+function part(title: string, description: string, table: readonly string[]): string {
+  const head = ['| key | value | default | meaning |', '|---|---|---|---|'];
+  return [`## ${title}`, '', ...(description === '' ? [] : [description, '']), ...head, ...table, ''].join('\n');
+}
+
+function rows(schema: TSchema, path: string): string[] {
+  return Object.entries(propertiesOf(schema)).flatMap(([name, inner]) => {
+    const at = `${path}.${name}`;
+    if (field(inner, 'type') === 'object' && Object.keys(propertiesOf(inner)).length > 0) return rows(inner, at);
+    const initial = field(inner, 'default');
+    const meaning = String(field(inner, 'description') ?? '').replaceAll('|', '\\|');
+    return [
+      `| \`${at}\` | ${valueOf(inner)} | ${initial === undefined ? '–' : `\`${JSON.stringify(initial)}\``} | ${meaning} |`,
+    ];
+  });
+}
+
+function valueOf(schema: TSchema): string {
+  const literal = field(schema, 'const');
+  if (literal !== undefined) return `\`${String(literal)}\``;
+  const choices = field(schema, 'anyOf');
+  if (Array.isArray(choices)) return choices.filter(isSchema).map(valueOf).join(' or ');
+  const values = field(schema, 'enum');
+  if (Array.isArray(values)) return values.map((value) => `\`${String(value)}\``).join(' or ');
+  const type = String(field(schema, 'type') ?? 'any');
+  const items = field(schema, 'items');
+  if (type === 'array' && isSchema(items)) return `list of ${valueOf(items)}`;
+  const minimum = field(schema, 'minimum');
+  const maximum = field(schema, 'maximum');
+  const bounds =
+    minimum === undefined ? '' : ` ${String(minimum)}${maximum === undefined ? ' or more' : `–${String(maximum)}`}`;
+  return `${field(schema, 'secret') === true ? 'secret ' : ''}${type}${bounds}`;
+}
+
+function field(schema: unknown, name: string): unknown {
+  return isRecord(schema) ? schema[name] : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isSchema(value: unknown): value is TSchema {
+  return isRecord(value);
+}
