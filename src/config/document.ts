@@ -8,10 +8,10 @@ export function configJson(kinds: readonly KindSchema[]): string {
 }
 
 export function settingsMarkdown(kinds: readonly KindSchema[]): string {
-  const { providers, routes, ...sections } = propertiesOf(configSchema(kinds));
-  const parts = Object.entries(sections)
-    .filter(([name]) => name !== '$schema')
-    .map(([name, section]) => part(`\`${name}\``, String(field(section, 'description') ?? ''), rows(section, name)));
+  const { routes, ...others } = propertiesOf(configSchema(kinds));
+  const parts = Object.entries(others)
+    .filter(([name]) => name !== '$schema' && name !== 'providers')
+    .map(([name, section]) => part(`\`${name}\``, textOf(section, 'description'), rows(section, name)));
   const kindParts = kinds.map(({ kind, settings }) =>
     part(`\`providers.<name>\`, kind \`${kind}\``, '', rows(settings, 'providers.<name>')),
   );
@@ -25,11 +25,7 @@ export function settingsMarkdown(kinds: readonly KindSchema[]): string {
     '',
     ...parts,
     ...kindParts,
-    part(
-      '`routes.<model>`',
-      String(field(routes, 'description') ?? ''),
-      isSchema(route) ? rows(route, 'routes.<model>') : [],
-    ),
+    part('`routes.<model>`', textOf(routes, 'description'), isSchema(route) ? rows(route, 'routes.<model>') : []),
   ].join('\n');
 }
 
@@ -43,7 +39,7 @@ function rows(schema: TSchema, path: string): string[] {
     const at = `${path}.${name}`;
     if (field(inner, 'type') === 'object' && Object.keys(propertiesOf(inner)).length > 0) return rows(inner, at);
     const initial = field(inner, 'default');
-    const meaning = String(field(inner, 'description') ?? '').replaceAll('|', '\\|');
+    const meaning = textOf(inner, 'description').replaceAll('|', '\\|');
     return [
       `| \`${at}\` | ${valueOf(inner)} | ${initial === undefined ? '–' : `\`${JSON.stringify(initial)}\``} | ${meaning} |`,
     ];
@@ -52,19 +48,26 @@ function rows(schema: TSchema, path: string): string[] {
 
 function valueOf(schema: TSchema): string {
   const literal = field(schema, 'const');
-  if (literal !== undefined) return `\`${String(literal)}\``;
+  if (literal !== undefined) return `\`${textOf(schema, 'const')}\``;
   const choices = field(schema, 'anyOf');
   if (Array.isArray(choices)) return choices.filter(isSchema).map(valueOf).join(' or ');
   const values = field(schema, 'enum');
   if (Array.isArray(values)) return values.map((value) => `\`${String(value)}\``).join(' or ');
-  const type = String(field(schema, 'type') ?? 'any');
+  const type = textOf(schema, 'type');
   const items = field(schema, 'items');
   if (type === 'array' && isSchema(items)) return `list of ${valueOf(items)}`;
   const minimum = field(schema, 'minimum');
   const maximum = field(schema, 'maximum');
   const bounds =
-    minimum === undefined ? '' : ` ${String(minimum)}${maximum === undefined ? ' or more' : `–${String(maximum)}`}`;
+    minimum === undefined
+      ? ''
+      : ` ${textOf(schema, 'minimum')}${maximum === undefined ? ' or more' : `–${textOf(schema, 'maximum')}`}`;
   return `${field(schema, 'secret') === true ? 'secret ' : ''}${type}${bounds}`;
+}
+
+function textOf(schema: unknown, name: string): string {
+  const value = field(schema, name);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 function field(schema: unknown, name: string): unknown {

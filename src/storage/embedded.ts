@@ -16,7 +16,7 @@ import type { PoolStats } from './postgres.ts';
 const WAITING_MAX = 1024;
 const START_MS = 60_000;
 
-export class DatabaseBusyError extends Error {
+class DatabaseBusyError extends Error {
   override readonly name = 'DatabaseBusyError';
 }
 
