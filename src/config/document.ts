@@ -49,7 +49,8 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
       strict,
     ),
   );
-  return JSON.parse(JSON.stringify(schema));
+  const plain: unknown = JSON.parse(JSON.stringify(schema));
+  return isRecord(plain) ? plain : {};
 }
 
 /** The schema of what is written, from that of what is meant. */
