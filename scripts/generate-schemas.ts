@@ -21,8 +21,8 @@ export interface Generated {
 
 export const generated: readonly Generated[] = [
   { file: 'schema/openapi.json', render: async () => openApiJson(readVersion()) },
-  { file: 'schema/errors.json', render: async () => errorsJson() },
   { file: 'schema/config.json', render: async () => configJson(providerKinds) },
+  { file: 'schema/errors.json', render: async () => errorsJson() },
   { file: 'schema/metrics.json', render: async () => metricsJson() },
   { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
