@@ -10,8 +10,15 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** Addresses and storage are taken up when the process starts. Routes, providers, resilience and the log level at once. */
-const NEED_RESTART = ['server', 'storage', 'security', 'logging.format'];
+/** Taken up when the process starts; a breaker keeps its settings as it keeps its state. Routes, providers, timeouts and the log level at once. */
+const NEED_RESTART = [
+  'server',
+  'storage',
+  'security',
+  'logging.format',
+  'resilience.breaker',
+  'resilience.retryBudget',
+];
 
 export function changesBetween(before: Config, after: Config): Changes {
   const changed: string[] = [];
