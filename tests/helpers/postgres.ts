@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -56,14 +56,17 @@ export async function startPostgres(): Promise<TestPostgres> {
   let server = start();
 
   function start(): ChildProcess {
-    // A group of its own, so that one signal reaches the server and every backend.
+    // Detached, so that a Ctrl-C at the terminal ends the tests and they end it.
     const child = spawn(requireTool('postgres'), args, { ...user, stdio: 'ignore', detached: true });
     child.unref();
     return child;
   }
   function signal(name: NodeJS.Signals): void {
-    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null)
-      process.kill(-server.pid, name);
+    if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    // Every backend leads a process group of its own, so that no group holds them all. A stopped server makes no more of them.
+    process.kill(server.pid, 'SIGSTOP');
+    const backends = childrenOf(server.pid);
+    for (const pid of name === 'SIGCONT' ? [...backends, server.pid] : [server.pid, ...backends]) send(pid, name);
   }
   async function kill(): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -91,6 +94,19 @@ export async function startPostgres(): Promise<TestPostgres> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // A backend may end by itself between the list and the signal.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 function unprivileged(): { uid?: number; gid?: number } {
