@@ -14,6 +14,8 @@ import { requireTool } from './tools.ts';
 
 export interface TestPostgres {
   readonly url: string;
+  /** A new empty database on it; returns its URL. */
+  createDatabase(): Promise<string>;
   /** `kill -9` of the server and all its processes: what a power cut leaves. */
   kill(): Promise<void>;
   /** SIGSTOP to every process of it: connections stay open and nothing answers. */
@@ -53,6 +55,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     '-c',
     'max_connections=50',
   ];
+  let databases = 0;
   let server = start();
 
   function start(): ChildProcess {
@@ -79,6 +82,11 @@ export async function startPostgres(): Promise<TestPostgres> {
   await answers(url);
   return {
     url,
+    async createDatabase() {
+      const name = `test_${++databases}`;
+      await runOnce(url, `create database ${name}`);
+      return url.replace(/[^/]*$/, name);
+    },
     kill,
     stop: () => signal('SIGSTOP'),
     cont: () => signal('SIGCONT'),
@@ -128,14 +136,18 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+async function runOnce(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query(statement).finally(() => client.end());
+}
+
 async function answers(url: string): Promise<void> {
   const end = performance.now() + START_MS;
   for (;;) {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
-    client.on('error', () => undefined);
     try {
-      await client.connect();
-      await client.end();
+      await runOnce(url, 'select 1');
       return;
     } catch (error) {
       if (performance.now() > end) throw new Error('PostgreSQL did not start', { cause: error });

@@ -3,34 +3,33 @@
  * and run records written meanwhile are there afterwards.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
-
-type Postgres = Awaited<ReturnType<typeof startPostgres>>;
+import type { TestPostgres } from '../helpers/postgres.ts';
 
 const HANG_BOUND_MS = 15_000;
 
-async function chatSurvives(
-  t: TestContext,
-  away: (postgres: Postgres) => unknown,
-  back: (postgres: Postgres) => unknown,
-): Promise<void> {
-  const postgres = await startPostgres();
-  t.after(() => postgres.close());
-  const hub = await startHubProcess(t, { config: { storage: { url: postgres.url } } });
+interface Outage {
+  away(): unknown;
+  back(): unknown;
+}
+
+async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back }: Outage): Promise<void> {
+  const hub = await startHubProcess(t, { config: { storage: { url: await postgres.createDatabase() } } });
   const key = await createKey(hub);
   assert.equal((await chat(hub, key)).status, 200);
 
-  await away(postgres);
-  const runs: string[] = [];
-  for (let call = 0; call < 20; call++) {
-    const answer = await chat(hub, key);
-    assert.equal(answer.status, 200, 'chat goes on without the database');
-    runs.push(answer.headers.get('x-revoagent-run') ?? '');
-  }
+  await away();
+  const runs = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const answer = await chat(hub, key);
+      assert.equal(answer.status, 200, 'chat goes on without the database');
+      return answer.headers.get('x-revoagent-run') ?? '';
+    }),
+  );
   const keys = await fetch(`${hub.url}/api/keys`, { headers: bearer(key), signal: AbortSignal.timeout(HANG_BOUND_MS) });
   assert.equal(keys.status, 503, 'what needs the database says so, and says it in time');
   const stranger = await fetch(`${hub.url}/v1/models`, {
@@ -52,7 +51,7 @@ async function chatSurvives(
     /"name":"database","status":"unhealthy"|"status":"unhealthy"[^}]*"name":"database"|"name":"database"[^}]*"status":"unhealthy"/,
   );
 
-  await back(postgres);
+  await back();
   await waitFor(
     async () => ((await fetch(`${hub.url}/api/keys`, { headers: bearer(key) })).status === 200 ? true : null),
     60_000,
@@ -75,19 +74,17 @@ async function chatSurvives(
 }
 
 describe('PostgreSQL goes away and comes back', () => {
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.close());
+
   it('killed: chat goes on, nothing is lost', (t) =>
-    chatSurvives(
-      t,
-      (postgres) => postgres.kill(),
-      (postgres) => postgres.restart(),
-    ));
+    chatSurvives(t, postgres, { away: () => postgres.kill(), back: () => postgres.restart() }));
 
   it('hung: chat goes on, nobody waits for ever, nothing is lost', (t) =>
-    chatSurvives(
-      t,
-      (postgres) => postgres.stop(),
-      (postgres) => postgres.cont(),
-    ));
+    chatSurvives(t, postgres, { away: () => postgres.stop(), back: () => postgres.cont() }));
 });
 
 function bearer(key: string): Record<string, string> {
