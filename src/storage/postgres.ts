@@ -79,7 +79,10 @@ export function postgresSource(
   };
 }
 
-/** Classes 08 (connection), 53 (resources), 57 (operator intervention), 58 (system): https://www.postgresql.org/docs/15/errcodes-appendix.html */
+/**
+ * Classes 08 (connection), 28 and 3D (the way in), 53 (resources), 57 (operator intervention), 58 and XX (system), and 25006: the
+ * server has become a read-only standby. https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
 export function isFatal(code: string | undefined): boolean {
-  return code !== undefined && /^(08|53|57|58|XX)/.test(code);
+  return code !== undefined && /^(08|28|3D|53|57|58|XX|25006)/.test(code);
 }
