@@ -20,7 +20,7 @@ interface Outage {
 
 async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back }: Outage): Promise<void> {
   const url = await postgres.createDatabase();
-  const hub = await startHubProcess(t, { config: { storage: { url } } });
+  const hub = await startHubProcess(t, { config: { storage: { url }, server: { shutdownGraceMs: 0 } } });
   const key = await createKey(hub);
   assert.equal((await chat(hub, key)).status, 200);
 
