@@ -48,7 +48,6 @@ export function postgresSource(
     connectionTimeoutMillis: options.waitMs,
     idleTimeoutMillis: options.idleMs,
     statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + HANG_GRACE_MS,
     keepAlive: true,
     application_name: 'revoagent',
     types,
@@ -56,22 +55,26 @@ export function postgresSource(
   // Without a listener an idle connection that the server closes would end the process.
   pool.on('error', onIdleError);
   return {
-    async acquire(): Promise<Session> {
+    async acquire(queryTimeoutMs = options.statementTimeoutMs): Promise<Session> {
       const startedAt = clock.now();
       const client = await pool.connect();
       observer.poolWaited(clock.now() - startedAt);
-      let broken = false;
+      let broken: unknown;
       return {
         async query(sql, parameters) {
+          // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
+          if (broken !== undefined) throw broken;
           try {
-            const { rows, rowCount } = await client.query({ text: sql, values: [...parameters] });
+            // What pg reads and its types do not know.
+            const bounded = { text: sql, values: [...parameters], query_timeout: queryTimeoutMs + HANG_GRACE_MS };
+            const { rows, rowCount } = await client.query(bounded);
             return { rows, affected: rowCount ?? 0 };
           } catch (error) {
-            broken ||= !(error instanceof pg.DatabaseError) || isFatal(error.code);
+            if (!(error instanceof pg.DatabaseError) || isFatal(error.code)) broken = error;
             throw error;
           }
         },
-        release: () => client.release(broken),
+        release: () => client.release(broken !== undefined),
       };
     },
     stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),

@@ -31,7 +31,7 @@ export function databaseAuditStore(ask: Ask): AuditStore {
           actor: row.actor,
           action: row.action,
           subject: row.subject,
-          detail: row.detail as Record<string, unknown>,
+          detail: row.detail,
         }));
       }),
   };

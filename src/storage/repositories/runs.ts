@@ -1,6 +1,5 @@
 /** Run records in the database: columns for what is asked by, the rest as JSON. */
 import { sql } from 'kysely';
-import type { RunRecord } from '#contract/runs';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
 
@@ -28,14 +27,14 @@ export function databaseRunStore(ask: Ask): RunStore {
         let query = db.selectFrom('runs').select('record').where('id', '=', id).where('project_id', '=', projectId);
         if (keyId !== undefined) query = query.where('key_id', keyId === null ? 'is' : '=', keyId);
         const row = await query.executeTakeFirst();
-        return row === undefined ? null : runOf(row.record);
+        return row?.record ?? null;
       }),
     list: (projectId, keyId, { before, limit }) =>
       ask('runs.list', async (db) => {
         let query = db.selectFrom('runs').select('record').where('project_id', '=', projectId);
         if (keyId !== undefined) query = query.where('key_id', keyId === null ? 'is' : '=', keyId);
         if (before !== undefined) query = query.where('id', '<', before);
-        return (await query.orderBy('id', 'desc').limit(limit).execute()).map((row) => runOf(row.record));
+        return (await query.orderBy('id', 'desc').limit(limit).execute()).map((row) => row.record);
       }),
     purge: (wallMs, rowsMax) =>
       ask('runs.purge', async (db) => {
@@ -48,9 +47,4 @@ export function databaseRunStore(ask: Ask): RunStore {
         return Number(numDeletedRows);
       }),
   };
-}
-
-/** The column holds what `upsertMany` put there, and nothing else writes it. */
-function runOf(record: unknown): RunRecord {
-  return record as RunRecord;
 }
