@@ -6,9 +6,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { openApiJson } from '#http/openapi-json';
 import { readVersion } from '#hub/version';
+import { providerKinds } from '#providers/index';
+import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 
 export interface Generated {
   /** From the root of the repository. */
@@ -18,7 +21,11 @@ export interface Generated {
 
 export const generated: readonly Generated[] = [
   { file: 'schema/openapi.json', render: async () => openApiJson(readVersion()) },
+  { file: 'schema/config.json', render: async () => configJson(providerKinds) },
   { file: 'schema/errors.json', render: async () => errorsJson() },
+  { file: 'schema/metrics.json', render: async () => metricsJson() },
+  { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
+  { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
 ];
 

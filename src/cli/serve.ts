@@ -9,9 +9,9 @@ import type { ServeOptions } from './options.ts';
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered } = load(options);
-  const hub = await startHub(config, discovered, { colours: process.stderr.isTTY === true && options.json !== true });
+  const hub = await startHub(config, discovered, { colours: process.stderr.isTTY && options.json !== true });
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });
-  else console.log(banner(hub.summary, process.stdout.isTTY === true));
+  else console.log(banner(hub.summary, process.stdout.isTTY));
   await untilStopped(hub, options);
 }
 

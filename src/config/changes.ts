@@ -1,5 +1,6 @@
 /** What differs between two configurations, and which differences a running hub cannot take up. */
 import { isDeepStrictEqual } from 'node:util';
+import { Secret } from '#core/secret';
 import type { Config } from './schema.ts';
 
 export interface Changes {
@@ -30,12 +31,10 @@ function compare(before: unknown, after: unknown, path: string, changed: string[
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('reveal' in value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Secret);
 }
 
 /** Two secrets look alike; their values decide. */
 function revealed(value: unknown): unknown {
-  return typeof value === 'object' && value !== null && 'reveal' in value && typeof value.reveal === 'function'
-    ? value.reveal()
-    : value;
+  return value instanceof Secret ? value.reveal() : value;
 }

@@ -2,10 +2,10 @@
 export { changesBetween } from './changes.ts';
 export type { Changes } from './changes.ts';
 export type { Discovered } from './discover.ts';
-export { ENVIRONMENT, loadConfig } from './load.ts';
-export type { Loaded, LoadOptions } from './load.ts';
+export { configJson } from './document.ts';
+export { settingsMarkdown } from './settings-page.ts';
+export { loadConfig } from './load.ts';
+export type { Loaded } from './load.ts';
 export { printedValues } from './print.ts';
 export { ConfigError, lineOf } from './problem.ts';
-export type { Problem } from './problem.ts';
-export { configSchema } from './schema.ts';
-export type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
+export type { Config } from './schema.ts';

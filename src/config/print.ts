@@ -1,4 +1,5 @@
 /** The effective configuration for people and machines: every value with where it came from, secrets never. */
+import { Secret } from '#core/secret';
 import type { Loaded } from './load.ts';
 
 export interface PrintedValue {
@@ -14,10 +15,10 @@ export function printedValues({ config, origins }: Loaded): PrintedValue[] {
 }
 
 function walk(value: unknown, path: string, visit: (path: string, value: unknown) => void): void {
-  const inner = typeof value === 'object' && value !== null && !('reveal' in value) ? Object.entries(value) : [];
+  const inner = typeof value === 'object' && value !== null && !(value instanceof Secret) ? Object.entries(value) : [];
   if (inner.length === 0) {
     // A secret prints itself as redacted.
-    visit(path, typeof value === 'object' && value !== null && 'reveal' in value ? String(value) : value);
+    visit(path, value instanceof Secret ? value.toString() : value);
     return;
   }
   for (const [key, child] of inner) {

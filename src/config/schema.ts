@@ -1,6 +1,6 @@
 /**
  * The one shape of the configuration. Every field has a description, bounds and, where it may be left out, a default: the
- * validator, `config print`, `schema/config.json` and the documentation all read this. A string with `secret: true` becomes a
+ * validator, `config print`, `schema/config.json` and docs/settings.md all read this. A string with `secret: true` becomes a
  * `Secret` when it is loaded. Durations are in milliseconds.
  */
 import { Type } from 'typebox';
@@ -20,7 +20,9 @@ const server = Type.Object(
   {
     host: text('Address to listen on. Any other than loopback needs a key first.', '127.0.0.1'),
     port: count(0, 65_535, 12_001, 'Port to listen on; 0 takes a free one.'),
-    instance: Type.Optional(text('Name of this instance in logs, metrics and /health. Default: host name and port.')),
+    instance: Type.Optional(
+      text('Name of this instance in logs, metrics and /health. Left out: host name and process id.'),
+    ),
     shutdownGraceMs: ms(0, 3_600_000, 30_000, 'How long requests and streams may go on after SIGTERM.'),
     corsOrigins: Type.Array(text('An origin, as in https://app.example.'), {
       default: [],
@@ -124,7 +126,8 @@ const target = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 1_000_000,
-        description: 'Share of the calls within its group. Default 1.',
+        default: 1,
+        description: 'Share of the calls within its group.',
       }),
     ),
   },
@@ -140,7 +143,10 @@ const route = Type.Object(
     }),
     timeouts: Type.Optional(timeouts),
     lastResort: Type.Optional(
-      Type.Object({ text: text('Answered, marked as degraded, when every circuit is open.') }, strict),
+      Type.Object(
+        { text: text('What the assistant is made to say.') },
+        { ...strict, description: 'Answered, marked as degraded, when every circuit is open.' },
+      ),
     ),
   },
   { ...strict, description: 'How calls for a model name are served.' },
@@ -288,53 +294,8 @@ export interface RouteConfig {
   readonly lastResort?: { readonly text: string };
 }
 
-/** The JSON Schema of the file, for editors: `schema/config.json`. */
-export function configSchema(kinds: readonly KindSchema[]): TSchema {
-  const provider = Type.Union(
-    kinds.map(({ kind, settings }) =>
-      Type.Object({ kind: Type.Literal(kind, { description: 'What it speaks.' }), ...propertiesOf(settings) }, strict),
-    ),
-  );
-  const optional = Object.fromEntries(
-    Object.entries(sections).map(([name, section]) => [name, Type.Optional(relaxed(section))]),
-  );
-  return Type.Object(
-    {
-      $schema: Type.Optional(Type.String({ description: 'Where an editor finds this schema.' })),
-      ...optional,
-      providers: Type.Optional(
-        Type.Record(Type.String(), provider, {
-          description: 'Upstreams by name. Without any, those that the environment has keys for are found.',
-        }),
-      ),
-      routes: Type.Optional(
-        Type.Record(Type.String(), route, {
-          description: 'Model names, or patterns that end in *, and what serves them.',
-        }),
-      ),
-    },
-    { ...strict, $schema: 'http://json-schema.org/draft-07/schema#', title: 'revoagent.yaml' },
-  );
-}
-
 export function propertiesOf(schema: TSchema): Record<string, TSchema> {
   return 'properties' in schema && typeof schema.properties === 'object' && schema.properties !== null
     ? { ...schema.properties }
     : {};
-}
-
-/** What a person writes may leave out whatever has a default. */
-function relaxed(schema: TSchema): TSchema {
-  const { required, ...rest } = schema as TSchema & { required?: unknown };
-  void required;
-  return {
-    ...rest,
-    properties: Object.fromEntries(
-      Object.entries(propertiesOf(schema)).map(([name, inner]) => [name, relaxedInner(inner)]),
-    ),
-  } as TSchema;
-}
-
-function relaxedInner(schema: TSchema): TSchema {
-  return 'type' in schema && schema.type === 'object' ? relaxed(schema) : schema;
 }

@@ -37,7 +37,7 @@ export class AllOpenError extends UnavailableError {}
  * Runs `execute` for one deployment after another and returns what the first good one gives. What `execute` throws is classified
  * and settled here; an attempt that returns is `execute`'s to settle. Throws a `HubError`.
  */
-export async function attempt<T>(
+export async function attemptUntilAnswered<T>(
   context: CallContext,
   run: Run,
   route: Route,

@@ -2,7 +2,7 @@
 import type { ChatAnswer, ChatCall } from '#contract/gateway';
 import type { ProviderAnswer } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
-import { attempt } from './attempts.ts';
+import { attemptUntilAnswered } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { lastResortCompletion, lastResortText } from './last-resort.ts';
@@ -15,7 +15,7 @@ export async function complete(context: CallContext, router: Router, call: ChatC
   try {
     route = router.require(call.request.model);
     run.record.route = route.name;
-    const { answer, deployment } = await attempt(context, run, route, askWhole);
+    const { answer, deployment } = await attemptUntilAnswered(context, run, route, askWhole);
     run.succeed(deployment, { finishReason: answer.body.choices[0]?.finish_reason ?? null, usage: answer.body.usage });
     return { summary: run.summary(deployment), body: answer.body, raw: answer.raw };
   } catch (thrown) {

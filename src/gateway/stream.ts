@@ -7,7 +7,7 @@ import type { ProviderEvent } from '#contract/provider';
 import type { ChatRequest } from '#contract/chat';
 import type { ChatCall, ChatStream } from '#contract/gateway';
 import type { CallContext } from './attempts.ts';
-import { attempt } from './attempts.ts';
+import { attemptUntilAnswered } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
 import { lastResortChunks, lastResortText } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
@@ -35,7 +35,7 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
   try {
     route = router.require(call.request.model);
     run.record.route = route.name;
-    const committed = await attempt(context, run, route, commit);
+    const committed = await attemptUntilAnswered(context, run, route, commit);
     return { summary: run.summary(committed.attempt.deployment), events: new AnswerEvents(context, run, committed) };
   } catch (thrown) {
     const text = lastResortText(route, thrown);

@@ -18,7 +18,7 @@ const START_MS = 60_000;
 /** The worker ends what is under way and writes its files; a query that hangs is not waited for. */
 const CLOSE_MS = 5_000;
 
-export class DatabaseBusyError extends Error {
+class DatabaseBusyError extends Error {
   override readonly name = 'DatabaseBusyError';
 }
 

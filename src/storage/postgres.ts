@@ -38,10 +38,8 @@ export function postgresSource(
   dependencies: { clock: Clock; observer: Pick<Observer, 'poolWaited'>; onIdleError: (error: Error) => void },
 ): SessionSource & { stats(): PoolStats } {
   const { clock, observer, onIdleError } = dependencies;
-  const types = {
-    getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-      oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format),
-  };
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(INT8_OID, Number);
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max,

@@ -1,8 +1,8 @@
 /** The catalogue as files: `schema/metrics.json` for machines, `docs/metrics.md` for people. */
 import { entries } from './catalogue.ts';
 
-export function metricsSchema(): unknown {
-  return { metrics: entries };
+export function metricsJson(): string {
+  return `${JSON.stringify({ metrics: entries }, null, 2)}\n`;
 }
 
 export function metricsMarkdown(): string {

@@ -43,6 +43,8 @@ export class VirtualClock implements Clock {
 
   /** Moves time on, running what falls due; between two callbacks the microtasks that the first one queued are run. */
   async advance(byMs: number): Promise<void> {
+    // What was begun before this call has yet to reach its first wait.
+    await settle();
     const end = this.#now + byMs;
     for (let due = this.#nextBefore(end); due !== undefined; due = this.#nextBefore(end)) {
       this.#entries.delete(due);

@@ -30,9 +30,9 @@ describe('SIGHUP', () => {
     });
     assert.equal(await status(hub, 'new'), 404);
     const results: number[] = [];
-    let stop = false;
+    const stop = new AbortController();
     const load = Array.from({ length: 4 }, async () => {
-      while (!stop) results.push(await status(hub, 'old'));
+      while (!stop.signal.aborted) results.push(await status(hub, 'old'));
     });
     await rewrite(hub, (config) => {
       config['routes'] = {
@@ -42,7 +42,7 @@ describe('SIGHUP', () => {
     });
     hub.process.kill('SIGHUP');
     await waitFor(async () => ((await status(hub, 'new')) === 200 ? true : null), 15_000, hub.output);
-    stop = true;
+    stop.abort();
     await Promise.all(load);
     assert.ok(results.length > 0);
     assert.deepEqual(

@@ -36,13 +36,13 @@ async function heldUpstream(t: TestContext): Promise<HeldUpstream> {
   return { baseUrl: `http://127.0.0.1:${address.port}/v1`, streams };
 }
 
-function event(delta: Record<string, unknown>, finish: string | null): string {
+function event(delta: Record<string, unknown>, finishReason: string | null): string {
   const chunk = {
     id: 'c',
     object: 'chat.completion.chunk',
     created: 1,
     model: 'm',
-    choices: [{ index: 0, delta, finish_reason: finish }],
+    choices: [{ index: 0, delta, finish_reason: finishReason }],
   };
   return `data: ${JSON.stringify(chunk)}\n\n`;
 }

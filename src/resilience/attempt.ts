@@ -1,0 +1,111 @@
+/**
+ * One attempt: asks the breaker, takes a slot, starts the timer, calls, and gives all of it back, exactly once, however it ends. The
+ * breaker is asked first, because a rejection is the cheapest answer; the timer runs inside it, because the upstream's slowness is
+ * the upstream's failure.
+ */
+import type { Clock } from '#core/clock';
+import type { AdaptiveLimit } from './adaptive-limit.ts';
+import type { Breaker, Permit } from './breaker/breaker.ts';
+import type { Bulkhead } from './bulkhead.ts';
+import { OpenStream } from './open-stream.ts';
+import { BadValueError } from './outcome.ts';
+import type { Outcome } from './outcome.ts';
+import type { Operation, Scope } from './scope.ts';
+import type { TimerQueue } from './timer-queue.ts';
+import { FAILURE, NEUTRAL, SUCCESS } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
+
+/** A part of a pipeline. Never rejects. */
+export interface Stage {
+  run<T>(scope: Scope, operation: Operation<T>): Promise<Outcome<T>>;
+}
+
+export interface AttemptParts {
+  readonly clock: Clock;
+  readonly breaker: Breaker | undefined;
+  readonly bulkhead: Bulkhead | undefined;
+  readonly limit: AdaptiveLimit | undefined;
+  readonly timeout: TimerQueue | undefined;
+  /** Neither throws. */
+  readonly judgeError: (error: unknown) => Verdict;
+  readonly judgeValue: ((value: unknown) => Verdict) | undefined;
+}
+
+export class Attempt implements Stage {
+  readonly #parts: AttemptParts;
+
+  constructor(parts: AttemptParts) {
+    this.#parts = parts;
+  }
+
+  async run<T>(scope: Scope, operation: Operation<T>): Promise<Outcome<T>> {
+    const { breaker, bulkhead, limit, timeout, clock, judgeError } = this.#parts;
+    const permit = breaker?.tryAcquire();
+    if (permit?.granted === false)
+      return { kind: 'open', key: breaker?.key ?? '', reason: permit.reason, retryAfterMs: permit.retryAfterMs };
+    if (bulkhead !== undefined && !bulkhead.tryEnter()) {
+      const entered = await bulkhead.enter(scope);
+      if (entered !== true) {
+        permit?.ignore();
+        return entered === false ? { kind: 'bulkhead', concurrent: bulkhead.concurrent } : entered;
+      }
+    }
+    if (limit?.tryEnter() === false) {
+      permit?.ignore();
+      bulkhead?.leave();
+      return { kind: 'shed', limit: limit.limit };
+    }
+    const startedAt = limit === undefined ? 0 : clock.now();
+    const timer = timeout?.add(() => scope.cancel({ kind: 'attempt', limitMs: timeout.limitMs }));
+    const outcome = this.#judged(await scope.run(operation, judgeError));
+    timer?.remove();
+    if (outcome.kind === 'ok' && outcome.value instanceof OpenStream) {
+      outcome.value.onEnd((verdict) => this.#settle(permit, verdict, startedAt, false));
+    } else this.#settle(permit, this.#verdictOf(outcome), startedAt, outcome.kind === 'timeout');
+    return outcome;
+  }
+
+  #judged<T>(outcome: Outcome<T>): Outcome<T> {
+    const { judgeValue } = this.#parts;
+    if (judgeValue === undefined || outcome.kind !== 'ok' || outcome.value instanceof OpenStream) return outcome;
+    const verdict = judgeValue(outcome.value);
+    if (verdict.kind === 'success' || verdict.kind === 'neutral') return outcome;
+    return { kind: 'failed', error: new BadValueError(outcome.value), verdict };
+  }
+
+  #verdictOf(outcome: Outcome<unknown>): Verdict {
+    switch (outcome.kind) {
+      case 'ok':
+        return SUCCESS;
+      case 'failed':
+        return outcome.verdict;
+      case 'timeout':
+        return FAILURE;
+      default:
+        return NEUTRAL;
+    }
+  }
+
+  #settle(permit: Permit | undefined, verdict: Verdict, startedAt: number, timedOut: boolean): void {
+    const { bulkhead, limit, clock } = this.#parts;
+    bulkhead?.leave();
+    if (permit !== undefined) settlePermit(permit, verdict);
+    if (limit === undefined) return;
+    if (timedOut || verdict.kind === 'throttled') limit.overloaded();
+    else if (verdict.kind === 'success') limit.answered(clock.now() - startedAt);
+    else limit.ignored();
+  }
+}
+
+function settlePermit(permit: Permit, { kind, retryAfterMs }: Verdict): void {
+  switch (kind) {
+    case 'success':
+      return permit.success();
+    case 'failure':
+      return permit.failure(retryAfterMs);
+    case 'throttled':
+      return permit.throttled(retryAfterMs);
+    case 'neutral':
+      return permit.ignore();
+  }
+}

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { describe, it } from 'node:test';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { AdaptiveLimit } from './adaptive-limit.ts';
+import { Breaker } from './breaker/breaker.ts';
+import { BREAKER_DEFAULTS } from './breaker/options.ts';
+import { Bulkhead } from './bulkhead.ts';
+import { BrokenCircuitError, CallTimeoutError, OverloadError } from './outcome.ts';
+import { pipeline, PipelineOrderError } from './pipeline.ts';
+import { verdictOfStatus } from './verdict.ts';
+
+function guarded(options: Partial<typeof BREAKER_DEFAULTS> = {}) {
+  const clock = new VirtualClock();
+  const breaker = new Breaker('upstream', { ...BREAKER_DEFAULTS, ...options }, { clock, random: { next: () => 0.5 } });
+  return { clock, breaker };
+}
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+describe('the order of a pipeline', () => {
+  it('is refused where it cannot be right, with the reason and the right one', () => {
+    const { breaker } = guarded();
+    assert.throws(() => pipeline().breaker(breaker).retry(), PipelineOrderError);
+    assert.throws(() => pipeline().breaker(breaker).retry(), /retry\(\) cannot follow breaker\(\): a retry inside/);
+    assert.throws(() => pipeline().timeout(10).breaker(breaker), /breaker\(\) cannot follow timeout\(\)/);
+    assert.throws(() => pipeline().retry().deadline(10), /a deadline bounds all attempts/);
+    assert.throws(() => pipeline().timeout(10).timeout(20), /it is there already\. The order is fallback, deadline/);
+    assert.throws(() => pipeline().timeout(0), /timeout is more than 0 ms, not 0/);
+    assert.throws(() => pipeline().deadline(Number.NaN), /deadline is more than 0 ms, not NaN/);
+  });
+
+  it('builds with every part', async () => {
+    const { clock, breaker } = guarded();
+    const all = pipeline({ clock })
+      .fallback(() => 'instead')
+      .deadline(1_000)
+      .retry()
+      .hedge()
+      .breaker(breaker)
+      .bulkhead()
+      .adaptive()
+      .timeout(100)
+      .build();
+    assert.equal(await all.execute(() => 'well'), 'well');
+    assert.deepEqual(breaker.counts(), { failures: 0, calls: 1 });
+  });
+});
+
+describe('tryExecute and execute', () => {
+  it('take sync and async operations alike: a sync undefined is a success, a sync throw is recorded', async () => {
+    const { clock, breaker } = guarded();
+    const built = pipeline({ clock }).breaker(breaker).build();
+    assert.deepEqual(await built.tryExecute(() => undefined), { kind: 'ok', value: undefined, degraded: false });
+    assert.equal(await built.execute(async () => 7), 7);
+    const error = new Error('sync');
+    const outcome = await built.tryExecute(() => {
+      throw error;
+    });
+    assert.equal(outcome.kind === 'failed' && outcome.error, error);
+    assert.deepEqual(breaker.counts(), { failures: 1, calls: 3 });
+    await assert.rejects(
+      built.execute(() => Promise.reject(error)),
+      (thrown) => thrown === error,
+    );
+  });
+
+  it('do not call an open upstream, and say when to come back', async () => {
+    const { clock, breaker } = guarded();
+    const built = pipeline({ clock }).breaker(breaker).build();
+    let calls = 0;
+    for (let call = 0; call < 8; call++) {
+      await built.tryExecute(() => {
+        calls++;
+        throw new Error('down');
+      });
+    }
+    assert.equal(calls, 5);
+    const refused = await built.tryExecute(never);
+    assert.deepEqual(refused, { kind: 'open', key: 'upstream', reason: 'open', retryAfterMs: 30_000 });
+    await assert.rejects(built.execute(never), (error) => {
+      assert.ok(error instanceof BrokenCircuitError);
+      return error.retryAfterMs === 30_000 && /upstream lets no call through/.test(error.message);
+    });
+  });
+
+  it('take a timeout for the upstream’s failure, and the caller’s abort for nobody’s, whatever it is called', async () => {
+    const { clock, breaker } = guarded();
+    const built = pipeline({ clock }).breaker(breaker).timeout(100).build();
+    const slow = built.tryExecute(never);
+    await clock.advance(100);
+    assert.deepEqual(await slow, { kind: 'timeout', scope: 'attempt', limitMs: 100 });
+    assert.equal(breaker.counts().failures, 1);
+    // A caller's reason that looks just like our own timeout is still the caller's.
+    const reason = new CallTimeoutError('attempt', 100);
+    const controller = new AbortController();
+    const left = built.tryExecute(never, { signal: controller.signal });
+    controller.abort(reason);
+    assert.deepEqual(await left, { kind: 'cancelled', reason });
+    assert.deepEqual(breaker.counts(), { failures: 1, calls: 1 });
+    // And an AbortError that the operation threw by itself is its failure.
+    await built.tryExecute(() => Promise.reject(new DOMException('aborted', 'AbortError')));
+    assert.equal(breaker.counts().failures, 2);
+    assert.equal(breaker.inFlight, 0);
+  });
+
+  it('bound the whole call by the nearer of both deadlines, waits included', async () => {
+    const clock = new VirtualClock();
+    const built = pipeline({ clock }).deadline(1_000).retry({ idempotent: true }).timeout(700).build();
+    const seen: number[] = [];
+    const call = built.tryExecute(({ remainingMs }) => {
+      seen.push(remainingMs);
+      return never();
+    });
+    await clock.advance(2_000);
+    assert.deepEqual(await call, { kind: 'timeout', scope: 'deadline', limitMs: 1_000 });
+    assert.equal(seen.length, 2);
+    assert.equal(seen[0], 1_000);
+    const hurried = built.tryExecute(never, { deadlineMs: 200 });
+    await clock.advance(200);
+    assert.deepEqual(await hurried, { kind: 'timeout', scope: 'deadline', limitMs: 200 });
+    const late = await built.tryExecute(() => assert.fail('called past its deadline'), { deadlineMs: 0 });
+    assert.equal(late.kind, 'timeout');
+  });
+
+  it('do not call for a caller who has left', async () => {
+    const built = pipeline().build();
+    const signal = AbortSignal.abort(new Error('gone'));
+    const outcome = await built.tryExecute(() => assert.fail('called'), { signal });
+    assert.equal(outcome.kind, 'cancelled');
+    await assert.rejects(
+      built.execute(() => 1, { signal }),
+      /gone/,
+    );
+  });
+
+  it('leave no listener and no timer behind, and never abort after success', async () => {
+    const clock = new VirtualClock();
+    const built = pipeline({ clock }).deadline(5_000).retry().timeout(100).build();
+    const controller = new AbortController();
+    const signals: AbortSignal[] = [];
+    for (let call = 0; call < 100; call++) {
+      await built.execute(({ signal }) => signals.push(signal), { signal: controller.signal });
+    }
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+    assert.ok(clock.pending <= 2, 'one timer a limit, however many calls');
+    await clock.advance(10_000);
+    assert.equal(clock.pending, 0);
+    controller.abort();
+    assert.ok(signals.every(({ aborted }) => !aborted));
+  });
+
+  it('refuse what does not fit, without touching the breaker', async () => {
+    const { clock, breaker } = guarded();
+    const bulkhead = new Bulkhead({ clock, concurrent: 1 });
+    const limit = new AdaptiveLimit({ initial: 1 });
+    const full = pipeline({ clock }).breaker(breaker).bulkhead(bulkhead).build();
+    const shed = pipeline({ clock }).breaker(breaker).adaptive(limit).build();
+    const held = Promise.withResolvers<string>();
+    const running = [full.tryExecute(() => held.promise), shed.tryExecute(() => held.promise)];
+    assert.deepEqual(await full.tryExecute(never), { kind: 'bulkhead', concurrent: 1 });
+    assert.deepEqual(await shed.tryExecute(never), { kind: 'shed', limit: 1 });
+    await assert.rejects(full.execute(never), OverloadError);
+    held.resolve('done');
+    await Promise.all(running);
+    assert.deepEqual(breaker.counts(), { failures: 0, calls: 2 });
+    assert.equal(bulkhead.running + limit.running + breaker.inFlight, 0);
+  });
+
+  it('judge values where they are told to, and errors as they are told to', async () => {
+    const { clock, breaker } = guarded();
+    const built = pipeline({
+      clock,
+      judgeValue: (value) => verdictOfStatus(typeof value === 'number' ? value : 200),
+      judgeError: () => {
+        throw new Error('a judge that fails');
+      },
+    })
+      .breaker(breaker)
+      .build();
+    assert.equal((await built.tryExecute(() => 404)).kind, 'ok');
+    const outcome = await built.tryExecute(() => 503);
+    assert.equal(outcome.kind, 'failed');
+    await assert.rejects(
+      built.execute(() => 503),
+      /counts as a failure/,
+    );
+    assert.equal((await built.tryExecute(() => Promise.reject(new Error('x')))).kind, 'failed');
+    assert.deepEqual(breaker.counts(), { failures: 3, calls: 4 });
+    assert.equal(breaker.inFlight, 0);
+  });
+});
+
+describe('fallback', () => {
+  it('answers whatever went wrong, and marks it', async () => {
+    const { clock, breaker } = guarded({ failures: 1 });
+    const degraded: string[] = [];
+    const built = pipeline({
+      clock,
+      onEvent: (event) => {
+        degraded.push(event.kind === 'call-degraded' ? event.refusal.kind : event.kind);
+        throw new Error('a listener that fails');
+      },
+    })
+      .fallback((refusal) => `instead of ${refusal.kind}`)
+      .breaker(breaker)
+      .build();
+    const failed = await built.tryExecute(() => Promise.reject(new Error('down')));
+    assert.deepEqual(failed, { kind: 'ok', value: 'instead of failed', degraded: true });
+    assert.equal(await built.execute(never), 'instead of open');
+    assert.deepEqual(degraded, ['failed', 'open']);
+  });
+
+  it('does not answer a caller who left, and its own failure is told', async () => {
+    const built = pipeline()
+      .fallback(() => {
+        throw new Error('the fallback is down too');
+      })
+      .build();
+    const cancelled = await built.tryExecute(never, { signal: AbortSignal.abort(new Error('gone')) });
+    assert.equal(cancelled.kind, 'cancelled');
+    await assert.rejects(
+      built.execute(() => Promise.reject(new Error('down'))),
+      /the fallback is down too/,
+    );
+  });
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { TimerQueue } from './timer-queue.ts';
+import type { TimerEntry } from './timer-queue.ts';
+
+describe('TimerQueue', () => {
+  it('rings every entry that was not removed, at its own time, with one timer at most', async () => {
+    const step = fc.record({ afterMs: fc.integer({ min: 0, max: 120 }), removes: fc.option(fc.nat(30)) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const clock = new VirtualClock();
+        const queue = new TimerQueue(clock, 100);
+        const entries: { at: number; timer: TimerEntry; removedAt: number; rangAt: number[] }[] = [];
+        for (const { afterMs, removes } of steps) {
+          await clock.advance(afterMs);
+          const rangAt: number[] = [];
+          const at = clock.now();
+          entries.push({ at, timer: queue.add(() => rangAt.push(clock.now())), removedAt: Infinity, rangAt });
+          const removed = removes === null ? undefined : entries[removes];
+          if (removed !== undefined) {
+            removed.timer.remove();
+            removed.removedAt = Math.min(removed.removedAt, clock.now());
+          }
+          assert.ok(clock.pending <= 1);
+        }
+        await clock.advance(300);
+        for (const { at, removedAt, rangAt } of entries) {
+          assert.deepEqual(rangAt, removedAt < at + 100 ? [] : [at + 100]);
+        }
+        assert.equal(clock.pending, 0);
+      }),
+      { seed: 20_261_123, numRuns: 200 },
+    );
+  });
+
+  it('lets a callback add and remove entries while it rings', async () => {
+    const clock = new VirtualClock();
+    const queue = new TimerQueue(clock, 10);
+    const rang: string[] = [];
+    const second: TimerEntry[] = [];
+    queue.add(() => {
+      rang.push('first');
+      second[0]?.remove();
+      queue.add(() => rang.push('third'));
+    });
+    second.push(queue.add(() => rang.push('second')));
+    await clock.advance(20);
+    assert.deepEqual(rang, ['first', 'third']);
+  });
+});

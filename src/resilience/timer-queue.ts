@@ -1,0 +1,79 @@
+/**
+ * Many limits of the same length with one timer. What starts later ends later, so the entries stand in the order of their ends; the
+ * timer is armed for the first, and one that was removed in time costs nothing but a look when the timer rings.
+ */
+import type { Clock } from '#core/clock';
+
+export interface TimerEntry {
+  /** O(1); does nothing once it has rung. */
+  remove(): void;
+}
+
+class Entry implements TimerEntry {
+  readonly at: number;
+  readonly ring: () => void;
+  previous: Entry | undefined;
+  next: Entry | undefined;
+  queue: TimerQueue | undefined;
+
+  constructor(at: number, ring: () => void, queue: TimerQueue) {
+    this.at = at;
+    this.ring = ring;
+    this.queue = queue;
+  }
+
+  remove(): void {
+    this.queue?.unlink(this);
+  }
+}
+
+export class TimerQueue {
+  readonly limitMs: number;
+  readonly #clock: Clock;
+  #first: Entry | undefined;
+  #last: Entry | undefined;
+  #armed = false;
+
+  constructor(clock: Clock, limitMs: number) {
+    this.#clock = clock;
+    this.limitMs = limitMs;
+  }
+
+  /** Calls `ring` after `limitMs`, unless the entry is removed before. */
+  add(ring: () => void): TimerEntry {
+    const entry = new Entry(this.#clock.now() + this.limitMs, ring, this);
+    entry.previous = this.#last;
+    if (this.#last === undefined) this.#first = entry;
+    else this.#last.next = entry;
+    this.#last = entry;
+    if (!this.#armed) this.#arm(this.limitMs);
+    return entry;
+  }
+
+  unlink(entry: Entry): void {
+    if (entry.queue === undefined) return;
+    entry.queue = undefined;
+    if (entry.previous === undefined) this.#first = entry.next;
+    else entry.previous.next = entry.next;
+    if (entry.next === undefined) this.#last = entry.previous;
+    else entry.next.previous = entry.previous;
+    entry.previous = undefined;
+    entry.next = undefined;
+  }
+
+  #arm(delayMs: number): void {
+    this.#armed = true;
+    this.#clock.schedule(Math.ceil(delayMs), () => this.#ring());
+  }
+
+  #ring(): void {
+    this.#armed = false;
+    const now = this.#clock.now();
+    while (this.#first !== undefined && this.#first.at <= now) {
+      const due = this.#first;
+      this.unlink(due);
+      due.ring();
+    }
+    if (this.#first !== undefined && !this.#armed) this.#arm(this.#first.at - now);
+  }
+}
