@@ -5,6 +5,7 @@
  */
 import pg from 'pg';
 import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
 import type { Observer } from '#contract/observer';
 import type { Session, SessionSource } from './driver.ts';
 
@@ -57,7 +58,7 @@ export function postgresSource(
       const startedAt = clock.now();
       const client = await pool.connect();
       observer.poolWaited(clock.now() - startedAt);
-      let broken: unknown;
+      let broken: Error | undefined;
       return {
         async query(sql, parameters) {
           // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
@@ -68,7 +69,8 @@ export function postgresSource(
             const { rows, rowCount } = await client.query(bounded);
             return { rows, affected: rowCount ?? 0 };
           } catch (error) {
-            if (!(error instanceof pg.DatabaseError) || isFatal(error.code)) broken = error;
+            if (!(error instanceof pg.DatabaseError) || isFatal(error.code))
+              broken = error instanceof Error ? error : new Error(messageOf(error));
             throw error;
           }
         },

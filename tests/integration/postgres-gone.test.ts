@@ -122,6 +122,7 @@ function chat(hub: HubProcess, key: string): Promise<Response> {
 async function storedRuns(url: string): Promise<Set<string>> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  const { rows } = await client.query<{ id: string }>('select id from runs').finally(() => client.end());
+  const { rows } = await client.query<{ id: string }>('select id from runs');
+  await client.end();
   return new Set(rows.map(({ id }) => id));
 }

@@ -16,11 +16,14 @@ export function databaseRunStore(ask: Ask): RunStore {
             started_ms: run.startedWallMs,
             record: run,
           })),
+          storable,
         );
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select id, project_id, key_id, started_ms, record
           from jsonb_to_recordset(${rows}::jsonb) as row (id text, project_id text, key_id text, started_ms bigint, record jsonb)
-          on conflict (id) do update set record = excluded.record`.execute(db);
+          on conflict (id) do update set record = excluded.record where runs.project_id = excluded.project_id`.execute(
+          db,
+        );
       }),
     find: (projectId, keyId, id) =>
       ask('runs.find', async (db) => {
@@ -47,4 +50,9 @@ export function databaseRunStore(ask: Ask): RunStore {
         return Number(numDeletedRows);
       }),
   };
+}
+
+/** PostgreSQL keeps neither NUL nor half a surrogate pair, and a model's name comes from anybody. */
+function storable(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\uFFFD') : value;
 }
