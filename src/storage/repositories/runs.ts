@@ -2,13 +2,14 @@
 import { sql } from 'kysely';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
+import { storableJson } from '../storable.ts';
 
 export function databaseRunStore(ask: Ask): RunStore {
   return {
     upsertMany: (runs) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const rows = JSON.stringify(
+        const rows = storableJson(
           runs.map((run) => ({
             id: run.id,
             project_id: run.projectId,
@@ -16,7 +17,6 @@ export function databaseRunStore(ask: Ask): RunStore {
             started_ms: run.startedWallMs,
             record: run,
           })),
-          storable,
         );
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select id, project_id, key_id, started_ms, record
@@ -50,9 +50,4 @@ export function databaseRunStore(ask: Ask): RunStore {
         return Number(numDeletedRows);
       }),
   };
-}
-
-/** PostgreSQL keeps neither NUL nor half a surrogate pair, and a model's name comes from anybody. */
-function storable(_key: string, value: unknown): unknown {
-  return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\uFFFD') : value;
 }
