@@ -15,8 +15,8 @@ export interface Received {
   readonly body: Record<string, unknown>;
   /** The client closed the connection before the response was complete. */
   aborted: boolean;
-  /** Body bytes sent when it did. */
-  bytesSent: number;
+  /** Bytes sent on its connection so far. */
+  readonly bytesSent: number;
   /** The response was sent whole. */
   finished: boolean;
 }
@@ -82,13 +82,14 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
     headers: request.headers,
     body: JSON.parse(text),
     aborted: false,
-    bytesSent: 0,
+    get bytesSent() {
+      return request.socket.bytesWritten;
+    },
     finished: false,
   };
   response.on('close', () => {
     entry.finished = response.writableFinished;
     entry.aborted = !response.writableFinished;
-    entry.bytesSent = request.socket.bytesWritten;
   });
   return entry;
 }
