@@ -6,7 +6,7 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TestContext } from 'node:test';
+import type { Cleanup } from './suite.ts';
 
 export interface Received {
   readonly method: string;
@@ -41,7 +41,7 @@ export interface Upstream {
   models: string[];
 }
 
-export async function startUpstream(t: TestContext): Promise<Upstream> {
+export async function startUpstream(t: Cleanup): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
