@@ -11,8 +11,15 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** Addresses and storage are taken up when the process starts. Routes, providers, resilience and the log level at once. */
-const NEED_RESTART = ['server', 'storage', 'security', 'logging.format'];
+/** What is built once, when the process starts. Everything else is taken up at once. */
+const NEED_RESTART = [
+  'server',
+  'storage',
+  'security',
+  'logging.format',
+  'resilience.breaker',
+  'resilience.retryBudget',
+];
 
 export function changesBetween(before: Config, after: Config): Changes {
   const changed: string[] = [];

@@ -1,43 +1,12 @@
 /** Loading: what a person is told about a wrong file, which source wins, and what is found in the environment. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
-import { Type } from 'typebox';
 import { Secret } from '#core/secret';
-import { ConfigError, loadConfig } from './index.ts';
-import type { Loaded, LoadOptions } from './index.ts';
+import { loadText as load } from '../../tests/helpers/config-text.ts';
+import { ConfigError } from './index.ts';
+import type { Loaded } from './index.ts';
 import type { Problem } from './problem.ts';
-
-const kinds = [
-  {
-    kind: 'openai-compatible',
-    settings: Type.Object(
-      {
-        baseUrl: Type.String({ pattern: '^https?://', description: 'An address.' }),
-        apiKey: Type.Optional(Type.String({ secret: true })),
-        headers: Type.Optional(Type.Record(Type.String(), Type.String({ secret: true }))),
-        maxConnections: Type.Optional(Type.Integer({ minimum: 1, default: 512 })),
-      },
-      { additionalProperties: false },
-    ),
-  },
-  { kind: 'simulator', settings: Type.Object({}, { additionalProperties: false }) },
-];
-
-function load(
-  t: TestContext,
-  text: string | Uint8Array,
-  more: Partial<LoadOptions> = {},
-  name = 'revoagent.yaml',
-): Loaded {
-  const cwd = mkdtempSync(path.join(tmpdir(), 'revoagent-config-'));
-  t.after(() => rmSync(cwd, { recursive: true, force: true }));
-  writeFileSync(path.join(cwd, name), text);
-  return loadConfig({ kinds, env: {}, cwd, ...more });
-}
 
 function problemsOf(act: () => unknown): readonly Problem[] {
   try {
@@ -163,6 +132,7 @@ describe('references', () => {
     const problems = problemsOf(() => load(t, text, { env: { HOST: '' } }));
     assert.deepEqual(places(problems), ['revoagent.yaml:2 server.port', 'revoagent.yaml:3 server.host']);
     assert.match(problems[0]?.message ?? '', /variable PORT is not set; set it, or write \$\{PORT:-default\}/);
+    assert.match(problems[1]?.message ?? '', /variable HOST is not set/);
   });
 
   it('fall back on what stands after :-', (t) => {
