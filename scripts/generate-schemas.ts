@@ -6,7 +6,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { configJson } from '#config/index';
+import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { openApiJson } from '#http/openapi-json';
 import { readVersion } from '#hub/version';
@@ -24,6 +24,7 @@ export const generated: readonly Generated[] = [
   { file: 'schema/config.json', render: async () => configJson(providerKinds) },
   { file: 'schema/errors.json', render: async () => errorsJson() },
   { file: 'schema/metrics.json', render: async () => metricsJson() },
+  { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
 ];

@@ -8,7 +8,7 @@
  *   npm test -- --only 'src/core/**'   these files alone, without tools and checks
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -61,7 +61,6 @@ function shuffled(files: readonly string[], seed: number): string[] {
 
 /** Finds or installs the programs that tests start. Says what it does while it does it: an installation takes a minute. */
 function prepareTools(): void {
-  if (!existsSync(PREPARE)) return;
   const { status } = spawnSync(process.execPath, [PREPARE], { stdio: 'inherit' });
   if (status !== 0) throw new Error(`${PREPARE} failed: the tests would start programs that are not there`);
 }

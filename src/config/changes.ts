@@ -11,7 +11,7 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** What is built once, when the process starts. Everything else is taken up at once. */
+/** Taken up when the process starts; a breaker keeps its settings as it keeps its state. Routes, providers, timeouts and the log level at once. */
 const NEED_RESTART = [
   'server',
   'storage',

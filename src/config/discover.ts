@@ -11,7 +11,7 @@ interface Known {
 }
 
 /** In the order in which the first one becomes the default. */
-export const KNOWN_PROVIDERS: readonly Known[] = [
+const KNOWN_PROVIDERS: readonly Known[] = [
   { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1' },
   { provider: 'openrouter', key: 'OPENROUTER_API_KEY', baseUrl: 'https://openrouter.ai/api/v1' },
   { provider: 'groq', key: 'GROQ_API_KEY', baseUrl: 'https://api.groq.com/openai/v1' },

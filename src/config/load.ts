@@ -35,7 +35,7 @@ export interface Loaded {
 }
 
 /** Environment variables and what they set. */
-export const ENVIRONMENT: Readonly<Record<string, string>> = {
+const ENVIRONMENT: Readonly<Record<string, string>> = {
   REVOAGENT_HOST: 'server.host',
   REVOAGENT_PORT: 'server.port',
   REVOAGENT_INSTANCE: 'server.instance',

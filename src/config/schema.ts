@@ -1,6 +1,6 @@
 /**
  * The one shape of the configuration. Every field has a description, bounds and, where it may be left out, a default: the
- * validator, `config print`, `schema/config.json` and docs/configuration-keys.md all read this. A string with `secret: true` becomes a
+ * validator, `config print`, `schema/config.json` and docs/settings.md all read this. A string with `secret: true` becomes a
  * `Secret` when it is loaded. Durations are in milliseconds.
  */
 import { Type } from 'typebox';

@@ -35,7 +35,7 @@ export interface Observer {
   queryFinished(event: QueryFinished): void;
   /** A connection was handed out after waiting this long. */
   poolWaited(waitedMs: number): void;
-  /** Run records given up because the backlog was full. */
+  /** Run records given up: the backlog was full, or the database refused their values. */
   runsDropped(count: number): void;
   retryBudgetExhausted(): void;
 }

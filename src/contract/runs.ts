@@ -63,6 +63,7 @@ export interface RunRecord {
   finishReason: string | null;
   promptTokens: number | null;
   completionTokens: number | null;
+  /** Whole milliseconds since the epoch. */
   startedWallMs: number;
   durationMs: number | null;
   overheadMs: number | null;

@@ -14,8 +14,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the Unix epoch. */
   wallMs(): number;
-  /** Calls `callback` once after `delayMs` (0 to 2^31-1; longer waits are cut to that). Does not keep the process alive. */
-  schedule(delayMs: number, callback: () => void): Timer;
+  /**
+   * Calls `callback` once after `delayMs` (0 to 2^31-1; longer waits are cut to that). Keeps the process alive only where it is
+   * told to: for a wait that work goes on after, not for a limit on work that is under way.
+   */
+  schedule(delayMs: number, callback: () => void, keepsAlive?: boolean): Timer;
   /** Resolves after `delayMs`; rejects with the signal's reason as soon as it aborts. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
@@ -31,9 +34,9 @@ class SystemClock implements Clock {
     return Date.now();
   }
 
-  schedule(delayMs: number, callback: () => void): Timer {
+  schedule(delayMs: number, callback: () => void, keepsAlive = false): Timer {
     const handle = setTimeout(callback, Math.min(Math.max(delayMs, 0), DELAY_MAX_MS));
-    handle.unref();
+    if (!keepsAlive) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   }
 

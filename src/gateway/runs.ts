@@ -79,7 +79,7 @@ export class Run {
       finishReason: null,
       promptTokens: null,
       completionTokens: null,
-      startedWallMs: clock.wallMs() - (clock.now() - call.receivedAt),
+      startedWallMs: Math.round(clock.wallMs() - (clock.now() - call.receivedAt)),
       durationMs: null,
       overheadMs: null,
       attempts: [],

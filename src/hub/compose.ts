@@ -6,30 +6,27 @@ import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
-import { limits } from '#core/limits';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import { changesBetween } from '#config/index';
-import type { Changes, Config, Discovered } from '#config/index';
-import { createGateway } from '#gateway/gateway';
+import type { Config, Discovered } from '#config/index';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
-import { createProvider } from '#providers/index';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import { createLogger } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
-import { ensureAdminKey } from './admin-key-file.ts';
+import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { GatewaySwitch } from './gateway-switch.ts';
 import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
-import { endingKeyless, isLoopback, noKeyFor, watchKeyless } from './keyless.ts';
+import { endingKeyless, openKeyless } from './keyless.ts';
+import { RunningHub } from './lifecycle.ts';
+import type { Hub } from './lifecycle.ts';
 import { socketPath } from './socket.ts';
 import { summaryOf } from './summary.ts';
-import type { StartSummary } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
 import { readVersion } from './version.ts';
 
@@ -42,68 +39,29 @@ export interface HubOverrides {
   readonly colours?: boolean;
 }
 
-export interface Hub {
-  readonly url: string;
-  readonly summary: StartSummary;
-  /** Takes up what can be without a restart; returns the paths that changed and those that need one. */
-  reload(config: Config): Promise<Changes>;
-  /** Stops taking new requests, lets those under way end, writes what waits, closes everything. Once. */
-  shutdown(reason: string): Promise<void>;
-}
-
 /** Throws an `Error` that says what stands in the way: an address in use, a folder in use, a database away, no key. */
 export async function startHub(
   config: Config,
   discovered: readonly Discovered[] = [],
   overrides: HubOverrides = {},
 ): Promise<Hub> {
-  const { clock = systemClock, random = systemRandom, logTo = process.stderr } = overrides;
   await using stack = new AsyncDisposableStack();
-  const version = readVersion();
-  const { host, port } = config.server;
-  const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
-  const format =
-    config.logging.format === 'auto' ? (overrides.colours === true ? 'pretty' : 'json') : config.logging.format;
-  const logger = createLogger({
-    level: config.logging.level,
-    format,
-    instance,
-    colours: overrides.colours ?? false,
-    destination: logTo,
-  });
-
-  const telemetry = createTelemetry({ clock, instance, version, logger });
+  const ground = layGround(config, overrides);
+  const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
-  const { observer } = telemetry;
-
-  const breakers = new BreakerRegistry({ clock, random, defaults: config.resilience.breaker });
-  logTransitions(breakers, logger);
-  const control = createBreakerControl(breakers, clock);
 
   mkdirSync(config.storage.dataDir, { recursive: true, mode: 0o700 });
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
-  const { adminKeyFile } = config.security;
-  if (adminKeyFile !== undefined) await ensureAdminKey(adminKeyFile, storage.stores.keys, clock);
-  const keyless = await watchKeyless(storage.stores.keys, clock, logger);
+  const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
-  if (keyless.current() && !isLoopback(host)) throw new Error(noKeyFor(host));
 
   const runs = keepRuns(storage, config.storage.runRetentionDays, { clock, logger, observer });
   stack.defer(() => runs.close());
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const build = (from: Config): GatewayBuild =>
-    buildGateway(from, {
-      clock,
-      random,
-      observer,
-      logger,
-      running,
-      breakers,
-      retryBudget,
-      runSink: (run) => runs.writer.append(run),
-    });
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink: runs.writer.append };
+  const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
 
@@ -134,20 +92,8 @@ export async function startHub(
     settings: { ...config.server, version },
   });
   await server.listenSocket(socketPath(config.storage.dataDir));
-  const { url } = await server.listen({ host, port });
-  const owned = stack.move();
-
-  let current = config;
-  let ending: Promise<void> | undefined;
-  async function end(reason: string): Promise<void> {
-    logger.info('hub-stopping', { reason });
-    health.drain('This instance is shutting down.');
-    server.beginDrain();
-    await server.close(config.server.shutdownGraceMs);
-    await owned.disposeAsync();
-    logger.info('hub-stopped', { reason });
-  }
-  return {
+  const { url } = await server.listen(config.server);
+  return new RunningHub(config, {
     url,
     summary: summaryOf(config, discovered, {
       url,
@@ -156,36 +102,26 @@ export async function startHub(
       keyless: keyless.current(),
       addresses: gateway.addresses(),
     }),
-    async reload(next) {
-      const changes = changesBetween(current, next);
-      const replacement = build(next);
-      current = next;
-      logger.setLevel(next.logging.level);
-      gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
-      logger.info('config-reloaded', {
-        changed: changes.changed.join(' '),
-        needRestart: changes.needRestart.join(' '),
-      });
-      return changes;
-    },
-    shutdown: (reason) => (ending ??= end(reason)),
-  };
+    owned: stack.move(),
+    build,
+    gateway,
+    health,
+    logger,
+    server,
+  });
 }
 
-type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'routes' | 'settings'>;
-
-function buildGateway(config: Config, parts: GatewayParts): GatewayBuild {
-  const { clock, random } = parts;
-  const providers = Object.entries(config.providers).map(([name, { kind, settings }]) =>
-    createProvider(kind, settings, { name, clock, random }),
-  );
-  const { timeouts, retry, concurrentMax } = config.resilience;
-  const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
-  return {
-    addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
-    gateway: createGateway({ ...parts, providers, routes: config.routes, settings }),
-    async close() {
-      await Promise.all(providers.map((provider) => provider.close()));
-    },
-  };
+/** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */
+function layGround(config: Config, overrides: HubOverrides) {
+  const { clock = systemClock, random = systemRandom, colours = false, logTo = process.stderr } = overrides;
+  const version = readVersion();
+  const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
+  const { level } = config.logging;
+  const format = config.logging.format === 'auto' ? (colours ? 'pretty' : 'json') : config.logging.format;
+  const logger = createLogger({ level, format, instance, colours, destination: logTo });
+  const telemetry = createTelemetry({ clock, instance, version, logger });
+  const breakers = new BreakerRegistry({ clock, random, defaults: config.resilience.breaker });
+  logTransitions(breakers, logger);
+  const control = createBreakerControl(breakers, clock);
+  return { clock, random, instance, version, logger, telemetry, observer: telemetry.observer, breakers, control };
 }

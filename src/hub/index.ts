@@ -2,7 +2,8 @@
 export { openHubAdmin } from './admin.ts';
 export type { HubAdmin, KeySummary } from './admin.ts';
 export { startHub } from './compose.ts';
-export type { Hub, HubOverrides } from './compose.ts';
+export type { HubOverrides } from './compose.ts';
+export type { Hub } from './lifecycle.ts';
 export type { StartSummary } from './summary.ts';
 export { readVersion } from './version.ts';
 export { generateKey } from '#gateway/keys';

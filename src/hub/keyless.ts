@@ -7,6 +7,8 @@ import { messageOf } from '#core/errors';
 import type { Logger } from '#contract/logger';
 import type { Keys } from '#contract/keys';
 import type { KeyStore } from '#contract/stores';
+import type { Config } from '#config/index';
+import { ensureAdminKey } from './admin-key-file.ts';
 
 const POLL_MS = 5_000;
 
@@ -19,7 +21,7 @@ export interface Keyless {
 }
 
 /** Looks once, then every 5 s while there is no key: another instance on the same database may make the first one. */
-export async function watchKeyless(keys: Pick<KeyStore, 'anyActive'>, clock: Clock, logger: Logger): Promise<Keyless> {
+async function watchKeyless(keys: Pick<KeyStore, 'anyActive'>, clock: Clock, logger: Logger): Promise<Keyless> {
   let keyless = !(await keys.anyActive());
   let timer: Timer | undefined;
   let stopped = false;
@@ -52,8 +54,28 @@ export async function watchKeyless(keys: Pick<KeyStore, 'anyActive'>, clock: Clo
   };
 }
 
+/** Keys at the start: the one from the admin key file is stored, and an address that others can reach needs one. Throws what is missing. */
+export async function openKeyless(parts: {
+  readonly config: Config;
+  readonly keys: KeyStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Promise<Keyless> {
+  const { config, keys, clock, logger } = parts;
+  const { adminKeyFile } = config.security;
+  if (adminKeyFile !== undefined) await ensureAdminKey(adminKeyFile, keys, clock);
+  const keyless = await watchKeyless(keys, clock, logger);
+  const { host } = config.server;
+  if (!keyless.current() || isLoopback(host)) return keyless;
+  keyless.stop();
+  throw new Error(
+    `server.host is ${host}, which others can reach, and there is no key yet. Make one with "revoagent keys create --name admin", ` +
+      'or name a file with one in REVOAGENT_ADMIN_KEY_FILE, or listen on 127.0.0.1.',
+  );
+}
+
 /** Whether only this machine can reach the address: 127.0.0.0/8, ::1, localhost. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
@@ -69,11 +91,4 @@ export function endingKeyless(keys: Keys, keyless: Keyless): Keys {
       return made;
     },
   };
-}
-
-export function noKeyFor(host: string): string {
-  return (
-    `server.host is ${host}, which others can reach, and there is no key yet. Make one with "revoagent keys create --name admin", ` +
-    'or name a file with one in REVOAGENT_ADMIN_KEY_FILE, or listen on 127.0.0.1.'
-  );
 }

@@ -24,7 +24,7 @@ describe('Bulkhead', () => {
     const clock = new VirtualClock();
     const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 3 });
     const order: number[] = [];
-    bulkhead.enter(scopeOn(clock));
+    bulkhead.tryEnter();
     const waits = [1, 2, 3].map(async (number) => {
       assert.equal(await bulkhead.enter(scopeOn(clock)), true);
       order.push(number);
@@ -41,7 +41,7 @@ describe('Bulkhead', () => {
   it('forgets a waiter who leaves, and gives the slot to the next', async () => {
     const clock = new VirtualClock();
     const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 3 });
-    bulkhead.enter(scopeOn(clock));
+    bulkhead.tryEnter();
     const scopes = [scopeOn(clock), scopeOn(clock), scopeOn(clock)];
     const waits = scopes.map((scope) => bulkhead.enter(scope));
     const reason = new Error('gone');
@@ -57,7 +57,7 @@ describe('Bulkhead', () => {
   it('lets nobody wait longer than waitMs', async () => {
     const clock = new VirtualClock();
     const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 1, waitMs: 50 });
-    bulkhead.enter(scopeOn(clock));
+    bulkhead.tryEnter();
     const wait = bulkhead.enter(scopeOn(clock));
     await clock.advance(50);
     assert.equal(await wait, false);

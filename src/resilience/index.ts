@@ -4,6 +4,10 @@ export type { BreakerSnapshot, Permit, Rejection, Transition } from './breaker/b
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
 export type { State, StateKind } from './breaker/state.ts';
+export { systemClock } from '#core/clock';
+export type { Clock, Timer } from '#core/clock';
+export { systemRandom } from '#core/random';
+export type { Random } from '#core/random';
 export { AdaptiveLimit } from './adaptive-limit.ts';
 export type { AdaptiveLimitOptions } from './adaptive-limit.ts';
 export { Bulkhead } from './bulkhead.ts';

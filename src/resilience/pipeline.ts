@@ -138,6 +138,7 @@ export class PipelineBuilder<F> {
         onEvent?.(event);
       } catch {
         // A listener's failure is the listener's.
+        return;
       }
     };
     const judgeError = safely(this.#options.judgeError ?? verdictOfError);

@@ -90,7 +90,7 @@ export class Retry implements Stage {
     let timer: Timer | undefined;
     return scope.wait(
       (done) => {
-        timer = this.#dependencies.clock.schedule(delayMs, () => done(true));
+        timer = this.#dependencies.clock.schedule(delayMs, () => done(true), true);
       },
       () => timer?.cancel(),
     );

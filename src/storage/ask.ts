@@ -54,7 +54,18 @@ export function createAsk({ db, guard, clock, observer, logger, slowQueryMs }: A
 /** Whether the error says that the database could not answer, not that it refused this statement. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof HubError) return false;
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  // A statement's own error has a five-character SQLSTATE outside the fatal classes; anything else came from the way there.
-  return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || isFatal(code);
+  const state = sqlStateOf(error);
+  // A statement's own error has a SQLSTATE outside the fatal classes; anything else came from the way there.
+  return state === undefined || isFatal(state);
+}
+
+/** Whether the values themselves were refused (classes 22 and 23), so that the same statement will never succeed. */
+export function isRefused(error: unknown): boolean {
+  return /^2[23]/.test(sqlStateOf(error) ?? '');
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  // Every SQLSTATE has a digit; EPIPE, a socket's error, has none.
+  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

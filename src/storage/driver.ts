@@ -14,7 +14,8 @@ export interface Session {
 }
 
 export interface SessionSource {
-  acquire(): Promise<Session>;
+  /** Every query of the session has this long, or what the settings say. */
+  acquire(queryTimeoutMs?: number): Promise<Session>;
   close(): Promise<void>;
 }
 

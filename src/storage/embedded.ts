@@ -15,8 +15,10 @@ import type { PoolStats } from './postgres.ts';
 /** Sessions that may wait; one more is refused at once. */
 const WAITING_MAX = 1024;
 const START_MS = 60_000;
+/** The worker ends what is under way and writes its files; a query that hangs is not waited for. */
+const CLOSE_MS = 5_000;
 
-export class DatabaseBusyError extends Error {
+class DatabaseBusyError extends Error {
   override readonly name = 'DatabaseBusyError';
 }
 
@@ -36,7 +38,7 @@ export function embeddedSource(
 ): SessionSource & { stats(): PoolStats } {
   const { clock, observer } = dependencies;
   const lock = lockFolder(options.dataDir);
-  const thread = new DatabaseThread(options, clock);
+  const thread = new DatabaseThread(options.dataDir, clock);
   const queue: { grant: () => void }[] = [];
   let busy = false;
 
@@ -46,13 +48,13 @@ export function embeddedSource(
     else waiting.grant();
   }
 
-  function session(): Session {
+  function session(timeoutMs: number): Session {
     let running: Promise<unknown> = Promise.resolve();
     return {
       query(sql, parameters) {
         const reply = thread.send({ sql, parameters });
         running = reply.catch(() => undefined);
-        return thread.withinDeadline(reply);
+        return thread.withinDeadline(reply, timeoutMs);
       },
       // A query that outlived its deadline still runs: the database is free when it has ended, not before.
       release: () => void running.then(next),
@@ -60,11 +62,11 @@ export function embeddedSource(
   }
 
   return {
-    acquire() {
+    acquire(queryTimeoutMs = options.queryTimeoutMs) {
       if (!busy) {
         busy = true;
         observer.poolWaited(0);
-        return Promise.resolve(session());
+        return Promise.resolve(session(queryTimeoutMs));
       }
       if (queue.length >= WAITING_MAX)
         return Promise.reject(new DatabaseBusyError(`${WAITING_MAX} callers wait for the embedded database already`));
@@ -74,7 +76,7 @@ export function embeddedSource(
           grant: () => {
             timer.cancel();
             observer.poolWaited(clock.now() - startedAt);
-            resolve(session());
+            resolve(session(queryTimeoutMs));
           },
         };
         const timer = clock.schedule(options.queryTimeoutMs, () => {
@@ -86,22 +88,25 @@ export function embeddedSource(
     },
     stats: () => ({ max: 1, total: 1, idle: busy ? 0 : 1, waiting: queue.length }),
     async close() {
-      await thread.close();
-      lock.release();
+      try {
+        await thread.close();
+      } finally {
+        lock.release();
+      }
     },
   };
 }
 
-/** The worker and the messages that are on their way. */
+/** The worker and the messages that are on their way to it or back. One worker at a time: two on one folder would ruin it. */
 class DatabaseThread {
-  readonly #options: EmbeddedOptions;
+  readonly #dataDir: string;
   readonly #clock: Clock;
   readonly #waiting = new Map<number, Waiting>();
   #started: Promise<Worker> | undefined;
   #nextId = 1;
 
-  constructor(options: EmbeddedOptions, clock: Clock) {
-    this.#options = options;
+  constructor(dataDir: string, clock: Clock) {
+    this.#dataDir = dataDir;
     this.#clock = clock;
   }
 
@@ -119,8 +124,7 @@ class DatabaseThread {
   }
 
   /** The deadline of a query does not count the start of the database, which has its own. */
-  async withinDeadline<T>(reply: Promise<T>): Promise<T> {
-    const timeoutMs = this.#options.queryTimeoutMs;
+  async withinDeadline<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
     reply.catch(() => undefined);
     await this.#started;
     return new Promise((resolve, reject) => {
@@ -133,20 +137,26 @@ class DatabaseThread {
 
   async close(): Promise<void> {
     if (this.#started === undefined) return;
-    await this.send({ close: true });
-    await (await this.#started).terminate();
+    const worker = await this.#started;
+    try {
+      await this.withinDeadline(this.send({ close: true }), CLOSE_MS);
+    } finally {
+      await worker.terminate();
+    }
   }
 
   #start(): Promise<Worker> {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./pglite-worker.${extension}`, import.meta.url), {
-      workerData: { dataDir: this.#options.dataDir },
+      workerData: { dataDir: this.#dataDir },
     });
     worker.unref();
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.schedule(START_MS, () =>
-        reject(new Error(`the embedded database did not start within ${START_MS} ms`)),
-      );
+      let reason: string | undefined;
+      const timer = this.#clock.schedule(START_MS, () => {
+        reason = `it did not start within ${START_MS} ms`;
+        void worker.terminate();
+      });
       worker.on('message', (reply: Reply) => {
         if ('ready' in reply) {
           timer.cancel();
@@ -156,16 +166,18 @@ class DatabaseThread {
         this.#waiting.get(reply.id)?.resolve(reply);
         this.#waiting.delete(reply.id);
       });
-      const gone = (reason: string): void => {
+      worker.on('error', (error) => (reason = messageOf(error)));
+      // The next worker may start when this one has let go of the folder: at its exit, not at its error.
+      worker.on('exit', (code) => {
         timer.cancel();
         this.#started = undefined;
-        const error = new DatabaseBusyError(`the embedded database ended: ${reason}`);
-        for (const { reject: tell } of this.#waiting.values()) tell(error);
+        const error = new DatabaseBusyError(
+          `the embedded database ended: ${reason ?? `its thread exited with ${code}`}`,
+        );
+        for (const waiting of this.#waiting.values()) waiting.reject(error);
         this.#waiting.clear();
         reject(error);
-      };
-      worker.on('error', (error) => gone(messageOf(error)));
-      worker.on('exit', (code) => gone(`its thread exited with ${code}`));
+      });
     });
   }
 }

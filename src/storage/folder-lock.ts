@@ -39,7 +39,8 @@ export function lockFolder(dataDir: string): FolderLock {
 
 function holderOf(file: string): string {
   try {
-    return ` (process ${Number.parseInt(readFileSync(file, 'utf8'), 10)})`;
+    const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+    return Number.isNaN(pid) ? '' : ` (process ${pid})`;
   } catch {
     // The holder has not written its number yet: the message does without.
     return '';

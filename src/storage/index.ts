@@ -54,7 +54,7 @@ export async function openStorage(
         });
   const db = new Kysely<Schema>({ dialect: postgresqlDialect(source) });
   try {
-    const migrated = await migrate(db);
+    const migrated = await migrate(source);
     const ask = createAsk({ ...dependencies, db });
     return {
       kind: target.kind,

@@ -4,18 +4,25 @@
  * a name that this version does not know is therefore no error, and one that it knows with other text is.
  */
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
-import type { Kysely } from 'kysely';
+import { Kysely, sql } from 'kysely';
+import { postgresqlDialect } from './driver.ts';
+import type { SessionSource } from './driver.ts';
 import { migrations } from './migrations/index.ts';
 import type { Migration } from './migrations/index.ts';
 import type { Schema } from './schema.ts';
 
 /** Any number that nobody else on the database uses: the letters of "rvk". */
 const LOCK_KEY = 0x72766b;
+/** An index over a grown table takes minutes, and so does the wait for the instance that is just making it. */
+const STATEMENT_MS = 600_000;
 
-/** Returns the names that were applied now. Throws where a migration that was applied has been edited since. */
-export async function migrate(db: Kysely<Schema>, list: readonly Migration[] = migrations): Promise<string[]> {
+/** Returns the names that were applied now. Throws where a migration that was applied has been edited since. Does not close the source. */
+export async function migrate(source: SessionSource, list: readonly Migration[] = migrations): Promise<string[]> {
+  const db = new Kysely<Schema>({
+    dialect: postgresqlDialect({ acquire: () => source.acquire(STATEMENT_MS), close: async () => undefined }),
+  });
   return db.transaction().execute(async (transaction) => {
+    await sql`set local statement_timeout = ${sql.lit(STATEMENT_MS)}`.execute(transaction);
     await sql`select pg_advisory_xact_lock(${sql.lit(LOCK_KEY)})`.execute(transaction);
     await sql`create table if not exists revoagent_migrations (
       name text primary key, digest text not null, applied_ms bigint not null default (extract(epoch from now()) * 1000)::bigint)`.execute(

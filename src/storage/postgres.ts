@@ -5,6 +5,7 @@
  */
 import pg from 'pg';
 import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
 import type { Observer } from '#contract/observer';
 import type { Session, SessionSource } from './driver.ts';
 
@@ -46,7 +47,6 @@ export function postgresSource(
     connectionTimeoutMillis: options.waitMs,
     idleTimeoutMillis: options.idleMs,
     statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + HANG_GRACE_MS,
     keepAlive: true,
     application_name: 'revoagent',
     types,
@@ -54,22 +54,27 @@ export function postgresSource(
   // Without a listener an idle connection that the server closes would end the process.
   pool.on('error', onIdleError);
   return {
-    async acquire(): Promise<Session> {
+    async acquire(queryTimeoutMs = options.statementTimeoutMs): Promise<Session> {
       const startedAt = clock.now();
       const client = await pool.connect();
       observer.poolWaited(clock.now() - startedAt);
-      let broken = false;
+      let broken: Error | undefined;
       return {
         async query(sql, parameters) {
+          // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
+          if (broken !== undefined) throw broken;
           try {
-            const { rows, rowCount } = await client.query({ text: sql, values: [...parameters] });
+            // What pg reads and its types do not know.
+            const bounded = { text: sql, values: [...parameters], query_timeout: queryTimeoutMs + HANG_GRACE_MS };
+            const { rows, rowCount } = await client.query(bounded);
             return { rows, affected: rowCount ?? 0 };
           } catch (error) {
-            broken ||= !(error instanceof pg.DatabaseError) || isFatal(error.code);
+            if (!(error instanceof pg.DatabaseError) || isFatal(error.code))
+              broken = error instanceof Error ? error : new Error(messageOf(error));
             throw error;
           }
         },
-        release: () => client.release(broken),
+        release: () => client.release(broken !== undefined),
       };
     },
     stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
@@ -77,7 +82,10 @@ export function postgresSource(
   };
 }
 
-/** Classes 08 (connection), 53 (resources), 57 (operator intervention), 58 (system): https://www.postgresql.org/docs/15/errcodes-appendix.html */
+/**
+ * Classes 08 (connection), 28 and 3D (the way in), 53 (resources), 57 (operator intervention), 58 and XX (system), and 25006: the
+ * server has become a read-only standby. https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
 export function isFatal(code: string | undefined): boolean {
-  return code !== undefined && /^(08|53|57|58|XX)/.test(code);
+  return code !== undefined && /^(08|28|3D|53|57|58|XX|25006)/.test(code);
 }

@@ -1,6 +1,7 @@
 /**
  * Writes run records behind the requests: in batches, in order, again while the database is away. What waits is bounded and can
- * be read, so that a run is found from the moment it has ended. What no longer fits is dropped from the old end, counted.
+ * be read, so that a run is found from the moment it has ended. What no longer fits is dropped from the old end, and what the
+ * database refuses is dropped alone, so that one bad record never holds up the others; both are counted.
  */
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -9,6 +10,7 @@ import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { RunStore } from '#contract/stores';
+import { isRefused } from './ask.ts';
 
 const BATCH_ROWS = 500;
 const BATCH_MS = 50;
@@ -21,76 +23,112 @@ export interface RunWriter {
   /** All of them. */
   list(): readonly RunRecord[];
   readonly backlog: number;
-  /** Resolves when all that was appended is written; rejects with the signal's reason where it ends first. */
+  /** Resolves when all that was appended is written; rejects with the signal's reason where it ends first. Nothing is written on its own from then on. */
   flush(signal: AbortSignal): Promise<void>;
 }
 
-export function createRunWriter(dependencies: {
-  store: Pick<RunStore, 'upsertMany'>;
-  clock: Clock;
-  observer: Pick<Observer, 'runsDropped'>;
-  logger: Logger;
-}): RunWriter {
-  const { store, clock, observer, logger } = dependencies;
-  /** In order of arrival; a run under way to the database stays in it until it is acknowledged. */
-  const waiting = new Map<string, RunRecord>();
-  let timer: Timer | undefined;
-  let writing: Promise<boolean> | undefined;
+export interface RunWriterParts {
+  readonly store: Pick<RunStore, 'upsertMany'>;
+  readonly clock: Clock;
+  readonly observer: Pick<Observer, 'runsDropped'>;
+  readonly logger: Logger;
+}
 
-  /** Returns whether the batch was written. */
-  async function writeBatch(): Promise<boolean> {
-    const batch: RunRecord[] = [];
-    for (const run of waiting.values()) {
-      batch.push(run);
-      if (batch.length === BATCH_ROWS) break;
-    }
-    if (batch.length === 0) return true;
-    try {
-      await store.upsertMany(batch);
-    } catch (error) {
-      logger.warn('runs-not-written', { waiting: waiting.size, reason: messageOf(error) });
-      return false;
-    }
-    for (const run of batch) if (waiting.get(run.id) === run) waiting.delete(run.id);
-    return true;
+export function createRunWriter(parts: RunWriterParts): RunWriter {
+  return new BatchingWriter(parts);
+}
+
+class BatchingWriter implements RunWriter {
+  readonly #parts: RunWriterParts;
+  /** In order of arrival; a run under way to the database stays in it until it is acknowledged. */
+  readonly #waiting = new Map<string, RunRecord>();
+  #timer: Timer | undefined;
+  #writing: Promise<boolean> | undefined;
+  #flushing = false;
+
+  constructor(parts: RunWriterParts) {
+    this.#parts = parts;
   }
 
-  function arm(delayMs: number): void {
-    timer ??= clock.schedule(delayMs, () => {
-      timer = undefined;
-      writing = writeBatch();
-      writing
+  append(run: RunRecord): void {
+    this.#waiting.set(run.id, run);
+    if (this.#waiting.size > limits.runBacklogMax) {
+      const oldest = this.#waiting.keys().next();
+      if (oldest.done !== true) this.#waiting.delete(oldest.value);
+      this.#parts.observer.runsDropped(1);
+    }
+    if (this.#writing === undefined) this.#arm(BATCH_MS);
+  }
+
+  get(id: string): RunRecord | undefined {
+    return this.#waiting.get(id);
+  }
+
+  list(): readonly RunRecord[] {
+    return [...this.#waiting.values()];
+  }
+
+  get backlog(): number {
+    return this.#waiting.size;
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    this.#flushing = true;
+    this.#timer?.cancel();
+    await this.#writing;
+    while (this.#waiting.size > 0) {
+      signal.throwIfAborted();
+      if (!(await this.#writeBatch())) await this.#parts.clock.sleep(RETRY_MS, signal);
+    }
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#flushing) return;
+    this.#timer ??= this.#parts.clock.schedule(delayMs, () => {
+      this.#timer = undefined;
+      this.#writing = this.#writeBatch();
+      this.#writing
         .then((written) => {
-          writing = undefined;
-          if (waiting.size > 0) arm(written ? (waiting.size >= BATCH_ROWS ? 0 : BATCH_MS) : RETRY_MS);
+          this.#writing = undefined;
+          if (this.#waiting.size > 0) this.#arm(written ? (this.#waiting.size >= BATCH_ROWS ? 0 : BATCH_MS) : RETRY_MS);
         })
-        .catch((error: unknown) => logger.error('run-writer-failed', {}, error));
+        .catch((error: unknown) => this.#parts.logger.error('run-writer-failed', {}, error));
     });
   }
 
-  return {
-    append(run) {
-      waiting.set(run.id, run);
-      if (waiting.size > limits.runBacklogMax) {
-        const oldest = waiting.keys().next();
-        if (oldest.done !== true) waiting.delete(oldest.value);
+  /** Returns false where the database was away and the batch has to be tried again. */
+  async #writeBatch(): Promise<boolean> {
+    const batch = [...this.#waiting.values().take(BATCH_ROWS)];
+    const { store, logger } = this.#parts;
+    try {
+      await store.upsertMany(batch);
+    } catch (error) {
+      if (isRefused(error)) return this.#writeOneByOne(batch);
+      logger.warn('runs-not-written', { waiting: this.#waiting.size, reason: messageOf(error) });
+      return false;
+    }
+    for (const run of batch) this.#done(run);
+    return true;
+  }
+
+  /** After a refused batch: writes all of it but the record that was meant. */
+  async #writeOneByOne(batch: readonly RunRecord[]): Promise<boolean> {
+    const { store, logger, observer } = this.#parts;
+    for (const run of batch) {
+      try {
+        await store.upsertMany([run]);
+      } catch (error) {
+        if (!isRefused(error)) return false;
+        logger.error('run-refused', { run: run.id, reason: messageOf(error) });
         observer.runsDropped(1);
       }
-      if (writing === undefined) arm(BATCH_MS);
-    },
-    get: (id) => waiting.get(id),
-    list: () => [...waiting.values()],
-    get backlog() {
-      return waiting.size;
-    },
-    async flush(signal) {
-      timer?.cancel();
-      timer = undefined;
-      await writing;
-      while (waiting.size > 0) {
-        signal.throwIfAborted();
-        if (!(await writeBatch())) await clock.sleep(RETRY_MS, signal);
-      }
-    },
-  };
+      this.#done(run);
+    }
+    return true;
+  }
+
+  /** A run that was appended again meanwhile still waits in its newer form. */
+  #done(run: RunRecord): void {
+    if (this.#waiting.get(run.id) === run) this.#waiting.delete(run.id);
+  }
 }

@@ -1,5 +1,6 @@
 /** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
 import type { ColumnType, Generated } from 'kysely';
+import type { RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
   id: string;
@@ -29,7 +30,8 @@ export interface RunsTable {
   project_id: string;
   key_id: string | null;
   started_ms: number;
-  record: ColumnType<unknown, string, string>;
+  /** Holds what `upsertMany` put there; nothing else writes it. */
+  record: ColumnType<RunRecord, string, string>;
 }
 
 export interface AuditTable {
@@ -39,7 +41,7 @@ export interface AuditTable {
   actor: string;
   action: string;
   subject: string;
-  detail: ColumnType<unknown, string, string>;
+  detail: ColumnType<Record<string, unknown>, string, string>;
 }
 
 export interface MigrationsTable {

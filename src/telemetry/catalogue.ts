@@ -175,7 +175,7 @@ export const catalogue = {
     name: 'revoagent_runs_dropped_total',
     type: 'counter',
     unit: '1',
-    help: 'Run records given up because the backlog was full.',
+    help: 'Run records given up: the backlog was full, or the database refused their values.',
     labels: {},
   },
   health: {

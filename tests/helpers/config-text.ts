@@ -5,7 +5,8 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Type } from 'typebox';
 import { loadConfig } from '#config/index';
-import type { Loaded, LoadOptions } from '#config/index';
+import type { Loaded } from '#config/index';
+import type { LoadOptions } from '#config/load';
 
 /** The configuration room is below the providers: these have the shape of real kinds. */
 export const kinds = [

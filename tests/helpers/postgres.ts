@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,8 @@ import { requireTool } from './tools.ts';
 
 export interface TestPostgres {
   readonly url: string;
+  /** A new empty database on it; returns its URL. */
+  createDatabase(): Promise<string>;
   /** `kill -9` of the server and all its processes: what a power cut leaves. */
   kill(): Promise<void>;
   /** SIGSTOP to every process of it: connections stay open and nothing answers. */
@@ -53,17 +55,21 @@ export async function startPostgres(): Promise<TestPostgres> {
     '-c',
     'max_connections=50',
   ];
+  let databases = 0;
   let server = start();
 
   function start(): ChildProcess {
-    // A group of its own, so that one signal reaches the server and every backend.
+    // Detached, so that a Ctrl-C at the terminal ends the tests and they end it.
     const child = spawn(requireTool('postgres'), args, { ...user, stdio: 'ignore', detached: true });
     child.unref();
     return child;
   }
   function signal(name: NodeJS.Signals): void {
-    if (server.pid !== undefined && server.exitCode === null && server.signalCode === null)
-      process.kill(-server.pid, name);
+    if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    // Every backend leads a process group of its own, so that no group holds them all. A stopped server makes no more of them.
+    process.kill(server.pid, 'SIGSTOP');
+    const backends = childrenOf(server.pid);
+    for (const pid of name === 'SIGCONT' ? [...backends, server.pid] : [server.pid, ...backends]) send(pid, name);
   }
   async function kill(): Promise<void> {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -76,6 +82,11 @@ export async function startPostgres(): Promise<TestPostgres> {
   await answers(url);
   return {
     url,
+    async createDatabase() {
+      const name = `test_${++databases}`;
+      await runOnce(url, `create database ${name}`);
+      return url.replace(/[^/]*$/, name);
+    },
     kill,
     stop: () => signal('SIGSTOP'),
     cont: () => signal('SIGCONT'),
@@ -91,6 +102,19 @@ export async function startPostgres(): Promise<TestPostgres> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // A backend may end by itself between the list and the signal.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 function unprivileged(): { uid?: number; gid?: number } {
@@ -112,14 +136,22 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+async function runOnce(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
 async function answers(url: string): Promise<void> {
   const end = performance.now() + START_MS;
   for (;;) {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
-    client.on('error', () => undefined);
     try {
-      await client.connect();
-      await client.end();
+      await runOnce(url, 'select 1');
       return;
     } catch (error) {
       if (performance.now() > end) throw new Error('PostgreSQL did not start', { cause: error });

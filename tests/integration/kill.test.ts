@@ -8,7 +8,8 @@ import type { TestContext } from 'node:test';
 import { startHubProcess, temporaryFolder } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 
-async function keysSurvive(t: TestContext, config: Record<string, unknown>): Promise<void> {
+async function keysSurvive(t: TestContext, storage: Record<string, unknown>): Promise<void> {
+  const config = { storage, server: { shutdownGraceMs: 0 } };
   const dataDir = await temporaryFolder(t);
   const hub = await startHubProcess(t, { dataDir, config });
   const admin = await createKey(hub.url, 'admin', ['admin', 'chat', 'read']);
@@ -40,7 +41,7 @@ describe('kill -9 in the middle of writes', () => {
   it('loses no acknowledged key of a hub on PostgreSQL', async (t) => {
     const postgres = await startPostgres();
     t.after(() => postgres.close());
-    await keysSurvive(t, { storage: { url: postgres.url } });
+    await keysSurvive(t, { url: postgres.url });
   });
 });
 

@@ -1,6 +1,7 @@
 /** What administrators did, newest first. */
 import type { AuditStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
+import { storableJson, storableText } from '../storable.ts';
 
 export function databaseAuditStore(ask: Ask): AuditStore {
   return {
@@ -14,8 +15,8 @@ export function databaseAuditStore(ask: Ask): AuditStore {
             at_ms: record.atWallMs,
             actor: record.actor,
             action: record.action,
-            subject: record.subject,
-            detail: JSON.stringify(record.detail),
+            subject: storableText(record.subject),
+            detail: storableJson(record.detail),
           })
           .execute();
       }),
@@ -31,7 +32,7 @@ export function databaseAuditStore(ask: Ask): AuditStore {
           actor: row.actor,
           action: row.action,
           subject: row.subject,
-          detail: row.detail as Record<string, unknown>,
+          detail: row.detail,
         }));
       }),
   };

@@ -4,6 +4,7 @@ import type { Scope } from '#contract/gateway';
 import type { KeyRecord, KeyStore } from '#contract/stores';
 import type { KeysTable } from '../schema.ts';
 import type { Ask } from '../ask.ts';
+import { storableText } from '../storable.ts';
 
 const SCOPES: readonly string[] = ['chat', 'read', 'admin'] satisfies Scope[];
 
@@ -16,7 +17,7 @@ export function databaseKeyStore(ask: Ask): KeyStore {
           .values({
             id: key.id,
             project_id: key.projectId,
-            name: key.name,
+            name: storableText(key.name),
             scopes: [...key.scopes],
             secret_hash: key.secretHash,
             created_ms: key.createdWallMs,

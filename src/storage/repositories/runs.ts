@@ -1,15 +1,15 @@
 /** Run records in the database: columns for what is asked by, the rest as JSON. */
 import { sql } from 'kysely';
-import type { RunRecord } from '#contract/runs';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
+import { storableJson } from '../storable.ts';
 
 export function databaseRunStore(ask: Ask): RunStore {
   return {
     upsertMany: (runs) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const rows = JSON.stringify(
+        const rows = storableJson(
           runs.map((run) => ({
             id: run.id,
             project_id: run.projectId,
@@ -21,21 +21,23 @@ export function databaseRunStore(ask: Ask): RunStore {
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select id, project_id, key_id, started_ms, record
           from jsonb_to_recordset(${rows}::jsonb) as row (id text, project_id text, key_id text, started_ms bigint, record jsonb)
-          on conflict (id) do update set record = excluded.record`.execute(db);
+          on conflict (id) do update set record = excluded.record where runs.project_id = excluded.project_id`.execute(
+          db,
+        );
       }),
     find: (projectId, keyId, id) =>
       ask('runs.find', async (db) => {
         let query = db.selectFrom('runs').select('record').where('id', '=', id).where('project_id', '=', projectId);
         if (keyId !== undefined) query = query.where('key_id', keyId === null ? 'is' : '=', keyId);
         const row = await query.executeTakeFirst();
-        return row === undefined ? null : runOf(row.record);
+        return row?.record ?? null;
       }),
     list: (projectId, keyId, { before, limit }) =>
       ask('runs.list', async (db) => {
         let query = db.selectFrom('runs').select('record').where('project_id', '=', projectId);
         if (keyId !== undefined) query = query.where('key_id', keyId === null ? 'is' : '=', keyId);
         if (before !== undefined) query = query.where('id', '<', before);
-        return (await query.orderBy('id', 'desc').limit(limit).execute()).map((row) => runOf(row.record));
+        return (await query.orderBy('id', 'desc').limit(limit).execute()).map((row) => row.record);
       }),
     purge: (wallMs, rowsMax) =>
       ask('runs.purge', async (db) => {
@@ -48,9 +50,4 @@ export function databaseRunStore(ask: Ask): RunStore {
         return Number(numDeletedRows);
       }),
   };
-}
-
-/** The column holds what `upsertMany` put there, and nothing else writes it. */
-function runOf(record: unknown): RunRecord {
-  return record as RunRecord;
 }

@@ -1,0 +1,24 @@
+/** A gateway from a configuration: at the start, and again at every reload. */
+import { limits } from '#core/limits';
+import type { Config } from '#config/index';
+import { createGateway } from '#gateway/gateway';
+import { createProvider } from '#providers/index';
+import type { GatewayBuild } from './gateway-switch.ts';
+
+export type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'routes' | 'settings'>;
+
+export function buildGateway(config: Config, parts: GatewayParts): GatewayBuild {
+  const { clock, random } = parts;
+  const providers = Object.entries(config.providers).map(([name, { kind, settings }]) =>
+    createProvider(kind, settings, { name, clock, random }),
+  );
+  const { timeouts, retry, concurrentMax } = config.resilience;
+  const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
+  return {
+    addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
+    gateway: createGateway({ ...parts, providers, routes: config.routes, settings }),
+    async close() {
+      await Promise.all(providers.map((provider) => provider.close()));
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** A hub that runs: how it takes up a new configuration, and how it ends without losing anything that was acknowledged. */
+import { changesBetween } from '#config/index';
+import type { Changes, Config } from '#config/index';
+import type { Health } from '#contract/health';
+import type { HttpServer } from '#http/server';
+import type { AdjustableLogger } from '#telemetry/logger';
+import type { GatewayBuild, GatewaySwitch } from './gateway-switch.ts';
+import type { StartSummary } from './summary.ts';
+
+export interface Hub {
+  readonly url: string;
+  readonly summary: StartSummary;
+  /** Takes up what can be without a restart; returns the paths that changed and those that need one. */
+  reload(config: Config): Promise<Changes>;
+  /** Stops taking new requests, lets those under way end, writes what waits, closes everything. Once. */
+  shutdown(reason: string): Promise<void>;
+}
+
+export interface HubParts {
+  readonly url: string;
+  readonly summary: StartSummary;
+  /** Everything that was opened, to be closed in the reverse order. */
+  readonly owned: AsyncDisposableStack;
+  readonly build: (config: Config) => GatewayBuild;
+  readonly gateway: GatewaySwitch;
+  readonly health: Health;
+  readonly logger: AdjustableLogger;
+  readonly server: HttpServer;
+}
+
+export class RunningHub implements Hub {
+  readonly url: string;
+  readonly summary: StartSummary;
+  readonly #parts: HubParts;
+  #config: Config;
+  #ending: Promise<void> | undefined;
+
+  constructor(config: Config, parts: HubParts) {
+    this.url = parts.url;
+    this.summary = parts.summary;
+    this.#config = config;
+    this.#parts = parts;
+  }
+
+  async reload(next: Config): Promise<Changes> {
+    const { build, gateway, logger } = this.#parts;
+    const changes = changesBetween(this.#config, next);
+    const replacement = build(next);
+    this.#config = next;
+    logger.setLevel(next.logging.level);
+    // The old gateway is closed when its last request has ended; nobody waits for that.
+    gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
+    logger.info('config-reloaded', {
+      changed: changes.changed.join(' '),
+      needRestart: changes.needRestart.join(' '),
+    });
+    return changes;
+  }
+
+  shutdown(reason: string): Promise<void> {
+    return (this.#ending ??= this.#end(reason));
+  }
+
+  async #end(reason: string): Promise<void> {
+    const { health, server, owned, logger } = this.#parts;
+    logger.info('hub-stopping', { reason });
+    health.drain('This instance is shutting down.');
+    server.beginDrain();
+    await server.close(this.#config.server.shutdownGraceMs);
+    await owned.disposeAsync();
+    logger.info('hub-stopped', { reason });
+  }
+}

@@ -1,0 +1,54 @@
+/** The metrics of the catalogue as prom-client keeps them. What is not in the catalogue cannot be counted. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { catalogue } from './catalogue.ts';
+import type { MetricEntry, MetricKey } from './catalogue.ts';
+
+export interface Metrics {
+  counter(key: MetricKey): Counter;
+  gauge(key: MetricKey): Gauge;
+  histogram(key: MetricKey): Histogram;
+}
+
+export function createMetrics(registry: Registry): Metrics {
+  const counters = new Map<MetricKey, Counter>();
+  const gauges = new Map<MetricKey, Gauge>();
+  const histograms = new Map<MetricKey, Histogram>();
+  for (const key of Object.keys(catalogue) as MetricKey[]) {
+    const entry: MetricEntry = catalogue[key];
+    const common = { name: entry.name, help: entry.help, labelNames: Object.keys(entry.labels), registers: [registry] };
+    if (entry.type === 'counter') counters.set(key, new Counter(common));
+    else if (entry.type === 'gauge') gauges.set(key, new Gauge(common));
+    else histograms.set(key, new Histogram({ ...common, buckets: [...(entry.buckets ?? [])] }));
+  }
+  return {
+    counter: (key) => there(counters, key),
+    gauge: (key) => there(gauges, key),
+    histogram: (key) => there(histograms, key),
+  };
+}
+
+function there<T>(metrics: ReadonlyMap<MetricKey, T>, key: MetricKey): T {
+  const metric = metrics.get(key);
+  if (metric === undefined) throw new Error(`${key} is in the catalogue with another type`);
+  return metric;
+}
+
+/** Keys are bounded by what the labels are made of: methods, routes and status codes of the API. */
+export function memoised<T>(make: (key: string) => T): (key: string) => T {
+  const made = new Map<string, T>();
+  return (key) => {
+    let value = made.get(key);
+    if (value === undefined) {
+      value = make(key);
+      made.set(key, value);
+    }
+    return value;
+  };
+}
+
+/** A counter whose sum is kept elsewhere. */
+export function setCounter(counter: Counter, value: number): void {
+  counter.reset();
+  counter.inc(value);
+}

@@ -1,0 +1,78 @@
+/**
+ * What people get from the registry: the packed tarball, installed into an empty folder, starts with `npx revoagent`, and its
+ * `revoagent/resilience` runs every example under `examples/resilience/`, each of which ends with the lines it prints.
+ */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { waitFor } from '../helpers/hub-process.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const EXAMPLES = path.join(ROOT, 'examples/resilience');
+const START_MS = 60_000;
+const run = promisify(execFile);
+
+describe('the packed tarball, in an empty folder', () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'revoagent-packed-'));
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });
+    const [tarball = assert.fail('npm pack wrote nothing')] = await readdir(folder);
+    await writeFile(path.join(folder, 'package.json'), '{"private": true, "type": "module"}');
+    await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', path.join(folder, tarball)], {
+      cwd: folder,
+    });
+  });
+  after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+
+  it('holds what is run, and neither sources nor tests', async () => {
+    const installed = path.join(folder, 'node_modules/revoagent');
+    const names = await readdir(installed, { recursive: true });
+    for (const name of ['bin/revoagent.js', 'dist/cli/main.js', 'dist/http/assets/status.html', 'LICENSE']) {
+      assert.ok(names.includes(name), `${name} is missing`);
+    }
+    assert.deepEqual(
+      names.filter((name) => /\.test\.|^(src|tests|bench)\b|(?<!\.d)\.ts$/.test(name)),
+      [],
+    );
+  });
+
+  it('starts with npx revoagent and answers a chat', async (t) => {
+    // A group of its own: npx, the launcher and the hub all end with it.
+    const child = spawn('npx', ['revoagent', 'serve', '--json', '--port', '0'], { cwd: folder, detached: true });
+    t.after(() => process.kill(-(child.pid ?? assert.fail('npx did not start')), 'SIGKILL'));
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const url = await waitFor(
+      () => /"url":"(http:[^"]+)"/.exec(output)?.[1],
+      START_MS,
+      () => output,
+    );
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'simulator/chat', messages: [{ role: 'user', content: 'Hello' }] }),
+    });
+    assert.equal(response.status, 200, output);
+    assert.equal((await fetch(`${url}/docs`)).status, 200);
+  });
+
+  it('runs every example of revoagent/resilience, which prints what it says', async () => {
+    const names = await readdir(EXAMPLES);
+    assert.ok(names.length >= 3);
+    await cp(EXAMPLES, path.join(folder, 'examples'), { recursive: true });
+    for (const name of names) {
+      const source = await readFile(path.join(EXAMPLES, name), 'utf8');
+      const [, promised] = source.split('\n// Prints:\n');
+      assert.ok(promised !== undefined, `${name} does not say what it prints`);
+      const { stdout } = await run(process.execPath, [path.join(folder, 'examples', name)]);
+      assert.equal(stdout, promised.replaceAll(/^\/\/ /gm, ''), name);
+    }
+  });
+});
