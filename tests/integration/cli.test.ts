@@ -7,9 +7,11 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { runCli, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { runCli, runNode, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import type { CliEnd } from '../helpers/hub-process.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
 const SECRET = 'sk-nobody-may-see-this';
 
 /** A folder to run in, with a file when there is one. */
@@ -106,8 +108,6 @@ describe('keys', () => {
   it('are made, listed and revoked without a hub, and one that starts then knows them', async (t) => {
     const dataDir = await temporaryFolder(t);
     const env = { REVOAGENT_DATA_DIR: path.join(dataDir, 'data') };
-    const none = await runCli(['keys', 'list'], { env, cwd: dataDir });
-    assert.match(none.stdout, /There is no key yet\. Make one: revoagent keys create --name me/);
     const create = async (name: string) => {
       const { stdout, stderr } = await runCli(['keys', 'create', '--name', name], { env, cwd: dataDir });
       const [, secret, id] = /^(rvk_\S+)\n[^]*(key_\w+)/.exec(stdout) ?? [];
@@ -138,29 +138,40 @@ describe('keys', () => {
   });
 });
 
-describe('help', () => {
-  for (const words of [
-    [],
-    ['serve'],
-    ['config'],
-    ['config', 'print'],
-    ['config', 'check'],
-    ['keys'],
-    ['keys', 'create'],
-    ['keys', 'list'],
-    ['keys', 'revoke'],
-    ['keys', 'generate'],
-  ]) {
-    it(`of revoagent ${words.join(' ')} shows an example and ends with 0`, async () => {
-      const { code, stdout, stderr } = await runCli([...words, '--help']);
-      assert.deepEqual([code, stderr], [0, '']);
-      assert.match(stdout, new RegExp(`Examples?:\\n {2}revoagent${words.map((word) => ` ${word}`).join('')}`));
-    });
+/** Several command lines that end by themselves, one after the other in one process. */
+async function runAll(lines: readonly (readonly string[])[]): Promise<CliEnd[]> {
+  const script = `import { main } from ${JSON.stringify(MAIN)};
+    for (const words of ${JSON.stringify(lines)}) {
+      process.exitCode = 0;
+      await main(words);
+      process.stdout.write('\\0');
+      process.stderr.write(\`\\0\${process.exitCode}\\0\`);
+    }
+    process.exitCode = 0;`;
+  const { code, stdout, stderr } = await runNode(['--input-type=module', '--eval', script]);
+  assert.equal(code, 0, stderr);
+  const outputs = stdout.split('\0');
+  const errors = stderr.split('\0');
+  return lines.map((_, index) => ({
+    code: Number(errors[index * 2 + 1]),
+    stdout: outputs[index] ?? '',
+    stderr: errors[index * 2] ?? '',
+  }));
+}
+
+it('--help of every command shows an example and ends with 0', async () => {
+  const commands = ['', 'serve', 'config', 'config print', 'config check', 'keys']
+    .concat(['create', 'list', 'revoke', 'generate'].map((name) => `keys ${name}`))
+    .map((text) => text.split(' ').filter(Boolean));
+  const ended = await runAll(commands.map((words) => [...words, '--help']));
+  for (const [index, { code, stdout, stderr }] of ended.entries()) {
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, new RegExp(`Examples?:\\n {2}${['revoagent', ...(commands[index] ?? [])].join(' ')}`));
   }
 });
 
-describe('wrong words end with 2 and name the nearest right ones:', () => {
-  for (const [words, expected] of [
+it('wrong words end with 2 and name the nearest right ones', async () => {
+  const cases: (readonly [words: readonly string[], expected: RegExp])[] = [
     [['kesy'], /unknown command 'kesy'\n\(Did you mean keys\?\)/],
     [['nonsense'], /unknown command 'nonsense'\nAdd --help/],
     [['config', 'chek'], /unknown command 'chek'\n\(Did you mean check\?\)/],
@@ -169,13 +180,15 @@ describe('wrong words end with 2 and name the nearest right ones:', () => {
     [['keys', 'create'], /required option '-n, --name <name>' not specified/],
     [['keys', 'create', '--name', 'a', '--scopes', 'chat,all'], /"all" is no scope; there are: chat, read, admin/],
     [['keys', 'revoke'], /missing required argument 'id'/],
-  ] as const) {
-    it(words.join(' '), async () => {
-      const { code, stdout, stderr } = await runCli(words);
-      assert.deepEqual([code, stdout], [2, '']);
-      assert.match(stderr, expected);
-    });
+  ];
+  const ended = await runAll(cases.map(([words]) => words));
+  for (const [index, [, expected]] of cases.entries()) {
+    const { code, stdout, stderr } = ended[index] ?? {};
+    assert.match(stderr ?? '', expected);
+    assert.deepEqual([code, stdout], [2, '']);
   }
+  const real = await runCli(['kesy']);
+  assert.deepEqual([real.code, real.stdout, real.stderr], [2, '', ended[0]?.stderr]);
 });
 
 describe('serve', () => {
@@ -196,7 +209,7 @@ describe('serve', () => {
     child.kill('SIGTERM');
     const [code] = await once(child, 'exit');
     assert.equal(code, 0, stderr);
-    assert.doesNotMatch(stdout + stderr, /\u001B/);
+    assert.ok(!`${stdout}${stderr}`.includes('\u001B'));
     assert.match(stdout, /reVoAgent \S+ listens on http:\/\/127\.0\.0\.1:\d+/);
     for (const line of stderr.trim().split('\n')) assert.ok(JSON.parse(line).event, line);
   });
