@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
+import type { RunRecord } from '#contract/runs';
 import type { Config, Discovered } from '#config/index';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
@@ -60,7 +61,8 @@ export async function startHub(
   stack.defer(() => runs.close());
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink: runs.writer.append };
+  const runSink = (run: RunRecord): void => runs.writer.append(run);
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
   const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
@@ -69,10 +71,10 @@ export async function startHub(
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version });
   telemetry.attach({
-    breakers: control.list,
-    pool: storage.poolStats,
+    breakers: () => control.list(),
+    pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
-    checks: health.last,
+    checks: () => health.last(),
   });
 
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
@@ -80,12 +82,12 @@ export async function startHub(
     gateway,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
-    keyless: keyless.current,
+    keyless: () => keyless.current(),
     audit: storage.stores.audit,
     breakers: control,
     health,
-    performance: telemetry.performance,
-    metrics: telemetry.metrics,
+    performance: () => telemetry.performance(),
+    metrics: () => telemetry.metrics(),
     observer,
     logger,
     clock,

@@ -23,8 +23,11 @@ export interface Permit {
   [Symbol.dispose](): void;
 }
 
+/** An outcome as it is, so that a refusal costs one object. */
 export interface Rejection {
   readonly granted: false;
+  readonly kind: 'open';
+  readonly key: string;
   readonly reason: 'open' | 'half_open_full' | 'forced_open' | 'throttled';
   readonly retryAfterMs: number;
 }
@@ -93,11 +96,17 @@ export class Breaker {
 
   /** Asks for leave to make one call. Never waits. */
   tryAcquire(): Permit | Rejection {
+    // Reading the clock costs more than all else here; a healthy circuit asks nothing of it.
+    if (this.#state.kind === 'closed' && this.#throttledUntil === 0 && this.options.slowCallMs === null) {
+      this.inFlight++;
+      return new CallPermit(this, this.#generation, Number.NaN, undefined);
+    }
     const now = this.#clock.now();
     this.#lastUsed = now;
     const state = this.#settled(now);
     if (now < this.#throttledUntil && state.kind !== 'disabled')
       return this.#reject('throttled', this.#throttledUntil - now);
+    if (now >= this.#throttledUntil) this.#throttledUntil = 0;
     switch (state.kind) {
       case 'closed':
       case 'disabled':
@@ -207,6 +216,7 @@ export class Breaker {
   settle(permit: SettledPermit, result: 'success' | 'failure' | 'throttled' | 'ignore', retryAfterMs: number): void {
     this.inFlight--;
     const now = this.#clock.now();
+    this.#lastUsed = now;
     const state = this.#settled(now);
     if (permit.generation !== this.#generation) {
       this.lateResults++;
@@ -336,7 +346,7 @@ export class Breaker {
 
   #reject(reason: Rejection['reason'], retryAfterMs: number): Rejection {
     this.rejected++;
-    return { granted: false, reason, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
+    return { granted: false, kind: 'open', key: this.key, reason, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
   }
 }
 

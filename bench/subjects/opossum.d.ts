@@ -1,0 +1,8 @@
+/** What the benchmark uses of opossum, which brings no types. */
+declare module 'opossum' {
+  export default class CircuitBreaker {
+    constructor(action: () => Promise<unknown>, options: { timeout: number | false; resetTimeout?: number });
+    fire(): Promise<unknown>;
+    open(): void;
+  }
+}
