@@ -26,7 +26,7 @@ import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
-import { socketPath } from './socket.ts';
+import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
 import { readVersion } from './version.ts';
@@ -93,8 +93,7 @@ export async function startHub(
     clock,
     settings: { ...config.server, version },
   });
-  await server.listenSocket(socketPath(config.storage.dataDir));
-  const { url } = await server.listen(config.server);
+  const url = await openDoors(server, config);
   return new RunningHub(config, {
     url,
     summary: summaryOf(config, discovered, {

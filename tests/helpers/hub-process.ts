@@ -70,12 +70,26 @@ export async function temporaryFolder(t: Cleanup): Promise<string> {
   return folder;
 }
 
+export interface CliEnd {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs the CLI to its end. */
-export async function runCli(
+export function runCli(
+  args: readonly string[],
+  options?: { env?: Record<string, string>; cwd?: string },
+): Promise<CliEnd> {
+  return runNode([BIN, ...args], options);
+}
+
+/** Runs Node with these arguments, and nothing of this process's environment but its path. */
+export async function runNode(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [BIN, ...args], {
+): Promise<CliEnd> {
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
