@@ -30,9 +30,13 @@ export async function openTestStorage(
   target: StorageTarget,
   { slowQueryMs = 60_000, clock = systemClock }: { slowQueryMs?: number; clock?: Clock } = {},
 ): Promise<TestStorage> {
-  const told: Told = { queries: [], waits: [], logged: [], dropped: 0 };
+  const told = nothingTold();
   const { observer, logger } = listeners(told);
   return { storage: await openStorage(target, { clock, observer, logger, guard: open, slowQueryMs }), told };
+}
+
+export function nothingTold(): Told {
+  return { queries: [], waits: [], logged: [], dropped: 0 };
 }
 
 export function listeners(told: Told): { observer: Observer; logger: Logger } {
