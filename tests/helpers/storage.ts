@@ -24,7 +24,7 @@ export interface TestStorage {
 export const POOL: PoolOptions = { max: 4, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000 };
 
 /** The breaker has tests of its own; here every call goes through. */
-const open: Guard = { name: 'database', run: (operation) => operation(new AbortController().signal) };
+export const openGuard: Guard = { name: 'database', run: (operation) => operation(new AbortController().signal) };
 
 export async function openTestStorage(
   target: StorageTarget,
@@ -32,7 +32,7 @@ export async function openTestStorage(
 ): Promise<TestStorage> {
   const told = nothingTold();
   const { observer, logger } = listeners(told);
-  return { storage: await openStorage(target, { clock, observer, logger, guard: open, slowQueryMs }), told };
+  return { storage: await openStorage(target, { clock, observer, logger, guard: openGuard, slowQueryMs }), told };
 }
 
 export function nothingTold(): Told {
