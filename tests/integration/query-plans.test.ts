@@ -10,8 +10,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { Kysely, sql } from 'kysely';
 import { systemClock } from '#core/clock';
-import { newId } from '#core/ids';
-import type { Stores } from '#contract/stores';
+import type { Page, Stores } from '#contract/stores';
 import { createAsk } from '../../src/storage/ask.ts';
 import { postgresqlDialect } from '../../src/storage/driver.ts';
 import type { SessionSource } from '../../src/storage/driver.ts';
@@ -46,12 +45,12 @@ function everyCall({ keys, runs, audit }: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
-  const older = { before: newId('run', START_MS), limit: 50 };
+  const older = (prefix: string): Page => ({ before: numbered(prefix, 20_000), limit: 50 });
   return {
     keys: {
       insert: [() => keys.insert(keyOf(project))],
       findById: [() => keys.findById(key)],
-      list: [() => keys.list(project, newest), () => keys.list(project, { ...older, before: numbered('key', 20_000) })],
+      list: [() => keys.list(project, newest), () => keys.list(project, older('key'))],
       revoke: [() => keys.revoke(project, key, START_MS)],
       anyActive: [() => keys.anyActive()],
     },
@@ -60,16 +59,13 @@ function everyCall({ keys, runs, audit }: Stores): EveryCall {
       find: [undefined, null, key].map((owner) => () => runs.find(project, owner, numbered('run', 7))),
       list: [undefined, null, key].flatMap((owner) => [
         () => runs.list(project, owner, newest),
-        () => runs.list(project, owner, { ...older, before: numbered('run', 20_000) }),
+        () => runs.list(project, owner, older('run')),
       ]),
       purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
     },
     audit: {
       append: [() => audit.append(auditOf(project))],
-      list: [
-        () => audit.list(project, newest),
-        () => audit.list(project, { ...older, before: numbered('aud', 20_000) }),
-      ],
+      list: [() => audit.list(project, newest), () => audit.list(project, older('aud'))],
     },
   };
 }
@@ -170,13 +166,13 @@ function numbered(prefix: string, number: number): string {
   return `${prefix}_${String(number).padStart(26, '0')}`;
 }
 
-/** Rows evenly over projects and keys; most keys are revoked, as after years. */
+/** Rows evenly over projects (the first one is there) and keys; most keys are revoked, as after years. */
 async function fill(db: Kysely<Schema>): Promise<void> {
   const id = (prefix: string, number: string): string => `'${prefix}_' || lpad((${number})::text, 26, '0')`;
   const project = id('prj', `n % ${PROJECTS}`);
   for (const statement of [
     `insert into projects select ${id('prj', 'n')}, (select id from organisations), 'full', n
-       from generate_series(0, ${PROJECTS - 1}) as n`,
+       from generate_series(1, ${PROJECTS - 1}) as n`,
     `insert into keys select ${id('key', 'n')}, ${project}, 'full', '{chat}', '\\x00', n, case when n % 50 > 0 then n end
        from generate_series(1, ${ROWS}) as n`,
     `insert into runs select ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, n, '{"status": "succeeded"}'
