@@ -16,6 +16,7 @@ export class FolderLockedError extends Error {
   }
 }
 
+/** Lasts as long as it is referenced: the runtime collects a lock that nobody can release any more, and that frees it. */
 export interface FolderLock {
   release(): void;
 }
