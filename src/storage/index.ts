@@ -64,10 +64,10 @@ export async function openStorage(
       stores: { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),
-      close: () => db.destroy(),
+      close: () => source.close(),
     };
   } catch (error) {
-    await db.destroy();
+    await source.close();
     throw error;
   }
 }
