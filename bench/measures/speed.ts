@@ -27,19 +27,22 @@ interface Rounds {
 
 export type Speed = ReadonlyMap<Subject, Rounds>;
 
-export async function measureSpeed(site: Site, { rounds, seconds, progress }: BenchOptions): Promise<Speed> {
+export async function measureSpeed(
+  site: Site,
+  { rounds, seconds, quick, progress }: BenchOptions,
+): Promise<Speed> {
   const { loads, bodyFile } = site;
   const speed = new Map<Subject, Rounds>();
   for (const subject of site.all) {
     progress(`warm-up: ${subject.name}`);
-    await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds: WARM_UP_SECONDS });
+    await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds: quick ? seconds : WARM_UP_SECONDS });
     speed.set(subject, { perSecond: [], p50Ms: [], p99Ms: [], failedAtMaximum: 0, failedAlone: 0 });
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [subject, seen] of speed) {
-      await untilQuiet();
+      if (!quick) await untilQuiet();
       const full = await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds });
-      await untilQuiet();
+      if (!quick) await untilQuiet();
       const alone = await loads.closed(subject, { bodyFile, connections: 1, seconds });
       seen.perSecond.push(full.requestsPerSecond);
       seen.p50Ms.push(alone.p50Us / 1_000);

@@ -12,7 +12,7 @@ import type { Subject } from './subject.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 /** The default of 100 calls at once to one deployment would be measured instead of the hub. */
-const BULKHEAD_CALLS = 4_096;
+const CONCURRENT_CALLS = 4_096;
 /** Threads every Node process has; others are workers of the hub. */
 const RUNTIME_THREADS = /^(node|V8|DelayedTask|SignalInsp|libuv|WorkerThread-pool)/i;
 
@@ -67,7 +67,7 @@ async function writeConfig(
       bench: { kind: 'openai-compatible', baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKey: 'sk-bench' },
     },
     routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
-    resilience: { bulkhead: { concurrent: BULKHEAD_CALLS } },
+    resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
