@@ -4,6 +4,7 @@
  * Both lanes have breakers, metrics and the log; the governed lane is proved to be governed before it is measured.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import pg from 'pg';
 import { freePort, until } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { MODEL } from '../load/chat.ts';
@@ -48,7 +49,7 @@ export async function startGovernedHub(
     args: [...nodeArgs, BIN, 'serve', '--config', config],
     headers: { authorization: `Bearer ${key}` },
   });
-  await proveGoverned(hub, port);
+  await proveGoverned(hub, port, databaseUrl);
   return hub;
 }
 
@@ -74,18 +75,23 @@ async function writeConfig(
   return file;
 }
 
-/** No key, no answer; and what was answered is found again as a run in the database. */
-async function proveGoverned(hub: Subject, port: number): Promise<void> {
+/** No key, no answer; and what was answered is found again in the database, not only in what waits to be written. */
+async function proveGoverned(hub: Subject, port: number, databaseUrl: string): Promise<void> {
   const stranger = await askOnce({ url: chatUrl(port), headers: {} });
   if (stranger.status !== 401)
     throw new Error(`The governed lane answered ${stranger.status} to a caller without a key.`);
   const run = (await askOnce(hub)).headers.get('x-revoagent-run');
   if (run === null) throw new Error('The governed lane named no run in x-revoagent-run.');
-  const { origin } = new URL(hub.url);
-  await until(
-    async () => (await fetch(`${origin}/api/runs/${run}`, { headers: hub.headers })).status === 200,
-    () => Promise.resolve(`The governed lane has no record of the run ${run}.`),
-  );
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    await until(
+      async () => (await client.query('select from runs where id = $1', [run])).rowCount === 1,
+      async () => `The governed lane wrote no record of the run ${run}. ${(await hub.process?.logTail()) ?? ''}`,
+    );
+  } finally {
+    await client.end();
+  }
 }
 
 /** The embedded database lives in a worker thread: on the load side, where PostgreSQL is for the governed lane. */
