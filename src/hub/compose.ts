@@ -9,6 +9,7 @@ import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
+import type { RunRecord } from '#contract/runs';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
@@ -60,7 +61,16 @@ export async function startHub(
   stack.defer(() => runs.close());
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink: runs.writer.append };
+  const parts = {
+    clock,
+    random,
+    observer,
+    logger,
+    running,
+    breakers,
+    retryBudget,
+    runSink: (run: RunRecord) => runs.writer.append(run),
+  };
   const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
