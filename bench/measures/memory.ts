@@ -51,7 +51,8 @@ async function peakWhile(subject: Subject, load: Promise<unknown>): Promise<numb
   return peakMb;
 }
 
-async function residentMb(subject: Subject): Promise<number> {
+/** What the system holds in memory for it now. */
+export async function residentMb(subject: Subject): Promise<number> {
   if (subject.process === null) throw new Error(`${subject.name} has no process of its own.`);
   const { stdout } = await execute('ps', ['-o', 'rss=', '-p', String(subject.process.pid)]);
   return Number(stdout) / 1_024;

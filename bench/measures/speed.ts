@@ -28,10 +28,7 @@ interface Rounds {
 
 export type Speed = ReadonlyMap<Subject, Rounds>;
 
-export async function measureSpeed(
-  site: Site,
-  { rounds, seconds, quick, progress }: BenchOptions,
-): Promise<Speed> {
+export async function measureSpeed(site: Site, { rounds, seconds, quick, progress }: BenchOptions): Promise<Speed> {
   const { loads, bodyFile } = site;
   const speed = new Map<Subject, Rounds>();
   for (const subject of site.all) {

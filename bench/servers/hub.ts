@@ -17,10 +17,11 @@ const CONCURRENT_CALLS = 4_096;
 /** Threads every Node process has; others are workers of the hub. */
 const RUNTIME_THREADS = /^(node|V8|DelayedTask|SignalInsp|libuv|WorkerThread-pool)/i;
 
-export async function startPlainHub(lab: Lab, upstreamPort: number): Promise<Subject> {
+/** `name` names its data too: another name is a hub that has none yet. */
+export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-plain'): Promise<Subject> {
   const port = await freePort();
-  const storage = { dataDir: lab.file('hub-plain-data') };
-  const config = await writeConfig(lab, 'hub-plain', port, upstreamPort, storage);
+  const storage = { dataDir: lab.file(`${name}-data`) };
+  const config = await writeConfig(lab, name, port, upstreamPort, storage);
   const hub = await startNodeServer(lab, { name: 'hub, plain lane', port, args: [BIN, 'serve', '--config', config] });
   if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
   return hub;
@@ -62,7 +63,8 @@ async function writeConfig(
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
-    server: { host: '127.0.0.1', port },
+    // Nobody is left to wait for when the benchmark ends it.
+    server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage,
     providers: {
       bench: { kind: 'openai-compatible', baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKey: 'sk-bench' },
