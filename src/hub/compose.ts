@@ -10,6 +10,7 @@ import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import type { RunRecord } from '#contract/runs';
 import type { Config, Discovered } from '#config/index';
+import type { RunRecord } from '#contract/runs';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
