@@ -8,7 +8,6 @@ import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import type { RunRecord } from '#contract/runs';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
 import { createKeys } from '#gateway/keys';
