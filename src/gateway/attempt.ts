@@ -7,7 +7,7 @@ import type { Clock, Timer } from '#core/clock';
 import type { ProviderCall } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
-import { AttemptTimeout, classify } from './classify.ts';
+import { AttemptTimeout, classify, reasonOf } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
 import type { Permit } from './protection.ts';
@@ -172,7 +172,7 @@ export class Attempt {
       outcome,
       verdict,
       status,
-      reason: error.internal ?? error.detail,
+      reason: error.cause instanceof UpstreamFailure ? reasonOf(error.cause) : error.detail,
     });
   }
 

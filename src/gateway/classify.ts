@@ -146,6 +146,10 @@ function reportedStatus({ body }: UpstreamFailure): number | undefined {
 }
 
 /** For the log. The provider's sentence may name its account, so it is no part of what callers see of its own failures. */
-function reasonOf(failure: UpstreamFailure): string {
-  return failure.body === undefined ? failure.message : `${failure.message} ${failure.body.message}`;
+/** For the log: the provider's code and type where they look like one. Its message is the caller's to read: it may quote the prompt. */
+export function reasonOf({ message, body }: UpstreamFailure): string {
+  const labels = [body?.code, body?.type].filter((label) => label !== undefined && LABEL.test(label));
+  return [message, ...labels].join(' ');
 }
+
+const LABEL = /^[\w.-]{1,64}$/;

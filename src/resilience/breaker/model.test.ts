@@ -11,7 +11,15 @@ import { BREAKER_DEFAULTS } from './options.ts';
 import type { Permit } from './permit.ts';
 import type { StateKind } from './state.ts';
 
-const OPTIONS = { ...BREAKER_DEFAULTS, windowMs: 10_000, openMs: 4_000, openMsMax: 20_000, jitter: 0, minCalls: 8 };
+const OPTIONS = {
+  ...BREAKER_DEFAULTS,
+  minFailureRate: 0.5,
+  windowMs: 10_000,
+  openMs: 4_000,
+  openMsMax: 20_000,
+  jitter: 0,
+  minCalls: 8,
+};
 const SLOT_MS = 1_000;
 const SEEDS = 300;
 const COMMANDS = 200;
