@@ -5,7 +5,7 @@
 import { Breaker, BREAKER_DEFAULTS, pipeline, systemClock, systemRandom } from '#resilience/index';
 import * as cockatiel from 'cockatiel';
 import * as mollitia from 'mollitia';
-import Opossum from 'opossum';
+import { 'module.exports' as Opossum } from 'opossum';
 
 type Call = () => Promise<unknown>;
 

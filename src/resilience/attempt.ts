@@ -5,7 +5,8 @@
  */
 import type { Clock } from '#core/clock';
 import type { AdaptiveLimit } from './adaptive-limit.ts';
-import type { Breaker, Permit } from './breaker/breaker.ts';
+import type { Breaker } from './breaker/breaker.ts';
+import type { Permit } from './breaker/permit.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
 import { BadValueError, ok } from './outcome.ts';
