@@ -96,7 +96,10 @@ describe('the pool of PostgreSQL connections', () => {
     const { storage, told } = await open(t, { max: 2 });
     await Promise.all([sleep(storage, 0.05), sleep(storage, 0.05)]);
     const old = await backend(storage);
+    const underWay = assert.rejects(sleep(storage, 30), unavailable);
+    await waitFor(() => (storage.poolStats().idle === 1 ? true : null));
     await postgres.kill();
+    await underWay;
     await assert.rejects(storage.ping(), unavailable);
     await postgres.restart();
     await waitFor(() => storage.ping().then(() => true, ifUnavailable));
