@@ -37,7 +37,10 @@ describe('the pool of PostgreSQL connections', () => {
     assert.deepEqual(storage.poolStats(), { max: 2, total: 2, idle: 2, waiting: 0 });
     assert.equal(await connections(storage), 2);
     assert.equal(told.waits.length, 7);
-    assert.ok(told.waits.filter((waitedMs) => waitedMs > 100).length >= 4, `who waited was not told: ${told.waits}`);
+    assert.ok(
+      told.waits.filter((waitedMs) => waitedMs > 100).length >= 4,
+      `who waited was not told: ${told.waits.join(' ')}`,
+    );
     const slept = told.queries.filter(({ query }) => query === 'sleep');
     assert.equal(slept.length, 6);
     assert.ok(
