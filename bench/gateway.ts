@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createLab } from './lab.ts';
 import { MEMORY, measureMemory } from './measures/memory.ts';
 import { LATENCY, MAXIMUM, latencyRows, maximumRows, measureSpeed } from './measures/speed.ts';
+import { measureService } from './measures/service.ts';
 import { SUSTAINED, UPSTREAM_DELAY_MS, measureSustained } from './measures/sustained.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
@@ -22,8 +23,13 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const speed = await measureSpeed(site, options);
   await site.delayUpstream(UPSTREAM_DELAY_MS);
   const sustained = await measureSustained(site, speed, options);
+  const service = await measureService(site, options);
   const rows = [...maximumRows(site, speed), ...latencyRows(site, speed), ...sustained, ...memory];
-  return { name: 'gateway', rows: [...targetRows(rows, site), ...rows], notes: await notesOf(site, options) };
+  return {
+    name: 'gateway',
+    rows: [...targetRows(rows, site), ...service, ...rows],
+    notes: await notesOf(site, options),
+  };
 }
 
 /** What the project promises, judged on the governed lane. Later goals stand beside the bound that counts now. */

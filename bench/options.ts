@@ -5,6 +5,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Length of one measurement. */
   readonly seconds: number;
+  /** Only shows that everything runs: shortest loads, no wait for the machine to rest. */
+  readonly quick: boolean;
   readonly progress: (text: string) => void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * `node bench/run.ts [gateway|stream|breaker|profile …] [--rounds N] [--seconds S] [--json]`: runs the named benchmarks, or
+ * `node bench/run.ts [gateway|stream|breaker|profile …] [--rounds N] [--seconds S] [--quick] [--json]`: runs the named benchmarks, or
  * all, keeps what they found in `bench/results/` and writes docs/benchmarks.md from it. Fewer than 5 rounds are a try: printed,
  * not kept. Each benchmark is the file of its name beside this one.
  */
@@ -12,7 +12,7 @@ import { renderResult } from './render.ts';
 import type { BenchResult } from './result.ts';
 
 const BENCHES = ['gateway', 'stream', 'breaker', 'profile'] as const;
-const USAGE = `usage: node bench/run.ts [${BENCHES.join('|')} …] [--rounds 5] [--seconds 5] [--json]`;
+const USAGE = `usage: node bench/run.ts [${BENCHES.join('|')} …] [--rounds 5] [--seconds 5] [--quick] [--json]`;
 const ROUNDS_MAX = 100;
 const SECONDS_MAX = 600;
 
@@ -22,6 +22,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '5' },
+      quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -31,8 +32,9 @@ async function main(): Promise<void> {
     return;
   }
   const options: BenchOptions = {
-    rounds: wholeNumber('--rounds', values.rounds, ROUNDS_MAX),
-    seconds: wholeNumber('--seconds', values.seconds, SECONDS_MAX),
+    rounds: values.quick ? 1 : wholeNumber('--rounds', values.rounds, ROUNDS_MAX),
+    seconds: values.quick ? 1 : wholeNumber('--seconds', values.seconds, SECONDS_MAX),
+    quick: values.quick,
     progress: (text) => process.stderr.write(`${text}\n`),
   };
   const names = positionals.length > 0 ? positionals.map(knownBench) : [...BENCHES];

@@ -13,6 +13,7 @@ import type { Subject } from './servers/subject.ts';
 export interface Site {
   readonly lab: Lab;
   readonly loads: Loads;
+  readonly upstreamPort: number;
   /** The upstream itself: what no server in front of it can beat. */
   readonly direct: Subject;
   readonly nginx: Subject;
@@ -51,7 +52,7 @@ export async function createSite(lab: Lab): Promise<Site> {
     upstream = await startTimedUpstream(lab, upstreamPort, delayMs);
     for (const subject of all) await untilAnswering(subject);
   }
-  return { lab, loads, direct, nginx, relay, plain, governed, portkey, all, bodyFile, delayUpstream };
+  return { lab, loads, upstreamPort, direct, nginx, relay, plain, governed, portkey, all, bodyFile, delayUpstream };
 }
 
 async function startNginxSubject(lab: Lab, upstreamPort: number): Promise<Subject> {

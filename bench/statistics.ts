@@ -17,3 +17,8 @@ export function medianDifference(values: readonly number[], bases: readonly numb
 export function medianRatio(values: readonly number[], bases: readonly number[]): number {
   return median(values.map((value, round) => value / (bases[round] ?? NaN)));
 }
+
+/** The value that `share` of all values do not exceed; Infinity where there are none. */
+export function percentile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Infinity;
+}

@@ -23,6 +23,7 @@ export interface OpenLoopResult {
   /** Answers other than 200, broken connections, and requests unanswered 2 s after the last was due. */
   readonly errors: number;
   readonly p50Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
   readonly answeredPerSecond: number;
 }
@@ -85,6 +86,7 @@ async function generate(options: OpenLoop): Promise<OpenLoopResult> {
     sent: counted,
     errors: counted - good,
     p50Ms: at(0.5),
+    p95Ms: at(0.95),
     p99Ms: at(0.99),
     answeredPerSecond: (good / tookMs) * 1_000,
   };

@@ -6,7 +6,6 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from '../options.ts';
-import { RECORDED_ROUNDS_MIN } from '../options.ts';
 import type { BenchResult } from '../result.ts';
 import { chatBody } from '../load/chat.ts';
 import type { Subject } from '../servers/subject.ts';
@@ -18,7 +17,7 @@ const BODY_TEXT_BYTES = 150_000;
 const CONNECTIONS = 64;
 const SAMPLE_MS = 250;
 const AFTER_MS = 60_000;
-const AFTER_SHORT_MS = 5_000;
+const AFTER_SHORT_MS = 1_000;
 
 const execute = promisify(execFile);
 
@@ -32,7 +31,7 @@ export async function measureMemory(site: Site, options: BenchOptions): Promise<
     const [peakMb, { errors: failed }] = await Promise.all([peakWhile(subject, load), load]);
     seen.push({ subject, idleMb, peakMb, failed });
   }
-  const afterMs = options.rounds >= RECORDED_ROUNDS_MIN ? AFTER_MS : AFTER_SHORT_MS;
+  const afterMs = options.quick ? AFTER_SHORT_MS : AFTER_MS;
   options.progress(`memory: what is left after ${afterMs / 1_000} s`);
   await sleep(afterMs);
   const rows: BenchResult['rows'] = [];
@@ -52,7 +51,8 @@ async function peakWhile(subject: Subject, load: Promise<unknown>): Promise<numb
   return peakMb;
 }
 
-async function residentMb(subject: Subject): Promise<number> {
+/** What the system holds in memory for it now. */
+export async function residentMb(subject: Subject): Promise<number> {
   if (subject.process === null) throw new Error(`${subject.name} has no process of its own.`);
   const { stdout } = await execute('ps', ['-o', 'rss=', '-p', String(subject.process.pid)]);
   return Number(stdout) / 1_024;

@@ -23,6 +23,7 @@ const ANSWERED_SHARE_MIN = 0.97;
 const WARM_UP_SECONDS = 1;
 /** Each halves what is not known: 7 of them leave under 1 % of the range. */
 const ATTEMPTS = 7;
+const ATTEMPTS_QUICK = 1;
 /** Where the search begins, as shares of the rate a closed loop reached without the delay. */
 const HIGHEST = 1.2;
 /** The open-loop generator itself ends soon above this multiple of a bare relay. */
@@ -41,15 +42,16 @@ export async function measureSustained(site: Site, speed: Speed, options: BenchO
     const maximum = Math.max(...roundsOf(speed, subject).perSecond);
     return { subject, kept: 0, tooMuch: Math.min(HIGHEST * maximum, HIGHEST_OF_RELAY * relayMaximum), at: null };
   });
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++)
+  const attempts = options.quick ? ATTEMPTS_QUICK : ATTEMPTS;
+  for (let attempt = 1; attempt <= attempts; attempt++)
     for (const search of searches) {
       const requestsPerSecond = (search.kept + search.tooMuch) / 2;
-      const seen = await tryRate(site, search.subject, requestsPerSecond, options.seconds);
+      const seen = await tryRate(site, search.subject, requestsPerSecond, options);
       const keeps = keepsUp(seen, requestsPerSecond);
       if (keeps) Object.assign(search, { kept: requestsPerSecond, at: seen });
       else search.tooMuch = requestsPerSecond;
       options.progress(
-        `sustained ${attempt}/${ATTEMPTS}: ${search.subject.name}: ${Math.round(requestsPerSecond)} requests/s ${keeps ? 'kept' : 'too much'} (p99 ${Math.round(seen.p99Ms)} ms, ${seen.errors} failed)`,
+        `sustained ${attempt}/${attempts}: ${search.subject.name}: ${Math.round(requestsPerSecond)} requests/s ${keeps ? 'kept' : 'too much'} (p99 ${Math.round(seen.p99Ms)} ms, ${seen.errors} failed)`,
       );
     }
   return rowsOf(site, searches);
@@ -59,11 +61,11 @@ async function tryRate(
   site: Site,
   subject: Subject,
   requestsPerSecond: number,
-  seconds: number,
+  { seconds, quick }: BenchOptions,
 ): Promise<OpenLoopResult> {
   // An attempt that was too much may have opened circuits: the next one begins when the server serves again.
   await untilAnswering(subject);
-  await untilQuiet();
+  if (!quick) await untilQuiet();
   const { bodyFile } = site;
   return site.loads.open(subject, { bodyFile, requestsPerSecond, seconds, warmUpSeconds: WARM_UP_SECONDS });
 }

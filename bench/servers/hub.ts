@@ -4,6 +4,7 @@
  * Both lanes have breakers, metrics and the log; the governed lane is proved to be governed before it is measured.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import pg from 'pg';
 import { freePort, until } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { MODEL } from '../load/chat.ts';
@@ -12,14 +13,15 @@ import type { Subject } from './subject.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 /** The default of 100 calls at once to one deployment would be measured instead of the hub. */
-const BULKHEAD_CALLS = 4_096;
+const CONCURRENT_CALLS = 4_096;
 /** Threads every Node process has; others are workers of the hub. */
 const RUNTIME_THREADS = /^(node|V8|DelayedTask|SignalInsp|libuv|WorkerThread-pool)/i;
 
-export async function startPlainHub(lab: Lab, upstreamPort: number): Promise<Subject> {
+/** `name` names its data too: another name is a hub that has none yet. */
+export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-plain'): Promise<Subject> {
   const port = await freePort();
-  const storage = { dataDir: lab.file('hub-plain-data') };
-  const config = await writeConfig(lab, 'hub-plain', port, upstreamPort, storage);
+  const storage = { dataDir: lab.file(`${name}-data`) };
+  const config = await writeConfig(lab, name, port, upstreamPort, storage);
   const hub = await startNodeServer(lab, { name: 'hub, plain lane', port, args: [BIN, 'serve', '--config', config] });
   if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
   return hub;
@@ -48,7 +50,7 @@ export async function startGovernedHub(
     args: [...nodeArgs, BIN, 'serve', '--config', config],
     headers: { authorization: `Bearer ${key}` },
   });
-  await proveGoverned(hub, port);
+  await proveGoverned(hub, port, databaseUrl);
   return hub;
 }
 
@@ -61,31 +63,37 @@ async function writeConfig(
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
-    server: { host: '127.0.0.1', port },
+    // Nobody is left to wait for when the benchmark ends it.
+    server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage,
     providers: {
       bench: { kind: 'openai-compatible', baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKey: 'sk-bench' },
     },
     routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
-    resilience: { bulkhead: { concurrent: BULKHEAD_CALLS } },
+    resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
   return file;
 }
 
-/** No key, no answer; and what was answered is found again as a run in the database. */
-async function proveGoverned(hub: Subject, port: number): Promise<void> {
+/** No key, no answer; and what was answered is found again in the database, not only in what waits to be written. */
+async function proveGoverned(hub: Subject, port: number, databaseUrl: string): Promise<void> {
   const stranger = await askOnce({ url: chatUrl(port), headers: {} });
   if (stranger.status !== 401)
     throw new Error(`The governed lane answered ${stranger.status} to a caller without a key.`);
   const run = (await askOnce(hub)).headers.get('x-revoagent-run');
   if (run === null) throw new Error('The governed lane named no run in x-revoagent-run.');
-  const { origin } = new URL(hub.url);
-  await until(
-    async () => (await fetch(`${origin}/api/runs/${run}`, { headers: hub.headers })).status === 200,
-    () => Promise.resolve(`The governed lane has no record of the run ${run}.`),
-  );
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    await until(
+      async () => (await client.query('select from runs where id = $1', [run])).rowCount === 1,
+      async () => `The governed lane wrote no record of the run ${run}. ${(await hub.process?.logTail()) ?? ''}`,
+    );
+  } finally {
+    await client.end();
+  }
 }
 
 /** The embedded database lives in a worker thread: on the load side, where PostgreSQL is for the governed lane. */

@@ -1,6 +1,7 @@
 /** What differs between two configurations, and which differences a running hub cannot take up. */
 import { isDeepStrictEqual } from 'node:util';
 import { Secret } from '#core/secret';
+import { asWritten } from './schema.ts';
 import type { Config } from './schema.ts';
 
 export interface Changes {
@@ -10,12 +11,19 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** Addresses and storage are taken up when the process starts. Routes, providers, resilience and the log level at once. */
-const NEED_RESTART = ['server', 'storage', 'security', 'logging.format'];
+/** Taken up when the process starts; a breaker keeps its settings as it keeps its state. Routes, providers, timeouts and the log level at once. */
+const NEED_RESTART = [
+  'server',
+  'storage',
+  'security',
+  'logging.format',
+  'resilience.breaker',
+  'resilience.retryBudget',
+];
 
 export function changesBetween(before: Config, after: Config): Changes {
   const changed: string[] = [];
-  compare(before, after, '', changed);
+  compare(asWritten(before), asWritten(after), '', changed);
   return {
     changed,
     needRestart: changed.filter((path) => NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`))),

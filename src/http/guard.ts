@@ -31,7 +31,7 @@ export function checkOrigin(headers: IncomingHttpHeaders, { allowedHosts, corsOr
     throw new CallerError(
       'forbidden_origin',
       'This hub has no API keys yet, so it answers its own machine only, and the Host header names another. ' +
-        'Call it as localhost, create a key with `revoagent keys create`, or list the host under security.allowedHosts.',
+        'Call it as localhost, create a key with `revoagent keys create`, or list the host under server.allowedHosts.',
     );
   }
   const { origin } = headers;
@@ -40,7 +40,7 @@ export function checkOrigin(headers: IncomingHttpHeaders, { allowedHosts, corsOr
   throw new CallerError(
     'forbidden_origin',
     'This hub has no API keys yet, so it refuses requests that a web page of another origin makes. ' +
-      'Create a key with `revoagent keys create`, or list the origin under server.cors.origins.',
+      'Create a key with `revoagent keys create`, or list the origin under server.corsOrigins.',
   );
 }
 

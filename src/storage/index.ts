@@ -18,7 +18,6 @@ import { databaseRunStore } from './repositories/runs.ts';
 import type { Schema } from './schema.ts';
 
 export { isUnavailable } from './ask.ts';
-export { FolderLockedError } from './folder-lock.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';

@@ -4,6 +4,12 @@ export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
+/** How JSON spells both; pairs are written as they are. A text that only looks so costs the slow way and is kept. */
+const PERHAPS_UNSTORABLE = /\\u(?:0000|d[89a-f])/;
+
 export function storableJson(value: unknown): string {
+  const json = JSON.stringify(value);
+  // Looking costs a fraction of a replacer, which is called for every value of every run.
+  if (!PERHAPS_UNSTORABLE.test(json)) return json;
   return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? storableText(part) : part));
 }

@@ -108,7 +108,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'forbidden_origin',
     retry: false,
     meaning: 'A hub without keys serves its own machine only; the Host or Origin header names another.',
-    action: 'Call it as localhost, create a key, or list the host under security.allowedHosts.',
+    action: 'Call it as localhost, create a key, or list the host under server.allowedHosts.',
   },
   not_found: {
     ...caller,
