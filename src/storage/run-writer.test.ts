@@ -13,9 +13,10 @@ function bench() {
   const clock = new VirtualClock();
   const told = nothingTold();
   const written: RunRecord[][] = [];
-  const database = { away: false };
+  const database = { away: false, answers: Promise.resolve() };
   const store = {
     upsertMany: async (runs: readonly RunRecord[]) => {
+      await database.answers;
       if (database.away) throw new UnavailableError('database_unavailable', 'away');
       written.push([...runs]);
     },
@@ -62,13 +63,14 @@ it('holds no more than its bound: the oldest go, and each is counted', () => {
 
 it('gives a flush up when its signal ends, keeps what waits, and starts nothing afterwards', async () => {
   const { clock, database, writer } = bench();
-  database.away = true;
+  const gate = Promise.withResolvers<void>();
+  Object.assign(database, { away: true, answers: gate.promise });
   writer.append(runOf('prj'));
-  // The flush begins while a batch is under way, which arms no timer of its own when it fails.
-  const turn = clock.advance(50);
+  await clock.advance(50);
+  // The flush begins while a batch is under way, which must arm no timer of its own when it fails.
   const deadline = new AbortController();
   const flushed = assert.rejects(writer.flush(deadline.signal), /too long/);
-  await turn;
+  gate.resolve();
   await clock.advance(2_000);
   deadline.abort(new Error('too long'));
   await flushed;
