@@ -59,6 +59,11 @@ export function postgresSource(
       const client = await pool.connect();
       observer.poolWaited(clock.now() - startedAt);
       let broken: Error | undefined;
+      const onLost = (error: Error): void => {
+        broken ??= error;
+      };
+      // The pool listens to idle clients only: without this, a connection that is lost in use would end the process.
+      client.on('error', onLost);
       return {
         async query(sql, parameters) {
           // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
@@ -74,7 +79,10 @@ export function postgresSource(
             throw error;
           }
         },
-        release: () => client.release(broken !== undefined),
+        release() {
+          client.off('error', onLost);
+          client.release(broken !== undefined);
+        },
       };
     },
     stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),

@@ -5,7 +5,7 @@
 import { after, before, describe } from 'node:test';
 import type { Storage, StorageTarget } from '#storage/index';
 import { openTestStorage } from '../helpers/storage.ts';
-import { auditSuite, keySuite, runSuite } from './store-suites.ts';
+import { auditSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
 import { lifeSuite } from './storage-life-suite.ts';
 import { writerSuite } from './run-writer-suite.ts';
 
@@ -30,6 +30,7 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
 
     keySuite(() => storage);
     runSuite(() => storage);
+    purgeSuite(() => storage);
     auditSuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());

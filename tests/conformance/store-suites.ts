@@ -121,7 +121,11 @@ export function runSuite(storage: () => Storage): void {
           ids.slice(6),
         ]);
     });
+  });
+}
 
+export function purgeSuite(storage: () => Storage): void {
+  describe('old runs', () => {
     it('are purged by age, the oldest first, never more at once than was asked', async () => {
       const { runs } = storage().stores;
       const projectId = await newProject(storage());

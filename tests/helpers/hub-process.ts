@@ -93,6 +93,9 @@ export async function runNode(
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // One that does not end is killed, and its test sees code null.
+    timeout: START_MS,
+    killSignal: 'SIGKILL',
   });
   let stdout = '';
   let stderr = '';

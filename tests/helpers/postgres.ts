@@ -33,12 +33,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-pg-'));
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid ?? user.uid);
   const data = path.join(folder, 'data');
-  const made = spawnSync(
-    requireTool('initdb'),
-    ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
-    { ...user, encoding: 'utf8' },
-  );
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  initialise(data, user);
   const port = await freePort();
   const url = `postgres://test@127.0.0.1:${port}/postgres`;
   const args = [
@@ -115,6 +110,12 @@ function send(pid: number, name: NodeJS.Signals): void {
     // A backend may end by itself between the list and the signal.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
+}
+
+function initialise(data: string, user: { uid?: number; gid?: number }): void {
+  const args = ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'];
+  const { status, stderr } = spawnSync(requireTool('initdb'), args, { ...user, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
 }
 
 function unprivileged(): { uid?: number; gid?: number } {
