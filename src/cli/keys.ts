@@ -5,12 +5,14 @@ import type { HubAdmin } from '#hub/index';
 import { load, writeJson } from './options.ts';
 import type { CommonOptions } from './options.ts';
 
-const SCOPES = ['chat', 'read', 'admin'] as const;
-type Scope = (typeof SCOPES)[number];
+export const SCOPES = ['chat', 'read', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
 
-export async function createKey(options: CommonOptions & { name: string; scopes: string }): Promise<void> {
-  const scopes = readScopes(options.scopes);
-  const made = await withAdmin(options, (admin) => admin.createKey({ name: options.name, scopes }));
+export async function createKey(
+  options: CommonOptions & { readonly name: string; readonly scopes: readonly Scope[] },
+): Promise<void> {
+  const { name, scopes } = options;
+  const made = await withAdmin(options, (admin) => admin.createKey({ name, scopes }));
   if (options.json === true) writeJson(made);
   else
     console.log(
@@ -47,12 +49,4 @@ async function withAdmin<T>(options: CommonOptions, act: (admin: HubAdmin) => Pr
   } finally {
     await admin.close();
   }
-}
-
-function readScopes(list: string): Scope[] {
-  return list.split(',').map((text) => {
-    const scope = SCOPES.find((known) => known === text.trim());
-    if (scope === undefined) throw new Error(`"${text.trim()}" is no scope; there are: ${SCOPES.join(', ')}.`);
-    return scope;
-  });
 }

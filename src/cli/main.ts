@@ -2,12 +2,13 @@
  * The command line: reads its words, does one thing, and ends with 0 (done), 1 (could not) or 2 (the words were wrong). What
  * people read goes to standard output in words, what machines read as JSON with `--json`; the log goes to standard error.
  */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '#core/errors';
-import { ConfigError } from '#config/index';
+import { ConfigError, nearestOf } from '#config/index';
 import { readVersion } from '#hub/index';
 import { checkConfig, printConfig } from './config.ts';
-import { createKey, generate, listKeys, revokeKey } from './keys.ts';
+import { createKey, generate, listKeys, revokeKey, SCOPES } from './keys.ts';
+import type { Scope } from './keys.ts';
 import { serve } from './serve.ts';
 import type { CommonOptions, ServeOptions } from './options.ts';
 
@@ -20,6 +21,7 @@ function program(): Command {
     .description('The API hub that keeps AI agents online.')
     .version(readVersion(), '-V, --version')
     .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('Add --help to see what there is.')
     .exitOverride()
     .addHelpText(
       'after',
@@ -41,6 +43,10 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
     .option('-p, --port <number>', 'port to listen on; 0 takes a free one')
     .option('--host <address>', 'address to listen on')
     .option('--data-dir <folder>', 'folder of the embedded database')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  revoagent serve --port 8080\n  revoagent serve --config revoagent.yaml --json',
+    )
     .action((options: ServeOptions) => serve(options));
 
   addConfigCommands(root);
@@ -49,7 +55,10 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
 }
 
 function addConfigCommands(root: Command): void {
-  const config = root.command('config').description('look at the configuration');
+  const config = root
+    .command('config')
+    .description('look at the configuration')
+    .addHelpText('after', '\nExamples:\n  revoagent config check\n  revoagent config print --json');
   config
     .command('print')
     .description('print each value with where it came from; secrets are not shown')
@@ -67,21 +76,29 @@ function addConfigCommands(root: Command): void {
 }
 
 function addKeyCommands(root: Command): void {
-  const keys = root.command('keys').description('make, list and revoke API keys');
+  const keys = root
+    .command('keys')
+    .description('make, list and revoke API keys')
+    .addHelpText('after', '\nExamples:\n  revoagent keys create --name ci --scopes chat\n  revoagent keys list');
   keys
     .command('create')
     .description('make a key and print it, once')
     .requiredOption('-n, --name <name>', 'whose it is')
-    .option('-s, --scopes <list>', 'chat, read, admin; separated by commas', 'chat,read,admin')
+    .addOption(
+      new Option('-s, --scopes <list>', 'what it may do; separated by commas')
+        .argParser(readScopes)
+        .default(SCOPES, SCOPES.join(',')),
+    )
     .addOption(configOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys create --name agent --scopes chat')
-    .action((options: CommonOptions & { name: string; scopes: string }) => createKey(options));
+    .action((options: CommonOptions & { name: string; scopes: readonly Scope[] }) => createKey(options));
   keys
     .command('list')
     .description('list keys, newest first')
     .addOption(configOption())
     .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent keys list --json | jq -r .[].name')
     .action((options: CommonOptions) => listKeys(options));
   keys
     .command('revoke')
@@ -98,10 +115,29 @@ function addKeyCommands(root: Command): void {
     .action(() => generate());
 }
 
+function readScopes(list: string): Scope[] {
+  return list.split(',').map((text) => {
+    const scope = SCOPES.find((known) => known === text.trim());
+    if (scope === undefined)
+      throw new InvalidArgumentError(`"${text.trim()}" is no scope; there are: ${SCOPES.join(', ')}.`);
+    return scope;
+  });
+}
+
+/** A first word that is no command would otherwise be taken for an argument of the default command. */
+function refuseUnknown(root: Command, [word]: readonly string[]): void {
+  const known = [...root.commands.map((command) => command.name()), 'help'];
+  if (word === undefined || word.startsWith('-') || known.includes(word)) return;
+  const nearest = nearestOf(word, known);
+  root.error(`error: unknown command '${word}'${nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`}`);
+}
+
 /** Runs one command line; sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
-    await program().parseAsync(argv, { from: 'user' });
+    const root = program();
+    refuseUnknown(root, argv);
+    await root.parseAsync(argv, { from: 'user' });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
   }

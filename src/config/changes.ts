@@ -1,6 +1,7 @@
 /** What differs between two configurations, and which differences a running hub cannot take up. */
 import { isDeepStrictEqual } from 'node:util';
 import { Secret } from '#core/secret';
+import { asWritten } from './schema.ts';
 import type { Config } from './schema.ts';
 
 export interface Changes {
@@ -22,7 +23,7 @@ const NEED_RESTART = [
 
 export function changesBetween(before: Config, after: Config): Changes {
   const changed: string[] = [];
-  compare(before, after, '', changed);
+  compare(asWritten(before), asWritten(after), '', changed);
   return {
     changed,
     needRestart: changed.filter((path) => NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`))),

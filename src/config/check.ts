@@ -6,7 +6,7 @@ import { dotted, escapePointer } from './file.ts';
 import type { Problem } from './problem.ts';
 import { propertiesOf } from './schema.ts';
 
-/** `known` finds the schema at a pointer's parent so that a key can be suggested. */
+/** `base` is the pointer of `value` itself; `originOf` says where a pointer's value came from. */
 export function check(schema: TSchema, value: unknown, base: string, originOf: (pointer: string) => string): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
@@ -49,14 +49,42 @@ function explain(
       return [
         [
           '',
-          schema !== undefined && 'description' in schema
-            ? `has the wrong form: ${String(schema.description)}`
-            : message,
+          schema === undefined || !('description' in schema)
+            ? message
+            : `has the wrong form: ${String(schema.description)}`,
         ],
       ];
+    case 'type':
+    case 'minimum':
+    case 'maximum':
+    case 'exclusiveMinimum':
+      return [['', `must be ${wanted(schema)}`]];
+    case 'minItems':
+      return [['', 'must not be empty']];
     default:
       return [['', message]];
   }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a text; put it in quotes',
+  array: 'a list, as in [a, b]',
+  object: 'a group of keys and values',
+  boolean: 'true or false',
+};
+
+const BOUNDS = { minimum: 'at least', exclusiveMinimum: 'more than', maximum: 'at most' };
+
+/** What the schema asks for, with its bounds. */
+function wanted(schema: TSchema | undefined): string {
+  const { type, ...rest } = asRecord(schema);
+  const bounds = Object.entries(BOUNDS).flatMap(([keyword, words]) =>
+    typeof rest[keyword] === 'number' ? [`${words} ${rest[keyword]}`] : [],
+  );
+  const noun = typeof type === 'string' ? (TYPES[type] ?? type) : 'of another type';
+  return bounds.length === 0 ? noun : `${noun}, ${bounds.join(' and ')}`;
 }
 
 /** Suggests only what is near enough to be meant: at most a third of the letters differ, or two. */

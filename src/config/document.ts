@@ -34,20 +34,18 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
     ),
   );
   const schema: TSchema = Type.Partial(
-    Type.Object(
-      {
-        $schema: Type.String({ description: 'Where an editor finds this schema.' }),
-        ...sections,
-        providers: Type.Record(Type.String(), provider, {
-          description: 'Upstreams by name. Without any, those that the environment has keys for are found.',
-        }),
-        routes: Type.Record(Type.String(), routeSchema, {
-          description:
-            'Model names, or patterns that end in *, and what serves them. Without any, each provider serves its name/*.',
-        }),
-      },
-      strict,
-    ),
+    Type.Object({
+      $schema: Type.String({ description: 'Where an editor finds this schema.' }),
+      ...sections,
+      providers: Type.Record(Type.String(), provider, {
+        description: 'Upstreams by name. Without any, those that the environment has keys for are found.',
+      }),
+      routes: Type.Record(Type.String(), routeSchema, {
+        description:
+          'Model names, or patterns that end in *, and what serves them. Without any, each provider serves its name/*.',
+      }),
+    }),
+    strict,
   );
   const plain: unknown = JSON.parse(JSON.stringify(schema));
   return isRecord(plain) ? plain : {};

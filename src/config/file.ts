@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { ParsedNode } from 'yaml';
+import type { ErrorCode, ParsedNode } from 'yaml';
 import { messageOf } from '#core/errors';
 import type { Problem } from './problem.ts';
 
@@ -14,6 +14,8 @@ export interface FileValues {
   readonly value: unknown;
   /** `revoagent.yaml:12` by JSON pointer. */
   readonly origins: ReadonlyMap<string, string>;
+  /** Pointers of texts that hold a reference: what is a number by its schema may come as one. */
+  readonly fromEnvironment: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
 
@@ -22,34 +24,57 @@ const FILE_BYTES_MAX = 4 * 1024 * 1024;
 export function readConfigFile(file: string, env: Environment): FileValues {
   let source: string;
   try {
-    source = readFileSync(file, 'utf8');
+    const bytes = readFileSync(file);
+    if (bytes.length > FILE_BYTES_MAX) return failed(file, `is larger than ${FILE_BYTES_MAX} bytes`);
+    source = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    return failed(file, `cannot be read: ${messageOf(error)}`);
+    return failed(file, whyUnreadable(error));
   }
-  if (Buffer.byteLength(source) > FILE_BYTES_MAX) return failed(file, `is larger than ${FILE_BYTES_MAX} bytes`);
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number): string => `${file}:${lines.linePos(offset).line}`;
-  const problems: Problem[] = document.errors.map((error) => ({
+  const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     path: '',
     origin: place(error.pos[0]),
-    message: error.message,
+    message: YAML_ERRORS[error.code] ?? error.message,
   }));
-  if (problems.length > 0) return { value: undefined, origins: new Map(), problems };
   const origins = new Map<string, string>();
-  const reader = { env, place, origins, problems };
+  const fromEnvironment = new Set<string>();
+  if (problems.length > 0) return { value: undefined, origins, fromEnvironment, problems };
+  const reader = { env, place, origins, fromEnvironment, problems };
   const root = document.contents;
-  return { value: root === null ? undefined : read(root, '', reader), origins, problems };
+  return { value: root === null ? undefined : read(root, '', reader), origins, fromEnvironment, problems };
+}
+
+/** Where the parser speaks to programmers. */
+const YAML_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  DUPLICATE_KEY: 'this key stands here a second time; keep one of the two',
+  MULTIPLE_DOCS: 'a second document begins here; keep one',
+  TAG_RESOLVE_FAILED: 'tags ("!name") are not supported here; write the plain value',
+};
+
+const FILE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'is a folder, not a file',
+  EACCES: 'cannot be read: this user is not allowed to',
+  ERR_ENCODING_INVALID_ENCODED_DATA: 'is not UTF-8 text; save it as UTF-8',
+};
+
+function whyUnreadable(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return FILE_ERRORS[code] ?? `cannot be read: ${messageOf(error)}`;
 }
 
 function failed(file: string, message: string): FileValues {
-  return { value: undefined, origins: new Map(), problems: [{ path: '', origin: file, message }] };
+  const problems = [{ path: '', origin: file, message }];
+  return { value: undefined, origins: new Map(), fromEnvironment: new Set(), problems };
 }
 
 interface Reader {
   readonly env: Environment;
   readonly place: (offset: number) => string;
   readonly origins: Map<string, string>;
+  readonly fromEnvironment: Set<string>;
   readonly problems: Problem[];
 }
 
@@ -85,16 +110,19 @@ function read(node: ParsedNode, pointer: string, reader: Reader): unknown {
 const REFERENCE = /\$(\$\{)|\$\{([^}]*)\}/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
-function substitute(text: string, pointer: string, { env, origins, problems }: Reader): string {
+function substitute(text: string, pointer: string, { env, origins, fromEnvironment, problems }: Reader): string {
   return text.replace(REFERENCE, (whole, escaped: string | undefined, reference: string | undefined) => {
     if (escaped !== undefined) return escaped;
     const origin = origins.get(pointer) ?? '';
     const parts = NAME.exec(reference ?? '');
+    fromEnvironment.add(pointer);
     if (parts === null) {
+      // What stands there is not repeated: it may be part of a password.
       problems.push({
         path: dotted(pointer),
         origin,
-        message: `${whole} is no reference; write \${NAME} or \${NAME:-default}, and $\${ for the characters themselves`,
+        message:
+          'holds "${" that begins no reference; write ${NAME} or ${NAME:-default}, and $${ for the characters themselves',
       });
       return whole;
     }

@@ -1,4 +1,5 @@
 /** The configuration room as others use it. */
+export { nearestOf } from './check.ts';
 export { changesBetween } from './changes.ts';
 export type { Changes } from './changes.ts';
 export type { Discovered } from './discover.ts';

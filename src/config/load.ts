@@ -66,6 +66,7 @@ class Loader {
   readonly #origins = new Map<string, string>();
   readonly #problems: Problem[] = [];
   #values: Record<string, unknown> = {};
+  #fromEnvironment: ReadonlySet<string> = new Set();
 
   constructor(kinds: readonly KindSchema[], env: Environment) {
     this.#kinds = kinds;
@@ -73,7 +74,8 @@ class Loader {
   }
 
   readFile(file: string, shown: string): void {
-    const { value, origins, problems } = readConfigFile(file, this.#env);
+    const { value, origins, fromEnvironment, problems } = readConfigFile(file, this.#env);
+    this.#fromEnvironment = fromEnvironment;
     this.#problems.push(...problems.map((problem) => ({ ...problem, origin: problem.origin.replace(file, shown) })));
     for (const [pointer, origin] of origins) this.#origins.set(pointer, origin.replace(file, shown));
     if (value === undefined || value === null) return;
@@ -86,14 +88,15 @@ class Loader {
   }
 
   readEnvironment(): void {
-    for (const name of Object.keys(this.#env)) {
+    for (const [name, text] of Object.entries(this.#env)) {
       if (!name.startsWith('REVOAGENT_') || name === FILE_VARIABLE || name in ENVIRONMENT) continue;
+      if (isServiceLink(name, text)) continue;
       const message = unknownKey(name, [...Object.keys(ENVIRONMENT), FILE_VARIABLE]);
       this.#problems.push({ path: '', origin: `env ${name}`, message });
     }
     for (const [name, at] of Object.entries(ENVIRONMENT)) {
       const text = this.#env[name];
-      if (text !== undefined && text !== '') this.#set(at, text, `env ${name}`);
+      if (text !== undefined && text !== '' && !isServiceLink(name, text)) this.#set(at, text, `env ${name}`);
     }
   }
 
@@ -121,11 +124,11 @@ class Loader {
     const filled: Record<string, unknown> = {};
     for (const [name, schema] of Object.entries(sections)) {
       const value = this.#fill(schema, this.#values[name], `/${name}`);
-      this.#problems.push(...check(schema, value, `/${name}`, (pointer) => this.#originOf(pointer)));
+      this.#check(schema, value, `/${name}`);
       filled[name] = this.#sealed(schema, value);
     }
-    const { providers, discovered } = this.#providers();
-    const routes = this.#routes(Object.keys(providers));
+    const { providers, names, discovered } = this.#providers();
+    const routes = this.#routes(names);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
     const config = { ...filled, providers, routes } as Config;
@@ -136,16 +139,18 @@ class Loader {
     };
   }
 
-  #providers(): { providers: Record<string, ProviderConfig>; discovered: readonly Discovered[] } {
+  /** `names` are those that are written, valid or not: a route to a provider with a mistake in it is no second mistake. */
+  #providers(): { providers: Record<string, ProviderConfig>; names: string[]; discovered: readonly Discovered[] } {
     const given = this.#values['providers'];
     const discovery = given === undefined || given === null ? discoverProviders(this.#env) : undefined;
     for (const { provider, because } of discovery?.found ?? []) this.#origins.set(`/providers/${provider}`, because);
     const providers: Record<string, ProviderConfig> = {};
-    for (const [name, value] of this.#entries(discovery?.providers ?? given, '/providers')) {
+    const entries = this.#entries(discovery?.providers ?? given, '/providers');
+    for (const [name, value] of entries) {
       const provider = this.#provider(name, value);
       if (provider !== undefined) providers[name] = provider;
     }
-    return { providers, discovered: discovery?.found ?? [] };
+    return { providers, names: entries.map(([name]) => name), discovered: discovery?.found ?? [] };
   }
 
   #provider(name: string, value: unknown): ProviderConfig | undefined {
@@ -167,7 +172,7 @@ class Loader {
       return undefined;
     }
     const filled = this.#fill(known.settings, settings, pointer);
-    this.#problems.push(...check(known.settings, filled, pointer, (at) => this.#originOf(at)));
+    this.#check(known.settings, filled, pointer);
     return { kind: known.kind, settings: asRecord(this.#sealed(known.settings, filled)) };
   }
 
@@ -184,11 +189,10 @@ class Loader {
       const pointer = `/routes/${escapePointer(name)}`;
       if (/\*./.test(name) || name === '')
         this.#problem(pointer, 'a route is a model name, or a pattern with one * at its end');
-      const problems = check(routeSchema, value, pointer, (at) => this.#originOf(at));
-      this.#problems.push(...problems);
-      if (problems.length > 0) continue;
+      const filled = this.#fill(routeSchema, value, pointer);
+      if (!this.#check(routeSchema, filled, pointer)) continue;
       // It was held against the route's schema just now.
-      const route = value as RouteConfig;
+      const route = filled as RouteConfig;
       this.#checkTargets(route, name, pointer, providers);
       routes[name] = route;
     }
@@ -207,29 +211,44 @@ class Loader {
     );
   }
 
-  /** The pairs of an object; anything else is a problem. */
-  #entries(value: unknown, pointer: string): [string, unknown][] {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
-    this.#problem(pointer, 'must hold names and what belongs to them');
-    return [];
+  /** Adds what is wrong with a value; a text whose reference already failed is not held against it again. */
+  #check(schema: TSchema, value: unknown, base: string): boolean {
+    const reported = new Set(this.#problems.map(({ path: at }) => at));
+    const problems = check(schema, value, base, (pointer) => this.#originOf(pointer));
+    this.#problems.push(...problems.filter(({ path: at }) => !reported.has(at)));
+    return problems.length === 0;
   }
 
-  /** The value with the defaults of its schema where it says nothing. */
+  /** The pairs of an object; anything else is a problem. */
+  #entries(value: unknown, pointer: string): [string, unknown][] {
+    const entries = Object.entries(asRecord(value));
+    if (entries.length === 0)
+      this.#problem(pointer, 'must hold at least one name with what belongs to it; leave the key out for the default');
+    return entries;
+  }
+
+  /** The value with the defaults of its schema where it says nothing, in the schema's order. */
   #fill(schema: TSchema, value: unknown, pointer: string): unknown {
+    if (typeof value === 'string') return this.#fromEnvironment.has(pointer) ? parsed(schema, value) : value;
+    if (Array.isArray(value)) {
+      const items = 'items' in schema ? asRecord(schema.items) : {};
+      return value.map((item, index) => this.#fill(items, item, `${pointer}/${index}`));
+    }
     if (!('type' in schema) || schema.type !== 'object' || !('properties' in schema)) return value;
-    if (value !== undefined && value !== null && (typeof value !== 'object' || Array.isArray(value))) return value;
-    const filled: Record<string, unknown> = { ...asRecord(value) };
+    if (value !== undefined && value !== null && typeof value !== 'object') return value;
+    const given = asRecord(value);
+    const filled: Record<string, unknown> = {};
     for (const [name, inner] of Object.entries(propertiesOf(schema))) {
       const at = `${pointer}/${escapePointer(name)}`;
-      if (filled[name] === undefined && 'default' in inner) {
+      if (given[name] === undefined && 'default' in inner) {
         filled[name] = structuredClone(inner.default);
         this.#origins.set(at, 'default');
-      } else if (filled[name] !== undefined || isRequired(schema, name)) {
-        const result = this.#fill(inner, filled[name], at);
+      } else if (given[name] !== undefined || isRequired(schema, name)) {
+        const result = this.#fill(inner, given[name], at);
         if (result !== undefined) filled[name] = result;
       }
     }
-    return filled;
+    return { ...filled, ...Object.fromEntries(Object.entries(given).filter(([name]) => !Object.hasOwn(filled, name))) };
   }
 
   /** The value with a `Secret` wherever its schema says so. */
@@ -268,6 +287,16 @@ class Loader {
       if (at === '') return '';
     }
   }
+}
+
+/**
+ * Kubernetes tells every pod about a Service named "revoagent" in variables of its own (REVOAGENT_PORT=tcp://10.0.0.7:12001,
+ * REVOAGENT_SERVICE_HOST, …); nobody set them, and a hub that took them for its own would not start.
+ */
+function isServiceLink(name: string, text = ''): boolean {
+  return (
+    /^REVOAGENT_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) || (name === 'REVOAGENT_PORT' && /^(tc|ud)p:/.test(text))
+  );
 }
 
 /** Text of a variable or flag as the schema's type wants it; what does not parse stays text, and the schema refuses it. */

@@ -1,6 +1,7 @@
 /** The effective configuration for people and machines: every value with where it came from, secrets never. */
 import { Secret } from '#core/secret';
 import type { Loaded } from './load.ts';
+import { asWritten } from './schema.ts';
 
 export interface PrintedValue {
   readonly path: string;
@@ -10,7 +11,7 @@ export interface PrintedValue {
 
 export function printedValues({ config, origins }: Loaded): PrintedValue[] {
   const values: PrintedValue[] = [];
-  walk(config, '', (path, value) => values.push({ path, value, origin: originOf(path, origins) }));
+  walk(asWritten(config), '', (path, value) => values.push({ path, value, origin: originOf(path, origins) }));
   return values;
 }
 
@@ -27,13 +28,9 @@ function walk(value: unknown, path: string, visit: (path: string, value: unknown
   }
 }
 
-/** Provider settings stand under `settings` in the program and beside `kind` in the file. */
+/** Of the value itself, or of what it stands in. */
 function originOf(path: string, origins: ReadonlyMap<string, string>): string {
-  for (
-    let at = path.replace(/^(providers\..+?)\.settings(?=\.|$)/, '$1');
-    at !== '';
-    at = at.replace(/(\.[^.[]*|\[\d+\])$|^[^.[]*$/, '')
-  ) {
+  for (let at = path; at !== ''; at = at.replace(/(\.[^.[]*|\[\d+\])$|^[^.[]*$/, '')) {
     const origin = origins.get(at);
     if (origin !== undefined) return origin;
   }

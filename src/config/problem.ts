@@ -12,10 +12,16 @@ export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
-    super(problems.map(lineOf).join('\n'));
+    const ordered = problems.toSorted((a, b) => lineNumber(a) - lineNumber(b));
+    super(ordered.map(lineOf).join('\n'));
     this.name = 'ConfigError';
-    this.problems = problems;
+    this.problems = ordered;
   }
+}
+
+/** In the order of the file; what came from elsewhere stands after it. */
+function lineNumber({ origin }: Problem): number {
+  return Number(/:(\d+)$/.exec(origin)?.[1] ?? Number.MAX_SAFE_INTEGER);
 }
 
 export function lineOf({ path, origin, message }: Problem): string {

@@ -299,3 +299,9 @@ export function propertiesOf(schema: TSchema): Record<string, TSchema> {
     ? { ...schema.properties }
     : {};
 }
+
+/** The configuration as its file says it: a provider's settings beside its kind. */
+export function asWritten(config: Config): Record<string, unknown> {
+  const providers = Object.entries(config.providers).map(([name, { kind, settings }]) => [name, { kind, ...settings }]);
+  return { ...config, providers: Object.fromEntries(providers) };
+}

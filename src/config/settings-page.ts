@@ -31,12 +31,21 @@ function rows(schema: TSchema, path: string): string[] {
   return Object.entries(propertiesOf(schema)).flatMap(([name, inner]) => {
     const at = `${path}.${name}`;
     if (field(inner, 'type') === 'object' && Object.keys(propertiesOf(inner)).length > 0) return rows(inner, at);
+    const { at: below, schema: entry } = entryOf(inner, at);
+    const entries = below === at ? [] : rows(entry, below);
     const initial = field(inner, 'default');
     const meaning = textOf(inner, 'description').replaceAll('|', '\\|');
     return [
       `| \`${at}\` | ${valueOf(inner)} | ${initial === undefined ? '–' : `\`${JSON.stringify(initial)}\``} | ${meaning} |`,
+      ...entries,
     ];
   });
+}
+
+/** What a list, or a list of lists, holds. */
+function entryOf(schema: TSchema, at: string): { schema: TSchema; at: string } {
+  const items = field(schema, 'items');
+  return isSchema(items) ? entryOf(items, `${at}[]`) : { schema, at };
 }
 
 function valueOf(schema: TSchema): string {

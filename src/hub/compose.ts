@@ -26,7 +26,7 @@ import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
-import { socketPath } from './socket.ts';
+import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
 import { readVersion } from './version.ts';
@@ -61,16 +61,8 @@ export async function startHub(
   stack.defer(() => runs.close());
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const parts = {
-    clock,
-    random,
-    observer,
-    logger,
-    running,
-    breakers,
-    retryBudget,
-    runSink: (run: RunRecord) => runs.writer.append(run),
-  };
+  const runSink = (run: RunRecord): void => runs.writer.append(run);
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
   const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
@@ -79,10 +71,10 @@ export async function startHub(
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version });
   telemetry.attach({
-    breakers: control.list,
-    pool: storage.poolStats,
+    breakers: () => control.list(),
+    pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
-    checks: health.last,
+    checks: () => health.last(),
   });
 
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
@@ -90,19 +82,18 @@ export async function startHub(
     gateway,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
-    keyless: keyless.current,
+    keyless: () => keyless.current(),
     audit: storage.stores.audit,
     breakers: control,
     health,
-    performance: telemetry.performance,
-    metrics: telemetry.metrics,
+    performance: () => telemetry.performance(),
+    metrics: () => telemetry.metrics(),
     observer,
     logger,
     clock,
     settings: { ...config.server, version },
   });
-  await server.listenSocket(socketPath(config.storage.dataDir));
-  const { url } = await server.listen(config.server);
+  const url = await openDoors(server, config);
   return new RunningHub(config, {
     url,
     summary: summaryOf(config, discovered, {

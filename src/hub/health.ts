@@ -29,8 +29,8 @@ export function createChecks({ config, storage, writer, gateway, breakers, logge
   const checks = [
     databaseCheck({
       kind: storage.kind,
-      ping: storage.ping,
-      poolStats: storage.poolStats,
+      ping: () => storage.ping(),
+      poolStats: () => storage.poolStats(),
       backlog: () => writer.backlog,
       logger,
     }),

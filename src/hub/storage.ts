@@ -35,7 +35,13 @@ export async function openHubStorage({ config, clock, logger, observer, breakers
     url === undefined
       ? ({ kind: 'embedded', dataDir: path.resolve(dataDir), queryTimeoutMs: pool.statementTimeoutMs } as const)
       : ({ kind: 'postgres', url: url.reveal(), pool } as const);
-  return openStorage(target, { clock, observer, logger, guard, slowQueryMs });
+  try {
+    return await openStorage(target, { clock, observer, logger, guard, slowQueryMs });
+  } catch (error) {
+    if (url === undefined) throw error;
+    // The driver's words name neither the setting nor, with its password, the address.
+    throw new Error(`The database of storage.url (DATABASE_URL) cannot be used: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 export interface RunRecords {

@@ -5,10 +5,11 @@
  */
 import type { Clock } from '#core/clock';
 import type { AdaptiveLimit } from './adaptive-limit.ts';
-import type { Breaker, Permit } from './breaker/breaker.ts';
+import type { Breaker } from './breaker/breaker.ts';
+import type { Permit } from './breaker/permit.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
-import { BadValueError } from './outcome.ts';
+import { BadValueError, ok } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 import type { Operation, Scope } from './scope.ts';
 import type { TimerQueue } from './timer-queue.ts';
@@ -38,11 +39,13 @@ export class Attempt implements Stage {
     this.#parts = parts;
   }
 
-  async run<T>(scope: Scope, operation: Operation<T>): Promise<Outcome<T>> {
-    const { breaker, bulkhead, limit, timeout, clock, judgeError } = this.#parts;
-    const permit = breaker?.tryAcquire();
-    if (permit?.granted === false)
-      return { kind: 'open', key: breaker?.key ?? '', reason: permit.reason, retryAfterMs: permit.retryAfterMs };
+  run<T>(scope: Scope, operation: Operation<T>): Promise<Outcome<T>> {
+    const permit = this.#parts.breaker?.tryAcquire();
+    return permit?.granted === false ? Promise.resolve(permit) : this.#permitted(scope, operation, permit);
+  }
+
+  async #permitted<T>(scope: Scope, operation: Operation<T>, permit: Permit | undefined): Promise<Outcome<T>> {
+    const { bulkhead, limit, timeout, clock, judgeError } = this.#parts;
     if (bulkhead !== undefined && !bulkhead.tryEnter()) {
       const entered = await bulkhead.enter(scope);
       if (entered !== true) {
@@ -57,11 +60,21 @@ export class Attempt implements Stage {
     }
     const startedAt = limit === undefined ? 0 : clock.now();
     const timer = timeout?.add(() => scope.cancel({ kind: 'attempt', limitMs: timeout.limitMs }));
-    const outcome = this.#judged(await scope.run(operation, judgeError));
+    let ended: Outcome<T>;
+    if (scope.cancellable) ended = await scope.run(operation, judgeError);
+    else {
+      // As `scope.run` would, without the promise that a race needs.
+      try {
+        ended = ok(await operation(scope));
+      } catch (error) {
+        ended = { kind: 'failed', error, verdict: judgeError(error) };
+      }
+    }
+    const outcome = this.#judged(ended);
     timer?.remove();
     if (outcome.kind === 'ok' && outcome.value instanceof OpenStream) {
       outcome.value.onEnd((verdict) => this.#settle(permit, verdict, startedAt, false));
-    } else this.#settle(permit, this.#verdictOf(outcome), startedAt, outcome.kind === 'timeout');
+    } else this.#settle(permit, verdictOf(outcome), startedAt, outcome.kind === 'timeout');
     return outcome;
   }
 
@@ -71,19 +84,6 @@ export class Attempt implements Stage {
     const verdict = judgeValue(outcome.value);
     if (verdict.kind === 'success' || verdict.kind === 'neutral') return outcome;
     return { kind: 'failed', error: new BadValueError(outcome.value), verdict };
-  }
-
-  #verdictOf(outcome: Outcome<unknown>): Verdict {
-    switch (outcome.kind) {
-      case 'ok':
-        return SUCCESS;
-      case 'failed':
-        return outcome.verdict;
-      case 'timeout':
-        return FAILURE;
-      default:
-        return NEUTRAL;
-    }
   }
 
   #settle(permit: Permit | undefined, verdict: Verdict, startedAt: number, timedOut: boolean): void {
@@ -107,5 +107,18 @@ function settlePermit(permit: Permit, { kind, retryAfterMs }: Verdict): void {
       return permit.throttled(retryAfterMs);
     case 'neutral':
       return permit.ignore();
+  }
+}
+
+function verdictOf(outcome: Outcome<unknown>): Verdict {
+  switch (outcome.kind) {
+    case 'ok':
+      return SUCCESS;
+    case 'failed':
+      return outcome.verdict;
+    case 'timeout':
+      return FAILURE;
+    default:
+      return NEUTRAL;
   }
 }

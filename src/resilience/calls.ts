@@ -46,16 +46,15 @@ export class Pipeline<F> {
   }
 
   /** Calls, and tells how it ended. Never rejects. */
-  tryExecute<T>(operation: Operation<T>, options: CallOptions = {}): Promise<Outcome<T | F>> {
+  tryExecute<T>(operation: Operation<T>, options?: CallOptions): Promise<Outcome<T | F>> {
     const { clock, stage, deadline, endsEarly, fallback } = this.#parts;
-    const { signal, deadlineMs } = options;
-    if (fallback === undefined && deadline === undefined && signal === undefined && deadlineMs === undefined)
+    if (options === undefined && fallback === undefined && deadline === undefined)
       return stage.run<T>(new Scope(clock, endsEarly), operation);
-    return this.#bounded(operation, options);
+    return this.#bounded(operation, options ?? {});
   }
 
   /** Calls; throws what `errorOf` makes of any outcome but `ok`. */
-  async execute<T>(operation: Operation<T>, options: CallOptions = {}): Promise<T | F> {
+  async execute<T>(operation: Operation<T>, options?: CallOptions): Promise<T | F> {
     const outcome = await this.tryExecute(operation, options);
     if (outcome.kind === 'ok') return outcome.value;
     throw errorOf(outcome);

@@ -1,6 +1,7 @@
 /** The resilience room, in the hub and as `revoagent/resilience`. */
 export { Breaker } from './breaker/breaker.ts';
-export type { BreakerSnapshot, Permit, Rejection, Transition } from './breaker/breaker.ts';
+export type { BreakerSnapshot, Rejection, Transition } from './breaker/breaker.ts';
+export type { Permit } from './breaker/permit.ts';
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
 export type { State, StateKind } from './breaker/state.ts';
@@ -8,6 +9,7 @@ export { systemClock } from '#core/clock';
 export type { Clock, Timer } from '#core/clock';
 export { systemRandom } from '#core/random';
 export type { Random } from '#core/random';
+export { acquire } from './acquire.ts';
 export { AdaptiveLimit } from './adaptive-limit.ts';
 export type { AdaptiveLimitOptions } from './adaptive-limit.ts';
 export { Bulkhead } from './bulkhead.ts';

@@ -1,6 +1,6 @@
 /**
- * All breakers of a process by key. Bounded: when it is full, and when an idle one is met, breakers that hold nothing worth
- * remembering are forgotten, counted. A breaker that is open, busy or holds evidence is never evicted.
+ * All breakers of a process by key. Bounded: when a new one is made and the registry is full, or was not swept for as long as a
+ * breaker may idle, those that hold nothing worth remembering are forgotten, counted. A breaker that is open, busy or holds evidence is never evicted.
  */
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
@@ -30,7 +30,9 @@ export class BreakerRegistry {
   readonly #idleMs: number;
   readonly #breakers = new Map<string, Breaker>();
   readonly #listeners = new Set<(transition: Transition) => void>();
+  #sweptAt: number;
   evicted = 0;
+  listenerFailures = 0;
 
   constructor(options: RegistryOptions = {}) {
     this.#clock = options.clock ?? systemClock;
@@ -38,12 +40,15 @@ export class BreakerRegistry {
     this.#defaults = { ...BREAKER_DEFAULTS, ...options.defaults };
     this.#keysMax = options.keysMax ?? limits.breakersMax;
     this.#idleMs = options.idleMs ?? IDLE_MS;
+    this.#sweptAt = this.#clock.now();
   }
 
   /** The breaker of this key, made when it is first asked for; `options` count only then. */
   get(key: string, options: Partial<BreakerOptions> = {}): Breaker {
     const known = this.#breakers.get(key);
     if (known !== undefined) return known;
+    const now = this.#clock.now();
+    if (now - this.#sweptAt >= this.#idleMs) this.sweep();
     if (this.#breakers.size >= this.#keysMax) this.#evict();
     const breaker = new Breaker(
       key,
@@ -78,6 +83,7 @@ export class BreakerRegistry {
 
   /** Forgets idle breakers; returns how many. */
   sweep(idleMs = this.#idleMs): number {
+    this.#sweptAt = this.#clock.now();
     let forgotten = 0;
     for (const [key, breaker] of this.#breakers) {
       if (!breaker.idleFor(idleMs)) continue;
@@ -94,6 +100,13 @@ export class BreakerRegistry {
   }
 
   #tell(transition: Transition): void {
-    for (const listener of this.#listeners) listener(transition);
+    for (const listener of this.#listeners) {
+      try {
+        listener(transition);
+      } catch {
+        // One listener's failure is not the others'.
+        this.listenerFailures++;
+      }
+    }
   }
 }

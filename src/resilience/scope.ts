@@ -93,13 +93,11 @@ export class Scope implements CallContext {
     this.#children?.delete(child);
   }
 
-  /** Calls the operation. Resolves with its end or, if that comes first, with the scope's; never rejects. */
-  async run<T>(operation: Operation<T>, judge: (error: unknown) => Verdict): Promise<Outcome<T>> {
+  /** Calls the operation. Its end or, if that comes first, the scope's; never rejects, never throws. */
+  run<T>(operation: Operation<T>, judge: (error: unknown) => Verdict): Promise<Outcome<T>> | Outcome<T> {
     try {
       const result = operation(this);
-      if (!isPromiseLike(result)) return ok(result);
-      if (!this.cancellable) return ok(await result);
-      return await this.#race(result, judge);
+      return isPromiseLike(result) ? this.#race(result, judge) : ok(result);
     } catch (error) {
       return this.ended ?? { kind: 'failed', error, verdict: judge(error) };
     }
@@ -128,16 +126,17 @@ export class Scope implements CallContext {
       if (this.#cause === undefined) this.#wake = resolve;
       else resolve(refusalOf(this.#cause));
       // A result after the scope's end finds the promise resolved, and is dropped; only a wake that is this call's own is taken away.
-      result.then(
-        (value) => {
-          if (this.#wake === resolve) this.#wake = undefined;
-          resolve(ok(value));
-        },
-        (error: unknown) => {
-          if (this.#wake === resolve) this.#wake = undefined;
-          resolve({ kind: 'failed', error, verdict: judge(error) });
-        },
-      );
+      const done = (outcome: Outcome<T>): void => {
+        if (this.#wake === resolve) this.#wake = undefined;
+        resolve(outcome);
+      };
+      const failed = (error: unknown): void => done({ kind: 'failed', error, verdict: judge(error) });
+      try {
+        result.then((value) => done(ok(value)), failed);
+      } catch (error) {
+        // Not every object with a `then` keeps a promise's word.
+        failed(error);
+      }
     });
   }
 }

@@ -39,9 +39,9 @@ class SessionConnection implements DatabaseConnection {
 }
 
 class SessionDriver implements Driver {
-  readonly #source: SessionSource;
+  readonly #source: Pick<SessionSource, 'acquire'>;
 
-  constructor(source: SessionSource) {
+  constructor(source: Pick<SessionSource, 'acquire'>) {
     this.#source = source;
   }
 
@@ -67,12 +67,11 @@ class SessionDriver implements Driver {
     connection.session.release();
   }
 
-  async destroy(): Promise<void> {
-    await this.#source.close();
-  }
+  /** Who opened the source closes it: Kysely would leave one open that no query has used. */
+  async destroy(): Promise<void> {}
 }
 
-export function postgresqlDialect(source: SessionSource): Dialect {
+export function postgresqlDialect(source: Pick<SessionSource, 'acquire'>): Dialect {
   return {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new SessionDriver(source),

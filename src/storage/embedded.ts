@@ -27,6 +27,8 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+type Answer = Awaited<ReturnType<Session['query']>>;
+
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly queryTimeoutMs: number;
@@ -52,7 +54,7 @@ export function embeddedSource(
     let running: Promise<unknown> = Promise.resolve();
     return {
       query(sql, parameters) {
-        const reply = thread.send({ sql, parameters });
+        const reply = thread.send(sql, parameters);
         running = reply.catch(() => undefined);
         return thread.withinDeadline(reply, timeoutMs);
       },
@@ -104,23 +106,17 @@ class DatabaseThread {
   readonly #waiting = new Map<number, Waiting>();
   #started: Promise<Worker> | undefined;
   #nextId = 1;
+  #closed = false;
 
   constructor(dataDir: string, clock: Clock) {
     this.#dataDir = dataDir;
     this.#clock = clock;
   }
 
-  async send(
-    message: { sql: string; parameters: readonly unknown[] } | { close: true },
-  ): Promise<{ rows: unknown[]; affected: number }> {
-    const worker = await (this.#started ??= this.#start());
-    const id = this.#nextId++;
-    const reply = await new Promise<Extract<Reply, { id: number }>>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, ...message } satisfies Request);
-    });
-    if ('error' in reply) throw Object.assign(new Error(reply.error.message), { code: reply.error.code });
-    return reply;
+  async send(sql: string, parameters: readonly unknown[]): Promise<Answer> {
+    // A query that comes too late must not open the folder again, which may be another process's by then.
+    if (this.#closed) throw new DatabaseBusyError('the embedded database is closed');
+    return this.#post(await (this.#started ??= this.#start()), { sql, parameters });
   }
 
   /** The deadline of a query does not count the start of the database, which has its own. */
@@ -136,13 +132,28 @@ class DatabaseThread {
   }
 
   async close(): Promise<void> {
-    if (this.#started === undefined) return;
-    const worker = await this.#started;
+    this.#closed = true;
+    // One that never started has nothing to close.
+    const worker = await this.#started?.catch(() => undefined);
+    if (worker === undefined) return;
     try {
-      await this.withinDeadline(this.send({ close: true }), CLOSE_MS);
+      await this.withinDeadline(this.#post(worker, { close: true }), CLOSE_MS);
     } finally {
       await worker.terminate();
     }
+  }
+
+  async #post(
+    worker: Worker,
+    message: { sql: string; parameters: readonly unknown[] } | { close: true },
+  ): Promise<Answer> {
+    const id = this.#nextId++;
+    const reply = await new Promise<Extract<Reply, { id: number }>>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, ...message } satisfies Request);
+    });
+    if ('error' in reply) throw Object.assign(new Error(reply.error.message), { code: reply.error.code });
+    return reply;
   }
 
   #start(): Promise<Worker> {

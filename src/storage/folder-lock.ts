@@ -16,7 +16,9 @@ export class FolderLockedError extends Error {
   }
 }
 
+/** Lasts as long as it is referenced: the runtime collects a lock that nobody can release any more, and that frees it. */
 export interface FolderLock {
+  /** May be called more than once. */
   release(): void;
 }
 
@@ -34,7 +36,7 @@ export function lockFolder(dataDir: string): FolderLock {
     throw error;
   }
   writeFileSync(holderFile, String(process.pid));
-  return { release: () => database.close() };
+  return { release: () => (database.isOpen ? database.close() : undefined) };
 }
 
 function holderOf(file: string): string {

@@ -18,7 +18,6 @@ import { databaseRunStore } from './repositories/runs.ts';
 import type { Schema } from './schema.ts';
 
 export { isUnavailable } from './ask.ts';
-export { FolderLockedError } from './folder-lock.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';
@@ -64,10 +63,10 @@ export async function openStorage(
       stores: { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),
-      close: () => db.destroy(),
+      close: () => source.close(),
     };
   } catch (error) {
-    await db.destroy();
+    await source.close();
     throw error;
   }
 }

@@ -16,10 +16,13 @@ const LOCK_KEY = 0x72766b;
 /** An index over a grown table takes minutes, and so does the wait for the instance that is just making it. */
 const STATEMENT_MS = 600_000;
 
-/** Returns the names that were applied now. Throws where a migration that was applied has been edited since. Does not close the source. */
-export async function migrate(source: SessionSource, list: readonly Migration[] = migrations): Promise<string[]> {
+/** Returns the names that were applied now. Throws where a migration that was applied has been edited since. */
+export async function migrate(
+  source: Pick<SessionSource, 'acquire'>,
+  list: readonly Migration[] = migrations,
+): Promise<string[]> {
   const db = new Kysely<Schema>({
-    dialect: postgresqlDialect({ acquire: () => source.acquire(STATEMENT_MS), close: async () => undefined }),
+    dialect: postgresqlDialect({ acquire: () => source.acquire(STATEMENT_MS) }),
   });
   return db.transaction().execute(async (transaction) => {
     await sql`set local statement_timeout = ${sql.lit(STATEMENT_MS)}`.execute(transaction);

@@ -72,7 +72,7 @@ async function refuse(operation: Operation, given: Case, { url, keys }: Target):
 }
 
 /** In the surface's own form, with a message, without a word of the framework or a stack. */
-export function assertHonestError(path: string, response: Response, text: string): void {
+function assertHonestError(path: string, response: Response, text: string): void {
   assert.match(response.headers.get('x-request-id') ?? '', /\S/);
   assert.doesNotMatch(text, /FST_|node_modules|\n\s+at |\.ts:\d/);
   const body: unknown = JSON.parse(text);

@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
+import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 const START_MS = 60_000;
@@ -32,7 +32,7 @@ export interface HubProcessOptions {
 }
 
 /** Starts a hub and waits until it says where it listens; throws with its output when it ends first. */
-export async function startHubProcess(t: TestContext, options: HubProcessOptions = {}): Promise<HubProcess> {
+export async function startHubProcess(t: Cleanup, options: HubProcessOptions = {}): Promise<HubProcess> {
   const dataDir = options.dataDir ?? (await temporaryFolder(t));
   const configFile = path.join(dataDir, 'revoagent.json');
   await writeFile(configFile, JSON.stringify(withDefaults(options.config ?? {}, path.join(dataDir, 'data'))));
@@ -64,18 +64,32 @@ export async function startHubProcess(t: TestContext, options: HubProcessOptions
   };
 }
 
-export async function temporaryFolder(t: TestContext): Promise<string> {
+export async function temporaryFolder(t: Cleanup): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-test-'));
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   return folder;
 }
 
+export interface CliEnd {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs the CLI to its end. */
-export async function runCli(
+export function runCli(
+  args: readonly string[],
+  options?: { env?: Record<string, string>; cwd?: string },
+): Promise<CliEnd> {
+  return runNode([BIN, ...args], options);
+}
+
+/** Runs Node with these arguments, and nothing of this process's environment but its path. */
+export async function runNode(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [BIN, ...args], {
+): Promise<CliEnd> {
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,7 +6,7 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TestContext } from 'node:test';
+import type { Cleanup } from './suite.ts';
 
 export interface Received {
   readonly method: string;
@@ -15,8 +15,8 @@ export interface Received {
   readonly body: Record<string, unknown>;
   /** The client closed the connection before the response was complete. */
   aborted: boolean;
-  /** Body bytes sent when it did. */
-  bytesSent: number;
+  /** Bytes sent on its connection so far. */
+  readonly bytesSent: number;
   /** The response was sent whole. */
   finished: boolean;
 }
@@ -41,7 +41,7 @@ export interface Upstream {
   models: string[];
 }
 
-export async function startUpstream(t: TestContext): Promise<Upstream> {
+export async function startUpstream(t: Cleanup): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -82,13 +82,14 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
     headers: request.headers,
     body: JSON.parse(text),
     aborted: false,
-    bytesSent: 0,
+    get bytesSent() {
+      return request.socket.bytesWritten;
+    },
     finished: false,
   };
   response.on('close', () => {
     entry.finished = response.writableFinished;
     entry.aborted = !response.writableFinished;
-    entry.bytesSent = request.socket.bytesWritten;
   });
   return entry;
 }

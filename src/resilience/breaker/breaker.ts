@@ -6,25 +6,16 @@
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
 import type { BreakerOptions } from './options.ts';
+import { CallPermit } from './permit.ts';
+import type { Permit, Settlement, SettledPermit } from './permit.ts';
 import type { HalfOpen, State, StateKind } from './state.ts';
 import { SlidingWindow } from './window.ts';
 
-/** Leave to make one call. Settle it exactly once; the first settlement counts, later ones do nothing. */
-export interface Permit {
-  readonly granted: true;
-  readonly probe: boolean;
-  success(): void;
-  /** `retryAfterMs`: the upstream's own word, which wins over the open wait where it is longer. */
-  failure(retryAfterMs?: number): void;
-  /** The upstream asks to be left alone (429, 408): no failure, but calls are rejected for `retryAfterMs`. */
-  throttled(retryAfterMs?: number): void;
-  /** Neither good nor bad: the caller left, a hedge lost. */
-  ignore(): void;
-  [Symbol.dispose](): void;
-}
-
+/** An outcome as it is, so that a refusal costs one object. */
 export interface Rejection {
   readonly granted: false;
+  readonly kind: 'open';
+  readonly key: string;
   readonly reason: 'open' | 'half_open_full' | 'forced_open' | 'throttled';
   readonly retryAfterMs: number;
 }
@@ -93,11 +84,17 @@ export class Breaker {
 
   /** Asks for leave to make one call. Never waits. */
   tryAcquire(): Permit | Rejection {
+    // Reading the clock costs more than all else here; a healthy circuit asks nothing of it.
+    if (this.#state.kind === 'closed' && this.#throttledUntil === 0 && this.options.slowCallMs === null) {
+      this.inFlight++;
+      return new CallPermit(this, this.#generation, Number.NaN, undefined);
+    }
     const now = this.#clock.now();
     this.#lastUsed = now;
     const state = this.#settled(now);
     if (now < this.#throttledUntil && state.kind !== 'disabled')
       return this.#reject('throttled', this.#throttledUntil - now);
+    if (now >= this.#throttledUntil) this.#throttledUntil = 0;
     switch (state.kind) {
       case 'closed':
       case 'disabled':
@@ -204,9 +201,10 @@ export class Breaker {
   }
 
   /** For permits only: the result of a call that was let through in `generation`. */
-  settle(permit: SettledPermit, result: 'success' | 'failure' | 'throttled' | 'ignore', retryAfterMs: number): void {
+  settle(permit: SettledPermit, result: Settlement, retryAfterMs: number): void {
     this.inFlight--;
     const now = this.#clock.now();
+    this.#lastUsed = now;
     const state = this.#settled(now);
     if (permit.generation !== this.#generation) {
       this.lateResults++;
@@ -216,12 +214,7 @@ export class Breaker {
     else if (state.kind === 'half_open') this.#settleProbe(state, permit, result, retryAfterMs, now);
   }
 
-  #settleClosed(
-    permit: SettledPermit,
-    result: 'success' | 'failure' | 'throttled' | 'ignore',
-    retryAfterMs: number,
-    now: number,
-  ): void {
+  #settleClosed(permit: SettledPermit, result: Settlement, retryAfterMs: number, now: number): void {
     if (result === 'ignore') return;
     if (result === 'throttled') return this.#throttle(retryAfterMs, now);
     const { slowCallMs } = this.options;
@@ -236,13 +229,7 @@ export class Breaker {
     if (this.#shouldTrip(now)) this.#open(0, retryAfterMs, now, `${this.#window.failures(now)} failures in the window`);
   }
 
-  #settleProbe(
-    state: HalfOpen,
-    permit: SettledPermit,
-    result: 'success' | 'failure' | 'throttled' | 'ignore',
-    retryAfterMs: number,
-    now: number,
-  ): void {
+  #settleProbe(state: HalfOpen, permit: SettledPermit, result: Settlement, retryAfterMs: number, now: number): void {
     if (permit.lease !== undefined) state.leases.delete(permit.lease);
     switch (result) {
       case 'ignore':
@@ -336,63 +323,6 @@ export class Breaker {
 
   #reject(reason: Rejection['reason'], retryAfterMs: number): Rejection {
     this.rejected++;
-    return { granted: false, reason, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
-  }
-}
-
-interface SettledPermit {
-  readonly generation: number;
-  readonly startedAt: number;
-  readonly lease: { readonly expires: number } | undefined;
-}
-
-class CallPermit implements Permit, SettledPermit {
-  readonly granted = true;
-  readonly generation: number;
-  readonly startedAt: number;
-  readonly lease: { readonly expires: number } | undefined;
-  readonly #breaker: Breaker;
-  #settled = false;
-
-  constructor(
-    breaker: Breaker,
-    generation: number,
-    startedAt: number,
-    lease: { readonly expires: number } | undefined,
-  ) {
-    this.#breaker = breaker;
-    this.generation = generation;
-    this.startedAt = startedAt;
-    this.lease = lease;
-  }
-
-  get probe(): boolean {
-    return this.lease !== undefined;
-  }
-
-  success(): void {
-    this.#settle('success', 0);
-  }
-
-  failure(retryAfterMs = 0): void {
-    this.#settle('failure', retryAfterMs);
-  }
-
-  throttled(retryAfterMs = 0): void {
-    this.#settle('throttled', retryAfterMs);
-  }
-
-  ignore(): void {
-    this.#settle('ignore', 0);
-  }
-
-  [Symbol.dispose](): void {
-    this.ignore();
-  }
-
-  #settle(result: 'success' | 'failure' | 'throttled' | 'ignore', retryAfterMs: number): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#breaker.settle(this, result, retryAfterMs);
+    return { granted: false, kind: 'open', key: this.key, reason, retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)) };
   }
 }

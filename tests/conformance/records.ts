@@ -1,0 +1,84 @@
+/** Records for the storage suite, each in a project that no other test knows. */
+import { newId } from '#core/ids';
+import type { RunRecord } from '#contract/runs';
+import type { AuditRecord, KeyRecord, Page } from '#contract/stores';
+import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
+import type { Storage } from '#storage/index';
+
+export const START_MS = Date.UTC(2026, 0, 1);
+
+export async function newProject({ db }: Pick<Storage, 'db'>): Promise<string> {
+  const id = newId('prj', START_MS);
+  await db
+    .insertInto('projects')
+    .values({ id, organisation_id: DEFAULT_ORGANISATION_ID, name: 'test', created_ms: START_MS })
+    .execute();
+  return id;
+}
+
+export function keyOf(projectId: string, fields: Partial<KeyRecord> = {}): KeyRecord {
+  const createdWallMs = fields.createdWallMs ?? START_MS;
+  return {
+    id: newId('key', createdWallMs),
+    projectId,
+    name: 'test',
+    scopes: ['chat'],
+    secretHash: Uint8Array.from({ length: 32 }, (_, index) => index * 8),
+    createdWallMs,
+    revokedWallMs: null,
+    ...fields,
+  };
+}
+
+export function runOf(projectId: string, fields: Partial<RunRecord> = {}): RunRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  return {
+    id: newId('run', startedWallMs),
+    projectId,
+    keyId: null,
+    surface: 'openai',
+    stream: false,
+    requestedModel: 'test',
+    route: null,
+    status: 'succeeded',
+    errorCode: null,
+    provider: 'test',
+    model: 'test',
+    finishReason: 'stop',
+    promptTokens: 3,
+    completionTokens: 5,
+    startedWallMs,
+    durationMs: 12.5,
+    overheadMs: 0.5,
+    attempts: [],
+    ...fields,
+  };
+}
+
+export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {
+  const atWallMs = fields.atWallMs ?? START_MS;
+  return {
+    id: newId('aud', atWallMs),
+    projectId,
+    atWallMs,
+    actor: 'cli',
+    action: 'key-created',
+    subject: 'key_of_the_test',
+    detail: {},
+    ...fields,
+  };
+}
+
+/** The ids of every page, until one is not full. */
+export async function pages(
+  list: (page: Page) => Promise<readonly { readonly id: string }[]>,
+  limit: number,
+): Promise<string[][]> {
+  const all: string[][] = [];
+  for (let before: string | undefined; ;) {
+    const ids = (await list({ before, limit })).map((row) => row.id);
+    all.push(ids);
+    before = ids.at(-1);
+    if (ids.length < limit || all.length > 100) return all;
+  }
+}

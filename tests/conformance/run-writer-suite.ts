@@ -1,0 +1,53 @@
+/** The writer of run records over a real database: found from the moment they are appended, stored when it has been flushed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createRunWriter } from '#storage/index';
+import type { Storage } from '#storage/index';
+import { settle, VirtualClock } from '../helpers/virtual-clock.ts';
+import { listeners, nothingTold } from '../helpers/storage.ts';
+import { newProject, runOf } from './records.ts';
+
+const never = new AbortController().signal;
+
+export function writerSuite(storage: () => Storage): void {
+  describe('the run writer', () => {
+    it('shows a run before it is stored, and stores all of more than one batch when it is flushed', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const told = nothingTold();
+      // The clock stands still, so that nothing is written before the flush.
+      const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
+      const made = Array.from({ length: 501 }, (_, index) => runOf(projectId, { startedWallMs: index }));
+      for (const run of made) writer.append(run);
+      await settle();
+      assert.deepEqual([writer.backlog, writer.list().length, writer.get(made[0]?.id ?? '')], [501, 501, made[0]]);
+      assert.deepEqual(await runs.list(projectId, undefined, { limit: 1 }), []);
+
+      await writer.flush(never);
+      assert.deepEqual([writer.backlog, writer.get(made[0]?.id ?? '')], [0, undefined]);
+      assert.equal((await runs.list(projectId, undefined, { limit: 1_000 })).length, 501);
+      assert.deepEqual(told, nothingTold());
+    });
+
+    it('drops the one record that the database refuses, counts it, and stores the others', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const told = nothingTold();
+      const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
+      const good = [runOf(projectId), runOf(projectId)];
+      const [first, second] = good;
+      assert.ok(first !== undefined && second !== undefined);
+      for (const run of [first, runOf('prj_of_nobody'), second]) writer.append(run);
+      await writer.flush(never);
+      assert.deepEqual(
+        (await runs.list(projectId, undefined, { limit: 10 })).map((run) => run.id).toSorted(),
+        good.map((run) => run.id).toSorted(),
+      );
+      assert.equal(told.dropped, 1);
+      assert.deepEqual(
+        told.logged.map(({ event }) => event),
+        ['run-refused'],
+      );
+    });
+  });
+}

@@ -1,0 +1,37 @@
+/**
+ * What storage promises, whichever database is behind it. Defined once and run over every one, so that a person who begins with
+ * the embedded database and moves to PostgreSQL meets the same hub. Every test works in projects of its own.
+ */
+import { after, before, describe } from 'node:test';
+import type { Storage, StorageTarget } from '#storage/index';
+import { openTestStorage } from '../helpers/storage.ts';
+import { auditSuite, keySuite, runSuite } from './store-suites.ts';
+import { lifeSuite } from './storage-life-suite.ts';
+import { writerSuite } from './run-writer-suite.ts';
+
+export interface Database {
+  /** Where an empty database is. */
+  create(): Promise<StorageTarget>;
+  destroy(): Promise<void>;
+}
+
+export function storageSuite(name: string, prepare: () => Promise<Database>): void {
+  describe(`storage on ${name}`, () => {
+    let database: Database;
+    let storage: Storage;
+    before(async () => {
+      database = await prepare();
+      ({ storage } = await openTestStorage(await database.create()));
+    });
+    after(async () => {
+      await storage.close();
+      await database.destroy();
+    });
+
+    keySuite(() => storage);
+    runSuite(() => storage);
+    auditSuite(() => storage);
+    writerSuite(() => storage);
+    lifeSuite(() => database.create());
+  });
+}

@@ -1,0 +1,178 @@
+/** Keys, runs and the audit log: kept whole, paged newest first, and never seen from another project. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { KeyRecord } from '#contract/stores';
+import type { Storage } from '#storage/index';
+import { auditOf, keyOf, newProject, pages, runOf, START_MS } from './records.ts';
+
+/** Half a surrogate pair, NUL, quotes, an emoji, and what would end a statement built by hand. */
+const HARD_TEXT = `'"\\ \u{1F600} é \n'; drop table runs; --`;
+const UNSTORABLE = 'a\0b\uD800c';
+const STORED = 'a\uFFFDb\uFFFDc';
+
+export function keySuite(storage: () => Storage): void {
+  describe('keys', () => {
+    it('come back as they were inserted, whatever characters the name holds', async () => {
+      const { keys } = storage().stores;
+      const projectId = await newProject(storage());
+      for (const name of [HARD_TEXT, 'x'.repeat(100)]) {
+        const key = keyOf(projectId, { name, scopes: ['chat', 'read', 'admin'] });
+        await keys.insert(key);
+        assert.deepEqual(plain(await keys.findById(key.id)), plain(key));
+      }
+      const odd = keyOf(projectId, { name: UNSTORABLE });
+      await keys.insert(odd);
+      assert.equal((await keys.findById(odd.id))?.name, STORED);
+      assert.equal(await keys.findById(keyOf(projectId).id), null);
+    });
+
+    it('are revoked once, at the time of the first revocation, by their own project alone', async () => {
+      const { keys } = storage().stores;
+      const key = keyOf(await newProject(storage()));
+      await keys.insert(key);
+      assert.equal(await keys.revoke(await newProject(storage()), key.id, START_MS + 1), false);
+      assert.equal((await keys.findById(key.id))?.revokedWallMs, null);
+      assert.equal(await keys.revoke(key.projectId, key.id, START_MS + 2), true);
+      assert.equal(await keys.revoke(key.projectId, key.id, START_MS + 3), false);
+      assert.equal((await keys.findById(key.id))?.revokedWallMs, START_MS + 2);
+    });
+
+    it('are listed newest first, page by page, each once, and never those of another project', async () => {
+      const { keys } = storage().stores;
+      const [mine, others] = [await newProject(storage()), await newProject(storage())];
+      const made: string[] = [];
+      for (let index = 0; index < 7; index++) {
+        const key = keyOf(mine, { createdWallMs: START_MS + index });
+        made.unshift(key.id);
+        await keys.insert(key);
+        await keys.insert(keyOf(others, { createdWallMs: START_MS + index }));
+      }
+      assert.deepEqual(await pages((page) => keys.list(mine, page), 3), [
+        made.slice(0, 3),
+        made.slice(3, 6),
+        made.slice(6),
+      ]);
+    });
+
+    it('that are active are told from those that are all revoked', async () => {
+      const { keys } = storage().stores;
+      const { db } = storage();
+      await db.updateTable('keys').set({ revoked_ms: START_MS }).where('revoked_ms', 'is', null).execute();
+      assert.equal(await keys.anyActive(), false);
+      await keys.insert(keyOf(await newProject(storage())));
+      assert.equal(await keys.anyActive(), true);
+    });
+  });
+}
+
+export function runSuite(storage: () => Storage): void {
+  describe('runs', () => {
+    it('come back as they were written, whatever characters they hold', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const run = runOf(projectId, { requestedModel: HARD_TEXT, overheadMs: 0.25 });
+      const odd = runOf(projectId, { requestedModel: UNSTORABLE });
+      await runs.upsertMany([run, odd]);
+      assert.deepEqual(await runs.find(projectId, undefined, run.id), run);
+      assert.deepEqual(await runs.find(projectId, undefined, odd.id), { ...odd, requestedModel: STORED });
+      assert.equal(await runs.find(projectId, undefined, runOf(projectId).id), null);
+    });
+
+    it('that are written again are replaced, unless they are another project’s', async () => {
+      const { runs } = storage().stores;
+      const run = runOf(await newProject(storage()));
+      await runs.upsertMany([run]);
+      await runs.upsertMany([{ ...run, status: 'failed' }]);
+      assert.equal((await runs.find(run.projectId, undefined, run.id))?.status, 'failed');
+      const thief = await newProject(storage());
+      await runs.upsertMany([{ ...run, projectId: thief, status: 'cancelled' }]);
+      assert.equal((await runs.find(run.projectId, undefined, run.id))?.status, 'failed');
+      assert.equal(await runs.find(thief, undefined, run.id), null);
+    });
+
+    it('are seen by their key or, without one asked for, by the whole project; by nobody else', async () => {
+      const { runs } = storage().stores;
+      const [mine, others] = [await newProject(storage()), await newProject(storage())];
+      const [ofKey, ofNone] = [runOf(mine, { keyId: 'key_a' }), runOf(mine, { keyId: null })];
+      await runs.upsertMany([ofKey, ofNone, runOf(others, { keyId: 'key_a' })]);
+      const seen = async (keyId: string | null | undefined): Promise<string[]> => {
+        const listed = (await runs.list(mine, keyId, { limit: 10 })).map((run) => run.id);
+        for (const run of [ofKey, ofNone])
+          assert.equal((await runs.find(mine, keyId, run.id)) !== null, listed.includes(run.id));
+        return listed.toSorted();
+      };
+      assert.deepEqual(await seen('key_a'), [ofKey.id]);
+      assert.deepEqual(await seen(null), [ofNone.id]);
+      assert.deepEqual(await seen('key_b'), []);
+      assert.deepEqual(await seen(undefined), [ofKey.id, ofNone.id].toSorted());
+      assert.equal(await runs.find(others, undefined, ofKey.id), null);
+    });
+
+    it('are listed newest first, page by page, each once', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const made = Array.from({ length: 7 }, (_, index) => runOf(projectId, { startedWallMs: START_MS + index }));
+      await runs.upsertMany(made);
+      const ids = made.map((run) => run.id).toReversed();
+      for (const keyId of [undefined, null])
+        assert.deepEqual(await pages((page) => runs.list(projectId, keyId, page), 3), [
+          ids.slice(0, 3),
+          ids.slice(3, 6),
+          ids.slice(6),
+        ]);
+    });
+
+    it('are purged by age, the oldest first, never more at once than was asked', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const old = Array.from({ length: 5 }, (_, index) => runOf(projectId, { startedWallMs: index + 1 }));
+      const kept = runOf(projectId);
+      await runs.upsertMany([...old, kept]);
+      const left = async (): Promise<number[]> =>
+        (await runs.list(projectId, undefined, { limit: 10 })).map((run) => run.startedWallMs);
+      assert.equal(await runs.purge(6, 3), 3);
+      assert.deepEqual(await left(), [kept.startedWallMs, 5, 4]);
+      assert.equal(await runs.purge(5, 3), 1);
+      assert.equal(await runs.purge(6, 3), 1);
+      assert.equal(await runs.purge(6, 3), 0);
+      assert.deepEqual(await left(), [kept.startedWallMs]);
+    });
+  });
+}
+
+export function auditSuite(storage: () => Storage): void {
+  describe('the audit log', () => {
+    it('comes back as it was appended, newest first, page by page, and never another project’s', async () => {
+      const { audit } = storage().stores;
+      const [mine, others] = [await newProject(storage()), await newProject(storage())];
+      const made = Array.from({ length: 5 }, (_, index) =>
+        auditOf(mine, { atWallMs: START_MS + index, detail: { [HARD_TEXT]: [index, null, { deep: HARD_TEXT }] } }),
+      );
+      for (const record of made) {
+        await audit.append(record);
+        await audit.append(auditOf(others));
+      }
+      const ids = made.map((record) => record.id).toReversed();
+      assert.deepEqual(await pages((page) => audit.list(mine, page), 2), [
+        ids.slice(0, 2),
+        ids.slice(2, 4),
+        ids.slice(4),
+      ]);
+      assert.deepEqual(await audit.list(mine, { limit: 1 }), [made.at(-1)]);
+    });
+
+    it('takes characters that the database cannot keep', async () => {
+      const { audit } = storage().stores;
+      const record = auditOf(await newProject(storage()), { subject: UNSTORABLE, detail: { name: UNSTORABLE } });
+      await audit.append(record);
+      assert.deepEqual(await audit.list(record.projectId, { limit: 1 }), [
+        { ...record, subject: STORED, detail: { name: STORED } },
+      ]);
+    });
+  });
+}
+
+/** One driver gives a Buffer, the other a Uint8Array. */
+function plain(key: KeyRecord | null): unknown {
+  return key === null ? null : { ...key, secretHash: Buffer.from(key.secretHash).toString('hex') };
+}

@@ -1,0 +1,219 @@
+/** The command line as a process of its own: what it prints, where, and the code it ends with. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { runCli, runNode, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import type { CliEnd } from '../helpers/hub-process.ts';
+
+const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
+const SECRET = 'sk-nobody-may-see-this';
+
+/** A folder to run in, with a file when there is one. */
+async function folderWith(t: TestContext, text?: string): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  if (text !== undefined) await writeFile(path.join(cwd, 'revoagent.yaml'), text);
+  return cwd;
+}
+
+const GOOD = `providers:
+  local: { kind: openai-compatible, baseUrl: "http://127.0.0.1:1/v1", apiKey: "\${KEY}" }
+routes:
+  fast: { groups: [[{ provider: local, model: m }]] }
+`;
+const BAD = 'server:\n  prot: 1\nlogging:\n  level: loud\n';
+
+describe('config check', () => {
+  it('ends with 0 and a summary on standard output when the file is valid', async (t) => {
+    const cwd = await folderWith(t, GOOD);
+    const env = { KEY: SECRET };
+    const people = await runCli(['config', 'check'], { cwd, env });
+    assert.deepEqual([people.code, people.stderr], [0, '']);
+    assert.match(people.stdout, /revoagent\.yaml is valid: providers local; routes fast\./);
+    const machines = await runCli(['config', 'check', '--json'], { cwd, env });
+    const report = JSON.parse(machines.stdout);
+    assert.deepEqual([report.valid, report.providers, report.routes], [true, ['local'], ['fast']]);
+  });
+
+  it('ends with 1 and every error with its line when it is not, on standard error or as JSON', async (t) => {
+    const cwd = await folderWith(t, BAD);
+    const people = await runCli(['config', 'check'], { cwd });
+    assert.deepEqual([people.code, people.stdout], [1, '']);
+    assert.deepEqual(people.stderr.trim().split('\n'), [
+      'revoagent.yaml:2: server.prot: is not known; did you mean "port"?',
+      'revoagent.yaml:4: logging.level: must be one of debug, info, warn, error',
+    ]);
+    const machines = await runCli(['config', 'check', '--json'], { cwd });
+    const { valid, problems } = JSON.parse(machines.stdout);
+    assert.deepEqual([machines.code, machines.stderr, valid], [1, '', false]);
+    assert.deepEqual(problems[0], {
+      path: 'server.prot',
+      origin: 'revoagent.yaml:2',
+      message: 'is not known; did you mean "port"?',
+    });
+  });
+});
+
+describe('config print', () => {
+  it('shows each value with its origin and no secret, for people and as JSON', async (t) => {
+    const cwd = await folderWith(t, GOOD);
+    const env = { KEY: SECRET, REVOAGENT_PORT: '0', DATABASE_URL: `postgres://u:${SECRET}@h/d` };
+    const people = await runCli(['config', 'print'], { cwd, env });
+    assert.equal(people.code, 0, people.stderr);
+    assert.match(people.stdout, /^server\.port = 0 +# env REVOAGENT_PORT$/m);
+    assert.match(people.stdout, /^providers\.local\.apiKey = "\[redacted\]" +# revoagent\.yaml:2$/m);
+    assert.match(people.stdout, /^storage\.url = "\[redacted\]" +# env DATABASE_URL$/m);
+    const machines = await runCli(['config', 'print', '--json'], { cwd, env });
+    const values: unknown[] = JSON.parse(machines.stdout);
+    assert.equal(values.length, people.stdout.trim().split('\n').length);
+    assert.ok(!`${people.stdout}${people.stderr}${machines.stdout}${machines.stderr}`.includes(SECRET));
+  });
+
+  it('ends with 1 and the errors on standard error when the file is invalid', async (t) => {
+    const { code, stdout, stderr } = await runCli(['config', 'print'], { cwd: await folderWith(t, BAD) });
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /has 2 problems:\n {2}revoagent\.yaml:2/);
+  });
+});
+
+describe('keys', () => {
+  it('are made, listed and revoked at the running hub, which serves and refuses them at once', async (t) => {
+    const hub = await startHubProcess(t);
+    const config = ['--config', hub.configFile];
+    const made = await runCli(['keys', 'create', '--name', 'agent', '--scopes', 'read, chat', '--json', ...config]);
+    assert.equal(made.code, 0, made.stderr);
+    const { id, secret } = JSON.parse(made.stdout);
+    const models = () => fetch(`${hub.url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } });
+    assert.equal((await models()).status, 200);
+
+    const listed = await runCli(['keys', 'list', '--json', ...config]);
+    const [key] = JSON.parse(listed.stdout);
+    assert.deepEqual([key.id, key.name, key.scopes.toSorted(), key.revokedAt], [id, 'agent', ['chat', 'read'], null]);
+    assert.ok(!listed.stdout.includes(secret));
+
+    const revoked = await runCli(['keys', 'revoke', id, ...config]);
+    assert.deepEqual([revoked.code, revoked.stdout], [0, `${id} is revoked.\n`]);
+    assert.equal((await models()).status, 401);
+    const again = await runCli(['keys', 'revoke', id, ...config]);
+    assert.deepEqual([again.code, again.stdout], [1, '']);
+    assert.match(again.stderr, /There is no active key key_\w+\. See: revoagent keys list/);
+  });
+
+  it('are made, revoked and listed without a hub', async (t) => {
+    const cwd = await folderWith(t);
+    const made = await runCli(['keys', 'create', '--name', 'ci'], { cwd });
+    const [, id] = /^rvk_\S+\n[^]*(key_\w+); its scopes: chat, read, admin\.\n$/.exec(made.stdout) ?? [];
+    assert.ok(id !== undefined, made.stdout + made.stderr);
+    const revoked = await runCli(['keys', 'revoke', id], { cwd });
+    assert.deepEqual([revoked.code, revoked.stdout], [0, `${id} is revoked.\n`]);
+    const listed = await runCli(['keys', 'list'], { cwd });
+    assert.match(listed.stdout, new RegExp(`^${id} .* revoked .* ci\\n$`));
+  });
+
+  it('say which setting names a database that is away, without its password', async (t) => {
+    const env = { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:1/d` };
+    const { code, stderr } = await runCli(['keys', 'list'], { env, cwd: await folderWith(t) });
+    assert.equal(code, 1);
+    assert.match(stderr, /The database of storage\.url \(DATABASE_URL\) cannot be used/);
+    assert.ok(!stderr.includes(SECRET));
+  });
+});
+
+/** Several command lines that end by themselves, one after the other in one process. */
+async function runAll(lines: readonly (readonly string[])[]): Promise<CliEnd[]> {
+  const script = `import { main } from ${JSON.stringify(MAIN)};
+    for (const words of ${JSON.stringify(lines)}) {
+      process.exitCode = 0;
+      await main(words);
+      process.stdout.write('\\0');
+      process.stderr.write(\`\\0\${process.exitCode}\\0\`);
+    }
+    process.exitCode = 0;`;
+  const { code, stdout, stderr } = await runNode(['--input-type=module', '--eval', script]);
+  assert.equal(code, 0, stderr);
+  const outputs = stdout.split('\0');
+  const errors = stderr.split('\0');
+  return lines.map((_, index) => ({
+    code: Number(errors[index * 2 + 1]),
+    stdout: outputs[index] ?? '',
+    stderr: errors[index * 2] ?? '',
+  }));
+}
+
+it('--help of every command shows an example and ends with 0', async () => {
+  const commands = ['', 'serve', 'config', 'config print', 'config check', 'keys']
+    .concat(['create', 'list', 'revoke', 'generate'].map((name) => `keys ${name}`))
+    .map((text) => text.split(' ').filter(Boolean));
+  const ended = await runAll(commands.map((words) => [...words, '--help']));
+  for (const [index, { code, stdout, stderr }] of ended.entries()) {
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, new RegExp(`Examples?:\\n {2}${['revoagent', ...(commands[index] ?? [])].join(' ')}`));
+  }
+});
+
+it('wrong words end with 2 and name the nearest right ones', async () => {
+  const cases: (readonly [words: readonly string[], expected: RegExp])[] = [
+    [['kesy'], /unknown command 'kesy'\n\(Did you mean keys\?\)/],
+    [['nonsense'], /unknown command 'nonsense'\nAdd --help/],
+    [['config', 'chek'], /unknown command 'chek'\n\(Did you mean check\?\)/],
+    [['serve', '--prot', '1'], /unknown option '--prot'\n\(Did you mean --port\?\)/],
+    [['--jsn'], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
+    [['keys', 'create'], /required option '-n, --name <name>' not specified/],
+    [['keys', 'create', '--name', 'a', '--scopes', 'chat,all'], /"all" is no scope; there are: chat, read, admin/],
+    [['keys', 'revoke'], /missing required argument 'id'/],
+  ];
+  const ended = await runAll(cases.map(([words]) => words));
+  for (const [index, [, expected]] of cases.entries()) {
+    const { code, stdout, stderr } = ended[index] ?? {};
+    assert.match(stderr ?? '', expected);
+    assert.deepEqual([code, stdout], [2, '']);
+  }
+  const real = await runCli(['kesy']);
+  assert.deepEqual([real.code, real.stdout, real.stderr], [2, '', ended[0]?.stderr]);
+});
+
+describe('serve', () => {
+  it('prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
+    const cwd = await folderWith(t);
+    const env = { PATH: process.env['PATH'] ?? '' };
+    const child = spawn(process.execPath, [BIN, '--port', '0'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    t.after(() => child.kill('SIGKILL'));
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    await waitFor(
+      () => /Try:[^]*curl/.exec(stdout),
+      60_000,
+      () => stdout + stderr,
+    );
+    child.kill('SIGTERM');
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0, stderr);
+    assert.ok(!`${stdout}${stderr}`.includes('\u001B'));
+    assert.match(stdout, /reVoAgent \S+ listens on http:\/\/127\.0\.0\.1:\d+/);
+    for (const line of stderr.trim().split('\n')) assert.ok(JSON.parse(line).event, line);
+  });
+
+  it('ends with 1 when its port is taken, and says so', async (t) => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    t.after(() => taken.close());
+    await once(taken, 'listening');
+    const address = taken.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const { code, stderr } = await runCli(['--port', String(address.port)], { cwd: await folderWith(t) });
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`Port ${address.port} of 127\\.0\\.0\\.1 is in use.*--port`));
+  });
+
+  it('ends with 1 and the errors when the configuration is invalid', async (t) => {
+    const { code, stdout, stderr } = await runCli([], { cwd: await folderWith(t, BAD) });
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /The configuration has 2 problems/);
+  });
+});

@@ -1,0 +1,143 @@
+/**
+ * Every example of a configuration works as it stands: the command accepts it, an editor's schema accepts it, and a hub that runs
+ * with it serves a chat on each of its routes. What is in the folder is run; nothing is listed, so nothing can be forgotten.
+ */
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Ajv } from 'ajv';
+import { parse } from 'yaml';
+import { loadConfig } from '#config/index';
+import type { Config } from '#config/index';
+import { generateKey, providerKinds, startHub } from '#hub/index';
+import { runCli, temporaryFolder } from '../helpers/hub-process.ts';
+import { post } from '../helpers/http-calls.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import type { TestPostgres } from '../helpers/postgres.ts';
+import { startUpstream } from '../helpers/upstream.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const FOLDER = path.join(ROOT, 'examples');
+const files = await readdir(FOLDER, { recursive: true, withFileTypes: true });
+const names = files
+  .filter((file) => file.isFile())
+  .map((file) => path.relative(FOLDER, path.join(file.parentPath, file.name)));
+const configurations = names.filter((name) => /\.(ya?ml|json)$/.test(name));
+const schema: unknown = JSON.parse(await readFile(path.join(ROOT, 'schema/config.json'), 'utf8'));
+
+/** What the examples refer to, at an upstream of the test. */
+async function environment(t: TestContext, baseUrl: string, databaseUrl: string): Promise<Record<string, string>> {
+  const dataDir = await temporaryFolder(t);
+  const keyFile = path.join(dataDir, 'admin.key');
+  await writeFile(keyFile, generateKey(0).text);
+  return {
+    OPENAI_BASE_URL: baseUrl,
+    OPENAI_API_KEY: 'sk-example',
+    GROQ_BASE_URL: baseUrl,
+    GROQ_API_KEY: 'gsk-example',
+    LOCAL_MODEL_URL: baseUrl,
+    DATABASE_URL: databaseUrl,
+    ADMIN_KEY_FILE: keyFile,
+    REVOAGENT_ADMIN_KEY_FILE: keyFile,
+    REVOAGENT_DATA_DIR: dataDir,
+    REVOAGENT_HOST: '127.0.0.1',
+    REVOAGENT_PORT: '0',
+  };
+}
+
+/** A model name that each route serves. */
+function modelsOf({ routes }: Config): string[] {
+  return Object.keys(routes).map((route) => route.replace('*', 'test-model'));
+}
+
+describe('each example of a configuration', () => {
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.close());
+
+  for (const name of configurations) {
+    const file = path.join(FOLDER, name);
+
+    it(`${name} is accepted by the command and serves a chat on each of its routes`, async (t) => {
+      const upstream = await startUpstream(t);
+      const env = await environment(t, upstream.baseUrl, await postgres.createDatabase());
+      const checked = await runCli(['config', 'check', '--config', file], { env });
+      assert.deepEqual([checked.code, checked.stderr], [0, '']);
+
+      const { config } = loadConfig({ file, kinds: providerKinds, env });
+      for (const { kind, settings } of Object.values(config.providers))
+        assert.ok(
+          kind === 'simulator' || settings['baseUrl'] === upstream.baseUrl,
+          'an upstream that no variable sets',
+        );
+      const hub = await startHub(config, [], { logTo: { write: () => undefined } });
+      t.after(() => hub.shutdown('the test is over'));
+      const key = (await readFile(env['ADMIN_KEY_FILE'] ?? '', 'utf8')).trim();
+      const models = modelsOf(config);
+      for (const model of models) {
+        const body = { model, messages: [{ role: 'user', content: 'Hello' }] };
+        const headers = { authorization: `Bearer ${key}`, connection: 'close' };
+        const response = await post(hub, '/v1/chat/completions', body, headers);
+        assert.equal(response.status, 200, await response.clone().text());
+        assert.match(await response.text(), /All is well\./);
+      }
+      assert.ok(models.length > 0);
+      assert.equal(upstream.received.length, models.length);
+    });
+
+    it(`${name} is accepted by the schema that editors use`, async () => {
+      const validate = new Ajv({ strict: false, allErrors: true }).compile(Object(schema));
+      assert.ok(validate(parse(await readFile(file, 'utf8'))), JSON.stringify(validate.errors, null, 1));
+    });
+  }
+});
+
+it('an example is a configuration, or a program; nothing else lies there unproven', () => {
+  assert.ok(configurations.length >= 5, String(configurations));
+  const programs = names.filter((name) => name.endsWith('.ts'));
+  assert.deepEqual(names.toSorted(), [...configurations, ...programs].toSorted());
+});
+
+it('the reference holds every key of every section, each at its default where it has one', async () => {
+  const file = path.join(FOLDER, 'reference.yaml');
+  const missing = [...keysOf(schema, parse(await readFile(file, 'utf8')), '')];
+  assert.deepEqual(missing, []);
+  const env = { ADMIN_KEY_FILE: 'k', DATABASE_URL: 'postgres://h/d', OPENAI_API_KEY: 'k' };
+  const { server, storage, resilience, logging } = loadConfig({ file, kinds: providerKinds, env }).config;
+  const defaults = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname }).config;
+  assert.deepEqual({ ...server, instance: undefined }, { ...defaults.server, instance: undefined });
+  assert.deepEqual({ ...storage, url: undefined }, { ...defaults.storage, url: undefined });
+  assert.deepEqual([resilience, logging], [defaults.resilience, defaults.logging]);
+});
+
+/** The paths of the schema's keys that the value has not; under a name of one's own, some entry must have each. */
+function* keysOf(node: unknown, value: unknown, at: string): Generator<string> {
+  const { properties, patternProperties, items } = recordOf(node);
+  for (const [name, inner] of Object.entries(recordOf(properties))) {
+    if (name === '$schema') continue;
+    const child = recordOf(value)[name];
+    if (child === undefined) yield `${at}/${name}`;
+    else yield* keysOf(inner, child, `${at}/${name}`);
+  }
+  const entries = Object.values(recordOf(value));
+  for (const inner of Object.values(recordOf(patternProperties))) {
+    const branches: unknown[] = Array.isArray(recordOf(inner)['anyOf'])
+      ? Object.values(recordOf(recordOf(inner)['anyOf']))
+      : [inner];
+    for (const branch of branches) yield* fewest(entries.map((entry) => [...keysOf(branch, entry, `${at}/*`)]));
+  }
+  if (Array.isArray(value) && items !== undefined)
+    yield* fewest(value.map((item) => [...keysOf(items, item, `${at}/-`)]));
+}
+
+function fewest(lists: readonly (readonly string[])[]): readonly string[] {
+  return lists.toSorted((a, b) => a.length - b.length)[0] ?? [];
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

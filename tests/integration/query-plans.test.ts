@@ -1,0 +1,185 @@
+/**
+ * No statement of the hub reads a whole table that grows. Every method of every store is called over full tables, what it sends
+ * is caught on its way to the database, and the planner of each database says how it would go about it. A new method does not
+ * compile until it is listed here.
+ */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { Kysely, sql } from 'kysely';
+import { systemClock } from '#core/clock';
+import type { Page, Stores } from '#contract/stores';
+import { createAsk } from '../../src/storage/ask.ts';
+import { postgresqlDialect } from '../../src/storage/driver.ts';
+import type { SessionSource } from '../../src/storage/driver.ts';
+import { embeddedSource } from '../../src/storage/embedded.ts';
+import { migrate } from '../../src/storage/migrate.ts';
+import { postgresSource } from '../../src/storage/postgres.ts';
+import { databaseAuditStore } from '../../src/storage/repositories/audit.ts';
+import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
+import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
+import type { Schema } from '../../src/storage/schema.ts';
+import { auditOf, keyOf, runOf, START_MS } from '../conformance/records.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
+
+const ROWS = 30_000;
+const PROJECTS = 30;
+/** As many as the hub deletes at once. */
+const PURGE_ROWS = 5_000;
+/** One row an installation, one a release. Every other table grows with use. */
+const SMALL_TABLES: readonly string[] = ['organisations', 'revoagent_migrations'];
+
+interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+type EveryCall = {
+  readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
+};
+
+function everyCall({ keys, runs, audit }: Stores): EveryCall {
+  const project = numbered('prj', 7);
+  const key = numbered('key', 7);
+  const newest = { limit: 50 };
+  const older = (prefix: string): Page => ({ before: numbered(prefix, 20_000), limit: 50 });
+  return {
+    keys: {
+      insert: [() => keys.insert(keyOf(project))],
+      findById: [() => keys.findById(key)],
+      list: [() => keys.list(project, newest), () => keys.list(project, older('key'))],
+      revoke: [() => keys.revoke(project, key, START_MS)],
+      anyActive: [() => keys.anyActive()],
+    },
+    runs: {
+      upsertMany: [() => runs.upsertMany(Array.from({ length: 500 }, () => runOf(project)))],
+      find: [undefined, null, key].map((owner) => () => runs.find(project, owner, numbered('run', 7))),
+      list: [undefined, null, key].flatMap((owner) => [
+        () => runs.list(project, owner, newest),
+        () => runs.list(project, owner, older('run')),
+      ]),
+      purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
+    },
+    audit: {
+      append: [() => audit.append(auditOf(project))],
+      list: [() => audit.list(project, newest), () => audit.list(project, older('aud'))],
+    },
+  };
+}
+
+describe('no statement of the hub reads a whole table that grows', () => {
+  it('on PostgreSQL', async (t) => {
+    const postgres = await startPostgres();
+    t.after(() => postgres.close());
+    const { observer } = listeners(nothingTold());
+    const pool = { ...POOL, statementTimeoutMs: 60_000 };
+    await holds(postgresSource(postgres.url, pool, { clock: systemClock, observer, onIdleError: assert.ifError }));
+  });
+
+  it('on PGlite', async (t) => {
+    const dataDir = await mkdtemp(path.join(tmpdir(), 'revoagent-pglite-'));
+    t.after(() => rm(dataDir, { recursive: true, force: true }));
+    const { observer } = listeners(nothingTold());
+    await holds(embeddedSource({ dataDir, queryTimeoutMs: 60_000 }, { clock: systemClock, observer }));
+  });
+});
+
+async function holds(source: SessionSource): Promise<void> {
+  try {
+    await migrate(source);
+    const caught: Statement[] = [];
+    const db = new Kysely<Schema>({ dialect: postgresqlDialect(source) });
+    await fill(db);
+    const watched = new Kysely<Schema>({ dialect: postgresqlDialect(catching(source, caught)) });
+    const ask = createAsk({
+      ...listeners(nothingTold()),
+      db: watched,
+      guard: openGuard,
+      clock: systemClock,
+      slowQueryMs: 60_000,
+    });
+    const stores = { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) };
+    const grows = await growingTables(db);
+    assert.deepEqual(grows, ['audit', 'keys', 'projects', 'runs']);
+    for (const [name, call] of Object.entries(everyCall(stores)).flatMap(([store, methods]) =>
+      Object.entries(methods).flatMap(([method, calls]) => calls.map((each) => [`${store}.${method}`, each] as const)),
+    )) {
+      caught.length = 0;
+      await call();
+      assert.ok(caught.length > 0, `${name} sent nothing`);
+      for (const statement of caught)
+        assert.deepEqual(await scannedTables(source, statement, grows), [], `${name} scans: ${statement.sql}`);
+    }
+    const planted = { sql: `select id from runs where record ->> 'status' = $1 limit 10`, parameters: ['failed'] };
+    assert.deepEqual(await scannedTables(source, planted, grows), ['runs'], 'the check sees a scan where there is one');
+  } finally {
+    await source.close();
+  }
+}
+
+function catching(source: SessionSource, caught: Statement[]): Pick<SessionSource, 'acquire'> {
+  return {
+    async acquire() {
+      const session = await source.acquire();
+      return {
+        query(text, parameters) {
+          caught.push({ sql: text, parameters });
+          return session.query(text, parameters);
+        },
+        release: () => session.release(),
+      };
+    },
+  };
+}
+
+async function scannedTables(source: SessionSource, statement: Statement, grows: string[]): Promise<string[]> {
+  const session = await source.acquire();
+  try {
+    const { rows } = await session.query(`explain (format json) ${statement.sql}`, statement.parameters);
+    const scanned = new Set<string>();
+    // The plan is a tree of objects: each with a node type and, where it reads a table, its name.
+    JSON.stringify(rows, (_key, node: unknown) => {
+      if (typeof node !== 'object' || node === null || !('Node Type' in node) || !('Relation Name' in node))
+        return node;
+      if (node['Node Type'] === 'Seq Scan' && typeof node['Relation Name'] === 'string')
+        scanned.add(node['Relation Name']);
+      return node;
+    });
+    return [...scanned].filter((table) => grows.includes(table));
+  } finally {
+    session.release();
+  }
+}
+
+async function growingTables(db: Kysely<Schema>): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1`.execute(
+    db,
+  );
+  return rows.map(({ name }) => name).filter((name) => !SMALL_TABLES.includes(name));
+}
+
+function numbered(prefix: string, number: number): string {
+  return `${prefix}_${String(number).padStart(26, '0')}`;
+}
+
+/** Rows evenly over projects (the first one is there) and keys; most keys are revoked, as after years. */
+async function fill(db: Kysely<Schema>): Promise<void> {
+  const id = (prefix: string, number: string): string => `'${prefix}_' || lpad((${number})::text, 26, '0')`;
+  const project = id('prj', `n % ${PROJECTS}`);
+  for (const statement of [
+    `insert into projects select ${id('prj', 'n')}, (select id from organisations), 'full', n
+       from generate_series(1, ${PROJECTS - 1}) as n`,
+    `insert into keys select ${id('key', 'n')}, ${project}, 'full', '{chat}', '\\x00', n, case when n % 50 > 0 then n end
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into runs select ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, n, '{"status": "succeeded"}'
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into audit select ${id('aud', 'n')}, ${project}, n, 'cli', 'key-created', 'full', '{}'
+       from generate_series(1, ${ROWS}) as n`,
+    `analyze`,
+  ])
+    await sql.raw(statement).execute(db);
+}
