@@ -34,7 +34,7 @@ How it is measured:
 - Maximum and latency come from closed loops. Sustained rates come from an open loop with a constant arrival rate, each latency
   counted from the moment the request was meant to start, so that a stall cannot hide; the upstream then takes 20 ms.
 - Memory is the resident set of the server's process: idle, at its peak, and 60 s after.
-- The bulkhead's limit of concurrent calls is raised for the benchmark; everything else of the hub is as it comes.
+- The hub's limits of concurrent calls and connections to an upstream are raised for the benchmark; everything else of the hub is as it comes.
 
 Run it yourself: \`npm run bench -- gateway\` (needs nginx and PostgreSQL's server on the path; uses wrk and taskset where they are).
 \`--quick\` runs every measure once for a second, to prove that it works; its figures are printed, and with \`--keep\` kept as provisional:
