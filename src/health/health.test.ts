@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { CheckOutcome, HealthCheck } from '#contract/health';
+import type { LogFields } from '#contract/logger';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createHealth } from './health.ts';
 
@@ -28,7 +29,15 @@ function scripted(name: string, fields: Partial<HealthCheck> = {}): ScriptedChec
 
 function started(...checks: ScriptedCheck[]) {
   const clock = new VirtualClock();
-  return { clock, health: createHealth({ checks, clock, instance: 'i', version: '1' }) };
+  const logged: [string, LogFields | undefined][] = [];
+  const ignore = (): void => undefined;
+  const logger = {
+    debug: ignore,
+    info: ignore,
+    warn: (event: string, fields?: LogFields) => void logged.push([event, fields]),
+    error: ignore,
+  };
+  return { clock, logged, health: createHealth({ checks, clock, instance: 'i', version: '1', logger }) };
 }
 
 describe('health', () => {
@@ -67,13 +76,17 @@ describe('health', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it('tells nothing of what a check throws', async () => {
+  it('tells callers nothing of what a check throws, and the log why, once while it lasts', async () => {
     const throws = scripted('throws');
-    throws.outcome = new Error('postgres://user:password@host');
-    const { health } = started(throws);
-    const report = await health.report();
-    assert.equal(report.checks[0]?.status, 'unhealthy');
-    assert.doesNotMatch(JSON.stringify(report), /password/);
+    throws.outcome = new Error('no such folder: /srv/hub');
+    const { clock, health, logged } = started(throws);
+    for (let look = 0; look < 3; look++) {
+      const report = await health.report();
+      assert.equal(report.checks[0]?.status, 'unhealthy');
+      assert.doesNotMatch(JSON.stringify(report), /srv/);
+      clock.jump(1_000);
+    }
+    assert.deepEqual(logged, [['health-check-failed', { check: 'throws', reason: 'no such folder: /srv/hub' }]]);
   });
 
   it('says since when a check is as it is', async () => {

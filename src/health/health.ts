@@ -3,13 +3,16 @@
  * time; results are shared and kept for a second, so that a balancer's questions cost nothing. A check never throws out of here.
  */
 import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
 import type { CheckOutcome, CheckReport, Health, HealthCheck, HealthStatus } from '#contract/health';
+import type { Logger } from '#contract/logger';
 
 export interface HealthOptions {
   readonly checks: readonly HealthCheck[];
   readonly clock: Clock;
   readonly instance: string;
   readonly version: string;
+  readonly logger: Logger;
   /** How long a result is good for. */
   readonly cacheMs?: number;
 }
@@ -22,10 +25,11 @@ export function createHealth({
   clock,
   instance,
   version,
+  logger,
   cacheMs = CACHE_MS,
 }: HealthOptions): Health & { last(): readonly CheckReport[] } {
   const startedAt = clock.now();
-  const runners = checks.map((check) => new CheckRunner(check, clock));
+  const runners = checks.map((check) => new CheckRunner(check, clock, logger));
   let kept: { at: number; reports: Promise<CheckReport[]> } | undefined;
   let lastReports: readonly CheckReport[] = [];
   let drainReason: string | undefined;
@@ -77,14 +81,16 @@ export function createHealth({
 class CheckRunner {
   readonly #check: HealthCheck;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   /** A check that hangs is not started again beside itself. */
   #running: Promise<CheckOutcome> | undefined;
   #status: HealthStatus | undefined;
   #since = '';
 
-  constructor(check: HealthCheck, clock: Clock) {
+  constructor(check: HealthCheck, clock: Clock, logger: Logger) {
     this.#check = check;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   async run(): Promise<CheckReport> {
@@ -118,8 +124,10 @@ class CheckRunner {
   async #start(signal: AbortSignal): Promise<CheckOutcome> {
     try {
       return await this.#check.check(signal);
-    } catch {
-      // What it threw may hold addresses or credentials; each check words the failures it knows.
+    } catch (error) {
+      // The report has no words of the error's: they may hold addresses. Each check words the failures it knows.
+      if (this.#status !== 'unhealthy')
+        this.#logger.warn('health-check-failed', { check: this.#check.name, reason: messageOf(error) });
       return { status: 'unhealthy', detail: 'The check failed; the log says why.' };
     } finally {
       this.#running = undefined;

@@ -69,7 +69,7 @@ export async function startHub(
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
-  const health = createHealth({ checks: watched.checks, clock, instance, version });
+  const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
