@@ -44,7 +44,10 @@ export class Router {
       if (settings.groups.length === 0 || settings.groups.some((group) => group.length === 0))
         throw new Error(`The route "${name}" has a group without a deployment.`);
       if (name.endsWith('*')) {
-        this.#groups(name, settings, (target) => this.#provider(name, target));
+        // A target that names its model is there before anybody calls it; the rest wait for the callers' names.
+        this.#groups(name, settings, ({ model }, provider) => {
+          if (model !== undefined && !model.includes('*')) this.deployments.fixed(provider, model);
+        });
         patterns.push({ name, prefix: name.slice(0, -1), settings });
       } else {
         const groups = this.#groups(name, settings, (target, provider) =>
