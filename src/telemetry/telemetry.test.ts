@@ -120,6 +120,19 @@ describe('metrics', () => {
     telemetry.close();
   });
 
+  it('do not grow with the names that callers give their models', async () => {
+    const { telemetry } = started();
+    everything(telemetry);
+    const before = seriesOf((await telemetry.metrics()).body).length;
+    for (let index = 0; index < 1_000; index++) {
+      const model = `odd "name" \\ ${index}\n`;
+      telemetry.observer.attemptFinished({ ...attempt, model, deployment: `p/${model}` });
+      telemetry.observer.runFinished({ ...run, requestedModel: model, model, route: 'p/*' });
+    }
+    assert.equal(seriesOf((await telemetry.metrics()).body).length, before);
+    telemetry.close();
+  });
+
   it('do not grow with breakers that are well, nor keep one that is gone', async () => {
     const { telemetry } = started();
     const many = Array.from({ length: 1_000 }, (_, index) => status(`provider:p/m${index}`, 'closed'));
