@@ -12,6 +12,8 @@ export interface KeptResult {
   readonly machine: MachineFacts;
   /** ISO 8601, UTC. */
   readonly measuredAt: string;
+  /** Of too few rounds to rely on. */
+  readonly provisional: boolean;
 }
 
 const RESULTS = new URL('./results/', import.meta.url);

@@ -20,12 +20,12 @@ another machine; what carries over is how the hub compares, in the same run, wit
 - **Portkey gateway** is the peer: the same job, on the same runtime, from npm.
 - **the hub, governed lane** is the one that counts: keys required and checked, every call through its breaker, metrics, an access
   log line and a run record in PostgreSQL for every request. It is proved before it is measured: a caller without a key gets 401, and a
-  call is found again under \`/api/runs\`.
+  call is found again as a row in PostgreSQL.
 - **the hub, plain lane** is the hub as \`npm start\` leaves it: no keys, the embedded database. Breakers, metrics and log are on.
 
 How it is measured:
 
-- All servers run in one run and take turns (A B C A B C …), after a warm-up. Figures are medians over at least 5 rounds; ratios are
+- All servers run in one run and take turns (A B C A B C …), after a warm-up of 15 s each. Figures are medians over at least 5 rounds; ratios are
   medians of the ratios within one round, because a machine's speed drifts more than its ratios do.
 - The server under measurement has one core; load generator, upstream and PostgreSQL have the others. Between two turns the machine is
   waited for until it rests, so that nobody pays for rows another server still writes.
@@ -34,22 +34,24 @@ How it is measured:
 - Maximum and latency come from closed loops. Sustained rates come from an open loop with a constant arrival rate, each latency
   counted from the moment the request was meant to start, so that a stall cannot hide; the upstream then takes 20 ms.
 - Memory is the resident set of the server's process: idle, at its peak, and 60 s after.
-- The bulkhead's limit of concurrent calls is raised for the benchmark; everything else of the hub is as it comes.
+- The hub's limits of concurrent calls and connections to an upstream are raised for the benchmark; everything else of the hub is as it comes.
 
 Run it yourself: \`npm run bench -- gateway\` (needs nginx and PostgreSQL's server on the path; uses wrk and taskset where they are).
-\`--rounds 1 --seconds 1\` is a quick try, whose figures are printed and not kept.
+\`--quick\` runs every measure once for a second, to prove that it works; its figures are printed, and with \`--keep\` kept as provisional:
+servers are hardly warm by then. \`npm run bench -- profile\` shows where the governed lane's time goes.
 `;
 
 export function renderDocument(kept: readonly KeptResult[]): string {
   return [HEAD, ...kept.map(renderKept)].join('\n');
 }
 
-function renderKept({ result, machine, measuredAt }: KeptResult): string {
+function renderKept({ result, machine, measuredAt, provisional }: KeptResult): string {
   const { cpu, cores, memoryGb, system, node, commit, loadBefore } = machine;
   const busy = loadBefore > 0.5 ? ` The machine was not quiet: load ${loadBefore} in the minute before.` : '';
+  const doubt = provisional ? '**Provisional: too few rounds to rely on.** ' : '';
   return [
     `## ${result.name}`,
-    `\`npm run bench -- ${result.name}\`, ${measuredAt.slice(0, 10)}, commit ${commit}, Node ${node}, ${cores} × ${cpu}, ${memoryGb} GB, ${system}.${busy}`,
+    `${doubt}\`npm run bench -- ${result.name}\`, ${measuredAt.slice(0, 10)}, commit ${commit}, Node ${node}, ${cores} × ${cpu}, ${memoryGb} GB, ${system}.${busy}`,
     renderResult(result),
   ].join('\n\n');
 }

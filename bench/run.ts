@@ -1,7 +1,7 @@
 /**
- * `node bench/run.ts [gateway|stream|breaker|profile …] [--rounds N] [--seconds S] [--quick] [--json]`: runs the named benchmarks, or
+ * `node bench/run.ts [gateway|stream|breaker|profile …] [--rounds N] [--seconds S] [--quick] [--keep] [--json]`: runs the named benchmarks, or
  * all, keeps what they found in `bench/results/` and writes docs/benchmarks.md from it. Fewer than 5 rounds are a try: printed,
- * not kept. Each benchmark is the file of its name beside this one.
+ * not kept, or with `--keep` kept as provisional. Each benchmark is the file of its name beside this one.
  */
 import { parseArgs } from 'node:util';
 import { machineFacts } from './machine.ts';
@@ -12,7 +12,7 @@ import { renderResult } from './render.ts';
 import type { BenchResult } from './result.ts';
 
 const BENCHES = ['gateway', 'stream', 'breaker', 'profile'] as const;
-const USAGE = `usage: node bench/run.ts [${BENCHES.join('|')} …] [--rounds 5] [--seconds 5] [--quick] [--json]`;
+const USAGE = `usage: node bench/run.ts [${BENCHES.join('|')} …] [--rounds 5] [--seconds 5] [--quick] [--keep] [--json]`;
 const ROUNDS_MAX = 100;
 const SECONDS_MAX = 600;
 
@@ -23,6 +23,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '5' },
       quick: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -37,16 +38,18 @@ async function main(): Promise<void> {
     quick: values.quick,
     progress: (text) => process.stderr.write(`${text}\n`),
   };
+  const provisional = options.rounds < RECORDED_ROUNDS_MIN;
+  const keeps = values.keep || !provisional;
   const names = positionals.length > 0 ? positionals.map(knownBench) : [...BENCHES];
   for (const name of names) {
     const machine = machineFacts();
     options.progress(`── ${name}`);
     const result = await (await load(name))(options);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${renderResult(result)}\n`);
-    if (options.rounds < RECORDED_ROUNDS_MIN) options.progress(`A try of ${options.rounds} rounds is not kept.`);
-    else await keepResult({ result, machine, measuredAt: new Date().toISOString() });
+    if (!keeps) options.progress('Too few rounds for a figure worth keeping; --keep keeps it as provisional.');
+    else await keepResult({ result, machine, measuredAt: new Date().toISOString(), provisional });
   }
-  if (options.rounds >= RECORDED_ROUNDS_MIN) await writeDocument();
+  if (keeps) await writeDocument();
 }
 
 function wholeNumber(flag: string, text: string, max: number): number {

@@ -2,6 +2,7 @@
  * What an operator is promised of one instance: how soon it answers after its start, how it serves a normal load, how fast it says
  * that it is well meanwhile, and how much memory it takes. Absolute figures, for the machine named beside them.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from '../options.ts';
 import type { BenchResult } from '../result.ts';
 import { startPlainHub } from '../servers/hub.ts';
@@ -18,6 +19,8 @@ const HEALTH_P95_MS_MAX = 50;
 const RSS_MB_MAX = 2_048;
 const NORMAL_PER_SECOND = 200;
 const STARTS = 3;
+/** A probe asks rarely; this many milliseconds between two rounds give enough figures and little load. */
+const PAUSE_MS = 10;
 const HEALTH_PATHS = ['/health/live', '/health/ready', '/health'];
 
 /** The upstream is the slow one by now. */
@@ -56,9 +59,8 @@ async function startMs({ lab, upstreamPort }: Site, options: BenchOptions): Prom
 async function healthWhile(subject: Subject, load: Promise<unknown>): Promise<Map<string, number[]>> {
   const { origin } = new URL(subject.url);
   const latencies = new Map(HEALTH_PATHS.map((path): [string, number[]] => [path, []]));
-  let under = true;
-  const ended = load.finally(() => (under = false));
-  while (under)
+  const ended = load.then(() => true);
+  do
     for (const [path, seen] of latencies) {
       const askedMs = performance.now();
       const response = await fetch(origin + path, { headers: subject.headers });
@@ -66,7 +68,7 @@ async function healthWhile(subject: Subject, load: Promise<unknown>): Promise<Ma
       if (response.status !== 200) throw new Error(`${subject.name} answered ${response.status} at ${path}.`);
       seen.push(performance.now() - askedMs);
     }
-  await ended;
+  while (!(await Promise.race([ended, sleep(PAUSE_MS, false)])));
   return latencies;
 }
 

@@ -12,7 +12,7 @@ import { askOnce, chatUrl, startNodeServer } from './subject.ts';
 import type { Subject } from './subject.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
-/** The default of 100 calls at once to one deployment would be measured instead of the hub. */
+/** The defaults of 100 calls at once to one deployment, and of 512 connections to a provider, would be measured instead of the hub. */
 const CONCURRENT_CALLS = 4_096;
 /** Threads every Node process has; others are workers of the hub. */
 const RUNTIME_THREADS = /^(node|V8|DelayedTask|SignalInsp|libuv|WorkerThread-pool)/i;
@@ -67,7 +67,12 @@ async function writeConfig(
     server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage,
     providers: {
-      bench: { kind: 'openai-compatible', baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKey: 'sk-bench' },
+      bench: {
+        kind: 'openai-compatible',
+        baseUrl: `http://127.0.0.1:${upstreamPort}/v1`,
+        apiKey: 'sk-bench',
+        maxConnections: CONCURRENT_CALLS,
+      },
     },
     routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
     resilience: { concurrentMax: CONCURRENT_CALLS },

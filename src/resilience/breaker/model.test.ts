@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { seededRandom } from '#core/random';
+import type { Random } from '#core/random';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
 import { Breaker } from './breaker.ts';
+import type { Transition } from './breaker.ts';
 import { BREAKER_DEFAULTS } from './options.ts';
 import type { Permit } from './permit.ts';
 import type { StateKind } from './state.ts';
@@ -116,117 +118,128 @@ class Model {
   }
 }
 
-interface Run {
+interface Reached {
   readonly states: Set<string>;
   readonly transitions: Set<string>;
 }
 
-/** Returns what it reached; throws with the seed and the step where the two differ. */
-function run(seed: number, { states, transitions }: Run): void {
-  const random = seededRandom(seed);
-  const clock = new VirtualClock();
-  const onTransition = ({ from, to }: { from: string; to: string }): void => void transitions.add(`${from} → ${to}`);
-  const breaker = new Breaker('upstream', OPTIONS, { clock, random: { next: () => 0.5 }, onTransition });
-  const model = new Model();
-  const held: { permit: Permit; model: ModelPermit }[] = [];
-  const below = (bound: number): number => Math.floor(random.next() * bound);
-  const order = { by: 'seed', reason: 'model' };
+/** The breaker and the reference, given the same commands. */
+class Pair {
+  readonly clock = new VirtualClock();
+  readonly model = new Model();
+  readonly breaker: Breaker;
+  readonly #random: Random;
+  readonly #held: { permit: Permit; model: ModelPermit }[] = [];
 
-  const commands: readonly [weight: number, command: () => void][] = [
-    [40, ask],
-    [40, settle],
-    [20, () => pass([50, 900, 1_000, 4_000, 9_000, 40_000][below(6)] ?? 0)],
-    [
-      1,
-      () =>
-        both(
-          () => breaker.forceOpen(order),
-          () => model.enter('forced_open'),
-        ),
-    ],
-    [
-      2,
-      () =>
-        both(
-          () => breaker.forceOpen({ ...order, forMs: 3_000 }),
-          () => model.enter('forced_open', model.now + 3_000),
-        ),
-    ],
-    [
-      1,
-      () =>
-        both(
-          () => breaker.disable(order),
-          () => model.enter('disabled'),
-        ),
-    ],
-    [3, reset],
-    [3, suspect],
-  ];
-
-  function both(real: () => void, reference: () => void): void {
-    real();
-    reference();
+  constructor(random: Random, onTransition: (transition: Transition) => void) {
+    this.#random = random;
+    this.breaker = new Breaker('upstream', OPTIONS, { clock: this.clock, random: { next: () => 0.5 }, onTransition });
   }
-  function ask(): void {
-    const asked = breaker.tryAcquire();
-    const expected = model.ask();
+
+  below(bound: number): number {
+    return Math.floor(this.#random.next() * bound);
+  }
+
+  ask(): void {
+    const asked = this.breaker.tryAcquire();
+    const expected = this.model.ask();
     assert.equal(asked.granted ? 'granted' : asked.reason, typeof expected === 'string' ? expected : 'granted');
     if (!asked.granted || typeof expected === 'string') return;
     assert.equal(asked.probe, expected.probe !== undefined);
-    if (held.length < 20) held.push({ permit: asked, model: expected });
-    else
-      both(
-        () => asked.ignore(),
-        () => model.settle(expected, 'ignore', 0),
-      );
-  }
-  function settle(): void {
-    const [one] = held.splice(below(held.length), 1);
-    if (one === undefined) return;
-    const result = (['success', 'success', 'failure', 'failure', 'throttled', 'ignore'] as const)[below(6)] ?? 'ignore';
-    const retryAfterMs = below(4) === 0 ? 7_000 : 0;
-    if (result === 'success' || result === 'ignore') one.permit[result]();
-    else one.permit[result](retryAfterMs);
-    model.settle(one.model, result, retryAfterMs);
-  }
-  function pass(ms: number): void {
-    clock.jump(ms);
-    model.now += ms;
-  }
-  function reset(): void {
-    breaker.reset();
-    model.throttledUntil = 0;
-    model.suspectUntil = 0;
-    model.enter('closed');
-  }
-  function suspect(): void {
-    breaker.markSuspect(5_000);
-    if (model.kind !== 'closed') return;
-    model.suspectUntil = Math.max(model.suspectUntil, model.now + 5_000);
-    model.wellInARow = 0;
+    this.#held.push({ permit: asked, model: expected });
+    if (this.#held.length > 20) this.settle();
   }
 
-  const total = commands.reduce((sum, [weight]) => sum + weight, 0);
-  for (let step = 0; step < COMMANDS; step++) {
-    let drawn = random.next() * total;
-    const [, command] = commands.find(([weight]) => (drawn -= weight) < 0) ?? [0, ask];
-    try {
-      command();
-      model.settleTime();
-      assert.equal(breaker.state.kind, model.kind);
-      assert.deepEqual(breaker.counts(), model.kind === 'closed' ? model.counts() : breaker.counts());
-    } catch (error) {
-      throw new Error(`seed ${seed}, step ${step}, at ${model.now} ms`, { cause: error });
-    }
-    states.add(model.kind);
+  settle(): void {
+    const [one] = this.#held.splice(this.below(this.#held.length), 1);
+    if (one === undefined) return;
+    const results = ['success', 'success', 'failure', 'failure', 'throttled', 'ignore'] as const;
+    const result = results[this.below(results.length)] ?? 'ignore';
+    const retryAfterMs = this.below(4) === 0 ? 7_000 : 0;
+    if (result === 'success' || result === 'ignore') one.permit[result]();
+    else one.permit[result](retryAfterMs);
+    this.model.settle(one.model, result, retryAfterMs);
   }
-  for (const { permit } of held) permit.ignore();
-  assert.equal(breaker.inFlight, 0, `seed ${seed}: permits were lost`);
+
+  pass(): void {
+    const ms = [50, 900, 1_000, 4_000, 9_000, 40_000][this.below(6)] ?? 0;
+    this.clock.jump(ms);
+    this.model.now += ms;
+  }
+
+  force(): void {
+    const forMs = this.below(3) === 0 ? undefined : 3_000;
+    this.breaker.forceOpen({ by: 'seed', reason: 'model', forMs });
+    this.model.enter('forced_open', forMs === undefined ? Number.POSITIVE_INFINITY : this.model.now + forMs);
+  }
+
+  disable(): void {
+    this.breaker.disable({ by: 'seed', reason: 'model' });
+    this.model.enter('disabled');
+  }
+
+  reset(): void {
+    this.breaker.reset();
+    this.model.throttledUntil = 0;
+    this.model.suspectUntil = 0;
+    this.model.enter('closed');
+  }
+
+  suspect(): void {
+    this.breaker.markSuspect(5_000);
+    if (this.model.kind !== 'closed') return;
+    this.model.suspectUntil = Math.max(this.model.suspectUntil, this.model.now + 5_000);
+    this.model.wellInARow = 0;
+  }
+
+  compare(): void {
+    this.model.settleTime();
+    assert.equal(this.breaker.state.kind, this.model.kind);
+    if (this.model.kind === 'closed') assert.deepEqual(this.breaker.counts(), this.model.counts());
+  }
+
+  finish(): void {
+    for (const { permit } of this.#held) permit.ignore();
+    assert.equal(this.breaker.inFlight, 0, 'permits were lost');
+  }
+}
+
+/** How often each is drawn, of a hundred and some. */
+const COMMANDS_BY_WEIGHT = [
+  [40, 'ask'],
+  [40, 'settle'],
+  [20, 'pass'],
+  [3, 'force'],
+  [1, 'disable'],
+  [3, 'reset'],
+  [3, 'suspect'],
+] as const;
+const WEIGHTS = COMMANDS_BY_WEIGHT.reduce((sum, [weight]) => sum + weight, 0);
+
+function drawn(random: Random): (typeof COMMANDS_BY_WEIGHT)[number][1] {
+  let rest = random.next() * WEIGHTS;
+  return COMMANDS_BY_WEIGHT.find(([weight]) => (rest -= weight) < 0)?.[1] ?? 'ask';
+}
+
+/** Adds what it reached; throws with the seed and the step where the two differ. */
+function run(seed: number, { states, transitions }: Reached): void {
+  const random = seededRandom(seed);
+  const pair = new Pair(random, ({ from, to }) => transitions.add(`${from} → ${to}`));
+  for (let step = 0; step < COMMANDS; step++) {
+    const command = drawn(random);
+    try {
+      pair[command]();
+      pair.compare();
+    } catch (error) {
+      throw new Error(`seed ${seed}, step ${step} (${command}), at ${pair.model.now} ms`, { cause: error });
+    }
+    states.add(pair.model.kind);
+  }
+  pair.finish();
 }
 
 it(`a breaker does what the reference does, over ${SEEDS} seeds of ${COMMANDS} commands, and reaches everything`, () => {
-  const reached: Run = { states: new Set(), transitions: new Set() };
+  const reached: Reached = { states: new Set(), transitions: new Set() };
   for (let seed = 1; seed <= SEEDS; seed++) run(seed, reached);
   assert.deepEqual([...reached.states].toSorted(), ['closed', 'disabled', 'forced_open', 'half_open', 'open']);
   const operators = ['closed', 'open', 'half_open', 'forced_open', 'disabled'].flatMap((from) =>

@@ -1,0 +1,186 @@
+/** What the hub exposes: all of the catalogue and nothing else, in Prometheus' text form, with labels that cannot grow. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { BreakerStatus } from '#contract/breakers';
+import type { RequestFinished } from '#contract/observer';
+import type { AttemptRecord, RunRecord } from '#contract/runs';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { entries } from './catalogue.ts';
+import { createLogger } from './logger.ts';
+import { createTelemetry } from './telemetry.ts';
+import type { Telemetry } from './telemetry.ts';
+
+function started() {
+  const clock = new VirtualClock();
+  const lines: string[] = [];
+  const logger = createLogger({
+    level: 'info',
+    format: 'json',
+    instance: 'i',
+    colours: false,
+    destination: { write: (text) => void lines.push(text) },
+  });
+  const telemetry = createTelemetry({ clock, instance: 'i', version: '1.2.3', logger });
+  return { clock, lines, telemetry };
+}
+
+const request: RequestFinished = {
+  method: 'POST',
+  route: '/v1/chat/completions',
+  status: 200,
+  durationMs: 120,
+  hubMs: 4,
+  streamFailed: false,
+  requestId: 'req_1',
+  runId: 'run_1',
+  traceId: null,
+  errorCode: null,
+};
+
+function status(key: string, state: BreakerStatus['state'], trips = 0): BreakerStatus {
+  const counts = { failuresInWindow: 0, callsInWindow: 0, inFlight: 0, trips, rejected: 2, lateResults: 1 };
+  return { key, state, suspect: false, retryAfterMs: null, stateAgeMs: 0, forced: null, ...counts };
+}
+
+const attempt = { provider: 'p', outcome: 'succeeded', totalMs: 80, firstTokenMs: 20 } as AttemptRecord;
+const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTokens: 3 } as RunRecord;
+
+/** Everything that can happen, once. */
+function everything(
+  { observer, attach }: Telemetry,
+  breakers: readonly BreakerStatus[] = [status('a', 'open', 1)],
+): void {
+  observer.requestStarted();
+  observer.requestFinished(request);
+  observer.requestStarted();
+  observer.requestFinished({ ...request, status: 502, errorCode: 'upstream_failed' });
+  observer.attemptFinished(attempt);
+  observer.runFinished(run);
+  observer.queryFinished({ query: 'keys.find', durationMs: 2, failed: false });
+  observer.poolWaited(1);
+  observer.runsDropped(2);
+  observer.retryBudgetExhausted();
+  attach({
+    breakers: () => breakers,
+    pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
+    backlog: () => 5,
+    checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
+  });
+}
+
+/** Name and labels of every series; throws where a line is not of the text format. */
+function seriesOf(body: string): { name: string; labels: string; value: number }[] {
+  const lines = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.map((line) => {
+    const [, name = '', labels = '', value = ''] =
+      /^([a-z_][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)$/.exec(line) ??
+      assert.fail(`no series: ${line}`);
+    assert.ok(Number.isFinite(Number(value)), line);
+    return { name, labels, value: Number(value) };
+  });
+}
+
+describe('metrics', () => {
+  it('are those of the catalogue, every one and no other, with its labels', async () => {
+    const { telemetry } = started();
+    everything(telemetry);
+    const { contentType, body } = await telemetry.metrics();
+    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+    const seen = new Map<string, Set<string>>();
+    for (const { name, labels } of seriesOf(body)) {
+      const base = entries.some((entry) => entry.name === name) ? name : name.replace(/_(bucket|sum|count)$/, '');
+      const names = [...labels.matchAll(/([a-z_]+)=/g)]
+        .map(([, label = '']) => label)
+        .filter((label) => label !== 'le');
+      seen.set(base, new Set([...(seen.get(base) ?? []), ...names]));
+    }
+    assert.deepEqual([...seen.keys()].toSorted(), entries.map(({ name }) => name).toSorted());
+    for (const { name, labels } of entries) {
+      assert.deepEqual([...(seen.get(name) ?? [])].toSorted(), Object.keys(labels).toSorted(), name);
+    }
+    telemetry.close();
+  });
+
+  it('hold what happened', async () => {
+    const { telemetry } = started();
+    everything(telemetry);
+    const series = seriesOf((await telemetry.metrics()).body);
+    const value = (name: string, labels = ''): number | undefined =>
+      series.find((each) => each.name === name && each.labels.includes(labels))?.value;
+    assert.equal(value('http_server_request_duration_seconds_count', 'http_response_status_code="502"'), 1);
+    assert.equal(value('revoagent_request_errors_total'), 1);
+    assert.equal(value('revoagent_requests_in_flight'), 0);
+    assert.equal(value('revoagent_breaker_state', 'breaker="a"'), 1);
+    assert.equal(value('revoagent_breakers', 'state="open"'), 1);
+    assert.equal(value('revoagent_breaker_rejections_total'), 2);
+    assert.equal(value('revoagent_run_backlog'), 5);
+    assert.equal(value('revoagent_runs_dropped_total'), 2);
+    assert.equal(value('revoagent_pool_connections', 'state="idle"'), 2);
+    assert.equal(value('revoagent_health_check_status', 'check="disk"'), 1);
+    telemetry.close();
+  });
+
+  it('do not grow with breakers that are well, nor keep one that is gone', async () => {
+    const { telemetry } = started();
+    const many = Array.from({ length: 1_000 }, (_, index) => status(`provider:p/m${index}`, 'closed'));
+    everything(telemetry, [...many, status('sick', 'open')]);
+    const before = seriesOf((await telemetry.metrics()).body).filter(({ name }) => name === 'revoagent_breaker_state');
+    assert.deepEqual(
+      before.map(({ labels }) => labels),
+      ['breaker="sick"'],
+    );
+    everything(telemetry, many);
+    const after = seriesOf((await telemetry.metrics()).body).filter(({ name }) => name === 'revoagent_breaker_state');
+    assert.deepEqual(after, []);
+    telemetry.close();
+  });
+});
+
+describe('performance', () => {
+  it('tells of the last minute, and of everything since the start', () => {
+    const { clock, telemetry } = started();
+    everything(telemetry);
+    clock.jump(30_000);
+    const report = telemetry.performance();
+    assert.partialDeepStrictEqual(report, {
+      uptimeSeconds: 30,
+      window: { seconds: 30, requests: 2, errorRate: 0.5 },
+      totals: { requests: 2, errors: 1, attempts: 1 },
+      inFlight: 0,
+    });
+    const p95 = report.window.totalTime?.p95Ms ?? 0;
+    assert.ok(p95 > 110 && p95 < 130, `${p95}`);
+    clock.jump(60_000);
+    assert.partialDeepStrictEqual(telemetry.performance(), {
+      window: { seconds: 60, requests: 0, errorRate: 0, totalTime: null },
+      totals: { requests: 2 },
+    });
+    telemetry.close();
+  });
+});
+
+describe('the log', () => {
+  it('has a line a request, with its ids, and no field whose name sounds like a secret or a prompt', () => {
+    const { lines, telemetry } = started();
+    everything(telemetry);
+    assert.partialDeepStrictEqual(JSON.parse(lines[0] ?? ''), {
+      level: 'info',
+      event: 'request-finished',
+      request: 'req_1',
+      run: 'run_1',
+      route: '/v1/chat/completions',
+      status: 200,
+    });
+    telemetry.close();
+    const written: string[] = [];
+    const destination = { write: (text: string) => void written.push(text) };
+    for (const format of ['json', 'pretty'] as const) {
+      const logger = createLogger({ level: 'debug', format, instance: 'i', colours: false, destination });
+      const fields = { apiKey: 'canary', authorization: 'canary', prompt: 'canary', messages: 'canary', shown: 'yes' };
+      for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]('careless', fields);
+    }
+    assert.equal(written.length, 8);
+    assert.doesNotMatch(written.join(''), /canary/);
+    assert.match(written.join(''), /yes/);
+  });
+});
