@@ -3,13 +3,12 @@
  * to stop, nothing fetched from elsewhere, nothing wider than the screen.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { startHttpHub } from '../helpers/http-hub.ts';
+import { requireTool } from '../helpers/tools.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
 const QUIET = [
   '--no-sandbox',
   '--disable-gpu',
@@ -38,8 +37,7 @@ function overflow(page: Page): Promise<number> {
 describe('the pages', () => {
   let browser: Browser;
   before(async () => {
-    assert.ok(existsSync(CHROMIUM), `these tests need ${CHROMIUM}: apt-get install chromium`);
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+    browser = await chromium.launch({ executablePath: requireTool('chromium'), args: QUIET });
   });
   after(() => browser.close());
 

@@ -98,7 +98,7 @@ describe('each example of a configuration', () => {
 
 it('an example is a configuration, or a program; nothing else lies there unproven', () => {
   assert.ok(configurations.length >= 5, String(configurations));
-  const programs = names.filter((name) => name.endsWith('.ts'));
+  const programs = names.filter((name) => /\.(ts|sh)$/.test(name));
   assert.deepEqual(names.toSorted(), [...configurations, ...programs].toSorted());
 });
 
