@@ -16,7 +16,7 @@ import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
-import { createLogger } from '#telemetry/logger';
+import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
@@ -34,7 +34,7 @@ import { readVersion } from './version.ts';
 export interface HubOverrides {
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Where the log goes; standard error by default. */
+  /** Where the log goes; standard error by default, written behind the requests and whole at the end. */
   readonly logTo?: { write(text: string): void };
   /** Whether the log may be coloured. */
   readonly colours?: boolean;
@@ -74,7 +74,11 @@ export async function startHub(
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
-    checks: () => health.last(),
+    checks() {
+      // For the next scrape: this one must not wait for a check that hangs.
+      void health.report();
+      return health.last();
+    },
   });
 
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
@@ -114,12 +118,12 @@ export async function startHub(
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */
 function layGround(config: Config, overrides: HubOverrides) {
-  const { clock = systemClock, random = systemRandom, colours = false, logTo = process.stderr } = overrides;
+  const { clock = systemClock, random = systemRandom, colours = false, logTo = standardError() } = overrides;
   const version = readVersion();
   const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
   const { level } = config.logging;
   const format = config.logging.format === 'auto' ? (colours ? 'pretty' : 'json') : config.logging.format;
-  const logger = createLogger({ level, format, instance, colours, destination: logTo });
+  const logger = createLogger({ clock, level, format, instance, colours, destination: logTo });
   const telemetry = createTelemetry({ clock, instance, version, logger });
   const breakers = new BreakerRegistry({ clock, random, defaults: config.resilience.breaker });
   logTransitions(breakers, logger);

@@ -4,9 +4,11 @@
  */
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
+import type { Clock } from '#core/clock';
 import type { LogFields, Logger } from '#contract/logger';
 
 export interface LoggerOptions {
+  readonly clock: Clock;
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly format: 'json' | 'pretty';
   readonly instance: string;
@@ -21,6 +23,11 @@ export interface AdjustableLogger extends Logger {
 
 const FORBIDDEN = /authorization|api_?key|password|secret|token$|prompt$|content|messages|cookie/i;
 
+/** Writes while the process does other things, many lines at once, and what is left when the process exits. */
+export function standardError(): { write(text: string): void } {
+  return pino.destination({ dest: 2, sync: false });
+}
+
 export function createLogger(options: LoggerOptions): AdjustableLogger {
   const { instance, destination } = options;
   const target: DestinationStream =
@@ -30,7 +37,7 @@ export function createLogger(options: LoggerOptions): AdjustableLogger {
       level: options.level,
       base: { instance },
       messageKey: 'event',
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: timeOf(options.clock),
       formatters: { level: (label) => ({ level: label }) },
     },
     target,
@@ -44,6 +51,20 @@ export function createLogger(options: LoggerOptions): AdjustableLogger {
     setLevel(level) {
       log.level = level;
     },
+  };
+}
+
+/** The same text for all lines of a millisecond: to write a date costs more than the rest of a line. */
+function timeOf(clock: Clock): () => string {
+  let lastMs = Number.NaN;
+  let text = '';
+  return () => {
+    const nowMs = clock.wallMs();
+    if (nowMs !== lastMs) {
+      lastMs = nowMs;
+      text = `,"time":"${new Date(nowMs).toISOString()}"`;
+    }
+    return text;
   };
 }
 

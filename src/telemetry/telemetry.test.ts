@@ -14,6 +14,7 @@ function started() {
   const clock = new VirtualClock();
   const lines: string[] = [];
   const logger = createLogger({
+    clock,
     level: 'info',
     format: 'json',
     instance: 'i',
@@ -188,7 +189,14 @@ describe('the log', () => {
     const written: string[] = [];
     const destination = { write: (text: string) => void written.push(text) };
     for (const format of ['json', 'pretty'] as const) {
-      const logger = createLogger({ level: 'debug', format, instance: 'i', colours: false, destination });
+      const logger = createLogger({
+        clock: new VirtualClock(),
+        level: 'debug',
+        format,
+        instance: 'i',
+        colours: false,
+        destination,
+      });
       const fields = { apiKey: 'canary', authorization: 'canary', prompt: 'canary', messages: 'canary', shown: 'yes' };
       for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]('careless', fields);
     }

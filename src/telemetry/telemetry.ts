@@ -9,6 +9,7 @@ import type { CheckReport } from '#contract/health';
 import type { Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
+import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 import { ProcessFigures } from './process-figures.ts';
@@ -97,11 +98,17 @@ interface ObserverParts {
 }
 
 function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Observer {
-  const durations = memoised((key: string) => {
-    const [method = '', route = '', status = ''] = key.split(' ');
-    return metrics.histogram('httpDuration').labels(method, route, status);
-  });
-  const hubTimes = memoised((route: string) => metrics.histogram('hubTime').labels(route));
+  // To find a series by its labels costs as much as to count in it.
+  const counter = (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' ')));
+  const histogram = (key: MetricKey) => memoised((labels) => metrics.histogram(key).labels(...labels.split(' ')));
+  const durations = histogram('httpDuration');
+  const hubTimes = histogram('hubTime');
+  const attempts = counter('attempts');
+  const attemptTimes = histogram('attemptDuration');
+  const firstTokens = histogram('firstToken');
+  const runs = counter('runs');
+  const tokens = counter('tokens');
+  const queries = histogram('queries');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -117,22 +124,18 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     },
     attemptFinished(attempt) {
       traffic.totals.attempts++;
-      metrics.counter('attempts').inc({ provider: attempt.provider, outcome: attempt.outcome });
-      if (attempt.totalMs !== null)
-        metrics.histogram('attemptDuration').observe({ provider: attempt.provider }, attempt.totalMs / 1000);
-      if (attempt.firstTokenMs !== null)
-        metrics.histogram('firstToken').observe({ provider: attempt.provider }, attempt.firstTokenMs / 1000);
+      attempts(`${attempt.provider} ${attempt.outcome}`).inc();
+      if (attempt.totalMs !== null) attemptTimes(attempt.provider).observe(attempt.totalMs / 1000);
+      if (attempt.firstTokenMs !== null) firstTokens(attempt.provider).observe(attempt.firstTokenMs / 1000);
     },
     runFinished(run) {
-      metrics.counter('runs').inc({ status: run.status });
+      runs(run.status).inc();
       const provider = run.provider ?? 'none';
-      if (run.promptTokens !== null)
-        metrics.counter('tokens').inc({ provider, gen_ai_token_type: 'input' }, run.promptTokens);
-      if (run.completionTokens !== null)
-        metrics.counter('tokens').inc({ provider, gen_ai_token_type: 'output' }, run.completionTokens);
+      if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
+      if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
     },
     queryFinished({ query, durationMs, failed }) {
-      metrics.histogram('queries').observe({ query, outcome: failed ? 'failed' : 'ok' }, durationMs / 1000);
+      queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
     },
     poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
