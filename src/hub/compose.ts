@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
+import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
 import { createKeys } from '#gateway/keys';
@@ -51,7 +52,7 @@ export async function startHub(
   const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
 
-  mkdirSync(config.storage.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(config.storage.dataDir);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
@@ -114,6 +115,17 @@ export async function startHub(
     logger,
     server,
   });
+}
+
+/** Throws an `Error` that names the setting. */
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */
