@@ -74,7 +74,11 @@ export function createHealth({
     get draining() {
       return drainReason !== undefined;
     },
-    last: () => lastReports,
+    last() {
+      // A scrape must not wait for a check that hangs: it gets the last results, and the next one these.
+      void reports();
+      return lastReports;
+    },
   };
 }
 
