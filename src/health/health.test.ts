@@ -117,6 +117,15 @@ describe('health', () => {
     assert.equal((await health.ready()).ready, true);
   });
 
+  it('gives a scrape the last results at once, and the next scrape newer ones', async () => {
+    const one = scripted('one');
+    const { clock, health } = started(one);
+    assert.deepEqual(health.last(), []);
+    await clock.advance(0);
+    assert.equal(health.last()[0]?.status, 'healthy');
+    assert.equal(one.runs, 1);
+  });
+
   it('is alive without asking anything, and not ready while it drains', async () => {
     const one = scripted('one');
     const { clock, health } = started(one);
