@@ -1,0 +1,154 @@
+/**
+ * What the gateway may count on with every provider kind, whichever it is: one suite over all that are registered. A kind that this
+ * file cannot start fails it.
+ */
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Value } from 'typebox/value';
+import { systemClock } from '#core/clock';
+import { seededRandom } from '#core/random';
+import type { Provider, ProviderCall, ProviderEvent } from '#contract/provider';
+import { UpstreamFailure } from '#contract/provider';
+import { createProvider, providerKinds } from '#providers/index';
+import { answers, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
+import type { Behaviour } from '../helpers/upstream.ts';
+
+type Situation = 'well' | 'fails' | 'cut' | 'silent';
+
+const UPSTREAM: Readonly<Record<Situation, Behaviour>> = {
+  well: answers('All is well.'),
+  fails: refuses(500),
+  cut: streams(['One', ' two'], { ending: 'cut' }),
+  silent: neverAnswers,
+};
+const SIMULATED: Readonly<Record<Situation, Record<string, unknown>>> = {
+  well: {},
+  fails: { failureRate: 1 },
+  cut: { cutRate: 1 },
+  silent: { stallRate: 1 },
+};
+
+/** Settings with which a kind is in the situation. */
+const SETTINGS: Readonly<Record<string, (t: TestContext, situation: Situation) => Promise<Record<string, unknown>>>> = {
+  'openai-compatible': async (t, situation) => {
+    const upstream = await startUpstream(t);
+    upstream.otherwise = UPSTREAM[situation];
+    return { baseUrl: upstream.baseUrl };
+  },
+  simulator: async (_t, situation) => ({
+    firstTokenMs: { p50: 0, p95: 0 },
+    tokensPerSecond: 0,
+    models: ['test-model'],
+    ...SIMULATED[situation],
+  }),
+};
+
+async function start(t: TestContext, kind: string, situation: Situation): Promise<Provider> {
+  const settings = (await SETTINGS[kind]?.(t, situation)) ?? assert.fail(`this suite cannot start the kind ${kind}`);
+  const schema = providerKinds.find((each) => each.kind === kind)?.settings ?? assert.fail(kind);
+  assert.deepEqual([...Value.Errors(schema, settings)], []);
+  const provider = createProvider(kind, settings, { name: 'test', clock: systemClock, random: seededRandom(1) });
+  t.after(() => provider.close());
+  return provider;
+}
+
+function callOf(signal = new AbortController().signal, seen: string[] = []): ProviderCall {
+  return {
+    model: 'test-model',
+    request: { model: 'asked', messages: [{ role: 'user', content: 'Are you well?' }] },
+    signal,
+    traceparent: undefined,
+    onConnected: () => void seen.push('connected'),
+  };
+}
+
+async function collected(provider: Provider, call: ProviderCall): Promise<ProviderEvent[]> {
+  return Array.fromAsync((await provider.stream(call)).events);
+}
+
+for (const { kind, settings, capabilities } of providerKinds) {
+  describe(`the provider kind ${kind}`, () => {
+    it('describes every setting, and says what it can do', () => {
+      const { properties } = JSON.parse(JSON.stringify(settings));
+      for (const [name, field] of Object.entries<{ description?: string }>(properties)) {
+        assert.ok(field.description, `${name} has no description`);
+      }
+      assert.equal(
+        Object.values(capabilities).every((able) => typeof able === 'boolean'),
+        true,
+      );
+    });
+
+    it('gives a whole answer for the model it was asked for, and says when the connection was there', async (t) => {
+      const provider = await start(t, kind, 'well');
+      const seen: string[] = [];
+      const call = callOf(undefined, seen);
+      const before = JSON.stringify(call.request);
+      const { body } = await provider.complete(call);
+      assert.equal(body.choices[0]?.message.role, 'assistant');
+      assert.ok((body.choices[0]?.message.content ?? '').length > 0);
+      assert.equal(body.choices[0]?.finish_reason, 'stop');
+      assert.ok((body.usage?.total_tokens ?? 0) > 0);
+      assert.deepEqual(seen, ['connected']);
+      assert.equal(JSON.stringify(call.request), before, 'the request is the caller’s');
+    });
+
+    it('streams the same as chunks whose text is their JSON, up to a finish reason', async (t) => {
+      const provider = await start(t, kind, 'well');
+      const events = await collected(provider, callOf());
+      const text = events.map(({ chunk }) => chunk.choices[0]?.delta.content ?? '').join('');
+      assert.equal(text, (await provider.complete(callOf())).body.choices[0]?.message.content);
+      assert.equal(events.findLast(({ chunk }) => chunk.choices.length > 0)?.chunk.choices[0]?.finish_reason, 'stop');
+      for (const { chunk, data } of events) assert.deepEqual(JSON.parse(data), chunk);
+    });
+
+    it('lists its models', async (t) => {
+      const provider = await start(t, kind, 'well');
+      const ids = (await provider.models(new AbortController().signal)).map(({ id }) => id);
+      assert.deepEqual(ids, ['test-model']);
+    });
+
+    it('throws an upstream failure when its upstream fails, and when it cuts a stream', async (t) => {
+      const failing = await start(t, kind, 'fails');
+      for (const call of [failing.complete(callOf()), failing.stream(callOf())]) {
+        await assert.rejects(call, (error) => error instanceof UpstreamFailure && error.status === 500);
+      }
+      const cutting = await start(t, kind, 'cut');
+      await assert.rejects(
+        collected(cutting, callOf()),
+        (error) => error instanceof UpstreamFailure && error.kind === 'cut',
+      );
+    });
+
+    it('stops at once when the call is aborted, with the caller’s own reason, and leaves no listener', async (t) => {
+      const provider = await start(t, kind, 'silent');
+      for (const ask of [
+        (call: ProviderCall) => provider.complete(call),
+        (call: ProviderCall) => collected(provider, call),
+      ]) {
+        const controller = new AbortController();
+        const reason = new Error('enough');
+        const connected = Promise.withResolvers<void>();
+        const asked = ask({ ...callOf(controller.signal), onConnected: () => connected.resolve() });
+        await connected.promise;
+        controller.abort(reason);
+        await assert.rejects(asked, (error) => error === reason);
+        assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+      }
+      const gone = AbortSignal.abort(new Error('before'));
+      await assert.rejects(provider.complete(callOf(gone)), /before/);
+    });
+
+    it('lets go of a stream that is not read to its end, and may be closed twice', async (t) => {
+      const provider = await start(t, kind, 'well');
+      const { events } = await provider.stream(callOf());
+      await events.next();
+      await events.return?.();
+      assert.equal((await events.next()).done, true);
+      await provider.close();
+      await provider.close();
+    });
+  });
+}
