@@ -11,10 +11,19 @@ import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
 import { BadValueError, ok } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
-import type { Operation, Scope } from './scope.ts';
+import type { CallContext, Operation, Scope } from './scope.ts';
 import type { TimerQueue } from './timer-queue.ts';
 import { FAILURE, NEUTRAL, SUCCESS } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
+
+/** What an operation sees of a call that nothing ends early. Each signal is its own, so that no listener outlives its call. */
+const FREE: CallContext = Object.freeze({
+  attempt: 1,
+  remainingMs: Number.POSITIVE_INFINITY,
+  get signal() {
+    return new AbortController().signal;
+  },
+});
 
 /** A part of a pipeline. Never rejects. */
 export interface Stage {
@@ -76,6 +85,24 @@ export class Attempt implements Stage {
       outcome.value.onEnd((verdict) => this.#settle(permit, verdict, startedAt, false));
     } else this.#settle(permit, verdictOf(outcome), startedAt, outcome.kind === 'timeout');
     return outcome;
+  }
+
+  /** A call that nothing but its breaker looks at, and nothing can end early: without a scope, which would cost as much as the rest. */
+  runFree<T>(operation: Operation<T>): Promise<Outcome<T>> {
+    const permit = this.#parts.breaker?.tryAcquire();
+    return permit?.granted === false ? Promise.resolve(permit) : this.#free(operation, permit);
+  }
+
+  async #free<T>(operation: Operation<T>, permit: Permit | undefined): Promise<Outcome<T>> {
+    try {
+      const value = await operation(FREE);
+      permit?.success();
+      return ok(value);
+    } catch (error) {
+      const verdict = this.#parts.judgeError(error);
+      if (permit !== undefined) settlePermit(permit, verdict);
+      return { kind: 'failed', error, verdict };
+    }
   }
 
   #judged<T>(outcome: Outcome<T>): Outcome<T> {

@@ -3,7 +3,7 @@
  * that come in parts. Each call listens to its caller's signal once and stops listening at its end.
  */
 import type { Clock, Timer } from '#core/clock';
-import type { Stage } from './attempt.ts';
+import type { Attempt, Stage } from './attempt.ts';
 import { OpenStream } from './open-stream.ts';
 import { errorOf } from './outcome.ts';
 import type { Outcome, Refusal } from './outcome.ts';
@@ -29,6 +29,8 @@ export interface StreamOptions extends CallOptions {
 export interface PipelineParts<F> {
   readonly clock: Clock;
   readonly stage: Stage;
+  /** The attempt itself, where the breaker is all there is. */
+  readonly free: Attempt | undefined;
   readonly deadline: TimerQueue | undefined;
   /** Whether a limit on time may end a call. */
   readonly endsEarly: boolean;
@@ -47,7 +49,8 @@ export class Pipeline<F> {
 
   /** Calls, and tells how it ended. Never rejects. */
   tryExecute<T>(operation: Operation<T>, options?: CallOptions): Promise<Outcome<T | F>> {
-    const { clock, stage, deadline, endsEarly, fallback } = this.#parts;
+    const { clock, stage, free, deadline, endsEarly, fallback } = this.#parts;
+    if (options === undefined && free !== undefined) return free.runFree(operation);
     if (options === undefined && fallback === undefined && deadline === undefined)
       return stage.run<T>(new Scope(clock, endsEarly), operation);
     return this.#bounded(operation, options ?? {});

@@ -134,6 +134,14 @@ describe('tryExecute and execute', () => {
     );
   });
 
+  it('give each operation a signal of its own, where nothing can end the call early', async () => {
+    const { clock, breaker } = guarded();
+    const built = pipeline({ clock }).breaker(breaker).build();
+    const [first, second] = [await built.execute((context) => context), await built.execute((context) => context)];
+    assert.deepEqual([first.attempt, first.remainingMs, first.signal.aborted], [1, Infinity, false]);
+    assert.notEqual(first.signal, second.signal);
+  });
+
   it('leave no listener and no timer behind, and never abort after success', async () => {
     const clock = new VirtualClock();
     const built = pipeline({ clock }).deadline(5_000).retry().timeout(100).build();

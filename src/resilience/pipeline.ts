@@ -144,7 +144,9 @@ export class PipelineBuilder<F> {
     const judgeError = safely(this.#options.judgeError ?? verdictOfError);
     const judgeValue = this.#options.judgeValue && safely(this.#options.judgeValue);
     const timeout = timeoutMs === undefined ? undefined : new TimerQueue(clock, timeoutMs);
-    let stage: Stage = new Attempt({ clock, breaker, bulkhead, limit, timeout, judgeError, judgeValue });
+    const innermost = new Attempt({ clock, breaker, bulkhead, limit, timeout, judgeError, judgeValue });
+    const free = this.#names.every((name) => name === 'breaker') && judgeValue === undefined ? innermost : undefined;
+    let stage: Stage = innermost;
     const budget = new RetryBudget({ clock });
     if (hedge !== undefined) {
       const hedged = (delayMs: number): void => emit({ kind: 'call-hedged', delayMs });
@@ -158,7 +160,7 @@ export class PipelineBuilder<F> {
     const deadline = deadlineMs === undefined ? undefined : new TimerQueue(clock, deadlineMs);
     const endsEarly = timeout !== undefined || deadline !== undefined;
     const degraded = (refusal: Refusal): void => emit({ kind: 'call-degraded', refusal });
-    return new Pipeline<F>({ clock, stage, deadline, endsEarly, fallback, degraded, judgeError });
+    return new Pipeline<F>({ clock, stage, free, deadline, endsEarly, fallback, degraded, judgeError });
   }
 
   #with(name: Part, part: Parts<F>): PipelineBuilder<F> {
