@@ -1,9 +1,11 @@
 /** Everything an upstream can do wrong, with what its caller is to be told: the table that the fault tests go through. */
 import type { ErrorCode } from '#core/errors';
+import { limits } from '#core/limits';
 import type { AttemptOutcome } from '#contract/runs';
 import {
   answersBody,
   answersHtml,
+  answersRaw,
   cutsPlain,
   event,
   neverAnswers,
@@ -27,6 +29,8 @@ export interface Fault {
 
 export const WORDS = ['One', ' two', ' three'];
 export const rateLimited = { message: 'Slow down.', type: 'rate_limit_error', code: 'rate_limit_exceeded' };
+/** More than the system's buffers take: who sends this much beyond a limit notices that nobody reads on. */
+const BEYOND_BUFFERS = 16 * 1024 * 1024;
 
 export const FAULTS: readonly Fault[] = [
   { name: 'status 500', behaviour: refuses(500), on: 'both', code: 'upstream_failed', outcome: 'status' },
@@ -65,6 +69,35 @@ export const FAULTS: readonly Fault[] = [
     on: 'both',
     code: 'upstream_malformed',
     outcome: 'malformed',
+  },
+  {
+    name: 'half of a JSON text, under its own length',
+    behaviour: answersRaw('{"id":"chatcmpl-test","object":"chat.completion","choices":[{"index":0,"message":{"role":'),
+    on: 'both',
+    code: 'upstream_malformed',
+    outcome: 'malformed',
+  },
+  {
+    name: 'a compressed answer that nobody asked for',
+    behaviour: answersRaw('All is well.', { 'content-encoding': 'gzip' }),
+    on: 'both',
+    code: 'upstream_malformed',
+    outcome: 'malformed',
+  },
+  {
+    name: 'an answer larger than the limit',
+    behaviour: answersRaw('x'.repeat(limits.answerBytesMax + BEYOND_BUFFERS)),
+    on: 'plain',
+    code: 'upstream_malformed',
+    outcome: 'oversize',
+  },
+  {
+    name: 'an event larger than the limit',
+    behaviour: streams(WORDS, { raw: { 2: `data: ${'x'.repeat(limits.eventBytesMax + BEYOND_BUFFERS)}` } }),
+    on: 'stream',
+    code: 'upstream_malformed',
+    outcome: 'oversize',
+    text: 'One two',
   },
   {
     name: 'an error object inside a 200',

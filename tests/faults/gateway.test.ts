@@ -52,8 +52,11 @@ for (const fault of FAULTS) {
         bench.attempts.map(({ outcome }) => outcome),
         [fault.outcome],
       );
-      if (fault.waitMs !== undefined)
-        await until('the silent exchange is given up', () => upstream.received[0]?.aborted === true);
+      const cancelled = fault.waitMs !== undefined || fault.outcome === 'oversize';
+      await until('the exchange is over for the upstream, too', () => {
+        const [first] = upstream.received;
+        return first?.aborted === true || (!cancelled && first?.finished === true);
+      });
 
       await bench.clock.advance(60_000);
       const next = await ask(bench);

@@ -125,6 +125,14 @@ export function answersBody(body: unknown): Behaviour {
   return ({ response }) => json(response, 200, body);
 }
 
+/** Exactly this text as the body of a 200, under its length. */
+export function answersRaw(text: string, headers: Record<string, string> = {}): Behaviour {
+  return ({ response }) => {
+    const length = String(Buffer.byteLength(text));
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': length, ...headers }).end(text);
+  };
+}
+
 /** Ends the connection before any header. */
 export const resets: Behaviour = ({ cut }) => cut();
 
