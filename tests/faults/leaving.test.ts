@@ -75,6 +75,26 @@ describe('a caller who leaves', () => {
     await bench.clock.advance(60_000);
     assert.equal(upstream.received.length, 1);
   });
+
+  it('cancels the second attempt when the first has failed, and no third is made', async (t) => {
+    const [one, two, three] = [await startUpstream(t), await startUpstream(t), await startUpstream(t)];
+    one.script(refuses(500));
+    two.script(neverAnswers);
+    const bench = startBench(t, { providers: { one: one.baseUrl, two: two.baseUrl, three: three.baseUrl } });
+    const controller = new AbortController();
+    const result = plainResult(bench, bench.call({}, controller));
+    await until('the second attempt is under way', () => two.received.length === 1);
+    controller.abort(callerGone);
+    assert.notEqual((await result).error, null);
+    await until('the second upstream sees that its client left', () => two.received[0]?.aborted === true);
+    assert.deepEqual([one.received.length, two.received.length, three.received.length], [1, 1, 0]);
+    assert.equal(bench.lastRun.status, 'cancelled');
+    assert.deepEqual(
+      bench.lastRun.attempts.map(({ outcome }) => outcome),
+      ['status', 'cancelled'],
+    );
+    assert.equal(bench.breakers.get('provider:two/test-model').counts().failures, 0);
+  });
 });
 
 describe('a caller who reads slowly', () => {
