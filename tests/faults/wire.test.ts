@@ -1,0 +1,188 @@
+/**
+ * The same faults through a whole hub, as a program that calls it sees them: a status or a whole stream, never `[DONE]` after half an
+ * answer; what the upstream received; and a run whose record explains every attempt.
+ */
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { post, sseEvents } from '../helpers/http-calls.ts';
+import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
+import type { HubProcess } from '../helpers/hub-process.ts';
+import { forTheSuite } from '../helpers/suite.ts';
+import { answers, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
+import type { Behaviour, Upstream } from '../helpers/upstream.ts';
+import { FAULTS } from './faults.ts';
+
+const STATUS: Readonly<Record<string, number>> = {
+  upstream_failed: 502,
+  upstream_malformed: 502,
+  upstream_cut: 502,
+  upstream_unreachable: 502,
+  upstream_credentials: 502,
+  upstream_rate_limited: 429,
+  upstream_timeout: 504,
+};
+/** The code as OpenAI's clients know it. */
+function openAiCode(code: string): string {
+  return code === 'upstream_rate_limited' ? 'rate_limit_exceeded' : code;
+}
+
+/** Short, for faults that are a silence; no test measures them. */
+const timeouts = { connectMs: 5_000, firstTokenMs: 300, idleMs: 300, totalMs: 1_500 };
+
+describe('through a whole hub', () => {
+  const suite = forTheSuite();
+  let hub: HubProcess;
+  let upstream: Upstream;
+  let second: Upstream;
+
+  before(async () => {
+    upstream = await startUpstream(suite);
+    second = await startUpstream(suite);
+    const apiKey = 'sk-of-the-hub-alone';
+    hub = await startHubProcess(suite, {
+      config: {
+        providers: {
+          one: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey },
+          two: { kind: 'openai-compatible', baseUrl: second.baseUrl },
+        },
+        routes: {
+          'one/*': { groups: [[{ provider: 'one' }]], timeouts },
+          both: { groups: [[{ provider: 'one', model: 'm' }], [{ provider: 'two', model: 'n' }]], timeouts },
+          sorry: { groups: [[{ provider: 'one', model: 's' }]], timeouts, lastResort: { text: 'Back soon.' } },
+        },
+        resilience: { retry: { retries: 0 } },
+      },
+    });
+  });
+
+  const ask = (model: string, stream: boolean, signal?: AbortSignal): Promise<Response> =>
+    post(hub, '/v1/chat/completions', { model, stream, messages: [{ role: 'user', content: 'Well?' }] }, {}, signal);
+
+  /** Scripts both upstreams for one call; returns what they have received so far. */
+  function meets(behaviour: Behaviour): { one: number; two: number } {
+    upstream.script(behaviour);
+    return { one: upstream.received.length, two: second.received.length };
+  }
+
+  async function runOf(response: Response): Promise<{ status: string; errorCode: string; attempts: unknown[] }> {
+    const id = response.headers.get('x-revoagent-run') ?? assert.fail('the answer names no run');
+    // The record is there to be read when the run has ended, a moment after its caller knows.
+    return waitFor(async () => {
+      const run = JSON.parse(await (await fetch(`${hub.url}/api/runs/${id}`)).text());
+      return run.status === 'running' ? null : run;
+    });
+  }
+
+  async function assertServed(model: string): Promise<void> {
+    const healthy = await ask(model, false);
+    assert.equal(healthy.status, 200);
+    assert.equal(JSON.parse(await healthy.text()).choices[0].message.content, 'All is well.');
+  }
+
+  for (const [number, fault] of FAULTS.entries()) {
+    for (const form of ['plain', 'stream'] as const) {
+      if (fault.on !== 'both' && fault.on !== form) continue;
+      // A model for each case, so that each has a breaker of its own and 429 throttles no other.
+      const model = `one/${form}-${number}`;
+
+      it(`${fault.name}: an honest end for the ${form} caller, and the run says why`, async () => {
+        const { one } = meets(fault.behaviour);
+        const response = await ask(model, form === 'stream');
+        const text = await response.text();
+
+        if (fault.text === undefined) {
+          assert.equal(response.status, STATUS[fault.code], text);
+          assert.equal(JSON.parse(text).error.code, openAiCode(fault.code));
+        } else {
+          assert.equal(response.status, 200);
+          const events = sseEvents(text).map(({ data }) => data);
+          assert.ok(!events.includes('[DONE]'), 'half an answer has no formal end');
+          const last = JSON.parse(events.pop() ?? '');
+          assert.equal(last.error.code, openAiCode(fault.code));
+          const deltas = events.map((data) => JSON.parse(data).choices[0]);
+          assert.equal(deltas.map(({ delta }) => delta.content).join(''), fault.text);
+          assert.ok(deltas.every(({ finish_reason: finish }) => finish === null));
+        }
+        assert.doesNotMatch(text, /sk-of-the-hub|\.ts:\d|node_modules/);
+        assert.equal(upstream.received.length, one + 1);
+        const run = await runOf(response);
+        assert.deepEqual([run.status, run.errorCode], ['failed', fault.code]);
+        assert.equal(run.attempts.length, 1);
+        assert.ok(JSON.stringify(run.attempts).includes(`"outcome":"${fault.outcome}"`));
+        if (fault.code !== 'upstream_rate_limited') await assertServed(model);
+      });
+    }
+  }
+
+  it('failover is invisible to the caller, and the run explains both attempts', async () => {
+    for (const stream of [false, true]) {
+      const { one, two } = meets(refuses(500));
+      const response = await ask('both', stream);
+      const text = await response.text();
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get('x-revoagent-attempts'), '2');
+      assert.equal(response.headers.get('x-revoagent-provider'), 'two');
+      if (stream) assert.ok(text.endsWith('data: [DONE]\n\n'), 'a whole answer has its formal end');
+      assert.deepEqual([upstream.received.length, second.received.length], [one + 1, two + 1]);
+      const { status, attempts } = await runOf(response);
+      assert.equal(status, 'succeeded');
+      const told = attempts.map((attempt) => JSON.parse(JSON.stringify(attempt)));
+      assert.deepEqual(
+        told.map(({ deployment, outcome, verdict, upstreamStatus }) => [deployment, outcome, verdict, upstreamStatus]),
+        [
+          ['one/m', 'status', 'retry_same', 500],
+          ['two/n', 'succeeded', null, null],
+        ],
+      );
+      for (const { reason, breakerState, totalMs } of told) {
+        assert.match(reason, /group [12] of 2 of route "both"/);
+        assert.equal(breakerState, 'closed');
+        assert.ok(totalMs >= 0);
+      }
+    }
+  });
+
+  for (const stream of [false, true]) {
+    it(`a caller who hangs up lets the upstream go (${stream ? 'stream' : 'plain'})`, async () => {
+      const { one } = meets(stream ? streams(['One'], { ending: 'stall' }) : neverAnswers);
+      const controller = new AbortController();
+      const pending = ask('one/left', stream, controller.signal);
+      if (stream) await (await pending).body?.getReader().read();
+      await waitFor(() => upstream.received[one]);
+      controller.abort();
+      if (!stream) await assert.rejects(pending);
+      await waitFor(() => (upstream.received[one]?.aborted === true ? true : null));
+      assert.equal(upstream.received.length, one + 1);
+      await assertServed('one/left');
+    });
+  }
+
+  it('an open circuit is 503 with Retry-After and no request, or the degraded answer where one is configured', async () => {
+    upstream.otherwise = refuses(500);
+    try {
+      for (const model of ['one/open', 'sorry']) {
+        for (let call = 0; call < 5; call++) assert.equal((await ask(model, call % 2 === 1)).status, 502);
+      }
+    } finally {
+      upstream.otherwise = answers();
+    }
+    const { length } = upstream.received;
+    for (const stream of [false, true]) {
+      const refused = await ask('one/open', stream);
+      assert.equal(refused.status, 503);
+      assert.ok(Number(refused.headers.get('retry-after')) >= 1);
+      assert.equal(JSON.parse(await refused.text()).error.code, 'no_deployment_available');
+
+      const degraded = await ask('sorry', stream);
+      const text = await degraded.text();
+      assert.equal(degraded.status, 200);
+      assert.equal(degraded.headers.get('x-revoagent-degraded'), 'true');
+      assert.equal(degraded.headers.get('x-revoagent-provider'), null);
+      assert.match(text, /Back soon\./);
+      assert.match(text, /"finish_reason":"error"/);
+      assert.doesNotMatch(text, /"finish_reason":"stop"/);
+      assert.equal((await runOf(degraded)).status, 'degraded');
+    }
+    assert.equal(upstream.received.length, length, 'an open circuit costs no request');
+  });
+});
