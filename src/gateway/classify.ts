@@ -145,7 +145,6 @@ function reportedStatus({ body }: UpstreamFailure): number | undefined {
   return CONTEXT_LENGTH.test(labels) || /invalid_request|content_(filter|policy)/i.test(labels) ? 400 : undefined;
 }
 
-/** For the log. The provider's sentence may name its account, so it is no part of what callers see of its own failures. */
 /** For the log: the provider's code and type where they look like one. Its message is the caller's to read: it may quote the prompt. */
 export function reasonOf({ message, body }: UpstreamFailure): string {
   const labels = [body?.code, body?.type].filter((label) => label !== undefined && LABEL.test(label));
