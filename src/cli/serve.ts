@@ -10,9 +10,11 @@ import type { ServeOptions } from './options.ts';
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered } = load(options);
   const hub = await startHub(config, discovered, { colours: process.stderr.isTTY && options.json !== true });
+  // Before anybody can know that it runs, and stop it.
+  const stopped = untilStopped(hub, options);
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });
   else console.log(banner(hub.summary, process.stdout.isTTY));
-  await untilStopped(hub, options);
+  await stopped;
 }
 
 function untilStopped(hub: Hub, options: ServeOptions): Promise<void> {
