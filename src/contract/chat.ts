@@ -66,3 +66,18 @@ export interface Model {
   owned_by: string;
   [field: string]: unknown;
 }
+
+export interface EmbeddingRequest {
+  model: string;
+  input: string | readonly unknown[];
+  [field: string]: unknown;
+}
+
+export interface EmbeddingList {
+  object: string;
+  /** A vector of numbers, or base64 where the caller asked for that. */
+  data: { index: number; embedding: readonly number[] | string; [field: string]: unknown }[];
+  model: string;
+  usage?: { prompt_tokens: number; total_tokens: number; [field: string]: unknown } | null;
+  [field: string]: unknown;
+}

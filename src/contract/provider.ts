@@ -5,14 +5,14 @@
 import type { TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
-import type { ChatChunk, ChatCompletion, ChatRequest, Model } from './chat.ts';
+import type { ChatChunk, ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 
 /** One attempt at one deployment. */
-export interface ProviderCall {
+interface Call<Request> {
   /** The upstream's own name of the model. */
   readonly model: string;
   /** The caller's request; `model` and `stream` in it are the caller's, not the upstream's. Never changed in place. */
-  readonly request: ChatRequest;
+  readonly request: Request;
   /** Aborted by the caller, a timer or the hub; the provider stops at once, destroys the exchange and throws the reason. */
   readonly signal: AbortSignal;
   /** Trace context for the upstream. */
@@ -21,12 +21,18 @@ export interface ProviderCall {
   readonly onConnected: () => void;
 }
 
-/** A whole answer. */
-export interface ProviderAnswer {
-  readonly body: ChatCompletion;
+export type ProviderCall = Call<ChatRequest>;
+export type EmbeddingCall = Call<EmbeddingRequest>;
+
+interface WholeAnswer<Body> {
+  readonly body: Body;
   /** The upstream's bytes when they are already in the hub's form, so that they need not be serialised again. */
   readonly raw: Uint8Array | undefined;
 }
+
+/** A whole answer. */
+export type ProviderAnswer = WholeAnswer<ChatCompletion>;
+export type EmbeddingAnswer = WholeAnswer<EmbeddingList>;
 
 /** One event of a stream. */
 export interface ProviderEvent {
@@ -50,21 +56,31 @@ export interface Provider {
   readonly kind: string;
   /** Where it calls, safe to show (no credentials, no query). */
   readonly address: string;
+  /** Whether it goes on from the beginning of an answer that ends the conversation, so that a cut stream can be continued. */
+  readonly prefill: boolean;
   complete(call: ProviderCall): Promise<ProviderAnswer>;
   /** Resolves with the upstream's response headers; throws `UpstreamFailure` on any status but 2xx. */
   stream(call: ProviderCall): Promise<ProviderStream>;
+  /** Where the kind's `embeddings` says so; left out elsewhere. */
+  embed?(call: EmbeddingCall): Promise<EmbeddingAnswer>;
   /** The models the upstream offers. Costs no money. */
   models(signal: AbortSignal): Promise<Model[]>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
 
+/** What a kind can be told and can do; what it cannot, it refuses by name (`untranslatable`). docs/providers.md shows them as a table. */
 export interface ProviderCapabilities {
   readonly streaming: boolean;
   readonly tools: boolean;
+  /** `response_format: {type: "json_object"}`. */
   readonly jsonMode: boolean;
+  /** `response_format: {type: "json_schema"}`. */
+  readonly jsonSchema: boolean;
   readonly vision: boolean;
   readonly embeddings: boolean;
+  /** Whether a provider of this kind may have `prefill`. */
+  readonly prefill: boolean;
   /** Whether request fields the hub does not know reach the upstream unchanged. */
   readonly passesUnknownFields: boolean;
 }

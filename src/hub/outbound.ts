@@ -4,7 +4,7 @@
  */
 export const outbound = [
   {
-    module: 'providers/exchange.ts',
+    module: 'exchange/connections.ts',
     breaker: 'provider:*',
     why: 'one breaker a deployment, taken by the gateway for every attempt',
   },

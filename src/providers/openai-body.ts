@@ -4,7 +4,7 @@
  * Shapes after https://platform.openai.com/docs/api-reference/chat and the error pages of Mistral, Google and FastAPI.
  */
 import { isUtf8 } from 'node:buffer';
-import type { ChatChunk, ChatCompletion, Model } from '#contract/chat';
+import type { ChatChunk, ChatCompletion, EmbeddingList, Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody, ProviderEvent } from '#contract/provider';
 
@@ -13,14 +13,23 @@ const MESSAGE_CHARS_MAX = 2_000;
 
 /** Throws `UpstreamFailure`: `reported` for an error object, `malformed` for anything that is no completion. */
 export function parseCompletion(bytes: Buffer, status: number): ChatCompletion {
+  return parseAnswer(bytes, status, isCompletion, 'chat completion');
+}
+
+/** Throws as `parseCompletion` does. */
+export function parseEmbeddings(bytes: Buffer, status: number): EmbeddingList {
+  return parseAnswer(bytes, status, isEmbeddings, 'list of embeddings');
+}
+
+function parseAnswer<T>(bytes: Buffer, status: number, fits: (value: unknown) => value is T, name: string): T {
   if (!isUtf8(bytes))
     throw new UpstreamFailure('malformed', 'The upstream answered with bytes that are no UTF-8.', { status });
   const value = parseJson(bytes.toString('utf8'));
-  if (isCompletion(value)) return value;
+  if (fits(value)) return value;
   const body = errorBodyOf(value);
   if (body !== undefined)
     throw new UpstreamFailure('reported', 'The upstream reported an error inside a 200.', { status, body });
-  const what = value === undefined ? 'something that is no JSON' : 'JSON that is no chat completion';
+  const what = value === undefined ? 'something that is no JSON' : `JSON that is no ${name}`;
   throw new UpstreamFailure('malformed', `The upstream answered with ${what}.`, { status });
 }
 
@@ -78,6 +87,13 @@ function parseJson(text: string): unknown {
 function isCompletion(value: unknown): value is ChatCompletion {
   if (!isRecord(value) || !Array.isArray(value['choices']) || value['choices'].length === 0) return false;
   return value['choices'].every((choice) => isRecord(choice) && isRecord(choice['message']));
+}
+
+function isEmbeddings(value: unknown): value is EmbeddingList {
+  if (!isRecord(value) || !Array.isArray(value['data'])) return false;
+  return value['data'].every(
+    (entry) => isRecord(entry) && (Array.isArray(entry['embedding']) || typeof entry['embedding'] === 'string'),
+  );
 }
 
 function isChunk(value: Record<string, unknown>): value is ChatChunk {

@@ -89,8 +89,10 @@ export const simulator = defineProvider({
     streaming: true,
     tools: true,
     jsonMode: true,
+    jsonSchema: true,
     vision: true,
     embeddings: false,
+    prefill: false,
     passesUnknownFields: false,
   },
   create: (given, context) => new Simulator(given, context),
@@ -102,6 +104,7 @@ type Fate = 'whole' | 'fails' | 'stalls' | 'cut';
 class Simulator implements Provider {
   readonly name: string;
   readonly kind = 'simulator';
+  readonly prefill = false;
   readonly address = 'built in';
   readonly #settings: Settings;
   readonly #context: ProviderContext;

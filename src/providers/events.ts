@@ -1,30 +1,37 @@
 /**
- * The events of one streamed completion. Reads the upstream only when the reader asks; ends at `[DONE]` or at a clean end of the
- * body, and leaves to the gateway whether the answer was whole. `return()` destroys the exchange.
+ * The events of one streamed completion, whatever the upstream's dialect. Reads the upstream only when the reader asks; ends where
+ * the dialect says so or at a clean end of the body, and leaves to the gateway whether the answer was whole. `return()` destroys
+ * the exchange.
  */
 import { limits } from '#core/limits';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderEvent } from '#contract/provider';
-import type { Exchange } from './exchange.ts';
-import { parseChunk } from './openai-body.ts';
+import type { Exchange } from '#exchange/connections';
 import { SseParser } from './sse.ts';
 
-const DONE = '[DONE]';
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-export class OpenAiEvents implements AsyncIterableIterator<ProviderEvent> {
+/**
+ * What one server-sent event means: the chunks it stands for, or `end` where the upstream says that it is done. Throws
+ * `UpstreamFailure`: `reported` for an error event, `malformed` for what the protocol does not know. One reader a stream; it may keep
+ * what the stream said so far.
+ */
+export type Dialect = (data: string) => ProviderEvent | readonly ProviderEvent[] | 'end';
+
+export class UpstreamEvents implements AsyncIterableIterator<ProviderEvent> {
   readonly #exchange: Exchange;
-  readonly #clean: <T>(read: () => T) => T;
+  readonly #dialect: Dialect;
   readonly #parser = new SseParser(limits.eventBytesMax);
   #texts: string[] = [];
   #next = 0;
+  /** What the last text stood for beyond its first chunk. */
+  #more: ProviderEvent[] = [];
   #bodyEnded = false;
   #finished = false;
 
-  /** `clean` runs each read of an event, so that an error quotes no credentials. */
-  constructor(exchange: Exchange, clean: <T>(read: () => T) => T) {
+  constructor(exchange: Exchange, dialect: Dialect) {
     this.#exchange = exchange;
-    this.#clean = clean;
+    this.#dialect = dialect;
   }
 
   [Symbol.asyncIterator](): this {
@@ -33,6 +40,8 @@ export class OpenAiEvents implements AsyncIterableIterator<ProviderEvent> {
 
   async next(): Promise<IteratorResult<ProviderEvent, undefined>> {
     while (!this.#finished) {
+      const kept = this.#more.shift();
+      if (kept !== undefined) return { done: false, value: kept };
       const text = this.#texts[this.#next];
       if (text === undefined) {
         if (this.#bodyEnded) this.#finished = true;
@@ -40,12 +49,8 @@ export class OpenAiEvents implements AsyncIterableIterator<ProviderEvent> {
         continue;
       }
       this.#next++;
-      if (text === DONE) {
-        this.#finished = true;
-        this.#exchange.release();
-      } else if (text !== '') {
-        return { done: false, value: this.#event(text) };
-      }
+      const event = text === '' ? undefined : this.#read(text);
+      if (event !== undefined) return { done: false, value: event };
     }
     return END;
   }
@@ -69,9 +74,17 @@ export class OpenAiEvents implements AsyncIterableIterator<ProviderEvent> {
     }
   }
 
-  #event(text: string): ProviderEvent {
+  #read(text: string): ProviderEvent | undefined {
     try {
-      return this.#clean(() => parseChunk(text));
+      const meant = this.#dialect(text);
+      if (meant === 'end') {
+        this.#finished = true;
+        this.#exchange.release();
+        return undefined;
+      }
+      if (!isList(meant)) return meant;
+      this.#more = meant.slice(1);
+      return meant[0];
     } catch (error) {
       this.#finished = true;
       this.#exchange.destroy();
@@ -82,4 +95,8 @@ export class OpenAiEvents implements AsyncIterableIterator<ProviderEvent> {
       throw error;
     }
   }
+}
+
+function isList(meant: ProviderEvent | readonly ProviderEvent[]): meant is readonly ProviderEvent[] {
+  return Array.isArray(meant);
 }
