@@ -96,8 +96,11 @@ function assistantParts(
   if (content !== undefined && content !== null && content !== '') parts.push(...partsOf(content, param));
   if (typeof refusal === 'string') parts.push({ text: refusal });
   const signature = signatureOf(extra);
-  const last = parts.at(-1);
-  if (signature !== undefined && last !== undefined) last.thoughtSignature = signature;
+  if (signature !== undefined) {
+    const last = parts.at(-1) ?? { text: '' };
+    last.thoughtSignature = signature;
+    if (parts.length === 0) parts.push(last);
+  }
   if (Array.isArray(calls)) {
     const [first, ...rest] = calls.map((call, index) => callPart(call, namesByCall, `${param}.tool_calls[${index}]`));
     if (first !== undefined) {
