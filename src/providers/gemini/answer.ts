@@ -125,13 +125,14 @@ const FINISHES: Readonly<Record<string, Finish>> = {
 
 function finishOf(reason: unknown, at: At): Finish | null {
   if (reason === undefined || reason === null) return null;
-  const finish = typeof reason === 'string' && Object.hasOwn(FINISHES, reason) ? FINISHES[reason] : undefined;
+  if (typeof reason !== 'string') throw malformed('a finish reason that is no text', at);
+  const finish = Object.hasOwn(FINISHES, reason) ? FINISHES[reason] : undefined;
   if (finish !== undefined) return finish;
   // MALFORMED_FUNCTION_CALL, OTHER and whatever Google adds: passed on as an end, they would make a broken answer look whole.
-  const message = `Gemini ended its answer with ${String(reason).slice(0, 64)}.`;
+  const type = reason.slice(0, 64);
   throw new UpstreamFailure('reported', 'The upstream ended its answer without finishing it.', {
     ...at,
-    body: { message, type: String(reason).slice(0, 64) },
+    body: { message: `Gemini ended its answer with ${type}.`, type },
   });
 }
 
