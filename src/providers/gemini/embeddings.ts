@@ -65,7 +65,7 @@ function base64Of(vector: readonly number[]): string {
 }
 
 /** Older models do not say what they counted; a number of the hub's own would be a guess. */
-function usageOf(value: unknown): EmbeddingList['usage'] {
+function usageOf(value: unknown): { prompt_tokens: number; total_tokens: number } | null {
   const count = isRecord(value) ? value['promptTokenCount'] : undefined;
   return typeof count === 'number' ? { prompt_tokens: count, total_tokens: count } : null;
 }
