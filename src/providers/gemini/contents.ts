@@ -1,6 +1,6 @@
 /**
  * A conversation in the hub's form as Gemini's contents. Nothing is dropped unseen: a message, part or field that Gemini cannot be
- * told is refused by its name, and `conversation.ts` reads the result back into the conversation it came from.
+ * told is refused by its name, so that what was told can be read back (`round-trip.test.ts`).
  */
 import type { ChatMessage } from '#contract/chat';
 import { isRecord, parseJson } from '../json.ts';

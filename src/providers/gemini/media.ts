@@ -20,18 +20,6 @@ export function mediaPart(part: Record<string, unknown>, param: string): GeminiP
   }
 }
 
-/** The other way: an image by its address, the rest as the file it is. */
-export function mediaContent({ inlineData, fileData }: GeminiPart): Record<string, unknown> | undefined {
-  if (fileData !== undefined) return { type: 'image_url', image_url: { url: fileData.fileUri } };
-  if (inlineData === undefined) return undefined;
-  const { mimeType, data } = inlineData;
-  const format = AUDIO_FORMATS.find(([, type]) => type === mimeType)?.[0];
-  if (format !== undefined) return { type: 'input_audio', input_audio: { data, format } };
-  const url = `data:${mimeType};base64,${data}`;
-  if (mimeType.startsWith('image/')) return { type: 'image_url', image_url: { url } };
-  return { type: 'file', file: { file_data: url } };
-}
-
 function imagePart(image: unknown, param: string): GeminiPart {
   const url = isRecord(image) ? image['url'] : image;
   if (typeof url !== 'string') throw untranslatable(param, 'it has no `url`.');
