@@ -163,7 +163,7 @@ export class Attempt {
     if (this.#settle(classified.outcome, classified.verdict)) {
       this.deployment.lastFailureWallMs = this.#clock.wallMs();
       this.deployment.lastFailure = classified.outcome;
-      if (classified.breaker === 'success') this.#permit.success();
+      if (classified.breaker === 'success' || classified.breaker === 'ignore') this.#permit[classified.breaker]();
       else this.#permit[classified.breaker](classified.retryAfterMs);
       this.#log(classified);
     }
