@@ -29,7 +29,7 @@ const TABLE: readonly Row[] = [
   ['cut', failed('cut', 200), 'retry_same', 'failure', 'upstream_cut'],
   ['malformed', failed('malformed', 200), 'try_other', 'failure', 'upstream_malformed'],
   ['oversize', failed('oversize', 200), 'try_other', 'failure', 'upstream_malformed'],
-  ['untranslatable', failed('untranslatable'), 'try_other', 'ignore', 'upstream_rejected'],
+  ['untranslatable', failed('untranslatable'), 'try_other', 'ignore', 'unsupported_field'],
 
   ['no connection in time', new AttemptTimeout('timeout_connect'), 'try_other', 'failure', 'upstream_timeout'],
   ['no first token in time', new AttemptTimeout('timeout_first_token'), 'try_other', 'failure', 'upstream_timeout'],

@@ -70,7 +70,7 @@ function untranslatable(failure: UpstreamFailure, provider: string): Classified 
     breaker: 'ignore',
     status: null,
     retryAfterMs: undefined,
-    error: new UpstreamError('upstream_rejected', detail, { internal: failure.message, cause: failure, ...param }),
+    error: new CallerError('unsupported_field', detail, { internal: failure.message, cause: failure, ...param }),
   };
 }
 
