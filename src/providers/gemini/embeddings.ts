@@ -6,6 +6,7 @@ import type { EmbeddingList, EmbeddingRequest } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import { isRecord, parseJson } from '../json.ts';
 import { untranslatable } from '../untranslatable.ts';
+import { vectorAs } from '../vectors.ts';
 import { parseGeminiError } from './errors.ts';
 
 const FIELDS: readonly string[] = ['model', 'input', 'encoding_format', 'dimensions', 'user'];
@@ -45,7 +46,7 @@ export function toEmbeddingList(text: string, status: number, request: Embedding
     data: vectors.map((vector, index) => ({
       object: 'embedding',
       index,
-      embedding: request['encoding_format'] === 'base64' ? base64Of(vector) : vector,
+      embedding: vectorAs(request['encoding_format'], vector),
     })),
     model,
     usage: usageOf(isRecord(value) ? value['usageMetadata'] : undefined),
@@ -55,13 +56,6 @@ export function toEmbeddingList(text: string, status: number, request: Embedding
 function vectorOf(embedding: unknown): number[] | undefined {
   const values = isRecord(embedding) ? embedding['values'] : undefined;
   return Array.isArray(values) && values.every((value) => typeof value === 'number') ? values : undefined;
-}
-
-/** 32-bit floats, little-endian: what OpenAI's clients ask for and decode by themselves. */
-function base64Of(vector: readonly number[]): string {
-  const bytes = Buffer.alloc(vector.length * 4);
-  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4);
-  return bytes.toString('base64');
 }
 
 /** Older models do not say what they counted; a number of the hub's own would be a guess. */
