@@ -13,7 +13,7 @@ const TEXTS_MAX = 256;
 /** Throws `UpstreamFailure` with status 400 for more than it makes. */
 export function embeddingsFor(request: EmbeddingRequest, model: string): EmbeddingList {
   const { input, dimensions, encoding_format: format } = request;
-  const texts = (isOne(input) ? [input] : input).map((each) => wordsIn(each));
+  const texts = textsOf(input).map((each) => wordsIn(each));
   const size = typeof dimensions === 'number' ? dimensions : SIZE;
   if (texts.length > TEXTS_MAX) throw refused('input', `input may hold ${TEXTS_MAX} texts at most.`);
   if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
@@ -31,9 +31,9 @@ export function embeddingsFor(request: EmbeddingRequest, model: string): Embeddi
   };
 }
 
-/** A text, or the tokens of one. */
-function isOne(input: EmbeddingRequest['input']): boolean {
-  return typeof input === 'string' || input.every((each) => typeof each === 'number');
+/** A text or its tokens alone, or a list of either. */
+function textsOf(input: EmbeddingRequest['input']): readonly unknown[] {
+  return typeof input === 'string' || input.every((each) => typeof each === 'number') ? [input] : input;
 }
 
 /** The numbers of tokens stand for themselves. */
