@@ -1,29 +1,8 @@
-/** How a translation says no: it names the field, so that the caller knows what to change and the hub can ask another deployment. */
+/** How a provider kind refuses what its upstream cannot be told: by the name of the field, so that the caller can leave it out. */
 import { UpstreamFailure } from '#contract/provider';
 
-/** `field`: as a path into the caller's request (`messages[2].name`). */
-export function untranslatable(field: string, why: string): UpstreamFailure {
-  const message = `${field} ${why}`;
-  return new UpstreamFailure('untranslatable', message, {
-    body: { message, type: 'invalid_request_error', code: 'unsupported_field', param: field },
-  });
-}
-
-export type Json = Record<string, unknown>;
-
-export function isRecord(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-export function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
-}
-
-/** The fields that are there; `undefined` is no field. */
-export function defined(fields: Json): Json {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+/** `param` as the caller would write it (`messages[2].name`); `why` completes the sentence. Nothing of either reaches the log. */
+export function untranslatable(param: string, why: string): UpstreamFailure {
+  const body = { message: `${param}: ${why}`, type: 'invalid_request_error', code: 'untranslatable', param };
+  return new UpstreamFailure('untranslatable', 'The request holds what this upstream cannot be told.', { body });
 }

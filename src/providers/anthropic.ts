@@ -20,7 +20,7 @@ import type {
 import { toCompletion } from '#dialects/anthropic/answer';
 import { toMessagesRequest } from '#dialects/anthropic/request';
 import { errorIn, ToChunks } from '#dialects/anthropic/stream';
-import { isRecord, textOf } from '#dialects/untranslatable';
+import { isRecord, parseJson, textOf } from '#dialects/json';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { CONNECTIONS_DEFAULT, JsonUpstream, secretHeader } from './upstream.ts';
@@ -190,10 +190,5 @@ function reported(body: ProviderErrorBody, status: number): UpstreamFailure {
 }
 
 function parsed(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) return undefined;
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  return isUtf8(bytes) ? parseJson(bytes.toString('utf8')) : undefined;
 }

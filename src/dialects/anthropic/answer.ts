@@ -4,8 +4,8 @@
  */
 import type { ChatCompletion, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { countOf, defined, isRecord, textOf } from '../untranslatable.ts';
-import type { Json } from '../untranslatable.ts';
+import { countOf, defined, isRecord, textOf } from '../json.ts';
+import type { Json } from '../json.ts';
 import { JSON_TOOL } from './request.ts';
 
 const FINISH: Readonly<Record<string, string>> = {

@@ -4,8 +4,9 @@
  * side is refused by name. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatMessage } from '#contract/chat';
-import { defined, isRecord, textOf, untranslatable } from '../untranslatable.ts';
-import type { Json } from '../untranslatable.ts';
+import { defined, isRecord, textOf } from '../json.ts';
+import { untranslatable } from '../untranslatable.ts';
+import type { Json } from '../json.ts';
 
 export interface Turn {
   role: 'user' | 'assistant';
@@ -61,10 +62,10 @@ function toTurn(message: ChatMessage, where: string): Turn {
   }
   if (role === 'assistant') return { role, content: toAssistantContent(message, where) };
   if (role === 'system' || role === 'developer')
-    throw untranslatable(`${where}.role`, `is "${role}", which Anthropic takes only before all other messages`);
+    throw untranslatable(`${where}.role`, `it is "${role}", which Anthropic takes only before all other messages`);
   throw untranslatable(
     `${where}.role`,
-    `is "${role}", which Anthropic does not know; send tool calls and results instead`,
+    `it is "${role}", which Anthropic does not know; send tool calls and results instead`,
   );
 }
 
@@ -89,16 +90,16 @@ function toAssistantContent(message: ChatMessage, where: string): string | Json[
 }
 
 function toToolUse(call: unknown, where: string): Json {
-  if (!isRecord(call) || !isRecord(call['function'])) throw untranslatable(where, 'is no function call');
+  if (!isRecord(call) || !isRecord(call['function'])) throw untranslatable(where, 'it is no function call');
   const { name, arguments: text } = call['function'];
   let input: unknown;
   try {
     input = textOf(text) === '' ? {} : JSON.parse(textOf(text));
   } catch {
-    throw untranslatable(`${where}.function.arguments`, 'is no JSON, and Anthropic takes an object there');
+    throw untranslatable(`${where}.function.arguments`, 'it is no JSON, and Anthropic takes an object there');
   }
   if (!isRecord(input))
-    throw untranslatable(`${where}.function.arguments`, 'is no JSON object, which Anthropic wants there');
+    throw untranslatable(`${where}.function.arguments`, 'it is no JSON object, which Anthropic wants there');
   return { type: 'tool_use', id: call['id'], name, input };
 }
 
@@ -121,7 +122,7 @@ function toBlocks(content: ChatMessage['content'], where: string, allowed: reado
 function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
   const { type } = part;
   if (typeof type !== 'string' || !allowed.includes(type))
-    throw untranslatable(`${where}.type`, `is "${textOf(type)}"; Anthropic can be told here: ${allowed.join(', ')}`);
+    throw untranslatable(`${where}.type`, `it is "${textOf(type)}"; Anthropic can be told here: ${allowed.join(', ')}`);
   const cached = { cache_control: part['cache_control'] };
   if (type === 'text') return defined({ type: 'text', text: part['text'], ...cached });
   if (type === 'image_url')
@@ -132,18 +133,18 @@ function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
 function toImage(image: unknown, where: string): Json {
   const { url, detail } = isRecord(image) ? image : { url: image, detail: undefined };
   if (detail !== undefined && detail !== 'auto')
-    throw untranslatable(`${where}.detail`, 'is not known to Anthropic, which takes an image as it is');
+    throw untranslatable(`${where}.detail`, 'it is not known to Anthropic, which takes an image as it is');
   const [, mediaType, data] = DATA_URL.exec(textOf(url)) ?? [];
   if (mediaType !== undefined) return { type: 'base64', media_type: mediaType, data };
   if (/^https?:\/\//.test(textOf(url))) return { type: 'url', url };
-  throw untranslatable(`${where}.url`, 'is neither an http(s) address nor a base64 data URL');
+  throw untranslatable(`${where}.url`, 'it is neither an http(s) address nor a base64 data URL');
 }
 
 function toDocument(file: unknown, where: string): Json {
   const { file_data: text, filename } = isRecord(file) ? file : { file_data: undefined, filename: undefined };
   const [, mediaType, data] = DATA_URL.exec(textOf(text)) ?? [];
   if (mediaType === undefined)
-    throw untranslatable(where, 'holds no file_data as a base64 data URL, the one way to tell Anthropic a file');
+    throw untranslatable(where, 'it holds no file_data as a base64 data URL, the one way to tell Anthropic a file');
   return { source: { type: 'base64', media_type: mediaType, data }, title: filename };
 }
 
@@ -220,7 +221,7 @@ function fromBlock(block: Json, where: string): Json {
   }
   throw untranslatable(
     `${where}.content`,
-    `holds a block of the type "${textOf(type)}", for which there is no other word`,
+    `it holds a block of the type "${textOf(type)}", for which there is no other word`,
   );
 }
 
@@ -250,6 +251,6 @@ function allowFields(
   for (const [name, value] of Object.entries(message)) {
     if (known.includes(name) || value === undefined || value === null) continue;
     if (empty.includes(name) && (message.role === 'tool' || (Array.isArray(value) && value.length === 0))) continue;
-    throw untranslatable(`${where}.${name}`, 'is not known to Anthropic');
+    throw untranslatable(`${where}.${name}`, 'it is not known to Anthropic');
   }
 }

@@ -3,8 +3,9 @@
  * cannot be told is refused by name; none is dropped. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatRequest } from '#contract/chat';
-import { defined, isRecord, textOf, untranslatable } from '../untranslatable.ts';
-import type { Json } from '../untranslatable.ts';
+import { defined, isRecord, textOf } from '../json.ts';
+import { untranslatable } from '../untranslatable.ts';
+import type { Json } from '../json.ts';
 import { fromTurns, toTurns } from './messages.ts';
 import type { Turn } from './messages.ts';
 
@@ -79,16 +80,16 @@ function refuseUnknown(request: ChatRequest): void {
   for (const [name, value] of Object.entries(request)) {
     if (!given(value) || TRANSLATED.includes(name) || SAME.includes(name)) continue;
     if (NEUTRAL[name]?.includes(value) === true) continue;
-    throw untranslatable(name, 'cannot be told to Anthropic');
+    throw untranslatable(name, 'Anthropic has nothing like it');
   }
   if (given(request['n']) && request['n'] !== 1)
-    throw untranslatable('n', 'is more than 1, and Anthropic gives one answer');
+    throw untranslatable('n', 'it is more than 1, and Anthropic gives one answer');
 }
 
 function toTemperature(value: unknown): unknown {
   if (!given(value)) return undefined;
   if (typeof value === 'number' && value > 1)
-    throw untranslatable('temperature', 'is above 1, which is the most that Anthropic takes');
+    throw untranslatable('temperature', 'it is above 1, which is the most that Anthropic takes');
   return value;
 }
 
@@ -98,7 +99,7 @@ function toThinking(effort: unknown): { type: string; budget_tokens: number } | 
   if (tokens === undefined)
     throw untranslatable(
       'reasoning_effort',
-      `must be none, minimal, ${Object.keys(THINKING_TOKENS).join(', ')} for Anthropic`,
+      `it must be none, minimal, ${Object.keys(THINKING_TOKENS).join(', ')} for Anthropic`,
     );
   return { type: 'enabled', budget_tokens: tokens };
 }
@@ -108,11 +109,12 @@ function toFormat(request: ChatRequest): Json {
   if (!isRecord(format) || format['type'] === 'text') return {};
   if (format['type'] === 'json_schema' && isRecord(format['json_schema']))
     return { output_config: { format: { type: 'json_schema', schema: format['json_schema']['schema'] } } };
-  if (format['type'] !== 'json_object') throw untranslatable('response_format.type', `is "${textOf(format['type'])}"`);
+  if (format['type'] !== 'json_object')
+    throw untranslatable('response_format.type', `it is "${textOf(format['type'])}"`);
   if (given(request['tools']))
     throw untranslatable(
       'response_format',
-      'asks for a JSON object beside tools; give Anthropic a json_schema instead',
+      'it asks for a JSON object beside tools; give Anthropic a json_schema instead',
     );
   return {
     tools: [
@@ -139,7 +141,7 @@ function toTools(request: ChatRequest): Json {
 
 function toTool(tool: unknown, where: string): Json {
   if (!isRecord(tool) || tool['type'] !== 'function' || !isRecord(tool['function']))
-    throw untranslatable(`${where}.type`, 'is not "function", the one kind that both sides know');
+    throw untranslatable(`${where}.type`, 'it is not "function", the one kind that both sides know');
   const { name, description, parameters, strict } = tool['function'];
   return defined({
     name,
@@ -156,7 +158,7 @@ function toToolChoice(choice: unknown): Json | undefined {
   if (choice === 'required') return { type: 'any' };
   if (isRecord(choice) && choice['type'] === 'function' && isRecord(choice['function']))
     return { type: 'tool', name: choice['function']['name'] };
-  throw untranslatable('tool_choice', 'is none of auto, none, required and a function');
+  throw untranslatable('tool_choice', 'it is none of auto, none, required and a function');
 }
 
 /** The other way: what a caller of the Messages API asks, in the hub's form. Throws as the first does. */
@@ -164,7 +166,7 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
   const { model, max_tokens: limit, messages, system, ...rest } = request;
   const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...others } = rest;
   for (const name of Object.keys(others)) {
-    if (name !== 'temperature' && !SAME.includes(name)) throw untranslatable(name, 'cannot be told in another form');
+    if (name !== 'temperature' && !SAME.includes(name)) throw untranslatable(name, 'it is known to Anthropic alone');
   }
   return {
     model,
@@ -180,7 +182,7 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
 
 function fromTool(tool: unknown, where: string): Json {
   if (!isRecord(tool) || (given(tool['type']) && tool['type'] !== 'custom'))
-    throw untranslatable(`${where}.type`, 'is a tool that Anthropic runs itself, which no other provider does');
+    throw untranslatable(`${where}.type`, 'it is a tool that Anthropic runs itself, which no other provider does');
   const { name, description, input_schema: parameters, strict, cache_control: cached } = tool;
   return defined({
     type: 'function',
@@ -201,7 +203,7 @@ function fromFormat(output: unknown): Json {
   if (output === undefined) return {};
   const { format, ...more } = isRecord(output) ? output : {};
   if (!isRecord(format) || format['type'] !== 'json_schema' || Object.keys(more).length > 0)
-    throw untranslatable('output_config', 'holds more than a JSON schema');
+    throw untranslatable('output_config', 'it holds more than a JSON schema');
   return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } } };
 }
 

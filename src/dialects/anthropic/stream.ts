@@ -6,8 +6,8 @@
 import type { ChatChunk, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody } from '#contract/provider';
-import { countOf, defined, isRecord, textOf } from '../untranslatable.ts';
-import type { Json } from '../untranslatable.ts';
+import { countOf, defined, isRecord, parseJson, textOf } from '../json.ts';
+import type { Json } from '../json.ts';
 import { fromUsage, toFinishReason, toStopReason, toUsage } from './answer.ts';
 import { JSON_TOOL } from './request.ts';
 
@@ -39,7 +39,7 @@ export class ToChunks {
 
   /** `end` after the last event. Throws `UpstreamFailure`: `reported` for an error, `malformed` for what is no event. */
   read(data: string): ChatChunk[] | 'end' {
-    const event = parsed(data);
+    const event = parseJson(data);
     const error = errorIn(event);
     if (error !== undefined)
       throw new UpstreamFailure('reported', 'The upstream reported an error in its stream.', { body: error });
@@ -212,13 +212,5 @@ export class FromChunks {
   #close(events: Json[]): void {
     if (this.#open !== null) events.push({ type: 'content_block_stop', index: this.#index });
     this.#open = null;
-  }
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
   }
 }
