@@ -53,7 +53,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const env = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
-  const loader = new Loader(options.kinds, env);
+  const loader = new Loader(options.kinds, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
   if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
   loader.readEnvironment();
   loader.readFlags(options.flags ?? {});
@@ -63,12 +63,15 @@ export function loadConfig(options: LoadOptions): Loaded {
 class Loader {
   readonly #kinds: readonly KindSchema[];
   readonly #env: Environment;
+  readonly #folder: string;
   readonly #origins = new Map<string, string>();
   readonly #problems: Problem[] = [];
   #values: Record<string, unknown> = {};
   #fromEnvironment: ReadonlySet<string> = new Set();
 
-  constructor(kinds: readonly KindSchema[], env: Environment) {
+  /** `folder`: what paths in the file are relative to. */
+  constructor(kinds: readonly KindSchema[], env: Environment, folder: string) {
+    this.#folder = folder;
     this.#kinds = kinds;
     this.#env = env;
   }
@@ -194,9 +197,17 @@ class Loader {
       // It was held against the route's schema just now.
       const route = filled as RouteConfig;
       this.#checkTargets(route, name, pointer, providers);
-      routes[name] = route;
+      routes[name] =
+        route.guardrail === undefined ? route : { ...route, guardrail: this.#guardrail(route.guardrail, pointer) };
     }
     return routes;
+  }
+
+  /** The guardrail with its file's whole path: whoever loads it does not know where the configuration stood. */
+  #guardrail(guardrail: NonNullable<RouteConfig['guardrail']>, pointer: string): NonNullable<RouteConfig['guardrail']> {
+    const module = path.resolve(this.#folder, guardrail.module);
+    if (!existsSync(module)) this.#problem(`${pointer}/guardrail/module`, `there is no file ${module}`);
+    return { ...guardrail, module };
   }
 
   #checkTargets(route: RouteConfig, name: string, pointer: string, providers: readonly string[]): void {

@@ -167,6 +167,21 @@ const route = Type.Object(
           'Whether another deployment goes on with a stream that was cut or stalled after its first content. Callers may say otherwise (x-revoagent-continue).',
       }),
     ),
+    guardrail: Type.Optional(
+      Type.Object(
+        {
+          module: text(
+            'A file that exports before, after, or both; relative to this file. docs/guardrails.md tells more.',
+          ),
+          onFailure: Type.Enum(['open', 'closed'], {
+            description:
+              'Whether a call goes on when the guardrail throws, hangs or returns nonsense. To be declared: there is no default.',
+          }),
+          timeoutMs: ms(1, 60_000, 500, 'For each of before and after.'),
+        },
+        { ...strict, description: 'Judges, changes or refuses requests and answers of this route.' },
+      ),
+    ),
     lastResort: Type.Optional(
       Type.Object(
         { text: text('What the assistant is made to say.') },
@@ -325,6 +340,7 @@ export interface RouteConfig {
   readonly timeouts?: Partial<TimeoutsConfig>;
   readonly hedge?: { readonly afterMs: number };
   readonly continueCut?: boolean;
+  readonly guardrail?: { readonly module: string; readonly onFailure: 'open' | 'closed'; readonly timeoutMs: number };
   readonly lastResort?: { readonly text: string };
 }
 

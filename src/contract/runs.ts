@@ -60,6 +60,13 @@ export interface AttemptRecord {
   totalMs: number | null;
 }
 
+/** What a guardrail did to a run. */
+export interface GuardrailRecord {
+  stage: 'before' | 'after';
+  action: 'allowed' | 'changed' | 'refused' | 'failed_open' | 'failed_closed';
+  tookMs: number;
+}
+
 export interface RunRecord {
   id: string;
   projectId: string;
@@ -83,4 +90,6 @@ export interface RunRecord {
   durationMs: number | null;
   overheadMs: number | null;
   attempts: AttemptRecord[];
+  /** Left out for a route without a guardrail. */
+  guardrail?: GuardrailRecord[];
 }

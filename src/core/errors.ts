@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'idempotency_answer_not_kept',
   'context_length_exceeded',
   'content_filtered',
+  'guardrail_refused',
   'upstream_rejected',
   'cancelled',
   // the caller must wait
@@ -43,6 +44,7 @@ export const ERROR_CODES = [
   'overloaded',
   'draining',
   'database_unavailable',
+  'guardrail_failed',
   // the hub is wrong
   'internal',
 ] as const;

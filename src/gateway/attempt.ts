@@ -31,6 +31,8 @@ export class Attempt {
   readonly choice: Choice;
   readonly deployment: Deployment;
   readonly timeouts: CallTimeouts;
+  /** Whether the upstream is asked for a stream; a caller's stream may need a whole answer. */
+  streams: boolean;
   /** It was asked to go on with a text that is not its own. */
   prefilled = false;
   readonly run: Run;
@@ -51,6 +53,7 @@ export class Attempt {
     const { context, run, choice, timeouts } = parts;
     const { deployment } = choice;
     this.run = run;
+    this.streams = run.record.stream;
     this.choice = choice;
     this.deployment = deployment;
     this.timeouts = timeouts;
@@ -78,7 +81,7 @@ export class Attempt {
       traceparent,
       onConnected: () => {
         this.#record.connectMs = this.#clock.now() - this.#startedAt;
-        if (this.run.record.stream) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
+        if (this.streams) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
         else this.rest();
       },
     };
@@ -122,7 +125,7 @@ export class Attempt {
   succeed(): void {
     if (!this.#settle('succeeded', null)) return;
     this.deployment.lastSuccessWallMs = this.#clock.wallMs();
-    if (!this.run.record.stream) {
+    if (!this.streams) {
       const now = this.#clock.now();
       this.deployment.plainLatency.record(now - this.#startedAt, now);
     }

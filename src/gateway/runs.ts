@@ -10,7 +10,7 @@ import type { RunCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
-import type { RunRecord, RunStatus } from '#contract/runs';
+import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
 import type { Deployment } from './deployment.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
@@ -123,6 +123,10 @@ export class Run {
     record.promptTokens = tokens(answer.usage?.prompt_tokens);
     record.completionTokens = tokens(answer.usage?.completion_tokens);
     this.#end('succeeded', null);
+  }
+
+  guarded(entry: GuardrailRecord): void {
+    (this.record.guardrail ??= []).push(entry);
   }
 
   degrade(): void {

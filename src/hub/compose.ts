@@ -62,8 +62,8 @@ export async function startHub(
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
-  const build = (from: Config): GatewayBuild => buildGateway(from, parts);
-  const gateway = new GatewaySwitch(build(config));
+  const build = (from: Config): Promise<GatewayBuild> => buildGateway(from, parts);
+  const gateway = new GatewaySwitch(await build(config));
   stack.defer(() => gateway.close());
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });

@@ -21,7 +21,7 @@ export interface HubParts {
   readonly summary: StartSummary;
   /** Everything that was opened, to be closed in the reverse order. */
   readonly owned: AsyncDisposableStack;
-  readonly build: (config: Config) => GatewayBuild;
+  readonly build: (config: Config) => Promise<GatewayBuild>;
   readonly gateway: GatewaySwitch;
   readonly health: Health;
   readonly logger: AdjustableLogger;
@@ -45,7 +45,7 @@ export class RunningHub implements Hub {
   async reload(next: Config): Promise<Changes> {
     const { build, gateway, logger } = this.#parts;
     const changes = changesBetween(this.#config, next);
-    const replacement = build(next);
+    const replacement = await build(next);
     this.#config = next;
     logger.setLevel(next.logging.level);
     // The old gateway is closed when its last request has ended; nobody waits for that.

@@ -92,6 +92,13 @@ export const catalogue = {
     help: 'Runs by how they ended.',
     labels: { status: 'the statuses of a run' },
   },
+  guardrail: {
+    name: 'revoagent_guardrail_total',
+    type: 'counter',
+    unit: '1',
+    help: 'What guardrails did, before the first attempt and after the answer.',
+    labels: { stage: 'before or after', action: 'allowed, changed, refused, failed_open, failed_closed' },
+  },
   breakers: {
     name: 'revoagent_breakers',
     type: 'gauge',

@@ -56,7 +56,7 @@ function everything(
   observer.requestStarted();
   observer.requestFinished({ ...request, status: 502, errorCode: 'upstream_failed' });
   observer.attemptFinished(attempt);
-  observer.runFinished(run);
+  observer.runFinished({ ...run, guardrail: [{ stage: 'before', action: 'allowed', tookMs: 1 }] });
   observer.queryFinished({ query: 'keys.find', durationMs: 2, failed: false });
   observer.poolWaited(1);
   observer.runsDropped(2);

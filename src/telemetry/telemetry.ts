@@ -108,6 +108,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const firstTokens = histogram('firstToken');
   const runs = counter('runs');
   const tokens = counter('tokens');
+  const guardrails = counter('guardrail');
   const queries = histogram('queries');
   return {
     requestStarted() {
@@ -130,6 +131,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     },
     runFinished(run) {
       runs(run.status).inc();
+      for (const { stage, action } of run.guardrail ?? []) guardrails(`${stage} ${action}`).inc();
       const provider = run.provider ?? 'none';
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);

@@ -10,6 +10,7 @@ import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
 import type { BreakerOptions } from '#resilience/index';
+import type { Guardrails } from '#gateway/guardrail';
 import type { RetryBudget } from '#gateway/protection';
 import { createGateway } from '#gateway/gateway';
 import { RunningRuns } from '#gateway/runs';
@@ -41,6 +42,7 @@ export interface BenchOptions {
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
   readonly retryBudget?: RetryBudget;
+  readonly guardrails?: Guardrails;
   /** Settings of every breaker; the resilience room's own without. */
   readonly breaker?: Partial<BreakerOptions>;
 }
@@ -77,6 +79,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     settings: { ...GATEWAY_DEFAULTS, ...options.settings },
     breakers,
     retryBudget: options.retryBudget ?? unlimited,
+    guardrails: options.guardrails ?? new Map(),
     clock,
     random,
     observer: observe(attempts),

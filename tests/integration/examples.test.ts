@@ -37,6 +37,7 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     OPENAI_API_KEY: 'sk-example',
     GROQ_BASE_URL: baseUrl,
     GROQ_API_KEY: 'gsk-example',
+    ANTHROPIC_BASE_URL: baseUrl,
     LOCAL_MODEL_URL: baseUrl,
     DATABASE_URL: databaseUrl,
     ADMIN_KEY_FILE: keyFile,

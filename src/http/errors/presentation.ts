@@ -177,6 +177,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'The model cannot take so many tokens.',
     action: 'Shorten the messages, or use a model with a longer context.',
   },
+  guardrail_refused: {
+    ...caller,
+    status: 400,
+    title: 'Refused by a guardrail',
+    openaiCode: 'guardrail_refused',
+    meaning: 'The guardrail of the route refused the request or its answer; the detail holds its reason.',
+    action: 'Change what the reason names, or ask the operator.',
+  },
   content_filtered: {
     ...caller,
     status: 400,
@@ -296,6 +304,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'draining',
     meaning: 'This instance is leaving and ended what had not finished in time.',
     action: 'Send it again: another instance, or the next start, answers.',
+  },
+  guardrail_failed: {
+    ...unavailable,
+    title: 'Guardrail failed',
+    openaiCode: 'guardrail_failed',
+    meaning:
+      'The guardrail of the route could not judge the request or its answer, and the route lets nothing through without it.',
+    action: 'Try again; the operator finds guardrail-failed in the log.',
   },
   database_unavailable: {
     ...unavailable,

@@ -41,6 +41,14 @@ export const runSchema = Type.Object({
   durationMs: nullable(Type.Number(), 'Null while it runs.'),
   overheadMs: nullable(Type.Number(), 'Milliseconds in the hub: total minus waiting for upstreams.'),
   attempts: Type.Array(attemptSchema),
+  guardrail: Type.Array(
+    Type.Object({
+      stage: Type.String({ description: '`before` the first attempt, or `after` the answer.' }),
+      action: Type.String({ description: '`allowed`, `changed`, `refused`, `failed_open` or `failed_closed`.' }),
+      tookMs: Type.Number({ description: 'Milliseconds.' }),
+    }),
+    { description: 'What the guardrail of the route did; empty without one.' },
+  ),
 });
 
 export type RunView = Static<typeof runSchema>;
@@ -63,6 +71,7 @@ export function runView(run: RunRecord): RunView {
     durationMs: run.durationMs,
     overheadMs: run.overheadMs,
     attempts: run.attempts.map(attemptView),
+    guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
   };
 }
 
@@ -124,4 +133,5 @@ export const runExample = {
       totalMs: 715.2,
     },
   ],
+  guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
 } satisfies RunView;
