@@ -9,6 +9,7 @@ import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type { ChatAnswer, ChatCall, ChatStream, Gateway, RunSummary, Scope } from '#contract/gateway';
+import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
@@ -128,7 +129,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
   const log: string[] = [];
-  const secrets = { chat: 'rvk_chat', read: 'rvk_read', admin: 'rvk_admin' };
+  const secrets = { chat: 'rvk_chat', read: 'rvk_read', external: 'rvk_external', admin: 'rvk_admin' };
   const server = createServer({
     gateway: gatewayOf(script, calls),
     runs: {
@@ -216,7 +217,7 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
   const records = new Map<string, KeyRecord>();
   return {
     async authenticate(presented) {
-      const scope = (['chat', 'read', 'admin'] as const).find((each) => secrets[each] === presented);
+      const scope = SCOPES.find((each) => secrets[each] === presented);
       if (scope === undefined) return null;
       return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
     },
