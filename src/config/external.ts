@@ -50,7 +50,7 @@ const credentials = Type.Object(
     ),
     headers: Type.Optional(
       Type.Record(Type.String(), Type.String({ secret: true }), {
-        description: 'Headers of every call, secret or not; they stand before what a caller sends under the same name.',
+        description: 'Secrets sent under headers of the API’s own, as in `X-Api-Key`.',
       }),
     ),
   },
@@ -86,6 +86,11 @@ export const externalSchema = Type.Object(
         'An address in place of a name may be private: it was written on purpose.',
     }),
     credentials: Type.Optional(credentials),
+    headers: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Headers of every call that are no secret, such as an API version; a caller cannot replace them.',
+      }),
+    ),
     methods: Type.Array(Type.Enum(EXTERNAL_METHODS), {
       minItems: 1,
       default: ['GET'],
@@ -139,6 +144,7 @@ export interface ExternalConfig {
     readonly basic?: { readonly username: string; readonly password: Secret };
     readonly headers?: Readonly<Record<string, Secret>>;
   };
+  readonly headers?: Readonly<Record<string, string>>;
   readonly methods: readonly ExternalMethod[];
   readonly paths: readonly string[];
   readonly requestHeaders: readonly string[];
@@ -159,21 +165,26 @@ export interface ExternalConfig {
 }
 
 /** What the schema cannot say, as pointers below the entry. */
-export function* externalProblems({
-  baseUrl,
-  credentials: given,
-}: ExternalConfig): Generator<[pointer: string, message: string]> {
+export function* externalProblems({ baseUrl, credentials, headers: plain = {} }: ExternalConfig): Generator<Found> {
+  const { bearer, basic, headers: secret = {} } = credentials ?? {};
   if (!URL.canParse(baseUrl)) yield ['/baseUrl', 'is no address'];
-  const { bearer, basic, headers = {} } = given ?? {};
-  const names = Object.keys(headers).map((name) => name.toLowerCase());
-  if ([bearer, basic, names.includes('authorization') || undefined].filter((one) => one !== undefined).length > 1)
-    yield ['/credentials', 'names more than one authorization: keep one of bearer, basic and headers.authorization'];
+  const names = [...Object.keys(secret), ...Object.keys(plain)].map((name) => name.toLowerCase());
+  const authorizations = names.filter((name) => name === 'authorization').length;
+  if (Number(bearer !== undefined) + Number(basic !== undefined) + authorizations > 1)
+    yield ['/credentials', 'names more than one authorization: keep one of bearer, basic and a header'];
+  if (bearer !== undefined && !isSendable(bearer)) yield ['/credentials/bearer', NOT_SENDABLE];
+  yield* headerProblems(secret, '/credentials/headers');
+  yield* headerProblems(plain, '/headers');
+}
+
+type Found = [pointer: string, message: string];
+
+function* headerProblems(headers: Readonly<Record<string, string | Secret>>, at: string): Generator<Found> {
   for (const [name, value] of Object.entries(headers)) {
-    const pointer = `/credentials/headers/${escapePointer(name)}`;
+    const pointer = `${at}/${escapePointer(name)}`;
     if (!GOOD_NAME.test(name)) yield [pointer, 'is no name of a header that may be set here'];
     if (!isSendable(value)) yield [pointer, NOT_SENDABLE];
   }
-  if (bearer !== undefined && !isSendable(bearer)) yield ['/credentials/bearer', NOT_SENDABLE];
 }
 
 const GOOD_NAME = new RegExp(`^(?!(${FRAMING})$)${HEADER_NAME}$`, 'i');
