@@ -5,6 +5,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BreakerStateName } from './breakers.ts';
 
+/** Where transports show it; links of an answer that lead back into the API are written anew below it. */
+export const externalPath = (name: string): string => `/api/external/${name}`;
+
 export interface ExternalCall {
   /** Its name in the configuration. */
   readonly name: string;
