@@ -44,10 +44,11 @@ export function requestHeaders(given: IncomingHttpHeaders, more: readonly string
   return list;
 }
 
+/** Where an API is, and where the hub shows it. */
 export interface Place {
-  /** baseUrl, without a slash at its end. */
-  readonly base: URL;
-  /** Where the hub shows it. */
+  readonly origin: string;
+  /** baseUrl's own path, without a slash at its end. */
+  readonly path: string;
   readonly shownAt: string;
 }
 
@@ -82,9 +83,9 @@ export function responseHeaders(
 }
 
 /** The hub's own path for a URL inside the API; undefined for any other. */
-function shownUrl(url: string, asked: URL, { base, shownAt }: Place): string | undefined {
+function shownUrl(url: string, asked: URL, place: Place): string | undefined {
   if (!URL.canParse(url, asked)) return undefined;
   const { origin, pathname, search } = new URL(url, asked);
-  if (origin !== base.origin || !pathname.startsWith(`${base.pathname.replace(/\/$/, '')}/`)) return undefined;
-  return shownAt + pathname.slice(base.pathname.replace(/\/$/, '').length) + search;
+  if (origin !== place.origin || !pathname.startsWith(`${place.path}/`)) return undefined;
+  return place.shownAt + pathname.slice(place.path.length) + search;
 }

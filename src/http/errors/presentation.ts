@@ -256,6 +256,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'Every circuit of this route is open, and it has no last resort.',
     action: 'Wait as long as Retry-After says: then the next probe goes out.',
   },
+  upstream_unavailable: {
+    ...unavailable,
+    title: 'Out of service',
+    openaiCode: 'upstream_unavailable',
+    meaning: 'The circuit of this external API is open: it failed again and again, and is left alone for a while.',
+    action: 'Wait as long as Retry-After says: then the next probe goes out.',
+  },
   overloaded: {
     ...unavailable,
     title: 'Overloaded',
