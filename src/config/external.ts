@@ -165,8 +165,8 @@ export interface ExternalConfig {
 }
 
 /** What the schema cannot say, as pointers below the entry. */
-export function* externalProblems({ baseUrl, credentials, headers: plain = {} }: ExternalConfig): Generator<Found> {
-  const { bearer, basic, headers: secret = {} } = credentials ?? {};
+export function* externalProblems({ baseUrl, headers: plain = {}, ...rest }: ExternalConfig): Generator<Found> {
+  const { bearer, basic, headers: secret = {} } = rest.credentials ?? {};
   if (!URL.canParse(baseUrl)) yield ['/baseUrl', 'is no address'];
   const names = [...Object.keys(secret), ...Object.keys(plain)].map((name) => name.toLowerCase());
   const authorizations = names.filter((name) => name === 'authorization').length;

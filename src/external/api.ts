@@ -3,22 +3,21 @@
  * Only baseUrl says where a call goes. Follows no redirect, repeats nothing that may act twice, gathers no answer.
  */
 import type { Clock } from '#core/clock';
-import { CallerError } from '#core/errors';
-import { limits } from '#core/limits';
+import { CallerError, InvariantError } from '#core/errors';
 import type { Random } from '#core/random';
 import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/external';
 import { externalPath } from '#contract/external';
-import { UpstreamFailure } from '#contract/provider';
 import { createConnections } from '#exchange/connections';
-import type { Connections, Exchange, ExchangeRequest } from '#exchange/connections';
+import type { Connections, ExchangeRequest } from '#exchange/connections';
 import { publicLookup } from '#exchange/public-lookup';
-import { retryAfterMs } from '#exchange/retry-after';
 import { Bulkhead, pipeline, RetryBudget } from '#resilience/index';
 import type { Breaker, BreakerRegistry, CallContext, Pipeline } from '#resilience/index';
+import { attempt } from './attempt.ts';
+import type { Part } from './attempt.ts';
 import { AnswerBody } from './body.ts';
 import { Deadline } from './deadline.ts';
 import { errorFor, RefusedError, verdictOf } from './failures.ts';
-import type { Place } from './headers.ts';
+import type { Head, Place } from './headers.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import { Mask } from './mask.ts';
 import type { ExternalSettings } from './settings.ts';
@@ -35,9 +34,6 @@ export interface ExternalParts {
 
 type Method = ExchangeRequest['method'];
 type Sent = Omit<ExchangeRequest, 'signal'>;
-/** What comes of an attempt: the exchange once its head is good, then the parts of its body. */
-type Part = Exchange | Buffer;
-type Head = Pick<Exchange, 'status' | 'headers'>;
 
 /** For one breaker: a registry may forget an idle one and make it anew. */
 interface Pipelines {
@@ -88,38 +84,65 @@ export class ExternalApi {
   async call(call: ExternalCall): Promise<ExternalAnswer> {
     const request = await this.#request(call);
     const { breaker, repeating, once } = this.#protection();
-    const { deadlineMs, timeoutMs: idleMs } = this.#settings;
-    const deadline = new Deadline(call.signal, deadlineMs, this.#parts.clock);
-    const asked = new URL(this.#place.origin + request.path);
+    const { deadlineMs, timeoutMs: idleMs, responseBytesMax } = this.#settings;
+    const { clock } = this.#parts;
+    const deadline = new Deadline(call.signal, deadlineMs, clock);
     let attempts = 0;
-    const attempt = (context: CallContext): AsyncGenerator<Part> => {
+    const open = (context: CallContext): AsyncIterable<Part> => {
       attempts = context.attempt;
-      return this.#attempt(request, context.signal);
+      return attempt(this.#connections, { ...request, signal: context.signal }, { responseBytesMax, clock });
     };
-    const answer = (head: Head, body: ExternalAnswer['body']): ExternalAnswer => {
-      const headers = this.#shownHeaders(head, asked);
-      return { status: head.status, headers, attempts, breaker: breaker.state.kind, body };
-    };
-    const explain = (thrown: unknown): unknown => errorFor(thrown, this.status.name);
-    const parts = (REPEATABLE.has(request.method) ? repeating : once).stream(attempt, {
-      signal: deadline.signal,
-      idleMs,
+    const pass = ({ status, headers }: Head, parts: AsyncIterator<Part> | Iterator<Part>): ExternalAnswer => ({
+      status,
+      headers: this.#passed(headers, request.path),
+      attempts,
+      breaker: breaker.state.kind,
+      body: new AnswerBody({ parts, mask: this.#mask.stream(), explain: this.#explain, ended: () => deadline.end() }),
     });
+    const parts = (REPEATABLE.has(request.method) ? repeating : once).stream(open, { signal: deadline.signal, idleMs });
     try {
-      const { value: head } = await parts.next();
-      if (head === undefined || Buffer.isBuffer(head)) throw new TypeError('an attempt begins with its head');
-      const mask = this.#mask.stream();
-      return answer(head, new AnswerBody({ parts, mask, bytesOf, explain, ended: () => deadline.end() }));
+      const first: IteratorResult<Part, undefined> = await parts.next();
+      const head = first.value;
+      if (head === undefined || Buffer.isBuffer(head)) throw new InvariantError('an attempt yields a head first');
+      return pass(head, parts);
     } catch (thrown) {
       deadline.end();
-      if (thrown instanceof RefusedError && thrown.answer !== undefined)
-        return answer(thrown.answer.head, this.#whole(thrown.answer.bytes));
-      throw explain(thrown);
+      const refused = thrown instanceof RefusedError ? thrown.answer : undefined;
+      if (refused === undefined) throw this.#explain(thrown);
+      return pass(refused.head, [refused.bytes].values());
     }
   }
 
   close(): Promise<void> {
     return this.#connections.close();
+  }
+
+  readonly #explain = (thrown: unknown): unknown => errorFor(thrown, this.status.name);
+
+  /** What goes out. Throws a `CallerError`. */
+  async #request({ method: given, target, headers, body, traceparent }: ExternalCall): Promise<Sent> {
+    const { requestHeaders: more, requestBytesMax } = this.#settings;
+    const method = this.#methods.find((known) => known === given);
+    if (method === undefined) {
+      const detail = `The external API "${this.status.name}" may be asked by ${this.#methods.join(', ')} only.`;
+      throw new CallerError('method_not_allowed', detail);
+    }
+    const path = this.#place.path + checkedTarget(target, this.#allows);
+    const bytes = await body(requestBytesMax);
+    if (bytes.length > 0 && (method === 'GET' || method === 'HEAD'))
+      throw new CallerError('bad_request', `${method} takes no body here: servers differ in what they make of one.`);
+    const own = requestHeaders(headers, more, this.#fixed);
+    const fixed = [...this.#fixed].flat();
+    const all = [...own, ...fixed, 'traceparent', traceparent];
+    return { method, path, headers: all, body: bytes.length === 0 ? null : bytes };
+  }
+
+  #passed(given: Head['headers'], path: string): ExternalAnswer['headers'] {
+    const { responseHeaders: more } = this.#settings;
+    const asked = new URL(this.#place.origin + path);
+    const headers = responseHeaders(given, more, asked, this.#place, (value) => this.#mask.text(value));
+    const length = given['content-length'];
+    return length === undefined ? headers : { ...headers, 'content-length': length };
   }
 
   #protection(): Pipelines {

@@ -2,23 +2,23 @@
  * The body of an answer on its way to the caller: pulled part by part, our credentials covered, errors in the hub's words, and the call
  * ended once, however its reader stops. Not a generator: one that was never begun would end nothing.
  */
+import type { Part } from './attempt.ts';
 import type { MaskedStream } from './mask.ts';
 
-interface BodyParts<Part> {
-  /** The call, its head already pulled. */
-  readonly parts: AsyncIterator<Part, void, undefined>;
+interface Given {
+  /** The call, its head already pulled; or a body that is there already. */
+  readonly parts: AsyncIterator<Part> | Iterator<Part>;
   readonly mask: MaskedStream;
-  readonly bytesOf: (part: Part) => Buffer;
   readonly explain: (thrown: unknown) => unknown;
   /** The call is over; may be told so more than once. */
   readonly ended: () => void;
 }
 
-export class AnswerBody<Part> implements AsyncIterableIterator<Uint8Array> {
-  readonly #given: BodyParts<Part>;
+export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
+  readonly #given: Given;
   #over = false;
 
-  constructor(given: BodyParts<Part>) {
+  constructor(given: Given) {
     this.#given = given;
   }
 
@@ -27,13 +27,13 @@ export class AnswerBody<Part> implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const { parts, mask, bytesOf, explain, ended } = this.#given;
+    const { parts, mask, explain, ended } = this.#given;
     try {
       while (!this.#over) {
         const part = await parts.next();
         this.#over = part.done === true;
-        const bytes = part.done === true ? mask.end() : mask.push(bytesOf(part.value));
         if (this.#over) ended();
+        const bytes = Buffer.isBuffer(part.value) ? mask.push(part.value) : mask.end();
         if (bytes.length > 0) return { done: false, value: bytes };
       }
       return { done: true, value: undefined };

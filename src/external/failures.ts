@@ -8,9 +8,15 @@ import type { FailureKind } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import { BrokenCircuitError, CallTimeoutError, OverloadError, verdictOfStatus } from '#resilience/index';
 import type { Verdict } from '#resilience/index';
+import type { Head } from './headers.ts';
+
+interface Answer {
+  readonly head: Head;
+  readonly bytes: Buffer;
+}
 
 /** An answer that asks for another attempt: 408, 429 and 5xx. The first two pass on, if no attempt brings better. */
-export class RefusedError<Answer> extends Error {
+export class RefusedError extends Error {
   readonly status: number;
   readonly retryAfterMs: number;
   readonly answer: Answer | undefined;

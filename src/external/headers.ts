@@ -31,17 +31,27 @@ const RESPONSE = [
 /** As the vendors and the drafts of the IETF name them. */
 const RATE_LIMIT = /^(x-ratelimit-|ratelimit)/;
 
-/** Those of a caller that go on, names and values in turn; `more` are further names. */
-export function requestHeaders(given: IncomingHttpHeaders, more: readonly string[]): string[] {
+/** Those of a caller that go on, names and values in turn. `more` are further names; what is `fixed` is not the caller's to say. */
+export function requestHeaders(
+  given: IncomingHttpHeaders,
+  more: readonly string[],
+  fixed: ReadonlyMap<string, string>,
+): string[] {
   // A header that `Connection` names is for the hub alone (RFC 9110, 7.6.1).
   const hopByHop = new Set((given.connection ?? '').toLowerCase().split(/[\s,]+/));
   const list: string[] = [];
   for (const name of new Set([...REQUEST, ...more])) {
     const value = given[name];
-    if (value === undefined || hopByHop.has(name)) continue;
+    if (value === undefined || hopByHop.has(name) || fixed.has(name)) continue;
     list.push(name, Array.isArray(value) ? value.join(', ') : value);
   }
   return list;
+}
+
+/** Of an answer. */
+export interface Head {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
 }
 
 /** Where an API is, and where the hub shows it. */
