@@ -6,6 +6,7 @@ import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { BreakerControl } from '#contract/breakers';
+import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
 import type { Keys } from '#contract/keys';
@@ -24,6 +25,7 @@ export interface Ports {
   readonly runs: RunReader;
   readonly keys: Keys;
   readonly audit: AuditStore;
+  readonly external: External;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
@@ -49,7 +51,7 @@ export interface ResponseDoc {
 interface Documented {
   /** Unique; generated clients name their method so. */
   readonly id: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As OpenAPI writes it. A parameter marked `{name+}` takes the rest of the path, slashes included. */
   readonly path: string;
   readonly access: Access;
@@ -58,6 +60,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
+  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
+  readonly takesBytes?: boolean;
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

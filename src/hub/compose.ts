@@ -11,6 +11,8 @@ import { systemRandom } from '#core/random';
 import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
+import { createExternals } from '#external/externals';
+import type { Externals } from '#external/externals';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
@@ -21,6 +23,7 @@ import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
+import { ExternalSwitch } from './external-switch.ts';
 import { GatewaySwitch } from './gateway-switch.ts';
 import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
@@ -67,6 +70,10 @@ export async function startHub(
   const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
+  const buildExternal = (from: Config): Externals =>
+    createExternals(from.external, { clock, random, breakers, retryRatio: from.resilience.retryBudget });
+  const external = new ExternalSwitch(buildExternal(config));
+  stack.defer(() => external.close());
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
@@ -81,6 +88,7 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
   const server = createServer({
     gateway,
+    external,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
     keyless: () => keyless.current(),
@@ -107,6 +115,8 @@ export async function startHub(
     owned: stack.move(),
     build,
     gateway,
+    buildExternal,
+    external,
     health,
     logger,
     server,

@@ -4,6 +4,8 @@ import type { Changes, Config } from '#config/index';
 import type { Health } from '#contract/health';
 import type { HttpServer } from '#http/server';
 import type { AdjustableLogger } from '#telemetry/logger';
+import type { Externals } from '#external/externals';
+import type { ExternalSwitch } from './external-switch.ts';
 import type { GatewayBuild, GatewaySwitch } from './gateway-switch.ts';
 import type { StartSummary } from './summary.ts';
 
@@ -23,6 +25,8 @@ export interface HubParts {
   readonly owned: AsyncDisposableStack;
   readonly build: (config: Config) => GatewayBuild;
   readonly gateway: GatewaySwitch;
+  readonly buildExternal: (config: Config) => Externals;
+  readonly external: ExternalSwitch;
   readonly health: Health;
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
@@ -43,13 +47,15 @@ export class RunningHub implements Hub {
   }
 
   async reload(next: Config): Promise<Changes> {
-    const { build, gateway, logger } = this.#parts;
+    const { build, gateway, buildExternal, external, logger } = this.#parts;
     const changes = changesBetween(this.#config, next);
     const replacement = build(next);
+    const replacedExternal = buildExternal(next);
     this.#config = next;
     logger.setLevel(next.logging.level);
-    // The old gateway is closed when its last request has ended; nobody waits for that.
+    // What was there before is closed when its last request has ended; nobody waits for that.
     gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
+    external.replace(replacedExternal).catch((error: unknown) => logger.error('external-not-closed', {}, error));
     logger.info('config-reloaded', {
       changed: changes.changed.join(' '),
       needRestart: changes.needRestart.join(' '),

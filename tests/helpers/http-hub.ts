@@ -5,6 +5,7 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
+import { CallerError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -141,6 +142,10 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
+    },
+    external: {
+      list: () => [],
+      call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
