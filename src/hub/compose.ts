@@ -11,8 +11,6 @@ import { systemRandom } from '#core/random';
 import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
-import { createExternals } from '#external/externals';
-import type { Externals } from '#external/externals';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
@@ -21,11 +19,7 @@ import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
-import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
-import { ExternalSwitch } from './external-switch.ts';
-import { GatewaySwitch } from './gateway-switch.ts';
-import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { RunningHub } from './lifecycle.ts';
@@ -33,6 +27,7 @@ import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
+import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -67,13 +62,9 @@ export async function startHub(
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
-  const build = (from: Config): GatewayBuild => buildGateway(from, parts);
-  const gateway = new GatewaySwitch(build(config));
-  stack.defer(() => gateway.close());
-  const buildExternal = (from: Config): Externals =>
-    createExternals(from.external, { clock, random, breakers, retryRatio: from.resilience.retryBudget });
-  const external = new ExternalSwitch(buildExternal(config));
-  stack.defer(() => external.close());
+  const upstreams = new Upstreams(config, parts);
+  stack.defer(() => upstreams.close());
+  const { gateway, external } = upstreams;
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
@@ -113,10 +104,7 @@ export async function startHub(
       addresses: gateway.addresses(),
     }),
     owned: stack.move(),
-    build,
-    gateway,
-    buildExternal,
-    external,
+    upstreams,
     health,
     logger,
     server,

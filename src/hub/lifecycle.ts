@@ -4,10 +4,8 @@ import type { Changes, Config } from '#config/index';
 import type { Health } from '#contract/health';
 import type { HttpServer } from '#http/server';
 import type { AdjustableLogger } from '#telemetry/logger';
-import type { Externals } from '#external/externals';
-import type { ExternalSwitch } from './external-switch.ts';
-import type { GatewayBuild, GatewaySwitch } from './gateway-switch.ts';
 import type { StartSummary } from './summary.ts';
+import type { Upstreams } from './upstreams.ts';
 
 export interface Hub {
   readonly url: string;
@@ -23,10 +21,7 @@ export interface HubParts {
   readonly summary: StartSummary;
   /** Everything that was opened, to be closed in the reverse order. */
   readonly owned: AsyncDisposableStack;
-  readonly build: (config: Config) => GatewayBuild;
-  readonly gateway: GatewaySwitch;
-  readonly buildExternal: (config: Config) => Externals;
-  readonly external: ExternalSwitch;
+  readonly upstreams: Upstreams;
   readonly health: Health;
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
@@ -47,15 +42,13 @@ export class RunningHub implements Hub {
   }
 
   async reload(next: Config): Promise<Changes> {
-    const { build, gateway, buildExternal, external, logger } = this.#parts;
+    const { upstreams, logger } = this.#parts;
     const changes = changesBetween(this.#config, next);
-    const replacement = build(next);
-    const replacedExternal = buildExternal(next);
+    const replaced = upstreams.replace(next);
     this.#config = next;
     logger.setLevel(next.logging.level);
     // What was there before is closed when its last request has ended; nobody waits for that.
-    gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
-    external.replace(replacedExternal).catch((error: unknown) => logger.error('external-not-closed', {}, error));
+    replaced.catch((error: unknown) => logger.error('upstreams-not-closed', {}, error));
     logger.info('config-reloaded', {
       changed: changes.changed.join(' '),
       needRestart: changes.needRestart.join(' '),
