@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { connect, createServer as createNetServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
@@ -52,7 +52,8 @@ export const neverAnswers: Behaviour = () => undefined;
 
 export async function startTarget(t: TestContext): Promise<Target> {
   const scripted: Behaviour[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => void serve(request, response));
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body = '';
     try {
       for await (const part of request.setEncoding('utf8')) body += part;
@@ -65,7 +66,7 @@ export async function startTarget(t: TestContext): Promise<Target> {
     response.on('close', () => (received.aborted = !response.writableFinished));
     target.received.push(received);
     (scripted.shift() ?? target.otherwise)(received);
-  });
+  }
   server.on('connection', () => target.connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -81,6 +82,18 @@ export async function startTarget(t: TestContext): Promise<Target> {
     otherwise: answers(),
   };
   return target;
+}
+
+/** A target that answers any bytes with these. */
+export async function startRawTarget(t: TestContext, answer: string): Promise<{ port: number }> {
+  const server = createNetServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => socket.end(answer));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return { port: (server.address() as AddressInfo).port };
 }
 
 export interface ExternalHub extends HttpHub {
