@@ -38,6 +38,13 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     GROQ_BASE_URL: baseUrl,
     GROQ_API_KEY: 'gsk-example',
     LOCAL_MODEL_URL: baseUrl,
+    GITHUB_API_URL: baseUrl,
+    GITHUB_TOKEN: 'ghp-example',
+    SLACK_API_URL: baseUrl,
+    SLACK_BOT_TOKEN: 'xoxb-example',
+    JIRA_URL: baseUrl,
+    JIRA_EMAIL: 'me@example.com',
+    JIRA_API_TOKEN: 'jira-example',
     DATABASE_URL: databaseUrl,
     ADMIN_KEY_FILE: keyFile,
     REVOAGENT_ADMIN_KEY_FILE: keyFile,
@@ -86,7 +93,17 @@ describe('each example of a configuration', () => {
         assert.match(await response.text(), /All is well\./);
       }
       assert.ok(models.length > 0);
-      assert.equal(upstream.received.length, models.length);
+      const simulated = Object.values(config.providers).every(({ kind }) => kind === 'simulator');
+      assert.equal(upstream.received.length, simulated ? 0 : models.length);
+      for (const [api, { baseUrl, methods, paths }] of Object.entries(config.external)) {
+        assert.equal(baseUrl, upstream.baseUrl, 'an external API that no variable sets');
+        if (!methods.includes('GET')) continue;
+        const path = (paths[0] ?? '').replaceAll(/\*+/g, 'a');
+        const response = await fetch(`${hub.url}/api/external/${api}${path}`, {
+          headers: { authorization: `Bearer ${key}` },
+        });
+        assert.deepEqual([response.status, response.headers.get('x-revoagent-external')], [200, api]);
+      }
     });
 
     it(`${name} is accepted by the schema that editors use`, async () => {
