@@ -56,7 +56,8 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 function operationObject(operation: Operation): Json {
-  const { id, tag, summary, description, access, params, query, body, bodyExample, takesBytes, responses } = operation;
+  const { id, tag, summary, description, access, params, query, headers, body, bodyExample, takesBytes, responses } =
+    operation;
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,
@@ -66,7 +67,7 @@ function operationObject(operation: Operation): Json {
       ? `${description}\n\nScope: ${access.map((scope) => `\`${scope}\``).join(' or ')}.`
       : description,
     ...(access === 'open' ? { security: [] } : { security: [{ bearer: [] }, { header: [] }, {}] }),
-    parameters: [...parameters(params, 'path'), ...parameters(query, 'query')],
+    parameters: [...parameters(params, 'path'), ...parameters(query, 'query'), ...headerParameters(headers)],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
@@ -94,6 +95,15 @@ function parameters(schema: TSchema | undefined, place: 'path' | 'query'): Json[
     in: place,
     required: required.includes(name),
     ...described(property),
+  }));
+}
+
+function headerParameters(headers: Operation['headers'] = {}): Json[] {
+  return Object.entries(headers).map(([name, schema]) => ({
+    name,
+    in: 'header',
+    required: false,
+    ...described(schema),
   }));
 }
 

@@ -62,6 +62,8 @@ interface Documented {
   readonly bodyExample?: unknown;
   /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
   readonly takesBytes?: boolean;
+  /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
+  readonly headers?: Readonly<Record<string, TSchema>>;
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

@@ -145,14 +145,15 @@ function* keysOf(node: unknown, value: unknown, at: string): Generator<string> {
     const branches: unknown[] = Array.isArray(recordOf(inner)['anyOf'])
       ? Object.values(recordOf(recordOf(inner)['anyOf']))
       : [inner];
-    for (const branch of branches) yield* fewest(entries.map((entry) => [...keysOf(branch, entry, `${at}/*`)]));
+    for (const branch of branches) yield* missingInAll(entries.map((entry) => [...keysOf(branch, entry, `${at}/*`)]));
   }
   if (Array.isArray(value) && items !== undefined)
-    yield* fewest(value.map((item) => [...keysOf(items, item, `${at}/-`)]));
+    yield* missingInAll(value.map((item) => [...keysOf(items, item, `${at}/-`)]));
 }
 
-function fewest(lists: readonly (readonly string[])[]): readonly string[] {
-  return lists.toSorted((a, b) => a.length - b.length)[0] ?? [];
+/** Not every entry can have every key: some exclude each other. */
+function missingInAll([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  return first.filter((path) => others.every((missing) => missing.includes(path)));
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
