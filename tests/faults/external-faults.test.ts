@@ -1,14 +1,16 @@
 /** Faults of an external API as the caller and the API see them: retried or not, told in time, never a part for the whole. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { openSocket } from '../helpers/http-calls.ts';
 import { until } from '../helpers/upstream.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 import { answers, neverAnswers, problemOf, resets, startExternalHub, startTarget } from './external-bench.ts';
-import type { Behaviour } from './external-bench.ts';
+import type { Behaviour, ExternalHub, Target } from './external-bench.ts';
 
-const once5 = { retry: { retries: 0 } };
+const noRetry = { retry: { retries: 0 } };
 const all = { methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] };
 
 /** Half of what was announced, then the end of the connection. */
@@ -54,6 +56,10 @@ describe('a failure of an external API', () => {
   it('is repeated as often as the configuration says, and no more than a budget allows', async (t) => {
     const target = await startTarget(t);
     target.otherwise = answers(503, '', { 'retry-after': '0' });
+    const plain = await startExternalHub(t, target, noRetry);
+    target.script(answers(503, '', { 'retry-after': '7' }));
+    assert.equal((await plain.call('/x')).headers.get('retry-after'), '7');
+    target.received.length = 0;
     const hub = await startExternalHub(t, target, { retry: { retries: 3, baseMs: 0 }, breaker: { failures: 1000 } });
     const problem = await problemOf(await hub.call('/x'));
     assert.deepEqual([problem.status, problem.code], [502, 'upstream_failed']);
@@ -66,7 +72,7 @@ describe('a failure of an external API', () => {
   it('opens the circuit at the fifth; then callers hear so at once, with the time to wait, and the API hears nothing', async (t) => {
     const target = await startTarget(t);
     target.otherwise = answers(500);
-    const hub = await startExternalHub(t, target, { ...all, ...once5 });
+    const hub = await startExternalHub(t, target, { ...all, ...noRetry });
     for (let call = 0; call < 5; call++) assert.equal((await hub.call('/x')).status, 502);
     const refused = await hub.call('/x', { method: 'POST', body: 'x' });
     assert.match(refused.headers.get('retry-after') ?? '', /^(2[4-9]|3[0-6])$/);
@@ -117,7 +123,7 @@ describe('a failure of an external API', () => {
   });
 
   it('is told where the API cannot be reached, without saying where it is', async (t) => {
-    const hub = await startExternalHub(t, { port: 1 }, once5);
+    const hub = await startExternalHub(t, { port: 1 }, noRetry);
     const problem = await problemOf(await hub.call('/x'));
     assert.deepEqual([problem.status, problem.code], [502, 'upstream_unreachable']);
     assert.doesNotMatch(problem.detail, /127|:1\b/);
@@ -218,14 +224,13 @@ describe('an answer of an external API', () => {
   it('over the bound is refused where its length says so, and cut where it does not; the API is not at fault', async (t) => {
     const target = await startTarget(t);
     const hub = await startExternalHub(t, target, { responseBytesMax: 10 });
-    target.script(answers(200, '01234567890', { 'content-length': '11' }));
+    target.script(({ response }) => void response.writeHead(200, { 'content-length': '11' }).write('0'));
     const problem = await problemOf(await hub.call('/x'));
     assert.deepEqual([problem.status, problem.code], [502, 'upstream_malformed']);
-    target.script(({ response }) => {
-      response.writeHead(200).write('0123456789');
-      response.end('0');
-    });
+    await until('the exchange is ended', () => target.received[0]?.aborted === true);
+    target.script(({ response }) => void response.writeHead(200).write('01234567890'));
     await assert.rejects((await hub.call('/x')).text());
+    await until('the exchange is ended', () => target.received[1]?.aborted === true);
     target.script(answers(200, '0123456789'));
     assert.equal(await (await hub.call('/x')).text(), '0123456789');
     assert.equal(target.received.length, 3, 'it would be as large again');
@@ -267,44 +272,89 @@ describe('an answer of an external API', () => {
 
   it('comes no faster than the caller reads, and whole', async (t) => {
     const target = await startTarget(t);
-    const part = Buffer.alloc(1024 * 1024, 'x');
-    const parts = 64;
-    let written = 0;
-    target.otherwise = ({ response }) => {
-      response.writeHead(200, { 'content-length': String(parts * part.length) });
-      const writeOn = (): void => {
-        while (written < parts) if ((written++, !response.write(part))) return void response.once('drain', writeOn);
-        response.end();
-      };
-      writeOn();
-    };
+    const large = sendsLarge(target);
     const hub = await startExternalHub(t, target);
-    const { hostname, port } = new URL(hub.url);
-    const socket = connect(Number(port), hostname);
-    t.after(() => socket.destroy());
-    await once(socket, 'connect');
-    socket.pause();
-    const lines = ['GET /api/external/api/x HTTP/1.1', 'host: hub', `authorization: Bearer ${hub.keys.external}`];
-    socket.write(`${lines.join('\r\n')}\r\nconnection: close\r\n\r\n`);
-    await until(
-      'the target is held up',
-      () => written > 0 && (target.received[0]?.response.writableNeedDrain ?? false),
-    );
-    let last = -1;
-    let quiet = 0;
-    await until('nothing moves any more', () => {
-      quiet = written === last ? quiet + 1 : 0;
-      last = written;
-      return quiet > 200;
-    });
-    assert.ok(
-      written < parts / 2,
-      `${written} of ${parts} MiB were taken from the target for a caller that reads nothing`,
-    );
+    const socket = await askWithoutReading(t, hub);
+    await large.heldUp();
+    assert.ok(large.written < PARTS / 2, `${large.written} of ${PARTS} MiB were taken for a caller that reads nothing`);
     let bytes = 0;
     socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
     socket.resume();
     await once(socket, 'close');
-    assert.ok(bytes > parts * part.length, 'the whole body, and its head');
+    assert.ok(bytes > PARTS * MIB, 'the whole body, and its head');
+  });
+
+  it('holds nothing once a caller that does not read has left', async (t) => {
+    const target = await startTarget(t);
+    const large = sendsLarge(target);
+    const hub = await startExternalHub(t, target, { concurrentMax: 1 });
+    const socket = await askWithoutReading(t, hub);
+    await large.heldUp();
+    socket.destroy();
+    await until('the exchange is ended', () => target.received[0]?.aborted === true);
+    await until('nothing is under way', () => hub.breakers.get('external:api').inFlight === 0);
+    target.otherwise = answers();
+    assert.equal((await hub.call('/x')).status, 200, 'its place is free');
+  });
+
+  it('leaves no timer behind', async (t) => {
+    const target = await startTarget(t);
+    const clock = new VirtualClock();
+    const hub = await startExternalHub(t, target, {}, clock);
+    target.script(cuts());
+    await assert.rejects((await hub.call('/x')).text());
+    for (const status of [200, 204, 404, 429]) {
+      target.script(answers(status, status === 204 ? '' : 'x', { 'retry-after': '30' }));
+      await (await hub.call('/x')).text();
+    }
+    // A timer of a queue is not cancelled: it rings once for nothing. The deadline's would wait for a minute.
+    await clock.advance(10_000);
+    assert.equal(clock.pending, 0);
   });
 });
+
+const MIB = 1024 * 1024;
+const PARTS = 64;
+
+/** Whatever is asked next is answered with 64 MiB, as fast as they are taken. */
+function sendsLarge(target: Target): { readonly written: number; heldUp(): Promise<void> } {
+  const part = Buffer.alloc(MIB, 'x');
+  let written = 0;
+  target.otherwise = ({ response }) => {
+    response.writeHead(200, { 'content-length': String(PARTS * MIB) });
+    const writeOn = (): void => {
+      while (written < PARTS) {
+        written++;
+        if (!response.write(part)) {
+          response.once('drain', writeOn);
+          return;
+        }
+      }
+      response.end();
+    };
+    writeOn();
+  };
+  return {
+    get written() {
+      return written;
+    },
+    /** Resolves when nothing more has been taken for many turns of the event loop. */
+    async heldUp() {
+      let last = -1;
+      let quiet = 0;
+      await until('the target is held up', () => {
+        quiet = written > 0 && written === last ? quiet + 1 : 0;
+        last = written;
+        return quiet > 200;
+      });
+    },
+  };
+}
+
+async function askWithoutReading(t: TestContext, hub: ExternalHub): Promise<Socket> {
+  const socket = await openSocket(t, hub.url);
+  socket.pause();
+  const lines = ['GET /api/external/api/x HTTP/1.1', 'host: hub', `authorization: Bearer ${hub.keys.external}`];
+  socket.write(`${lines.join('\r\n')}\r\nconnection: close\r\n\r\n`);
+  return socket;
+}

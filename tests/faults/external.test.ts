@@ -131,7 +131,7 @@ describe('the target of an external API', () => {
     const base = `http://127.0.0.1:${target.port}`;
     const hub = await startExternalHub(t, target, { baseUrl: `${base}/base` });
     const places: readonly [string, string | null][] = [
-      [`http://127.0.0.1:${evil.port}/x`, null],
+      [`http://127.0.0.1:${evil.port}/base/x`, null],
       [`//127.0.0.1:${evil.port}/x`, null],
       ['https://169.254.169.254/latest/meta-data/', null],
       [`http://user@127.0.0.1:${target.port}.evil.example/base/x`, null],

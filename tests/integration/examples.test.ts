@@ -98,8 +98,8 @@ describe('each example of a configuration', () => {
       for (const [api, { baseUrl, methods, paths }] of Object.entries(config.external)) {
         assert.equal(baseUrl, upstream.baseUrl, 'an external API that no variable sets');
         if (!methods.includes('GET')) continue;
-        const path = (paths[0] ?? '').replaceAll(/\*+/g, 'a');
-        const response = await fetch(`${hub.url}/api/external/${api}${path}`, {
+        const asked = (paths[0] ?? '').replaceAll(/\*+/g, 'a');
+        const response = await fetch(`${hub.url}/api/external/${api}${asked}`, {
           headers: { authorization: `Bearer ${key}` },
         });
         assert.deepEqual([response.status, response.headers.get('x-revoagent-external')], [200, api]);
@@ -153,7 +153,7 @@ function* keysOf(node: unknown, value: unknown, at: string): Generator<string> {
 
 /** Not every entry can have every key: some exclude each other. */
 function missingInAll([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
-  return first.filter((path) => others.every((missing) => missing.includes(path)));
+  return first.filter((at) => others.every((missing) => missing.includes(at)));
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
