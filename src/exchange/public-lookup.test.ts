@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, LookupFunction } from 'node:net';
 import { it } from 'node:test';
+import { systemClock } from '#core/clock';
+import { UpstreamFailure } from '#contract/provider';
+import { createConnections } from './connections.ts';
 import { PrivateAddressError, publicLookup } from './public-lookup.ts';
 
 type Found = { readonly error: Error | null; readonly found: string | LookupAddress[] };
@@ -77,4 +83,36 @@ it('passes on that a name cannot be resolved', async () => {
   const lookup = publicLookup((_hostname, callback) => callback(gone, []));
   const error = await new Promise((resolve) => lookup('gone.example', { all: true }, resolve));
   assert.equal(error, gone);
+});
+
+it('is what connections are made with: they go where it said, and nowhere where it refuses', async (t) => {
+  let connections = 0;
+  const server = createServer((_request, response) => response.end('reached'));
+  server.on('connection', () => connections++);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const inside = [{ address: '127.0.0.1', family: 4 }];
+  const reach = async (lookup: LookupFunction): Promise<string> => {
+    // No other resolver knows the name.
+    const pool = createConnections(`http://api.invalid:${port}`, 1, systemClock, lookup);
+    t.after(() => pool.close());
+    const { signal } = new AbortController();
+    const exchange = await pool.open({ method: 'GET', path: '/', headers: [], body: null, signal });
+    return (await exchange.readAll(100)).toString();
+  };
+  await assert.rejects(
+    reach(publicLookup((_hostname, callback) => callback(null, inside))),
+    (error) =>
+      error instanceof UpstreamFailure && error.kind === 'unreachable' && /PRIVATE_ADDRESS/.test(error.message),
+  );
+  assert.equal(connections, 0);
+  assert.equal(
+    await reach((_hostname, { all }, callback) =>
+      all === true ? callback(null, inside) : callback(null, '127.0.0.1', 4),
+    ),
+    'reached',
+  );
+  assert.equal(connections, 1);
 });
