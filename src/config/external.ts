@@ -87,7 +87,7 @@ export const externalSchema = Type.Object(
     }),
     credentials: Type.Optional(credentials),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.String(), {
+      Type.Record(Type.String(), Type.String({ description: 'Its value.' }), {
         description: 'Headers of every call that are no secret, such as an API version; a caller cannot replace them.',
       }),
     ),
