@@ -105,7 +105,7 @@ export const externalSchema = Type.Object(
       { minItems: 1, default: ['/**'], description: 'Paths under baseUrl that callers may ask for.' },
     ),
     requestHeaders: headerNames(
-      'Headers of a caller that are passed on, besides accept, accept-language, content-type, idempotency-key, if-match, ' +
+      'Headers of a caller that are passed on, besides accept, accept-language, content-encoding, content-type, idempotency-key, if-match, ' +
         'if-modified-since, if-none-match, if-unmodified-since and prefer.',
     ),
     responseHeaders: headerNames(

@@ -48,7 +48,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'Body too large',
     openaiCode: 'body_too_large',
     meaning: 'The body has more bytes than this hub accepts.',
-    action: 'Send less, or ask the operator to raise server.limits.bodyBytesMax.',
+    action: 'Send less, or ask the operator to raise server.bodyBytesMax, or requestBytesMax of the external API.',
   },
   headers_too_large: {
     ...caller,
