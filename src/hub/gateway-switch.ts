@@ -1,5 +1,13 @@
 /** The gateway that transports hold, while the one behind it is exchanged at a reload. */
-import type { ChatAnswer, ChatCall, ChatStream, DeploymentStatus, Gateway } from '#contract/gateway';
+import type {
+  ChatAnswer,
+  ChatCall,
+  ChatStream,
+  DeploymentStatus,
+  EmbedAnswer,
+  EmbedCall,
+  Gateway,
+} from '#contract/gateway';
 import { Exchangeable, leaveAtEnd } from './exchangeable.ts';
 
 /** A gateway with what must be closed when it is no longer used. */
@@ -11,13 +19,12 @@ export interface GatewayBuild {
 }
 
 export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway {
-  async complete(call: ChatCall): Promise<ChatAnswer> {
-    const { part, leave } = this.enter();
-    try {
-      return await part.gateway.complete(call);
-    } finally {
-      leave();
-    }
+  complete(call: ChatCall): Promise<ChatAnswer> {
+    return this.#whole((gateway) => gateway.complete(call));
+  }
+
+  embed(call: EmbedCall): Promise<EmbedAnswer> {
+    return this.#whole((gateway) => gateway.embed(call));
   }
 
   async stream(call: ChatCall): Promise<ChatStream> {
@@ -41,5 +48,14 @@ export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway
 
   addresses(): ReadonlyMap<string, string> {
     return this.current.addresses;
+  }
+
+  async #whole<T>(ask: (gateway: Gateway) => Promise<T>): Promise<T> {
+    const { part, leave } = this.enter();
+    try {
+      return await ask(part.gateway);
+    } finally {
+      leave();
+    }
   }
 }
