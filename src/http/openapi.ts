@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { presentations } from './errors/presentation.ts';
+import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
 
@@ -56,8 +57,8 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 function operationObject(operation: Operation): Json {
-  const { id, tag, summary, description, access, params, query, headers, body, bodyExample, takesBytes, responses } =
-    operation;
+  const { id, tag, summary, description, access, params, query, body, bodyExample, takesBytes, responses } = operation;
+  const headers = { ...operation.headers, ...(operation.idempotent === true ? idempotencyHeader : {}) };
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,

@@ -5,7 +5,7 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { CallerError } from '#core/errors';
+import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -24,9 +24,10 @@ import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord } from '#contract/stores';
+import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
+import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -144,6 +145,10 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
+const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
+/** A hub whose database is away keeps idempotency keys in its own memory. */
+const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
+
 export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
   const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
@@ -158,6 +163,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
     },
     keys: keysOf(secrets),
+    idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
     audit: {
       append: async (record) => void audit.push(record),

@@ -143,6 +143,32 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'What the request asks for contradicts the present state.',
     action: 'Read the state again, then decide.',
   },
+  idempotency_key_in_use: {
+    ...caller,
+    status: 409,
+    title: 'Idempotency key in use',
+    openaiCode: 'idempotency_key_in_use',
+    meaning: 'A request with this Idempotency-Key is still being served.',
+    action: 'Wait as long as Retry-After says and send it again with the same key: it gets the same answer.',
+    retry: true,
+  },
+  idempotency_key_reused: {
+    ...caller,
+    status: 422,
+    title: 'Idempotency key reused',
+    openaiCode: 'idempotency_key_reused',
+    meaning: 'This Idempotency-Key belongs to a request with another body.',
+    action: 'Use a new key for a new request.',
+  },
+  idempotency_answer_not_kept: {
+    ...caller,
+    status: 409,
+    title: 'Answer not kept',
+    openaiCode: 'idempotency_answer_not_kept',
+    meaning:
+      'The request with this Idempotency-Key was done, and its answer is no longer, or not here: answers are kept in the memory of the instance that gave them.',
+    action: 'It was not done twice. Where the answer is needed, ask anew with a new key.',
+  },
   context_length_exceeded: {
     ...caller,
     status: 400,
