@@ -4,6 +4,7 @@
  */
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
+import { externalSchema } from './external.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -43,6 +44,9 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
       routes: Type.Record(Type.String(), routeSchema, {
         description:
           'Model names, or patterns that end in *, and what serves them. Without any, each provider serves its name/*.',
+      }),
+      external: Type.Record(Type.String(), externalSchema, {
+        description: 'Other HTTP APIs by name, called as /api/external/<name>/….',
       }),
     }),
     strict,

@@ -9,6 +9,8 @@ import { Secret } from '#core/secret';
 import { check, nearestOf, unknownKey } from './check.ts';
 import { discoverProviders } from './discover.ts';
 import type { Discovered } from './discover.ts';
+import { externalProblems, externalSchema } from './external.ts';
+import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
 import { ConfigError } from './problem.ts';
@@ -115,7 +117,7 @@ class Loader {
   }
 
   finish(): Omit<Loaded, 'file'> {
-    const known = [...Object.keys(sections), 'providers', 'routes'];
+    const known = [...Object.keys(sections), 'providers', 'routes', 'external'];
     for (const key of Object.keys(this.#values)) {
       if (!known.includes(key))
         this.#problems.push({
@@ -132,9 +134,10 @@ class Loader {
     }
     const { providers, names, discovered } = this.#providers();
     const routes = this.#routes(names);
+    const external = this.#external();
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
-    const config = { ...filled, providers, routes } as Config;
+    const config = { ...filled, providers, routes, external } as Config;
     return {
       config,
       discovered,
@@ -158,10 +161,7 @@ class Loader {
 
   #provider(name: string, value: unknown): ProviderConfig | undefined {
     const pointer = `/providers/${escapePointer(name)}`;
-    if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
-      this.#problem(pointer, 'a provider is named with small letters, digits, ".", "_" and "-", 64 at most');
-      return undefined;
-    }
+    if (!this.#isName(name, pointer)) return undefined;
     const { kind, ...settings } = asRecord(value);
     const names = this.#kinds.map((known) => known.kind);
     const known = this.#kinds.find((one) => one.kind === kind);
@@ -208,6 +208,29 @@ class Loader {
     const module = path.resolve(this.#folder, guardrail.module);
     if (!existsSync(module)) this.#problem(`${pointer}/guardrail/module`, `there is no file ${module}`);
     return { ...guardrail, module };
+  }
+
+  #external(): Record<string, ExternalConfig> {
+    const given = this.#values['external'];
+    const external: Record<string, ExternalConfig> = {};
+    if (given === undefined || given === null) return external;
+    for (const [name, value] of this.#entries(given, '/external')) {
+      const pointer = `/external/${escapePointer(name)}`;
+      const filled = this.#fill(externalSchema, value, pointer);
+      if (!this.#isName(name, pointer) || !this.#check(externalSchema, filled, pointer)) continue;
+      // It was held against its schema just now.
+      const target = this.#sealed(externalSchema, filled) as ExternalConfig;
+      for (const [at, message] of externalProblems(target)) this.#problem(pointer + at, message);
+      external[name] = target;
+    }
+    return external;
+  }
+
+  /** Whether it may stand in an address, a breaker's key and a metric. */
+  #isName(name: string, pointer: string): boolean {
+    const good = /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
+    if (!good) this.#problem(pointer, 'must be named with small letters, digits, ".", "_" and "-", 64 at most');
+    return good;
   }
 
   #checkTargets(route: RouteConfig, name: string, pointer: string, providers: readonly string[]): void {

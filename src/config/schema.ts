@@ -7,6 +7,7 @@ import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
+import type { ExternalConfig } from './external.ts';
 
 const strict = { additionalProperties: false };
 const ms = (minimum: number, maximum: number, initial: number, description: string) =>
@@ -296,6 +297,7 @@ export interface Config {
   };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
+  readonly external: Readonly<Record<string, ExternalConfig>>;
   readonly resilience: {
     readonly breaker: {
       readonly failures: number;

@@ -1,5 +1,6 @@
 /** Every key of the configuration for people: `docs/settings.md`. */
 import type { TSchema } from 'typebox';
+import { externalSchema } from './external.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -19,6 +20,7 @@ export function settingsMarkdown(kinds: readonly KindSchema[]): string {
     ...parts,
     ...kindParts,
     part('`routes.<model>`', textOf(routeSchema, 'description'), rows(routeSchema, 'routes.<model>')),
+    part('`external.<name>`', textOf(externalSchema, 'description'), rows(externalSchema, 'external.<name>')),
   ].join('\n');
 }
 

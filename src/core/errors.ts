@@ -41,6 +41,7 @@ export const ERROR_CODES = [
   'upstream_credentials',
   // the hub cannot serve just now
   'no_deployment_available',
+  'upstream_unavailable',
   'overloaded',
   'draining',
   'database_unavailable',

@@ -18,10 +18,7 @@ import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
-import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
-import { GatewaySwitch } from './gateway-switch.ts';
-import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { RunningHub } from './lifecycle.ts';
@@ -29,6 +26,7 @@ import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
 import { keepRuns, openHubStorage } from './storage.ts';
+import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -62,9 +60,9 @@ export async function startHub(
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
-  const build = (from: Config): Promise<GatewayBuild> => buildGateway(from, parts);
-  const gateway = new GatewaySwitch(await build(config));
-  stack.defer(() => gateway.close());
+  const upstreams = await Upstreams.open(config, parts);
+  stack.defer(() => upstreams.close());
+  const { gateway, external } = upstreams;
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
@@ -82,6 +80,7 @@ export async function startHub(
   stack.defer(() => idempotency.close());
   const server = createServer({
     gateway,
+    external,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
     idempotency,
@@ -99,7 +98,7 @@ export async function startHub(
   const url = await openDoors(server, config);
   const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, found);
-  return new RunningHub(config, { url, summary, owned: stack.move(), build, gateway, health, logger, server });
+  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

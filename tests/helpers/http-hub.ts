@@ -5,7 +5,7 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { UnavailableError } from '#core/errors';
+import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -20,6 +20,7 @@ import type {
   RunSummary,
   Scope,
 } from '#contract/gateway';
+import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
@@ -154,7 +155,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
   const log: string[] = [];
-  const secrets = { chat: 'rvk_chat', read: 'rvk_read', admin: 'rvk_admin' };
+  const secrets = { chat: 'rvk_chat', read: 'rvk_read', external: 'rvk_external', admin: 'rvk_admin' };
   const server = createServer({
     gateway: gatewayOf(script, calls),
     runs: {
@@ -167,6 +168,10 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
+    },
+    external: {
+      list: () => [],
+      call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
@@ -248,7 +253,7 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
   const records = new Map<string, KeyRecord>();
   return {
     async authenticate(presented) {
-      const scope = (['chat', 'read', 'admin'] as const).find((each) => secrets[each] === presented);
+      const scope = SCOPES.find((each) => secrets[each] === presented);
       if (scope === undefined) return null;
       return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
     },

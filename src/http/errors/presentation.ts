@@ -49,7 +49,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'Body too large',
     openaiCode: 'body_too_large',
     meaning: 'The body has more bytes than this hub accepts.',
-    action: 'Send less, or ask the operator to raise server.limits.bodyBytesMax.',
+    action: 'Send less, or ask the operator to raise server.bodyBytesMax, or requestBytesMax of the external API.',
   },
   headers_too_large: {
     ...caller,
@@ -289,6 +289,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'No deployment available',
     openaiCode: 'no_deployment_available',
     meaning: 'Every circuit of this route is open, and it has no last resort.',
+    action: 'Wait as long as Retry-After says: then the next probe goes out.',
+  },
+  upstream_unavailable: {
+    ...unavailable,
+    title: 'Out of service',
+    openaiCode: 'upstream_unavailable',
+    meaning: 'The circuit of this external API is open: it failed again and again, and is left alone for a while.',
     action: 'Wait as long as Retry-After says: then the next probe goes out.',
   },
   overloaded: {
