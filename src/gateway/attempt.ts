@@ -4,12 +4,15 @@
  * moved by looking at the clock when it fires: most calls never fire it.
  */
 import type { Clock, Timer } from '#core/clock';
+import type { AttemptKind } from '#contract/ledger';
 import type { ProviderCall } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
 import { AttemptTimeout, classify, reasonOf } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
+import { dispatchOf } from './dispatch.ts';
+import type { StatedUsage } from './prices.ts';
 import type { Permit } from './protection.ts';
 import type { Run, RunContext } from './runs.ts';
 import type { Timeouts } from './settings.ts';
@@ -21,6 +24,8 @@ export interface AttemptParts {
   readonly permit: Permit;
   readonly timeouts: Timeouts;
   readonly record: AttemptRecord;
+  /** Where it is neither the first one nor what follows a failure. */
+  readonly kind?: AttemptKind;
 }
 
 /** Why an attempt was ended that needs no more of its upstream. */
@@ -37,6 +42,8 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new AbortController();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  readonly #ledgerId: string;
+  #usage: StatedUsage | null | undefined;
   #settled = false;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -57,6 +64,9 @@ export class Attempt {
     this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
     deployment.inFlight++;
     run.dispatched++;
+    const entry = dispatchOf(run, parts.record, context.clock.wallMs(), parts.kind);
+    this.#ledgerId = entry.id;
+    context.ledger.dispatched(entry);
     run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (run.call.signal.aborted) this.#onAbort();
     this.expect('timeout_connect', timeouts.connectMs);
@@ -102,6 +112,11 @@ export class Attempt {
 
   sawFirstToken(): void {
     this.#record.firstTokenMs = this.#clock.now() - this.#startedAt;
+  }
+
+  /** What the upstream says that the attempt used, before it is settled. */
+  used(usage: StatedUsage | null | undefined): void {
+    this.#usage = usage;
   }
 
   /** Whether this was thrown because the hub itself had enough, the answer being whole. */
@@ -161,6 +176,14 @@ export class Attempt {
     this.#record.outcome = outcome;
     this.#record.verdict = verdict;
     this.#record.totalMs = this.#clock.now() - this.#startedAt;
+    const { prices, ledger } = this.#context;
+    const { priceSource, ...spent } = prices.usageOf(
+      this.deployment,
+      this.#usage,
+      this.run.call.request['service_tier'],
+    );
+    Object.assign(this.#record, spent);
+    ledger.settled(this.#ledgerId, { outcome, ...spent, priceSource });
     this.#context.observer.attemptFinished(this.#record);
     return true;
   }

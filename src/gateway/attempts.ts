@@ -137,6 +137,10 @@ function newRecord(run: Run, { deployment, reason }: Candidate, breakerState: st
     connectMs: null,
     firstTokenMs: null,
     totalMs: null,
+    promptTokens: null,
+    completionTokens: null,
+    cachedTokens: null,
+    costMicroUsd: null,
   };
 }
 

@@ -29,6 +29,7 @@ export async function complete(context: CallContext, router: Router, call: ChatC
 async function askWhole(attempt: Attempt): Promise<{ answer: ProviderAnswer; deployment: Deployment }> {
   const { deployment } = attempt;
   const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall));
+  attempt.used(answer.body.usage);
   attempt.succeed();
   return { answer, deployment };
 }

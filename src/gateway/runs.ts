@@ -9,10 +9,12 @@ import { limits } from '#core/limits';
 import type { Usage } from '#contract/chat';
 import type { ChatCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
+import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { RunRecord, RunStatus } from '#contract/runs';
 import type { Deployment } from './deployment.ts';
+import type { Prices } from './prices.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
 export class RunningRuns {
@@ -42,6 +44,8 @@ export interface RunContext {
   readonly observer: Observer;
   readonly logger: Logger;
   readonly running: RunningRuns;
+  readonly ledger: Ledger;
+  readonly prices: Prices;
   /** Takes the record of a run that has ended; must not throw, must not wait. */
   readonly runSink: (run: RunRecord) => void;
 }

@@ -181,6 +181,7 @@ class AnswerEvents implements AsyncIterableIterator<string> {
 
   #end(): void {
     this.#ended = true;
+    this.#attempt.used(this.#progress.usage);
     this.#run.call.signal.removeEventListener('abort', this.#onAbort);
   }
 
