@@ -61,3 +61,41 @@ export interface Ledger {
   /** Once for each that was dispatched. */
   settled(id: string, settlement: Settlement): void;
 }
+
+export type UsageGrouping = 'key' | 'model' | 'deployment' | 'provider' | 'day';
+
+export interface UsageQuery {
+  /** Attempts that went out from here on, and before `toWallMs`; whole milliseconds since the epoch. */
+  readonly fromWallMs: number;
+  readonly toWallMs: number;
+  readonly groupBy: UsageGrouping | null;
+  /** The groups with the most attempts; how many at most. */
+  readonly groupsMax: number;
+}
+
+/** Sums over rows. A sum leaves out what is unknown: the counts beside it say how much that is. */
+export interface UsageTotals {
+  /** Runs, by their first attempt. */
+  readonly requests: number;
+  readonly attempts: number;
+  /** Those that brought a whole answer, and those that the hub did not live to see the end of. */
+  readonly succeeded: number;
+  readonly interrupted: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly unknownTokens: number;
+  readonly costMicroUsd: number;
+  readonly unknownCost: number;
+}
+
+export interface UsageGroup extends UsageTotals {
+  /** A key's id (null: without keys), a model, a deployment, a provider, or a day in UTC (`2026-01-31`). */
+  readonly group: string | null;
+}
+
+export interface UsageReport {
+  readonly totals: UsageTotals;
+  /** The most attempts first; days in order. Empty where nothing is grouped by. */
+  readonly groups: readonly UsageGroup[];
+}

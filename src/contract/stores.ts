@@ -4,6 +4,7 @@
  * for "could not look".
  */
 import type { Scope } from './gateway.ts';
+import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { RunRecord } from './runs.ts';
 
 export interface KeyRecord {
@@ -44,6 +45,14 @@ export interface RunStore {
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
+export interface UsageStore {
+  /** Writes many at once, all or none; a row whose id is there already is left as it is. */
+  insertMany(rows: readonly UsageRecord[]): Promise<void>;
+  report(projectId: string, query: UsageQuery): Promise<UsageReport>;
+  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface AuditRecord {
   readonly id: string;
   readonly projectId: string;
@@ -65,6 +74,7 @@ export interface AuditStore {
 export interface Stores {
   readonly keys: KeyStore;
   readonly runs: RunStore;
+  readonly usage: UsageStore;
   readonly audit: AuditStore;
 }
 

@@ -327,6 +327,8 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     poolWaited: nothing,
     runsDropped: nothing,
     retryBudgetExhausted: nothing,
+    ledgerRow: nothing,
+    ledgerUnjournalled: nothing,
   };
 }
 
