@@ -4,6 +4,7 @@
  */
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
+import { priceSchema } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -43,6 +44,9 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
       routes: Type.Record(Type.String(), routeSchema, {
         description:
           'Model names, or patterns that end in *, and what serves them. Without any, each provider serves its name/*.',
+      }),
+      prices: Type.Record(Type.String(), priceSchema, {
+        description: 'What deployments cost: by provider/model, or by a pattern that ends in *.',
       }),
     }),
     strict,

@@ -1,5 +1,6 @@
 /** Every key of the configuration for people: `docs/settings.md`. */
 import type { TSchema } from 'typebox';
+import { priceSchema } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -19,6 +20,7 @@ export function settingsMarkdown(kinds: readonly KindSchema[]): string {
     ...parts,
     ...kindParts,
     part('`routes.<model>`', textOf(routeSchema, 'description'), rows(routeSchema, 'routes.<model>')),
+    part('`prices.<provider/model>`', textOf(priceSchema, 'description'), rows(priceSchema, 'prices.<provider/model>')),
   ].join('\n');
 }
 

@@ -2,10 +2,11 @@
 import { limits } from '#core/limits';
 import type { Config } from '#config/index';
 import { createGateway } from '#gateway/gateway';
+import { Prices } from '#gateway/prices';
 import { createProvider } from '#providers/index';
 import type { GatewayBuild } from './gateway-switch.ts';
 
-export type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'routes' | 'settings'>;
+export type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'routes' | 'settings' | 'prices'>;
 
 export function buildGateway(config: Config, parts: GatewayParts): GatewayBuild {
   const { clock, random } = parts;
@@ -16,7 +17,13 @@ export function buildGateway(config: Config, parts: GatewayParts): GatewayBuild 
   const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
   return {
     addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
-    gateway: createGateway({ ...parts, providers, routes: config.routes, settings }),
+    gateway: createGateway({
+      ...parts,
+      providers,
+      routes: config.routes,
+      settings,
+      prices: new Prices(config.prices),
+    }),
     async close() {
       await Promise.all(providers.map((provider) => provider.close()));
     },

@@ -25,11 +25,12 @@ import { GatewaySwitch } from './gateway-switch.ts';
 import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
+import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
-import { keepRuns, openHubStorage } from './storage.ts';
+import { keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -58,12 +59,16 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const runs = keepRuns(storage, config.storage.runRetentionDays, { clock, logger, observer });
+  const runs = keepRuns(storage, { clock, logger, observer });
   stack.defer(() => runs.close());
+  const { ledger, close: closeLedger } = openHubLedger(storage, { config, clock, logger, observer });
+  stack.defer(closeLedger);
+  const purging = purgeWithAge(storage, { config, clock, logger });
+  stack.defer(() => purging.stop());
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, ledger };
   const build = (from: Config): GatewayBuild => buildGateway(from, parts);
   const gateway = new GatewaySwitch(build(config));
   stack.defer(() => gateway.close());
@@ -75,6 +80,7 @@ export async function startHub(
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
+    ledger: () => ledger,
     checks: () => health.last(),
   });
 
