@@ -11,7 +11,7 @@ import type { Health } from '#contract/health';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { PerformanceReport } from '#contract/performance';
-import type { AuditStore } from '#contract/stores';
+import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
 import type { Answer } from './answer.ts';
 import type { Assets } from './page.ts';
@@ -23,6 +23,7 @@ export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
   readonly keys: Keys;
+  readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly breakers: BreakerControl;
   readonly health: Health;

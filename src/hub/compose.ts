@@ -90,6 +90,7 @@ export async function startHub(
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
     keyless: () => keyless.current(),
+    usage: storage.stores.usage,
     audit: storage.stores.audit,
     breakers: control,
     health,

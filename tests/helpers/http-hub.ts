@@ -10,6 +10,7 @@ import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type { ChatAnswer, ChatCall, ChatStream, Gateway, RunSummary, Scope } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
+import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, KeyRecord } from '#contract/stores';
@@ -25,6 +26,7 @@ export interface Script {
   settings?: Partial<HttpSettings>;
   clock?: Clock;
   runs?: readonly RunRecord[];
+  usage?: HttpDeps['usage'];
   /** No keys at all: keyless mode. */
   keyless?: boolean;
   deps?: Partial<HttpDeps>;
@@ -137,6 +139,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     },
     keys: keysOf(secrets),
     keyless: () => script.keyless === true,
+    usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
@@ -205,6 +208,19 @@ function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
     ],
   };
 }
+
+export const noUsage: UsageTotals = {
+  requests: 0,
+  attempts: 0,
+  succeeded: 0,
+  interrupted: 0,
+  promptTokens: 0,
+  completionTokens: 0,
+  cachedTokens: 0,
+  unknownTokens: 0,
+  costMicroUsd: 0,
+  unknownCost: 0,
+};
 
 function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): readonly RunRecord[] {
   return runs.filter(

@@ -17,6 +17,7 @@ import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
 import { getStatusPage } from './get-status-page.ts';
+import { getUsage } from './get-usage.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
 import { listKeys } from './list-keys.ts';
@@ -34,6 +35,7 @@ export const operations: readonly Operation[] = [
   listModels,
   listRuns,
   getRun,
+  getUsage,
   listBreakers,
   getBreaker,
   forceOpenBreaker,

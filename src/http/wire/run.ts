@@ -18,6 +18,10 @@ const attemptSchema = Type.Object({
   connectMs: nullable(Type.Number(), 'Milliseconds until the request went out.'),
   firstTokenMs: nullable(Type.Number(), 'Milliseconds until the first token.'),
   totalMs: nullable(Type.Number(), 'Milliseconds until the end.'),
+  promptTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  completionTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  cachedTokens: nullable(Type.Integer(), 'Those of the prompt that the upstream had cached.'),
+  costUsd: nullable(Type.Number(), 'US dollars, to the millionth; null where the tokens or the price are unknown.'),
 });
 
 export const runSchema = Type.Object({
@@ -69,8 +73,12 @@ export function runView(run: RunRecord): RunView {
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
   const { number, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
+  // Runs that an earlier version stored know neither.
+  const { promptTokens = null, completionTokens = null, cachedTokens = null, costMicroUsd = null } = attempt;
+  const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
+  const used = { promptTokens, completionTokens, cachedTokens, costUsd };
   const what = { number, deployment, provider, model, reason, breakerState, outcome, verdict };
-  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs };
+  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs, ...used };
 }
 
 export const runExample = {
@@ -104,6 +112,10 @@ export const runExample = {
       connectMs: 11.2,
       firstTokenMs: null,
       totalMs: 96.1,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      costUsd: null,
     },
     {
       number: 2,
@@ -119,6 +131,10 @@ export const runExample = {
       connectMs: 9.8,
       firstTokenMs: 201.5,
       totalMs: 715.2,
+      promptTokens: 12,
+      completionTokens: 48,
+      cachedTokens: null,
+      costUsd: 0.000041,
     },
   ],
 } satisfies RunView;
