@@ -43,9 +43,7 @@ function charsOf(messages: readonly ChatMessage[]): number {
   let chars = 0;
   for (const { content } of messages) {
     if (typeof content === 'string') chars += content.length;
-    else if (Array.isArray(content)) {
-      for (const part of content) if (typeof part['text'] === 'string') chars += part['text'].length;
-    }
+    else for (const { text } of content ?? []) if (typeof text === 'string') chars += text.length;
   }
   return chars;
 }

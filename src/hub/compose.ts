@@ -17,6 +17,7 @@ import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
+import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import { buildGateway } from './build-gateway.ts';
@@ -59,12 +60,7 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const runs = keepRuns(storage, { clock, logger, observer });
-  stack.defer(() => runs.close());
-  const { ledger, close: closeLedger } = openHubLedger(storage, { config, clock, logger, observer });
-  stack.defer(closeLedger);
-  const purging = purgeWithAge(storage, { config, clock, logger });
-  stack.defer(() => purging.stop());
+  const { runs, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
@@ -118,6 +114,17 @@ export async function startHub(
     logger,
     server,
   });
+}
+
+/** What is written behind the requests, and what is deleted with age. */
+function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Parameters<typeof openHubLedger>[1]) {
+  const runs = keepRuns(storage, parts);
+  stack.defer(() => runs.close());
+  const usage = openHubLedger(storage, parts);
+  stack.defer(() => usage.close());
+  const purging = purgeWithAge(storage, parts);
+  stack.defer(() => purging.stop());
+  return { runs, ledger: usage.ledger };
 }
 
 /** Throws an `Error` that names the setting. */

@@ -8,11 +8,19 @@ import { newProject, START_MS, usageOf } from './records.ts';
 const DAY_MS = 86_400_000;
 const always = { fromWallMs: 0, toWallMs: START_MS + 10 * DAY_MS, groupsMax: 100 };
 
+async function totalsIn({ stores }: Storage, projectId: string): Promise<UsageReport['totals']> {
+  return (await stores.usage.report(projectId, { ...always, groupBy: null })).totals;
+}
+
 export function usageSuite(storage: () => Storage): void {
+  rowSuite(storage);
+  sumSuite(storage);
+  groupSuite(storage);
+}
+
+function rowSuite(storage: () => Storage): void {
   const rowsOf = async (projectId: string): Promise<unknown[]> =>
     storage().db.selectFrom('usage').selectAll().where('project_id', '=', projectId).orderBy('id').execute();
-  const totalsOf = async (projectId: string): Promise<UsageReport['totals']> =>
-    (await storage().stores.usage.report(projectId, { ...always, groupBy: null })).totals;
 
   describe('the usage ledger', () => {
     it('keeps every field of a row, null where it is not known', async () => {
@@ -62,10 +70,14 @@ export function usageSuite(storage: () => Storage): void {
         { ...row, state: 'interrupted', outcome: 'running', costMicroUsd: null },
         usageOf(projectId),
       ]);
-      const totals = await totalsOf(projectId);
+      const totals = await totalsIn(storage(), projectId);
       assert.deepEqual([totals.attempts, totals.interrupted, totals.costMicroUsd], [2, 0, 7]);
     });
+  });
+}
 
+function sumSuite(storage: () => Storage): void {
+  describe('the usage ledger, summed,', () => {
     it('sums what is known, counts what is not, and counts a request by its first attempt', async () => {
       const projectId = await newProject(storage());
       const nothing = { promptTokens: null, completionTokens: null };
@@ -76,7 +88,7 @@ export function usageSuite(storage: () => Storage): void {
         usageOf(projectId, { ...nothing, outcome: 'running', state: 'interrupted' }),
       ]);
       await storage().stores.usage.insertMany([usageOf(await newProject(storage()), { costMicroUsd: 1_000 })]);
-      assert.deepEqual(await totalsOf(projectId), {
+      assert.deepEqual(await totalsIn(storage(), projectId), {
         requests: 3,
         attempts: 4,
         succeeded: 2,
@@ -88,7 +100,7 @@ export function usageSuite(storage: () => Storage): void {
         costMicroUsd: 5,
         unknownCost: 2,
       });
-      assert.equal((await totalsOf(await newProject(storage()))).attempts, 0);
+      assert.equal((await totalsIn(storage(), await newProject(storage()))).attempts, 0);
     });
 
     it('sums money exactly, far beyond what a float counts in cents', async () => {
@@ -97,9 +109,13 @@ export function usageSuite(storage: () => Storage): void {
         usageOf(projectId, { costMicroUsd: 2 ** 52 }),
         ...Array.from({ length: 10 }, () => usageOf(projectId, { costMicroUsd: 1 })),
       ]);
-      assert.equal((await totalsOf(projectId)).costMicroUsd, 2 ** 52 + 10);
+      assert.equal((await totalsIn(storage(), projectId)).costMicroUsd, 2 ** 52 + 10);
     });
+  });
+}
 
+function groupSuite(storage: () => Storage): void {
+  describe('the usage ledger, asked and purged,', () => {
     it('is grouped by each of its groupings, the most attempts first, days in order, and the groups add up', async () => {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
@@ -154,8 +170,8 @@ export function usageSuite(storage: () => Storage): void {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
       await usage.insertMany([1, 2, 3, START_MS].map((startedWallMs) => usageOf(projectId, { startedWallMs })));
-      assert.deepEqual([await usage.purge(10, 2), (await totalsOf(projectId)).attempts], [2, 2]);
-      assert.deepEqual([await usage.purge(10, 2), (await totalsOf(projectId)).attempts], [1, 1]);
+      assert.deepEqual([await usage.purge(10, 2), (await totalsIn(storage(), projectId)).attempts], [2, 2]);
+      assert.deepEqual([await usage.purge(10, 2), (await totalsIn(storage(), projectId)).attempts], [1, 1]);
     });
   });
 }
