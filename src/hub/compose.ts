@@ -98,15 +98,10 @@ export async function startHub(
     settings: { ...config.server, version },
   });
   const url = await openDoors(server, config);
+  const started = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   return new RunningHub(config, {
     url,
-    summary: summaryOf(config, discovered, {
-      url,
-      version,
-      instance,
-      keyless: keyless.current(),
-      addresses: gateway.addresses(),
-    }),
+    summary: summaryOf(config, discovered, started),
     owned: stack.move(),
     build,
     gateway,

@@ -73,13 +73,7 @@ export function runView(run: RunRecord): RunView {
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
   const { number, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
-  // Runs that an earlier version stored know neither.
-  const {
-    promptTokens = null,
-    completionTokens = null,
-    cachedTokens = null,
-    costMicroUsd = null,
-  }: Partial<AttemptRecord> = attempt;
+  const { promptTokens, completionTokens, cachedTokens, costMicroUsd } = attempt;
   const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
   const used = { promptTokens, completionTokens, cachedTokens, costUsd };
   const what = { number, deployment, provider, model, reason, breakerState, outcome, verdict };
