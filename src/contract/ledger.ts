@@ -2,10 +2,7 @@
  * The usage ledger: one row for every attempt that went out to an upstream, whether the hub lived to see its end or not. The gateway
  * says when an attempt goes out and how it ended; what is unknown is null and never 0. Money is whole millionths of a US dollar.
  */
-import type { AttemptOutcome } from './runs.ts';
-
-/** What made this attempt: the run's first, the same deployment again, another one, or what follows. */
-export type AttemptKind = 'first' | 'retry' | 'fallback' | 'hedge' | 'continuation';
+import type { AttemptKind, AttemptOutcome } from './runs.ts';
 
 /** What is known when an attempt goes out. */
 export interface UsageDispatch {

@@ -2,21 +2,17 @@
  * What the ledger is told when an attempt goes out. Guesses the prompt's tokens from the length of its text, for the rows of which
  * nothing else will ever be known; it is no bill.
  */
-import type { ChatMessage } from '#contract/chat';
-import type { AttemptKind, UsageDispatch } from '#contract/ledger';
+import type { ChatRequest } from '#contract/chat';
+import type { UsageDispatch } from '#contract/ledger';
+import type { RunCall } from '#contract/gateway';
 import type { AttemptRecord } from '#contract/runs';
 import type { Run } from './runs.ts';
 
 /** English text has about four characters a token: https://platform.openai.com/tokenizer. */
 const CHARS_PER_TOKEN = 4;
 
-export function dispatchOf(
-  { call, record, dispatched }: Run,
-  attempt: AttemptRecord,
-  wallMs: number,
-  kind: AttemptKind = dispatched === 1 ? 'first' : kindAfterFailure(record.attempts, attempt),
-): UsageDispatch {
-  const { number, deployment, provider, model } = attempt;
+export function dispatchOf({ call, record }: Run, attempt: AttemptRecord, wallMs: number): UsageDispatch {
+  const { number, kind, deployment, provider, model } = attempt;
   return {
     id: `${record.id}.${number}`,
     runId: record.id,
@@ -29,21 +25,33 @@ export function dispatchOf(
     model,
     kind,
     startedWallMs: Math.round(wallMs),
-    estimatedPromptTokens: Math.ceil(charsOf(call.request.messages) / CHARS_PER_TOKEN),
+    estimatedPromptTokens: Math.ceil(charsOf(call.request) / CHARS_PER_TOKEN),
   };
 }
 
-function kindAfterFailure(attempts: readonly AttemptRecord[], attempt: AttemptRecord): AttemptKind {
-  const again = attempts.some((other) => other !== attempt && other.deployment === attempt.deployment);
-  return again ? 'retry' : 'fallback';
+function charsOf(request: RunCall['request']): number {
+  if (!isChat(request)) return charsIn(request['input']);
+  let chars = 0;
+  for (const { content } of request.messages) chars += charsIn(content);
+  return chars;
+}
+
+function isChat(request: RunCall['request']): request is ChatRequest {
+  return Array.isArray(request['messages']);
 }
 
 /** Text only: an image's tokens depend on its size in pixels, which nobody looks at here. */
-function charsOf(messages: readonly ChatMessage[]): number {
+function charsIn(content: unknown): number {
+  if (typeof content === 'string') return content.length;
+  if (!Array.isArray(content)) return 0;
   let chars = 0;
-  for (const { content } of messages) {
-    if (typeof content === 'string') chars += content.length;
-    else for (const { text } of content ?? []) if (typeof text === 'string') chars += text.length;
+  for (const part of content as readonly unknown[]) {
+    if (typeof part === 'string') chars += part.length;
+    else if (isText(part)) chars += part.text.length;
   }
   return chars;
+}
+
+function isText(part: unknown): part is { text: string } {
+  return typeof part === 'object' && part !== null && 'text' in part && typeof part.text === 'string';
 }

@@ -2,15 +2,14 @@
  * The hub, put together in the order in which its parts need each other; it ends in the reverse. Reads as the story of the whole
  * system: log and metrics, breakers, storage, keys, gateway, health, server.
  */
-import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
+import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
@@ -54,7 +53,6 @@ export async function startHub(
   const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
 
-  makeFolder(config.storage.dataDir);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
@@ -80,14 +78,18 @@ export async function startHub(
     checks: () => health.last(),
   });
 
-  const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
+  const { audit, claims } = storage.stores;
+  const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
+  const idempotency = createIdempotency({ claims, clock, logger });
+  stack.defer(() => idempotency.close());
   const server = createServer({
     gateway,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
+    idempotency,
     keyless: () => keyless.current(),
     usage: storage.stores.usage,
-    audit: storage.stores.audit,
+    audit,
     breakers: control,
     health,
     performance: () => telemetry.performance(),
@@ -98,17 +100,9 @@ export async function startHub(
     settings: { ...config.server, version },
   });
   const url = await openDoors(server, config);
-  const started = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
-  return new RunningHub(config, {
-    url,
-    summary: summaryOf(config, discovered, started),
-    owned: stack.move(),
-    build,
-    gateway,
-    health,
-    logger,
-    server,
-  });
+  const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
+  const summary = summaryOf(config, discovered, found);
+  return new RunningHub(config, { url, summary, owned: stack.move(), build, gateway, health, logger, server });
 }
 
 /** What is written behind the requests, and what is deleted with age. */
@@ -120,17 +114,6 @@ function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Param
   const purging = purgeWithAge(storage, parts);
   stack.defer(() => purging.stop());
   return { runs, ledger: usage.ledger };
-}
-
-/** Throws an `Error` that names the setting. */
-function makeFolder(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
-      cause: error,
-    });
-  }
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

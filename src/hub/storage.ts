@@ -2,6 +2,7 @@
  * Opens storage for the hub: the database behind its breaker, the writer of run records, and what is deleted with age. Everything it
  * starts is ended by the stack it is given.
  */
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -30,6 +31,7 @@ const FLUSH_MS = 5_000;
 
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
+  makeFolder(dataDir);
   const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
   const target =
     url === undefined
@@ -57,6 +59,17 @@ export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => 
   }
 }
 
+/** Throws an `Error` that names the setting. */
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
 export interface RunRecords {
   readonly writer: RunWriter;
   /** Writes what waits, for at most five seconds. */
@@ -78,7 +91,7 @@ export function keepRuns(
   };
 }
 
-/** Deletes with age, once an hour: runs and rows of the usage ledger, each after its own time. Returns what ends it. */
+/** Deletes with age, once an hour: runs and rows of the usage ledger, each after its own time, and claims that have run out. Returns what ends it. */
 export function purgeWithAge(
   { stores }: Storage,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
@@ -94,6 +107,8 @@ export function purgeWithAge(
       const before = clock.wallMs() - days * DAY_MS;
       for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await store.purge(before, PURGE_ROWS);
     }
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
+      deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);
   }
   function arm(): void {
     timer = clock.schedule(PURGE_EVERY_MS, () => {

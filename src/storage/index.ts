@@ -13,6 +13,7 @@ import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
+import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
@@ -68,6 +69,7 @@ export async function openStorage(
         runs: databaseRunStore(ask),
         usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
+        claims: databaseClaimStore(ask),
       },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),

@@ -66,6 +66,15 @@ export interface AuditTable {
   detail: ColumnType<Record<string, unknown>, string, string>;
 }
 
+export interface ClaimsTable {
+  id: string;
+  project_id: string;
+  owner: string;
+  fingerprint: string;
+  done: boolean;
+  until_ms: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -79,5 +88,6 @@ export interface Schema {
   runs: RunsTable;
   usage: UsageTable;
   audit: AuditTable;
+  claims: ClaimsTable;
   revoagent_migrations: MigrationsTable;
 }

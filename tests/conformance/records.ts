@@ -2,7 +2,7 @@
 import { newId } from '#core/ids';
 import type { UsageRecord } from '#contract/ledger';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord, Page } from '#contract/stores';
+import type { AuditRecord, ClaimRecord, KeyRecord, Page } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import type { Storage } from '#storage/index';
 
@@ -81,6 +81,10 @@ export function usageOf(projectId: string, fields: Partial<UsageRecord> = {}): U
     priceSource: null,
     ...fields,
   };
+}
+
+export function claimOf(projectId: string, id: string, fields: Partial<ClaimRecord> = {}): ClaimRecord {
+  return { id, projectId, owner: newId('clm', START_MS), fingerprint: 'f', ...fields };
 }
 
 export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {

@@ -6,6 +6,7 @@ import { isoTime, nullable, timestamp } from './common.ts';
 
 const attemptSchema = Type.Object({
   number: Type.Integer({ description: 'From 1.' }),
+  kind: Type.String({ description: '`first`, `fallback`, `retry`, `hedge` or `continuation`.' }),
   deployment: Type.String(),
   provider: Type.String(),
   model: Type.String({ description: 'The upstream’s own name.' }),
@@ -71,12 +72,12 @@ export function runView(run: RunRecord): RunView {
 
 /** Field by field: what a record gains later is not shown by accident. */
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
-  const { number, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
+  const { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
   const { promptTokens, completionTokens, cachedTokens, costMicroUsd } = attempt;
   const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
   const used = { promptTokens, completionTokens, cachedTokens, costUsd };
-  const what = { number, deployment, provider, model, reason, breakerState, outcome, verdict };
+  const what = { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict };
   return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs, ...used };
 }
 
@@ -99,6 +100,7 @@ export const runExample = {
   attempts: [
     {
       number: 1,
+      kind: 'first',
       deployment: 'openai/gpt-4o-mini',
       provider: 'openai',
       model: 'gpt-4o-mini',
@@ -118,6 +120,7 @@ export const runExample = {
     },
     {
       number: 2,
+      kind: 'fallback',
       deployment: 'groq/llama-3.3-70b-versatile',
       provider: 'groq',
       model: 'llama-3.3-70b-versatile',
