@@ -5,6 +5,7 @@
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { externalSchema } from './external.ts';
+import { priceSchema } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -47,6 +48,9 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
       }),
       external: Type.Record(Type.String(), externalSchema, {
         description: 'Other HTTP APIs by name, called as /api/external/<name>/….',
+      }),
+      prices: Type.Record(Type.String(), priceSchema, {
+        description: 'What deployments cost: by provider/model, or by a pattern that ends in *.',
       }),
     }),
     strict,

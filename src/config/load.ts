@@ -15,6 +15,8 @@ import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
 import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
+import { priceSchema } from './prices.ts';
+import type { PriceConfig } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
 
@@ -117,7 +119,7 @@ class Loader {
   }
 
   finish(): Omit<Loaded, 'file'> {
-    const known = [...Object.keys(sections), 'providers', 'routes', 'external'];
+    const known = [...Object.keys(sections), 'providers', 'routes', 'external', 'prices'];
     for (const key of Object.keys(this.#values)) {
       if (!known.includes(key))
         this.#problems.push({
@@ -135,9 +137,10 @@ class Loader {
     const { providers, names, discovered } = this.#providers();
     const routes = this.#routes(names);
     const external = this.#external();
+    const prices = this.#prices();
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
-    const config = { ...filled, providers, routes, external } as Config;
+    const config = { ...filled, providers, routes, external, prices } as Config;
     return {
       config,
       discovered,
@@ -243,6 +246,21 @@ class Loader {
           this.#problem(`${at}/model`, 'is required, since this route is no pattern that could pass the model name on');
       }),
     );
+  }
+
+  #prices(): Record<string, PriceConfig> {
+    const prices: Record<string, PriceConfig> = {};
+    const given = this.#values['prices'];
+    if (given === undefined || given === null) return prices;
+    for (const [name, value] of this.#entries(given, '/prices')) {
+      const pointer = `/prices/${escapePointer(name)}`;
+      if (/\*./.test(name) || !/[/*]/.test(name))
+        this.#problem(pointer, 'a price is for provider/model, or for a pattern with one * at its end');
+      const filled = this.#fill(priceSchema, value, pointer);
+      // It is held against the price's schema just now.
+      if (this.#check(priceSchema, filled, pointer)) prices[name] = filled as PriceConfig;
+    }
+    return prices;
   }
 
   /** Adds what is wrong with a value; a text whose reference already failed is not held against it again. */

@@ -8,6 +8,7 @@ import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
+import type { PriceConfig } from './prices.ts';
 
 const strict = { additionalProperties: false };
 const ms = (minimum: number, maximum: number, initial: number, description: string) =>
@@ -83,8 +84,9 @@ const storage = Type.Object(
     pool,
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
     runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
+    usageRetentionDays: count(1, 3_650, 400, 'Rows of the usage ledger older than this are deleted.'),
   },
-  { ...strict, description: 'Where keys, runs and the audit log are kept.' },
+  { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
 
 const timeouts = Type.Object(
@@ -294,10 +296,12 @@ export interface Config {
     };
     readonly slowQueryMs: number;
     readonly runRetentionDays: number;
+    readonly usageRetentionDays: number;
   };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
   readonly external: Readonly<Record<string, ExternalConfig>>;
+  readonly prices: Readonly<Record<string, PriceConfig>>;
   readonly resilience: {
     readonly breaker: {
       readonly failures: number;

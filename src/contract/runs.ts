@@ -58,6 +58,12 @@ export interface AttemptRecord {
   connectMs: number | null;
   firstTokenMs: number | null;
   totalMs: number | null;
+  /** As the upstream stated them; null where it did not. `cachedTokens` are part of `promptTokens`. */
+  promptTokens: number | null;
+  completionTokens: number | null;
+  cachedTokens: number | null;
+  /** Whole millionths of a US dollar; null where the tokens or the price are unknown. */
+  costMicroUsd: number | null;
 }
 
 /** What a guardrail did to a run. */

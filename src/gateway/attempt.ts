@@ -11,6 +11,8 @@ import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
 import { AttemptTimeout, classify, reasonOf } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
+import { dispatchOf } from './dispatch.ts';
+import type { StatedUsage } from './prices.ts';
 import type { Permit } from './protection.ts';
 import type { Choice } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
@@ -43,6 +45,8 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new AbortController();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  readonly #ledgerId: string;
+  #usage: StatedUsage | null | undefined;
   #settled = false;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -66,6 +70,9 @@ export class Attempt {
     this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
     deployment.inFlight++;
     run.dispatched++;
+    const entry = dispatchOf(run, parts.record, context.clock.wallMs());
+    this.#ledgerId = entry.id;
+    context.ledger.dispatched(entry);
     run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (run.call.signal.aborted) this.#onAbort();
     this.expect('timeout_connect', timeouts.connectMs);
@@ -114,6 +121,11 @@ export class Attempt {
     const now = this.#clock.now();
     this.#record.firstTokenMs = now - this.#startedAt;
     this.deployment.streamLatency.record(this.#record.firstTokenMs, now);
+  }
+
+  /** What the upstream says that the attempt used, where it says so; before it is settled. */
+  used(usage: StatedUsage | null | undefined): void {
+    if (usage !== null && usage !== undefined) this.#usage = usage;
   }
 
   /** Whether this was thrown because the hub itself had enough, the answer being whole. */
@@ -183,6 +195,14 @@ export class Attempt {
     this.#record.outcome = outcome;
     this.#record.verdict = verdict;
     this.#record.totalMs = this.#clock.now() - this.#startedAt;
+    const { prices, ledger } = this.#context;
+    const { priceSource, ...spent } = prices.usageOf(
+      this.deployment,
+      this.#usage,
+      this.run.call.request['service_tier'],
+    );
+    Object.assign(this.#record, spent);
+    ledger.settled(this.#ledgerId, { outcome, ...spent, priceSource });
     this.#context.observer.attemptFinished(this.#record);
     return true;
   }

@@ -192,6 +192,10 @@ export class Attempts {
       connectMs: null,
       firstTokenMs: null,
       totalMs: null,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      costMicroUsd: null,
     };
     run.record.attempts.push(record);
     const lacks = this.#unable(deployment);

@@ -39,6 +39,7 @@ export async function askWhole(
   const { deployment } = attempt;
   attempt.streams = false;
   const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall(request)));
+  attempt.used(answer.body.usage);
   attempt.succeed();
   return { answer, deployment };
 }

@@ -39,6 +39,7 @@ async function askVectors(
   const asked = deployment.provider.embed?.(attempt.providerCall(request));
   if (asked === undefined) throw new InvariantError('a provider without embeddings was asked for some');
   const answer = await attempt.upstream(asked);
+  attempt.used(answer.body.usage);
   attempt.succeed();
   return { answer, deployment };
 }

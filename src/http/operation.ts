@@ -13,7 +13,7 @@ import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { PerformanceReport } from '#contract/performance';
-import type { AuditStore } from '#contract/stores';
+import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
 import type { Answer } from './answer.ts';
 import type { Assets } from './page.ts';
@@ -26,6 +26,7 @@ export interface Ports {
   readonly runs: RunReader;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
+  readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
   readonly breakers: BreakerControl;

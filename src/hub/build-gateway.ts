@@ -2,13 +2,14 @@
 import { limits } from '#core/limits';
 import type { Config } from '#config/index';
 import { createGateway } from '#gateway/gateway';
+import { Prices } from '#gateway/prices';
 import { createProvider } from '#providers/index';
 import type { GatewayBuild } from './gateway-switch.ts';
 import { loadGuardrails } from './guardrails.ts';
 
 export type GatewayParts = Omit<
   Parameters<typeof createGateway>[0],
-  'providers' | 'routes' | 'settings' | 'guardrails'
+  'providers' | 'routes' | 'settings' | 'guardrails' | 'prices'
 >;
 
 /** Throws an `Error` that names the guardrail which cannot be loaded; nothing is left open then. */
@@ -22,7 +23,14 @@ export async function buildGateway(config: Config, parts: GatewayParts): Promise
   const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
   return {
     addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
-    gateway: createGateway({ ...parts, providers, routes: config.routes, settings, guardrails }),
+    gateway: createGateway({
+      ...parts,
+      providers,
+      routes: config.routes,
+      settings,
+      guardrails,
+      prices: new Prices(config.prices),
+    }),
     async close() {
       await Promise.all(providers.map((provider) => provider.close()));
     },

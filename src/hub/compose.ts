@@ -16,16 +16,18 @@ import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
+import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
+import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
-import { keepRuns, openHubStorage } from './storage.ts';
+import { keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
@@ -54,12 +56,11 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const runs = keepRuns(storage, config.storage.runRetentionDays, { clock, logger, observer });
-  stack.defer(() => runs.close());
+  const { runs, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, ledger };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
@@ -71,6 +72,7 @@ export async function startHub(
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
+    ledger: () => ledger,
     checks: () => health.last(),
   });
 
@@ -85,6 +87,7 @@ export async function startHub(
     keys: endingKeyless(keys, keyless),
     idempotency,
     keyless: () => keyless.current(),
+    usage: storage.stores.usage,
     audit,
     breakers: control,
     health,
@@ -99,6 +102,17 @@ export async function startHub(
   const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, found);
   return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+}
+
+/** What is written behind the requests, and what is deleted with age. */
+function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Parameters<typeof openHubLedger>[1]) {
+  const runs = keepRuns(storage, parts);
+  stack.defer(() => runs.close());
+  const usage = openHubLedger(storage, parts);
+  stack.defer(() => usage.close());
+  const purging = purgeWithAge(storage, parts);
+  stack.defer(() => purging.stop());
+  return { runs, ledger: usage.ledger };
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

@@ -61,10 +61,13 @@ function everything(
   observer.poolWaited(1);
   observer.runsDropped(2);
   observer.retryBudgetExhausted();
+  observer.ledgerRow('written');
+  observer.ledgerUnjournalled();
   attach({
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
     backlog: () => 5,
+    ledger: () => ({ backlog: 6, journalBytes: 7 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

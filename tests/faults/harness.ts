@@ -4,6 +4,7 @@ import { newId } from '#core/ids';
 import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
+import type { Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
@@ -13,6 +14,7 @@ import type { BreakerOptions } from '#resilience/index';
 import type { Guardrails } from '#gateway/guardrail';
 import type { RetryBudget } from '#gateway/protection';
 import { createGateway } from '#gateway/gateway';
+import { Prices } from '#gateway/prices';
 import { RunningRuns } from '#gateway/runs';
 import { GATEWAY_DEFAULTS } from '#gateway/settings';
 import type { GatewaySettings, Routes } from '#gateway/settings';
@@ -26,6 +28,8 @@ export interface Bench {
   readonly running: RunningRuns;
   readonly runs: RunRecord[];
   readonly attempts: AttemptRecord[];
+  /** What the usage ledger was told, in order. */
+  readonly ledger: (UsageDispatch | { readonly of: string; readonly settlement: Settlement })[];
   /** The last run that ended. */
   readonly lastRun: RunRecord;
   call(fields?: Partial<ChatRequest>, controller?: AbortController): ChatCall;
@@ -71,6 +75,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
   const attempts: AttemptRecord[] = [];
+  const ledger: Bench['ledger'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
   const gateway = createGateway({
@@ -85,6 +90,11 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     observer: observe(attempts),
     logger: quiet,
     running,
+    ledger: {
+      dispatched: (entry) => void ledger.push(entry),
+      settled: (of, settlement) => void ledger.push({ of, settlement }),
+    },
+    prices: new Prices({}),
     runSink: (run) => void runs.push(run),
   });
   const begin = ({ signal } = new AbortController()): Omit<RunCall, 'request'> => ({
@@ -102,6 +112,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     running,
     runs,
     attempts,
+    ledger,
     get lastRun() {
       const run = runs.at(-1);
       if (run === undefined) throw new Error('no run has ended');
@@ -125,6 +136,8 @@ function observe(attempts: AttemptRecord[]): Observer {
     poolWaited: () => undefined,
     runsDropped: () => undefined,
     retryBudgetExhausted: () => undefined,
+    ledgerRow: () => undefined,
+    ledgerUnjournalled: () => undefined,
   };
 }
 

@@ -22,6 +22,7 @@ import type {
 } from '#contract/gateway';
 import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
+import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
@@ -39,6 +40,7 @@ export interface Script {
   settings?: Partial<HttpSettings>;
   clock?: Clock;
   runs?: readonly RunRecord[];
+  usage?: HttpDeps['usage'];
   /** No keys at all: keyless mode. */
   keyless?: boolean;
   deps?: Partial<HttpDeps>;
@@ -165,6 +167,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
+    usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
@@ -242,6 +245,19 @@ function gatewayOf(script: Script, calls: RunCall[]): Gateway {
     ],
   };
 }
+
+export const noUsage: UsageTotals = {
+  requests: 0,
+  attempts: 0,
+  succeeded: 0,
+  interrupted: 0,
+  promptTokens: 0,
+  completionTokens: 0,
+  cachedTokens: 0,
+  unknownTokens: 0,
+  costMicroUsd: 0,
+  unknownCost: 0,
+};
 
 function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): readonly RunRecord[] {
   return runs.filter(
@@ -364,6 +380,8 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     poolWaited: nothing,
     runsDropped: nothing,
     retryBudgetExhausted: nothing,
+    ledgerRow: nothing,
+    ledgerUnjournalled: nothing,
   };
 }
 

@@ -19,6 +19,7 @@ import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
 import { getStatusPage } from './get-status-page.ts';
+import { getUsage } from './get-usage.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
 import { listExternal } from './list-external.ts';
@@ -40,6 +41,7 @@ export const operations: readonly Operation[] = [
   ...callExternal,
   listRuns,
   getRun,
+  getUsage,
   listBreakers,
   getBreaker,
   forceOpenBreaker,

@@ -19,6 +19,10 @@ const attemptSchema = Type.Object({
   connectMs: nullable(Type.Number(), 'Milliseconds until the request went out.'),
   firstTokenMs: nullable(Type.Number(), 'Milliseconds until the first token.'),
   totalMs: nullable(Type.Number(), 'Milliseconds until the end.'),
+  promptTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  completionTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  cachedTokens: nullable(Type.Integer(), 'Those of the prompt that the upstream had cached.'),
+  costUsd: nullable(Type.Number(), 'US dollars, to the millionth; null where the tokens or the price are unknown.'),
 });
 
 export const runSchema = Type.Object({
@@ -79,8 +83,11 @@ export function runView(run: RunRecord): RunView {
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
   const { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
+  const { promptTokens, completionTokens, cachedTokens, costMicroUsd } = attempt;
+  const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
+  const used = { promptTokens, completionTokens, cachedTokens, costUsd };
   const what = { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict };
-  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs };
+  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs, ...used };
 }
 
 export const runExample = {
@@ -115,6 +122,10 @@ export const runExample = {
       connectMs: 11.2,
       firstTokenMs: null,
       totalMs: 96.1,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      costUsd: null,
     },
     {
       number: 2,
@@ -131,6 +142,10 @@ export const runExample = {
       connectMs: 9.8,
       firstTokenMs: 201.5,
       totalMs: 715.2,
+      promptTokens: 12,
+      completionTokens: 48,
+      cachedTokens: null,
+      costUsd: 0.000041,
     },
   ],
   guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
