@@ -1,10 +1,16 @@
 /** Every provider kind there is. A kind that is not in this list does not exist: nothing is found by itself. */
 import type { Provider, ProviderContext, ProviderKind } from '#contract/provider';
+import { azureOpenai } from './azure-openai.ts';
 import { ollama } from './ollama.ts';
 import { openaiCompatible } from './openai-compatible.ts';
 import { simulator } from './simulator.ts';
 
-export const providerKinds = [openaiCompatible, ollama, simulator] as const satisfies readonly ProviderKind[];
+export const providerKinds = [
+  openaiCompatible,
+  azureOpenai,
+  ollama,
+  simulator,
+] as const satisfies readonly ProviderKind[];
 
 /** Makes a provider of the named kind. `settings` must have passed that kind's schema; throws on a kind that is not listed. */
 export function createProvider(kind: string, settings: unknown, context: ProviderContext): Provider {
