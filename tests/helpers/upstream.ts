@@ -41,7 +41,11 @@ export interface Upstream {
   models: string[];
 }
 
-export async function startUpstream(t: Cleanup): Promise<Upstream> {
+/** `listed`: what a GET of the path gives, where another protocol lists its models in another shape. */
+export async function startUpstream(
+  t: Cleanup,
+  listed: (ids: readonly string[], path: string) => unknown = openAiModels,
+): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -49,8 +53,7 @@ export async function startUpstream(t: Cleanup): Promise<Upstream> {
   });
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'GET') {
-      const data = upstream.models.map((id) => ({ id, object: 'model', created: 1, owned_by: 'test' }));
-      json(response, 200, { object: 'list', data });
+      json(response, 200, listed(upstream.models, request.url ?? ''));
       return;
     }
     const entry = await receive(request, response);
@@ -71,6 +74,10 @@ export async function startUpstream(t: Cleanup): Promise<Upstream> {
     models: ['test-model'],
   };
   return upstream;
+}
+
+function openAiModels(ids: readonly string[]): unknown {
+  return { object: 'list', data: ids.map((id) => ({ id, object: 'model', created: 1, owned_by: 'test' })) };
 }
 
 async function receive(request: IncomingMessage, response: ServerResponse): Promise<Received> {
@@ -94,7 +101,12 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   return entry;
 }
 
-function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
@@ -105,6 +117,18 @@ export function answers(text = 'All is well.'): Behaviour {
     json(exchange.response, 200, completion(exchange, text));
   };
 }
+
+/** A vector for each text: its place, its length, 0.5; in base64 where the request asks for that. */
+export const embeds: Behaviour = ({ received, response }) => {
+  const { input, model, encoding_format: format } = received.body;
+  const texts: unknown[] = Array.isArray(input) ? input : [input];
+  const data = texts.map((text, index) => {
+    const vector = [index, String(text).length, 0.5];
+    const base64 = Buffer.from(Float32Array.from(vector).buffer).toString('base64');
+    return { object: 'embedding', index, embedding: format === 'base64' ? base64 : vector };
+  });
+  json(response, 200, { object: 'list', data, model, usage: { prompt_tokens: 5, total_tokens: 5 } });
+};
 
 /** A status with the provider's error object, or with the body that is given. */
 export function refuses(
@@ -234,7 +258,7 @@ function wantsUsage({ received }: Exchange): boolean {
 }
 
 /** Resolves when the system has taken the bytes; a client that is gone takes none. */
-function flushed(response: ServerResponse, text: string): Promise<void> {
+export function flushed(response: ServerResponse, text: string): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed || response.socket === null) resolve();
     else response.write(text, () => resolve());
