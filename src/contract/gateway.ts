@@ -16,11 +16,38 @@ export interface Caller {
 
 export type Surface = 'openai' | 'hub';
 
+/** What a caller may wish for one call; the documented headers of `/v1` and `/api/chat`. Names of deployments are held against the route. */
+export interface CallPreferences {
+  /** Deployments (`openai/gpt-4o`) or providers (`openai`) that are tried first, in this order. */
+  readonly order?: readonly string[];
+  /** Nothing but these is tried. */
+  readonly only?: readonly string[];
+  /** False: one deployment is asked and no other stands in for it. */
+  readonly fallback?: boolean;
+  /** Milliseconds; in place of the route's. */
+  readonly timeouts?: Partial<CallTimeouts>;
+  /** Whether another deployment goes on with a stream that was cut after its first content. */
+  readonly continueCut?: boolean;
+}
+
+/** Durations in milliseconds. */
+export interface CallTimeouts {
+  /** From dispatch until the request goes out on an open connection. */
+  readonly connectMs: number;
+  /** From then until the first content of a stream. A plain answer has no first token: there only the total counts. */
+  readonly firstTokenMs: number;
+  /** Between two events of a stream, while the hub waits for the upstream; a slow reader does not count. */
+  readonly idleMs: number;
+  /** From the first byte of the caller's request to the end of the answer, over all attempts. */
+  readonly totalMs: number;
+}
+
 export interface ChatCall {
   readonly surface: Surface;
   readonly caller: Caller;
   readonly runId: string;
   readonly request: ChatRequest;
+  readonly preferences?: CallPreferences | undefined;
   /** Aborted with `callerGone` when the caller's connection closes, or with any other reason by the hub. */
   readonly signal: AbortSignal;
   /** When the request's first byte was seen, on the hub's clock: hub time and the deadline count from here. */

@@ -21,6 +21,8 @@ export const limits = {
   requestsInFlightMax: 4096,
   /** Attempts of one request over retries, fallbacks and hedges. */
   attemptsMax: 4,
+  /** What a caller may set a timer of a call to. */
+  callerTimeoutMsMax: 3_600_000,
   /** Largest plain answer of an upstream. */
   answerBytesMax: 64 * 1024 * 1024,
   /** Largest single SSE event of an upstream. */

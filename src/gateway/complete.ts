@@ -2,7 +2,7 @@
 import type { ChatAnswer, ChatCall } from '#contract/gateway';
 import type { ProviderAnswer } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
-import { attemptUntilAnswered } from './attempts.ts';
+import { Attempts } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { lastResortCompletion, lastResortText } from './last-resort.ts';
@@ -15,7 +15,7 @@ export async function complete(context: CallContext, router: Router, call: ChatC
   try {
     route = router.require(call.request.model);
     run.record.route = route.name;
-    const { answer, deployment } = await attemptUntilAnswered(context, run, route, askWhole);
+    const { answer, deployment } = await new Attempts(context, run, route).answer(askWhole);
     run.succeed(deployment, { finishReason: answer.body.choices[0]?.finish_reason ?? null, usage: answer.body.usage });
     return { summary: run.summary(deployment), body: answer.body, raw: answer.raw };
   } catch (thrown) {
@@ -28,7 +28,7 @@ export async function complete(context: CallContext, router: Router, call: ChatC
 
 async function askWhole(attempt: Attempt): Promise<{ answer: ProviderAnswer; deployment: Deployment }> {
   const { deployment } = attempt;
-  const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall));
+  const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall()));
   attempt.succeed();
   return { answer, deployment };
 }

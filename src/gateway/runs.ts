@@ -58,6 +58,8 @@ export class Run {
   dispatched = 0;
   readonly #context: RunContext;
   #waitedMs = 0;
+  #waits = 0;
+  #waitingSince = 0;
   #ended = false;
 
   constructor(context: RunContext, call: ChatCall, stream: boolean) {
@@ -92,9 +94,13 @@ export class Run {
     return this.#context.clock.now() - this.call.receivedAt;
   }
 
-  /** Time that went by since `since` on the clock was not the hub's. */
-  waitedSince(since: number): void {
-    this.#waitedMs += this.#context.clock.now() - since;
+  /** From now on, until as many `endWait`, time is not the hub's. Waits may lie beside each other: what two wait for counts once. */
+  beginWait(): void {
+    if (this.#waits++ === 0) this.#waitingSince = this.#context.clock.now();
+  }
+
+  endWait(): void {
+    if (--this.#waits === 0) this.#waitedMs += this.#context.clock.now() - this.#waitingSince;
   }
 
   /** What it looks like now; for a stream, at the commit point. */
@@ -169,7 +175,8 @@ export class Run {
   }
 
   #overheadMs(elapsedMs: number): number {
-    return Math.max(0, elapsedMs - this.#waitedMs);
+    const waitingMs = this.#waits > 0 ? this.#context.clock.now() - this.#waitingSince : 0;
+    return Math.max(0, elapsedMs - this.#waitedMs - waitingMs);
   }
 }
 

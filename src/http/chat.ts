@@ -9,6 +9,7 @@ import type { ChatRequest } from '#contract/chat';
 import type { ChatAnswer, ChatCall, ChatStream, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
+import { preferencesOf } from './preferences.ts';
 import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
@@ -42,6 +43,7 @@ export async function answerChat(
     caller: callerOf(context),
     runId,
     request,
+    preferences: preferencesOf(context.incoming.headers),
     signal: context.signal,
     receivedAt: context.receivedAt,
     traceparent: context.trace.traceparent,

@@ -55,7 +55,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 function operationObject(operation: Operation): Json {
-  const { id, tag, summary, description, access, params, query, body, bodyExample, responses } = operation;
+  const { id, tag, summary, description, access, params, query, body, bodyExample, responses, headers } = operation;
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,
@@ -65,7 +65,7 @@ function operationObject(operation: Operation): Json {
       ? `${description}\n\nScope: ${access.map((scope) => `\`${scope}\``).join(' or ')}.`
       : description,
     ...(access === 'open' ? { security: [] } : { security: [{ bearer: [] }, { header: [] }, {}] }),
-    parameters: [...parameters(params, 'path'), ...parameters(query, 'query')],
+    parameters: [...parameters(params, 'path'), ...parameters(query, 'query'), ...headerParameters(headers)],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
@@ -92,6 +92,15 @@ function parameters(schema: TSchema | undefined, place: 'path' | 'query'): Json[
     in: place,
     required: required.includes(name),
     ...described(property),
+  }));
+}
+
+function headerParameters(headers: Operation['headers'] = {}): Json[] {
+  return Object.entries(headers).map(([name, schema]) => ({
+    name,
+    in: 'header',
+    required: false,
+    ...described(schema),
   }));
 }
 

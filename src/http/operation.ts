@@ -58,6 +58,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
+  /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
+  readonly headers?: Readonly<Record<string, TSchema>>;
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

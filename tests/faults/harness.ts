@@ -9,6 +9,7 @@ import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
+import type { BreakerOptions } from '#resilience/index';
 import type { RetryBudget } from '#gateway/protection';
 import { createGateway } from '#gateway/gateway';
 import { RunningRuns } from '#gateway/runs';
@@ -30,12 +31,14 @@ export interface Bench {
 }
 
 export interface BenchOptions {
-  /** Provider names and where they are. */
-  readonly providers: Readonly<Record<string, string>>;
+  /** Provider names and where they are, or their settings. */
+  readonly providers: Readonly<Record<string, string | { readonly baseUrl: string; readonly prefill: boolean }>>;
   /** Without any, the model `m` goes to every provider in turn. */
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
   readonly retryBudget?: RetryBudget;
+  /** Settings of every breaker; the resilience room's own without. */
+  readonly breaker?: Partial<BreakerOptions>;
 }
 
 const unlimited: RetryBudget = { recordCall: () => undefined, tryRetry: () => true };
@@ -52,13 +55,14 @@ const quiet: Logger = {
 export function startBench(t: TestContext, options: BenchOptions): Bench {
   const clock = new VirtualClock();
   const random = seededRandom(1);
-  const providers = Object.entries(options.providers).map(([name, baseUrl]) =>
-    createProvider('openai-compatible', { baseUrl, apiKey: 'sk-of-the-hub' }, { name, clock, random }),
-  );
+  const providers = Object.entries(options.providers).map(([name, given]) => {
+    const settings = typeof given === 'string' ? { baseUrl: given } : given;
+    return createProvider('openai-compatible', { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
+  });
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
   const attempts: AttemptRecord[] = [];
-  const breakers = new BreakerRegistry({ clock, random });
+  const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
   const gateway = createGateway({
     providers,
