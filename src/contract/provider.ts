@@ -69,7 +69,7 @@ export interface Provider {
   close(): Promise<void>;
 }
 
-/** What a kind can be told and can do; what it cannot, it refuses by name (`untranslatable`). docs/providers.md shows them as a table. */
+/** What a kind can be told and can do; what it cannot, it refuses by name (`untranslatable`). docs/providers/README.md shows them as a table. */
 export interface ProviderCapabilities {
   readonly streaming: boolean;
   readonly tools: boolean;
