@@ -8,12 +8,18 @@ import type { Environment } from './file.ts';
 interface Known {
   readonly provider: string;
   readonly key: string;
-  readonly baseUrl: string;
+  /** Another name of the same key, read where the first is not set. */
+  readonly otherKey?: string;
+  /** `openai-compatible` where it is left out. */
+  readonly kind?: string;
+  /** Left out where the kind knows its own. */
+  readonly baseUrl?: string;
 }
 
 /** In the order in which the first one becomes the default. */
 const KNOWN_PROVIDERS: readonly Known[] = [
   { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1' },
+  { provider: 'gemini', key: 'GEMINI_API_KEY', otherKey: 'GOOGLE_API_KEY', kind: 'gemini' },
   { provider: 'openrouter', key: 'OPENROUTER_API_KEY', baseUrl: 'https://openrouter.ai/api/v1' },
   { provider: 'groq', key: 'GROQ_API_KEY', baseUrl: 'https://api.groq.com/openai/v1' },
   { provider: 'mistral', key: 'MISTRAL_API_KEY', baseUrl: 'https://api.mistral.ai/v1' },
@@ -45,11 +51,17 @@ export interface Discovery {
 export function discoverProviders(env: Environment, ollama?: LocalOllama): Discovery {
   const found: Discovered[] = [];
   const providers: Record<string, Record<string, unknown>> = {};
-  for (const { provider, key, baseUrl } of KNOWN_PROVIDERS) {
+  for (const { provider, key: firstKey, otherKey, kind = 'openai-compatible', baseUrl } of KNOWN_PROVIDERS) {
+    const key = otherKey !== undefined && !env[firstKey] ? otherKey : firstKey;
     const apiKey = env[key];
     const ownUrl = provider === 'openai' ? env['OPENAI_BASE_URL'] : undefined;
     if (!apiKey && !ownUrl) continue;
-    providers[provider] = { kind: 'openai-compatible', baseUrl: ownUrl || baseUrl, ...(apiKey ? { apiKey } : {}) };
+    const address = ownUrl || baseUrl;
+    providers[provider] = {
+      kind,
+      ...(address === undefined ? {} : { baseUrl: address }),
+      ...(apiKey ? { apiKey } : {}),
+    };
     found.push({
       provider,
       because: [apiKey ? key : '', ownUrl ? 'OPENAI_BASE_URL' : ''].filter(Boolean).join(' and '),

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { Type } from 'typebox';
 import { Secret } from '#core/secret';
-import { loadText as load } from '../../tests/helpers/config-text.ts';
+import { kinds, loadText as load } from '../../tests/helpers/config-text.ts';
 import { ConfigError } from './index.ts';
 import type { Loaded } from './index.ts';
 import type { Problem } from './problem.ts';
@@ -233,6 +234,20 @@ describe('without providers in the file', () => {
     assert.deepEqual(loaded.config.routes['*']?.groups, [[{ provider: 'openai' }]]);
     assert.deepEqual(loaded.config.routes['groq/*']?.groups, [[{ provider: 'groq' }]]);
     assert.equal(loaded.origins.get('providers.groq'), 'GROQ_API_KEY');
+  });
+
+  it('Gemini is found by either name of its key, and called by its own API', (t) => {
+    const settings = Type.Object({ apiKey: Type.String({ secret: true }) }, { additionalProperties: false });
+    const found = (env: Record<string, string>) => {
+      const { config, discovered } = load(t, '', { env, kinds: [...kinds, { kind: 'gemini', settings }] });
+      const apiKey = config.providers['gemini']?.settings['apiKey'];
+      const key = apiKey instanceof Secret ? apiKey.reveal() : apiKey;
+      return [config.providers['gemini']?.kind, key, discovered.map(({ because }) => because)];
+    };
+    assert.deepEqual(found({ GEMINI_API_KEY: 'g' }), ['gemini', 'g', ['GEMINI_API_KEY']]);
+    assert.deepEqual(found({ GOOGLE_API_KEY: 'o' }), ['gemini', 'o', ['GOOGLE_API_KEY']]);
+    assert.deepEqual(found({ GEMINI_API_KEY: 'g', GOOGLE_API_KEY: 'o' }), ['gemini', 'g', ['GEMINI_API_KEY']]);
+    assert.deepEqual(found({ GEMINI_API_KEY: '', GOOGLE_API_KEY: 'o' }), ['gemini', 'o', ['GOOGLE_API_KEY']]);
   });
 
   it('OPENAI_BASE_URL is taken with and without a key', (t) => {

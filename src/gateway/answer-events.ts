@@ -47,6 +47,7 @@ export async function commit(attempt: Attempt, request: ChatRequest, progress: S
 export interface AnswerParts {
   readonly context: CallContext;
   readonly attempts: Attempts;
+  readonly request: ChatRequest;
   readonly committed: Committed;
   /** Whether another deployment goes on after a cut. */
   readonly continued: boolean;
@@ -55,6 +56,7 @@ export interface AnswerParts {
 export class AnswerEvents implements AsyncIterableIterator<string> {
   readonly #context: CallContext;
   readonly #attempts: Attempts;
+  readonly #request: ChatRequest;
   readonly #run: Run;
   /** Kept where a cut is gone on from. */
   readonly #said: SaidSoFar | null;
@@ -70,9 +72,10 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
   /** It ended with the whole answer handed out. */
   #complete = false;
 
-  constructor({ context, attempts, committed, continued }: AnswerParts) {
+  constructor({ context, attempts, request, committed, continued }: AnswerParts) {
     this.#context = context;
     this.#attempts = attempts;
+    this.#request = request;
     this.#run = attempts.run;
     this.#said = continued ? new SaidSoFar() : null;
     this.#attempt = committed.attempt;
@@ -162,7 +165,7 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
   }
 
   #resume(attempt: Attempt, said: SaidSoFar): Promise<Committed> {
-    const { request, prefilled } = said.requestFor(attempt.deployment, this.#run.call.request);
+    const { request, prefilled } = said.requestFor(attempt.deployment, this.#request);
     attempt.prefilled = prefilled;
     return commit(attempt, request, prefilled ? this.#progress : StreamProgress.of(request));
   }

@@ -4,9 +4,8 @@
  * moved by looking at the clock when it fires: most calls never fire it.
  */
 import type { Clock, Timer } from '#core/clock';
-import type { ChatRequest } from '#contract/chat';
 import type { CallTimeouts } from '#contract/gateway';
-import type { ProviderCall } from '#contract/provider';
+import type { Call } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
 import { AttemptTimeout, classify, reasonOf } from './classify.ts';
@@ -69,8 +68,8 @@ export class Attempt {
     this.expect('timeout_connect', timeouts.connectMs);
   }
 
-  /** The call for the provider. `request`: another than the caller's own, where a cut answer is gone on with. */
-  providerCall(request: ChatRequest = this.run.call.request): ProviderCall {
+  /** The call for the provider. `request`: the caller's own, or another where a cut answer is gone on with. */
+  providerCall<Request>(request: Request): Call<Request> {
     const { traceparent } = this.run.call;
     return {
       model: this.deployment.model,
@@ -163,7 +162,7 @@ export class Attempt {
     if (this.#settle(classified.outcome, classified.verdict)) {
       this.deployment.lastFailureWallMs = this.#clock.wallMs();
       this.deployment.lastFailure = classified.outcome;
-      if (classified.breaker === 'success') this.#permit.success();
+      if (classified.breaker === 'success' || classified.breaker === 'ignore') this.#permit[classified.breaker]();
       else this.#permit[classified.breaker](classified.retryAfterMs);
       this.#log(classified);
     }

@@ -5,12 +5,13 @@
  */
 import type { Timer } from '#core/clock';
 import type { Random } from '#core/random';
-import { LimitError, UnavailableError, UpstreamError } from '#core/errors';
+import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
 import type { CallTimeouts } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
 import type { Classified } from './classify.ts';
+import type { Deployment } from './deployment.ts';
 import type { Candidate } from './plan.ts';
 import { Plan } from './plan.ts';
 import { preferredRoute, timeoutsFor } from './preferences.ts';
@@ -30,6 +31,9 @@ export interface CallContext extends RunContext {
 /** Makes the call and reads as much of the answer as must be there. */
 type Execute<T> = (attempt: Attempt) => Promise<T>;
 
+/** Why a deployment cannot be asked at all, to complete a sentence about it; null where it can. */
+export type Unable = (deployment: Deployment) => string | null;
+
 /** How an attempt ended. `classified` is null where the upstream is not to blame: the caller left, or a bug. */
 type Tried<T> =
   | { readonly attempt: Attempt; readonly ok: true; readonly value: T }
@@ -44,16 +48,24 @@ export class Attempts {
   readonly #route: Route;
   readonly #timeouts: CallTimeouts;
   readonly #plan: Plan;
+  readonly #unable: Unable;
   /** Why deployments were passed over without a call. */
-  readonly #passedOver = { open: 0, full: 0, throttled: 0, retryAfterMs: Number.POSITIVE_INFINITY };
+  readonly #passedOver: PassedOver = {
+    unable: '',
+    open: 0,
+    full: 0,
+    throttled: 0,
+    retryAfterMs: Number.POSITIVE_INFINITY,
+  };
   #failure: HubError | null = null;
 
   /** Throws `CallerError` where the caller names deployments that the route does not have. */
-  constructor(context: CallContext, run: Run, route: Route) {
+  constructor(context: CallContext, run: Run, route: Route, unable: Unable = () => null) {
     const { preferences } = run.call;
     const { settings, clock, random, retryBudget, observer } = context;
     this.#context = context;
     this.run = run;
+    this.#unable = unable;
     this.#route = preferredRoute(route, preferences);
     this.#timeouts = timeoutsFor(settings.timeouts, route.settings.timeouts, preferences?.timeouts);
     this.#plan = new Plan({
@@ -180,6 +192,12 @@ export class Attempts {
       totalMs: null,
     };
     run.record.attempts.push(record);
+    const lacks = this.#unable(deployment);
+    if (lacks !== null) {
+      record.reason += `, passed over: it ${lacks}`;
+      this.#passedOver.unable = lacks;
+      return this.#skip(record, 'untranslatable');
+    }
     if (deployment.inFlight >= this.#context.settings.concurrentMax) {
       this.#passedOver.full++;
       return this.#skip(record, 'bulkhead_full');
@@ -208,10 +226,20 @@ export class Attempts {
 /** How long to wait for a place that nobody can foretell. */
 const FULL_RETRY_MS = 1_000;
 
-function nobodyAsked(
-  { name }: Route,
-  { open, full, throttled, retryAfterMs }: { open: number; full: number; throttled: number; retryAfterMs: number },
-): HubError {
+interface PassedOver {
+  /** What the last of those lacks that cannot be asked at all. */
+  unable: string;
+  open: number;
+  full: number;
+  throttled: number;
+  retryAfterMs: number;
+}
+
+function nobodyAsked({ name }: Route, { unable, open, full, throttled, retryAfterMs }: PassedOver): HubError {
+  if (unable !== '' && full + throttled + open === 0) {
+    const detail = `No deployment of the route "${name}" can answer this: each of them ${unable}. Ask for another model.`;
+    return new CallerError('bad_request', detail, { param: 'model' });
+  }
   if (full > 0) {
     const detail = `Every deployment of the route "${name}" that is well has as many calls as it may have. Try again shortly.`;
     return new UnavailableError('overloaded', detail, { retryAfterMs: FULL_RETRY_MS });

@@ -29,7 +29,7 @@ const TABLE: readonly Row[] = [
   ['cut', failed('cut', 200), 'retry_same', 'failure', 'upstream_cut'],
   ['malformed', failed('malformed', 200), 'try_other', 'failure', 'upstream_malformed'],
   ['oversize', failed('oversize', 200), 'try_other', 'failure', 'upstream_malformed'],
-  ['untranslatable', failed('untranslatable'), 'try_other', 'success', 'upstream_rejected'],
+  ['untranslatable', failed('untranslatable'), 'try_other', 'ignore', 'unsupported_field'],
 
   ['no connection in time', new AttemptTimeout('timeout_connect'), 'try_other', 'failure', 'upstream_timeout'],
   ['no first token in time', new AttemptTimeout('timeout_first_token'), 'try_other', 'failure', 'upstream_timeout'],
@@ -92,6 +92,14 @@ describe('classify', () => {
       const { error } = classify(thrown, 'one');
       assert.doesNotMatch(`${error.detail} ${error.internal}`, /org-123/);
     }
+  });
+
+  it('names to the caller what a provider cannot be told, and keeps it out of the log', () => {
+    const body = { message: 'messages[2].name: Gemini has nothing like it.', param: 'messages[2].name' };
+    const { error } = classify(failed('untranslatable', undefined, body), 'one');
+    assert.equal(error.param, 'messages[2].name');
+    assert.equal(error.detail, `The provider "one" cannot be told ${body.message}`);
+    assert.doesNotMatch(error.internal ?? '', /messages/);
   });
 
   it('passes on how long the upstream asks to be left alone', () => {

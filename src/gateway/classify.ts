@@ -22,7 +22,8 @@ export class AttemptTimeout extends Error {
 export interface Classified {
   readonly outcome: AttemptOutcome;
   readonly verdict: Verdict;
-  readonly breaker: 'success' | 'failure' | 'throttled';
+  /** `ignore`: nothing was sent, so nothing was learned. */
+  readonly breaker: 'success' | 'failure' | 'throttled' | 'ignore';
   readonly status: number | null;
   readonly retryAfterMs: number | undefined;
   readonly error: HubError;
@@ -33,28 +34,45 @@ export function classify(thrown: UpstreamFailure | AttemptTimeout, provider: str
   if (thrown instanceof AttemptTimeout) return timedOut(thrown, provider);
   const status = thrown.kind === 'reported' ? reportedStatus(thrown) : thrown.status;
   if (thrown.kind === 'status' || thrown.kind === 'reported') return byStatus(thrown, status, provider);
+  if (thrown.kind === 'untranslatable') return untranslatable(thrown, provider);
   const [code, what] = PROTOCOL[thrown.kind];
   // A broken answer is likely to be broken again; a connection that failed is likely to be a passing thing.
   const passing = thrown.kind === 'unreachable' || thrown.kind === 'reset' || thrown.kind === 'cut';
-  const refused = thrown.kind === 'untranslatable';
   return {
     outcome: thrown.kind,
     verdict: passing ? 'retry_same' : 'try_other',
-    breaker: refused ? 'success' : 'failure',
+    breaker: 'failure',
     status: status ?? null,
     retryAfterMs: undefined,
     error: new UpstreamError(code, `The provider "${provider}" ${what}.`, { internal: thrown.message, cause: thrown }),
   };
 }
 
-const PROTOCOL: Record<Exclude<UpstreamFailure['kind'], 'status' | 'reported'>, readonly [ErrorCode, string]> = {
+const PROTOCOL: Record<
+  Exclude<UpstreamFailure['kind'], 'status' | 'reported' | 'untranslatable'>,
+  readonly [ErrorCode, string]
+> = {
   unreachable: ['upstream_unreachable', 'cannot be reached'],
   reset: ['upstream_unreachable', 'ended the connection before it answered'],
   malformed: ['upstream_malformed', 'gave an answer that does not follow its protocol'],
   cut: ['upstream_cut', 'ended its answer before it was whole; what has arrived of it is incomplete'],
   oversize: ['upstream_malformed', 'gave an answer larger than the hub accepts'],
-  untranslatable: ['upstream_rejected', 'cannot be told what this request holds'],
 };
+
+/** The provider kind named what it cannot be told, and asked nobody. */
+function untranslatable(failure: UpstreamFailure, provider: string): Classified {
+  const { body } = failure;
+  const detail = `The provider "${provider}" cannot be told ${body?.message ?? 'what this request holds.'}`;
+  const param = body?.param === undefined ? {} : { param: body.param };
+  return {
+    outcome: 'untranslatable',
+    verdict: 'try_other',
+    breaker: 'ignore',
+    status: null,
+    retryAfterMs: undefined,
+    error: new CallerError('unsupported_field', detail, { internal: failure.message, cause: failure, ...param }),
+  };
+}
 
 function timedOut(timeout: AttemptTimeout, provider: string): Classified {
   const detail = `The provider "${provider}" was silent for too long (${timeout.outcome.replace('timeout_', '').replace('_', ' ')}).`;

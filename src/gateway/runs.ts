@@ -6,8 +6,7 @@
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
-import type { Usage } from '#contract/chat';
-import type { ChatCall, RunSummary } from '#contract/gateway';
+import type { RunCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -48,11 +47,11 @@ export interface RunContext {
 
 export interface AnswerFacts {
   readonly finishReason: string | null;
-  readonly usage: Usage | null | undefined;
+  readonly usage: { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown } | null | undefined;
 }
 
 export class Run {
-  readonly call: ChatCall;
+  readonly call: RunCall;
   readonly record: RunRecord;
   /** Attempts that went out; those a breaker or bulkhead held back are in the record only. */
   dispatched = 0;
@@ -62,7 +61,7 @@ export class Run {
   #waitingSince = 0;
   #ended = false;
 
-  constructor(context: RunContext, call: ChatCall, stream: boolean) {
+  constructor(context: RunContext, call: RunCall, stream: boolean) {
     const { clock, running } = context;
     this.#context = context;
     this.call = call;

@@ -18,11 +18,10 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
     route = router.require(call.request.model);
     run.record.route = route.name;
     const attempts = new Attempts(context, run, route);
-    const committed = await attempts.answer((attempt) =>
-      commit(attempt, call.request, StreamProgress.of(call.request)),
-    );
+    const { request } = call;
+    const committed = await attempts.answer((attempt) => commit(attempt, request, StreamProgress.of(request)));
     const continued = call.preferences?.continueCut ?? route.settings.continueCut ?? false;
-    const events = new AnswerEvents({ context, attempts, committed, continued });
+    const events = new AnswerEvents({ context, attempts, request, committed, continued });
     return { summary: run.summary(committed.attempt.deployment), events };
   } catch (thrown) {
     const text = lastResortText(route, thrown);

@@ -8,7 +8,17 @@ import type { Clock } from '#core/clock';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
-import type { ChatAnswer, ChatCall, ChatStream, Gateway, RunSummary, Scope } from '#contract/gateway';
+import type {
+  ChatAnswer,
+  ChatCall,
+  ChatStream,
+  EmbedAnswer,
+  EmbedCall,
+  Gateway,
+  RunCall,
+  RunSummary,
+  Scope,
+} from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
@@ -21,6 +31,7 @@ import { VirtualClock } from './virtual-clock.ts';
 export interface Script {
   complete?: (call: ChatCall) => Promise<ChatAnswer>;
   stream?: (call: ChatCall) => Promise<ChatStream>;
+  embed?: (call: EmbedCall) => Promise<EmbedAnswer>;
   health?: 'healthy' | 'unhealthy';
   settings?: Partial<HttpSettings>;
   clock?: Clock;
@@ -33,7 +44,7 @@ export interface Script {
 export interface HttpHub {
   readonly url: string;
   readonly server: HttpServer;
-  readonly calls: ChatCall[];
+  readonly calls: RunCall[];
   readonly finished: RequestFinished[];
   readonly audit: AuditRecord[];
   /** Event names and fields that were logged, as text. */
@@ -67,6 +78,15 @@ export function completion(text = 'Hello.') {
     model: 'gpt-4o-mini',
     choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+  };
+}
+
+export function vectors() {
+  return {
+    object: 'list',
+    data: [{ object: 'embedding', index: 0, embedding: [0.25, 0.5] }],
+    model: 'text-embedding-3-small',
+    usage: { prompt_tokens: 1, total_tokens: 1 },
   };
 }
 
@@ -123,7 +143,7 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
 }
 
 export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
-  const calls: ChatCall[] = [];
+  const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
@@ -175,7 +195,7 @@ const defaultSettings: HttpSettings = {
   version: '0.1.0',
 };
 
-function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
+function gatewayOf(script: Script, calls: RunCall[]): Gateway {
   return {
     async complete(call) {
       calls.push(call);
@@ -186,6 +206,11 @@ function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
       calls.push(call);
       if (script.stream !== undefined) return script.stream(call);
       return streamOf(call.runId, [chunk('Hel'), chunk('lo.'), chunk('', 'stop')]);
+    },
+    async embed(call) {
+      calls.push(call);
+      if (script.embed !== undefined) return script.embed(call);
+      return { summary: summary(call.runId), body: vectors(), raw: undefined };
     },
     models: async () => [
       { id: 'fast', object: 'model', created: 1, owned_by: 'revoagent' },

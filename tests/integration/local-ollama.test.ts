@@ -1,24 +1,18 @@
 /** A hub started without any configuration beside an Ollama, as a person starts it: what it says, whom it asks, what a reload keeps. */
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { it } from 'node:test';
 import type { Cleanup } from '../helpers/suite.ts';
-import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
+import { runCli, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
-import { startUpstream } from '../helpers/upstream.ts';
-import type { Upstream } from '../helpers/upstream.ts';
+import { startOllamaUpstream } from '../helpers/ollama-upstream.ts';
+import type { OllamaUpstream } from '../helpers/ollama-upstream.ts';
 
-async function startOllama(t: Cleanup): Promise<{ ollama: Upstream; origin: string; looks: string[] }> {
-  const looks: string[] = [];
-  const ollama = await startUpstream(t, (ids, path) => {
-    looks.push(path);
-    return tagsOf(ids);
-  });
+async function startOllama(t: Cleanup): Promise<OllamaUpstream> {
+  const ollama = await startOllamaUpstream(t);
   ollama.models = ['llama3.2:1b'];
-  return { ollama, origin: new URL(ollama.baseUrl).origin, looks };
-}
-
-function tagsOf(ids: readonly string[]): unknown {
-  return { models: ids.map((name) => ({ name, modified_at: '2025-01-01T00:00:00Z' })) };
+  return ollama;
 }
 
 async function answerOf(hub: HubProcess, model: string): Promise<unknown> {
@@ -41,16 +35,17 @@ function summaryOf(hub: HubProcess): { providers: unknown; exampleModel: string 
 }
 
 it('an Ollama that answers is the provider, is told at the start, and stays one after a reload without it', async (t) => {
-  const { ollama, origin, looks } = await startOllama(t);
+  const ollama = await startOllama(t);
+  const { origin, reads } = ollama;
   const hub = await startHubProcess(t, { env: { OLLAMA_HOST: origin } });
-  assert.deepEqual(looks, ['/api/tags']);
+  assert.deepEqual(reads, ['/api/tags']);
   assert.deepEqual(summaryOf(hub), {
     providers: [{ name: 'ollama', kind: 'ollama', address: `${origin}/`, because: `it answers at ${origin}` }],
     exampleModel: 'ollama/llama3.2:1b',
   });
   assert.deepEqual(await answerOf(hub, 'ollama/llama3.2:1b'), [200, 'All is well.']);
   assert.deepEqual(
-    ollama.received.map(({ path, body }) => [path, body['model']]),
+    ollama.received.map((asked) => [asked.path, asked.body['model']]),
     [['/v1/chat/completions', 'llama3.2:1b']],
   );
 
@@ -61,17 +56,25 @@ it('an Ollama that answers is the provider, is told at the start, and stays one 
 });
 
 it('where nobody listens, the simulator answers, and not a word is said of it', async (t) => {
-  const hub = await startHubProcess(t);
-  assert.equal(summaryOf(hub).exampleModel, 'simulator/chat');
-  assert.doesNotMatch(hub.output(), /ollama/i);
+  const cwd = await temporaryFolder(t);
+  const { code, stdout, stderr } = await runCli(['config', 'print'], { cwd, env: { OLLAMA_HOST: '127.0.0.1:1' } });
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /routes\.\*\.groups.*simulator/);
+  assert.doesNotMatch(stdout, /ollama/i);
 });
 
 it('an Ollama beside configured providers is not asked', async (t) => {
-  const { origin, looks } = await startOllama(t);
-  const hub = await startHubProcess(t, {
-    env: { OLLAMA_HOST: origin },
-    config: { providers: { simulator: { kind: 'simulator' } } },
-  });
-  assert.deepEqual(looks, []);
-  assert.doesNotMatch(hub.output(), /ollama/i);
+  const { origin, reads } = await startOllama(t);
+  const cwd = await temporaryFolder(t);
+  const env = { OLLAMA_HOST: origin };
+  await writeFile(path.join(cwd, 'revoagent.yaml'), 'providers: { mine: { kind: simulator } }');
+  const check = async (): Promise<unknown> => {
+    const { providers } = JSON.parse((await runCli(['config', 'check', '--json'], { cwd, env })).stdout);
+    return providers;
+  };
+  assert.deepEqual(await check(), ['mine']);
+  assert.deepEqual(reads, []);
+  await rm(path.join(cwd, 'revoagent.yaml'));
+  assert.deepEqual(await check(), ['ollama']);
+  assert.deepEqual(reads, ['/api/tags']);
 });

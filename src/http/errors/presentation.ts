@@ -30,7 +30,8 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     status: 400,
     title: 'Bad request',
     openaiCode: 'bad_request',
-    meaning: 'The request cannot be understood: its line, a header, its path or its query.',
+    meaning:
+      'The request cannot be understood: its line, a header, its path or its query; or no deployment of the model can do what is asked.',
     action: 'Correct what the detail names.',
   },
   invalid_body: {
