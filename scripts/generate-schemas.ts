@@ -10,6 +10,7 @@ import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { openApiJson } from '#http/openapi-json';
 import { readVersion } from '#hub/version';
+import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 
@@ -27,9 +28,22 @@ export const generated: readonly Generated[] = [
   { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
+  {
+    file: 'docs/providers/README.md',
+    render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),
+  },
 ];
 
 const ROOT = new URL('../', import.meta.url);
+
+/** The page as it is, with the table between its marks. */
+async function withTable(file: string, table: string): Promise<string> {
+  const [before, after] = (await readFile(new URL(file, ROOT), 'utf8')).split(
+    /(?<=<!-- generated -->\n)[^]*(?=<!-- \/generated -->)/,
+  );
+  if (after === undefined) throw new Error(`${file} has no place for what is generated`);
+  return `${before}\n${table}\n\n${after}`;
+}
 
 /** The files that are missing under `root` or differ from what the source says now. */
 export async function staleFiles(list: readonly Generated[], root: URL): Promise<string[]> {

@@ -23,6 +23,7 @@ it('every key has a description, and every secret says that it is one', () => {
       '/storage/url',
       '/providers/*/apiKey',
       '/providers/*/headers/*',
+      '/providers/*/bearerToken',
       '/external/*/credentials/bearer',
       '/external/*/credentials/basic/password',
       '/external/*/credentials/headers/*',

@@ -10,6 +10,7 @@ import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.t
 const PROMISED = [
   'docs/errors.md',
   'docs/metrics.md',
+  'docs/providers/README.md',
   'docs/settings.md',
   'schema/config.json',
   'schema/errors.json',

@@ -1,10 +1,10 @@
 /** `config print` and `config check`. */
 import { ConfigError, lineOf, printedValues } from '#config/index';
-import { load, writeJson } from './options.ts';
+import { loadAndLook, writeJson } from './options.ts';
 import type { CommonOptions } from './options.ts';
 
-export function printConfig(options: CommonOptions): void {
-  const values = printedValues(load(options));
+export async function printConfig(options: CommonOptions): Promise<void> {
+  const values = printedValues(await loadAndLook(options));
   if (options.json === true) {
     writeJson(values);
     return;
@@ -14,9 +14,9 @@ export function printConfig(options: CommonOptions): void {
     console.log(`${`${path} = ${JSON.stringify(value)}`.padEnd(width)}  # ${origin}`);
 }
 
-export function checkConfig(options: CommonOptions): void {
+export async function checkConfig(options: CommonOptions): Promise<void> {
   try {
-    const { file, config } = load(options);
+    const { file, config } = await loadAndLook(options);
     const providers = Object.keys(config.providers);
     const routes = Object.keys(config.routes);
     if (options.json === true) writeJson({ valid: true, file, providers, routes, problems: [] });

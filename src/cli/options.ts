@@ -1,7 +1,7 @@
 /** Options that commands share, and the configuration they lead to. */
 import { loadConfig } from '#config/index';
-import type { Loaded } from '#config/index';
-import { providerKinds } from '#hub/index';
+import type { Loaded, LocalOllama } from '#config/index';
+import { findLocalOllama, providerKinds } from '#hub/index';
 
 export interface CommonOptions {
   readonly config?: string;
@@ -14,12 +14,21 @@ export interface ServeOptions extends CommonOptions {
   readonly dataDir?: string;
 }
 
-export function load({ config, port, host, dataDir }: ServeOptions): Loaded {
+export function load({ config, port, host, dataDir }: ServeOptions, ollama?: LocalOllama): Loaded {
   return loadConfig({
     file: config,
     kinds: providerKinds,
+    ollama,
     flags: { 'server.port': port, 'server.host': host, 'storage.dataDir': dataDir },
   });
+}
+
+/** As `load`, with this machine's Ollama where nothing is configured and one answers. */
+export async function loadAndLook(options: ServeOptions): Promise<Loaded & { ollama: LocalOllama | undefined }> {
+  const loaded = load(options);
+  const { ollamaAddress: address } = loaded;
+  const ollama = address === undefined ? undefined : await findLocalOllama(address);
+  return { ...(ollama === undefined ? loaded : load(options, ollama)), ollama };
 }
 
 /** One JSON document on one line. */

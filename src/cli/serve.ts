@@ -1,23 +1,25 @@
 /** `serve`: starts the hub, says what it found, and hands signals on until it ends. */
 import { messageOf } from '#core/errors';
 import { ConfigError } from '#config/index';
+import type { Loaded } from '#config/index';
 import { startHub } from '#hub/index';
 import type { Hub } from '#hub/index';
 import { banner } from './banner.ts';
-import { load, writeJson } from './options.ts';
+import { load, loadAndLook, writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
 
 export async function serve(options: ServeOptions): Promise<void> {
-  const { config, discovered } = load(options);
+  const { config, discovered, ollama } = await loadAndLook(options);
   const hub = await startHub(config, discovered, { colours: process.stderr.isTTY && options.json !== true });
   // Before anybody can know that it runs, and stop it.
-  const stopped = untilStopped(hub, options);
+  const stopped = untilStopped(hub, () => load(options, ollama));
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });
   else console.log(banner(hub.summary, process.stdout.isTTY));
   await stopped;
 }
 
-function untilStopped(hub: Hub, options: ServeOptions): Promise<void> {
+/** `again` reads the configuration as it is now; an Ollama that was found stays found, as one that is configured does. */
+function untilStopped(hub: Hub, again: () => Loaded): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
     const stop = (signal: NodeJS.Signals): void => {
@@ -30,7 +32,7 @@ function untilStopped(hub: Hub, options: ServeOptions): Promise<void> {
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
-    process.on('SIGHUP', () => void reload(hub, options));
+    process.on('SIGHUP', () => void reload(hub, again));
     const broken = (error: unknown): void => {
       console.error('revoagent: a failure that nothing handled; ending, because the state is unknown', error);
       process.exit(1);
@@ -40,9 +42,9 @@ function untilStopped(hub: Hub, options: ServeOptions): Promise<void> {
   });
 }
 
-async function reload(hub: Hub, options: ServeOptions): Promise<void> {
+async function reload(hub: Hub, again: () => Loaded): Promise<void> {
   try {
-    await hub.reload(load(options).config);
+    await hub.reload(again().config);
   } catch (error) {
     const why = error instanceof ConfigError ? `\n${error.message.replace(/^/gm, '  ')}` : ` ${messageOf(error)}`;
     console.error(`revoagent: the configuration stays as it was, because the new one is invalid:${why}`);

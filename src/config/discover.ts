@@ -1,6 +1,7 @@
 /**
- * Providers that a machine is ready for: whoever has a key in the environment means to use it. Only asked when the file names
- * no provider. Addresses are the providers' own, from their API references.
+ * Providers that a machine is ready for: whoever has a key in the environment means to use it, and whoever runs an Ollama too. Only
+ * asked when the file names no provider. Addresses are the providers' own, from their API references. Calls nobody: whether an Ollama
+ * answers is found out by who loads the configuration.
  */
 import type { Environment } from './file.ts';
 
@@ -30,6 +31,15 @@ const KNOWN_PROVIDERS: readonly Known[] = [
 export interface Discovered {
   readonly provider: string;
   readonly because: string;
+  /** One that it has, where that is known. */
+  readonly model?: string;
+}
+
+/** An Ollama that answered. */
+export interface LocalOllama {
+  readonly baseUrl: string;
+  /** One that it has. */
+  readonly model: string;
 }
 
 export interface Discovery {
@@ -38,7 +48,7 @@ export interface Discovery {
   readonly providers: Readonly<Record<string, Record<string, unknown>>>;
 }
 
-export function discoverProviders(env: Environment): Discovery {
+export function discoverProviders(env: Environment, ollama?: LocalOllama): Discovery {
   const found: Discovered[] = [];
   const providers: Record<string, Record<string, unknown>> = {};
   for (const { provider, key: firstKey, otherKey, kind = 'openai-compatible', baseUrl } of KNOWN_PROVIDERS) {
@@ -57,9 +67,32 @@ export function discoverProviders(env: Environment): Discovery {
       because: [apiKey ? key : '', ownUrl ? 'OPENAI_BASE_URL' : ''].filter(Boolean).join(' and '),
     });
   }
+  if (ollama !== undefined) {
+    const { baseUrl, model } = ollama;
+    providers['ollama'] = { kind: 'ollama', baseUrl };
+    found.push({ provider: 'ollama', because: `it answers at ${baseUrl}`, model });
+  }
   if (found.length > 0) return { found, providers };
   return {
     found: [{ provider: 'simulator', because: 'no provider is configured and the environment has no key for one' }],
     providers: { simulator: { kind: 'simulator' } },
   };
+}
+
+const OLLAMA_PORT = 11434;
+
+/**
+ * Where this machine's Ollama would answer, by Ollama's own reading of OLLAMA_HOST: "host", ":port", "host:port" or a URL, whose port
+ * is then the scheme's. Who listens on every address is asked on this machine's. Undefined where the variable holds no address.
+ */
+export function ollamaAddress(env: Environment): string | undefined {
+  const given = (env['OLLAMA_HOST'] ?? '').trim() || '127.0.0.1';
+  const host = given.startsWith(':') ? `127.0.0.1${given}` : given;
+  const text = /^https?:\/\//.test(host) ? host : `http://${host}`;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (text !== host && !/:\d+(\/|$)/.test(host)) url.port = String(OLLAMA_PORT);
+  if (url.username !== '' || url.password !== '') return undefined;
+  if (url.hostname === '0.0.0.0' || url.hostname === '[::]') url.hostname = '127.0.0.1';
+  return (url.origin + url.pathname).replace(/\/+$/, '');
 }

@@ -2,7 +2,7 @@
 export { nearestOf } from './check.ts';
 export { changesBetween } from './changes.ts';
 export type { Changes } from './changes.ts';
-export type { Discovered } from './discover.ts';
+export type { Discovered, LocalOllama } from './discover.ts';
 export { configJson } from './document.ts';
 export { settingsMarkdown } from './settings-page.ts';
 export { loadConfig } from './load.ts';

@@ -7,8 +7,8 @@ import path from 'node:path';
 import type { TSchema } from 'typebox';
 import { Secret } from '#core/secret';
 import { check, nearestOf, unknownKey } from './check.ts';
-import { discoverProviders } from './discover.ts';
-import type { Discovered } from './discover.ts';
+import { discoverProviders, ollamaAddress } from './discover.ts';
+import type { Discovered, LocalOllama } from './discover.ts';
 import { externalProblems, externalSchema } from './external.ts';
 import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
@@ -26,6 +26,8 @@ export interface LoadOptions {
   /** Values by path (`server.port`), as the command line gave them. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   readonly kinds: readonly KindSchema[];
+  /** An Ollama that answered at `Loaded.ollamaAddress`. */
+  readonly ollama?: LocalOllama | undefined;
   readonly env?: Environment;
   readonly cwd?: string;
 }
@@ -36,6 +38,8 @@ export interface Loaded {
   readonly origins: ReadonlyMap<string, string>;
   readonly file: string | null;
   readonly discovered: readonly Discovered[];
+  /** Where an Ollama may be, for who loads to ask and to load again with what was found; undefined where providers are configured. */
+  readonly ollamaAddress: string | undefined;
 }
 
 /** Environment variables and what they set. */
@@ -57,7 +61,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const env = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
-  const loader = new Loader(options.kinds, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
+  const loader = new Loader(options, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
   if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
   loader.readEnvironment();
   loader.readFlags(options.flags ?? {});
@@ -66,6 +70,7 @@ export function loadConfig(options: LoadOptions): Loaded {
 
 class Loader {
   readonly #kinds: readonly KindSchema[];
+  readonly #ollama: LocalOllama | undefined;
   readonly #env: Environment;
   readonly #folder: string;
   readonly #origins = new Map<string, string>();
@@ -74,9 +79,10 @@ class Loader {
   #fromEnvironment: ReadonlySet<string> = new Set();
 
   /** `folder`: what paths in the file are relative to. */
-  constructor(kinds: readonly KindSchema[], env: Environment, folder: string) {
+  constructor({ kinds, ollama }: LoadOptions, env: Environment, folder: string) {
     this.#folder = folder;
     this.#kinds = kinds;
+    this.#ollama = ollama;
     this.#env = env;
   }
 
@@ -134,7 +140,7 @@ class Loader {
       this.#check(schema, value, `/${name}`);
       filled[name] = this.#sealed(schema, value);
     }
-    const { providers, names, discovered } = this.#providers();
+    const { providers, names, discovered, mayAsk } = this.#providers();
     const routes = this.#routes(names);
     const external = this.#external();
     const prices = this.#prices();
@@ -144,14 +150,21 @@ class Loader {
     return {
       config,
       discovered,
+      ollamaAddress: mayAsk ? ollamaAddress(this.#env) : undefined,
       origins: new Map([...this.#origins].map(([pointer, origin]) => [dotted(pointer), origin])),
     };
   }
 
   /** `names` are those that are written, valid or not: a route to a provider with a mistake in it is no second mistake. */
-  #providers(): { providers: Record<string, ProviderConfig>; names: string[]; discovered: readonly Discovered[] } {
+  #providers(): {
+    providers: Record<string, ProviderConfig>;
+    names: string[];
+    discovered: readonly Discovered[];
+    /** Nothing is configured. */
+    mayAsk: boolean;
+  } {
     const given = this.#values['providers'];
-    const discovery = given === undefined || given === null ? discoverProviders(this.#env) : undefined;
+    const discovery = given === undefined || given === null ? discoverProviders(this.#env, this.#ollama) : undefined;
     for (const { provider, because } of discovery?.found ?? []) this.#origins.set(`/providers/${provider}`, because);
     const providers: Record<string, ProviderConfig> = {};
     const entries = this.#entries(discovery?.providers ?? given, '/providers');
@@ -159,7 +172,12 @@ class Loader {
       const provider = this.#provider(name, value);
       if (provider !== undefined) providers[name] = provider;
     }
-    return { providers, names: entries.map(([name]) => name), discovered: discovery?.found ?? [] };
+    return {
+      providers,
+      names: entries.map(([name]) => name),
+      discovered: discovery?.found ?? [],
+      mayAsk: discovery !== undefined,
+    };
   }
 
   #provider(name: string, value: unknown): ProviderConfig | undefined {

@@ -39,6 +39,8 @@ export interface ProviderEvent {
   readonly chunk: ChatChunk;
   /** The JSON text of `chunk`, as it arrived or as it was translated. */
   readonly data: string;
+  /** For the hub alone: the caller did not ask for it. */
+  readonly hidden?: boolean;
 }
 
 export interface ProviderStream {
@@ -69,7 +71,7 @@ export interface Provider {
   close(): Promise<void>;
 }
 
-/** What a kind can be told and can do; what it cannot, it refuses by name (`untranslatable`). docs/providers.md shows them as a table. */
+/** What a kind can be told and can do; what it cannot, it refuses by name (`untranslatable`). docs/providers/README.md shows them as a table. */
 export interface ProviderCapabilities {
   readonly streaming: boolean;
   readonly tools: boolean;

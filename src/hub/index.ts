@@ -4,6 +4,7 @@ export type { HubAdmin, KeySummary } from './admin.ts';
 export { startHub } from './compose.ts';
 export type { HubOverrides } from './compose.ts';
 export type { Hub } from './lifecycle.ts';
+export { findLocalOllama } from './local-ollama.ts';
 export type { StartSummary } from './summary.ts';
 export { readVersion } from './version.ts';
 export { SCOPES } from '#contract/gateway';

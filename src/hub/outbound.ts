@@ -6,7 +6,7 @@ export const outbound = [
   {
     module: 'exchange/connections.ts',
     breaker: 'provider:*',
-    why: 'one breaker a deployment, taken by the gateway for every attempt',
+    why: 'one breaker a deployment, taken by the gateway for every attempt; before the start, a local Ollama is looked for once',
   },
   { module: 'exchange/connections.ts', breaker: 'external:*', why: 'one breaker an external API, for every attempt' },
   {

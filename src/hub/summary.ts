@@ -47,15 +47,17 @@ export function summaryOf(config: Config, discovered: readonly Discovered[], run
       address: addresses.get(name) ?? '',
       because: discovered.find(({ provider }) => provider === name)?.because ?? 'configuration',
     })),
-    exampleModel: exampleModel(config),
+    exampleModel: exampleModel(config, discovered),
   };
 }
 
-function exampleModel({ routes, providers }: Config): string {
+function exampleModel({ routes, providers }: Config, discovered: readonly Discovered[]): string {
   const exact = Object.keys(routes).find((name) => !name.endsWith('*'));
   if (exact !== undefined) return exact;
   const simulated = Object.entries(providers).find(([, { kind }]) => kind === 'simulator')?.[0];
-  return simulated === undefined ? 'gpt-5-mini' : `${simulated}/chat`;
+  if (simulated !== undefined) return `${simulated}/chat`;
+  const [first] = discovered;
+  return first?.model === undefined ? 'gpt-5-mini' : `${first.provider}/${first.model}`;
 }
 
 function hostOf(url: string): string {

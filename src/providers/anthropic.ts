@@ -7,7 +7,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
-import type { ChatRequest, Model } from '#contract/chat';
+import type { Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type {
   Provider,
@@ -21,9 +21,11 @@ import { toCompletion } from '#dialects/anthropic/answer';
 import { toMessagesRequest } from '#dialects/anthropic/request';
 import { errorIn, ToChunks } from '#dialects/anthropic/stream';
 import { isRecord, parseJson, textOf } from '#dialects/json';
+import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
-import { CONNECTIONS_DEFAULT, JsonUpstream, secretHeader } from './upstream.ts';
+import { maxConnectionsSetting, modelsSetting } from './settings.ts';
+import { JsonUpstream, secretHeader } from './upstream.ts';
 
 const DEFAULTS = { baseUrl: 'https://api.anthropic.com/v1', version: '2023-06-01', maxTokens: 4_096 };
 const MODELS_PAGE = 1_000;
@@ -67,20 +69,8 @@ const settings = Type.Object(
           'Whether its models go on from the beginning of an answer. The newest ones refuse that; then a cut stream is begun anew.',
       }),
     ),
-    models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: limits.modelNameCharsMax }), {
-        maxItems: 1_000,
-        description: 'The models it offers. Left out, the server is asked (GET /models).',
-      }),
-    ),
-    maxConnections: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 10_000,
-        default: CONNECTIONS_DEFAULT,
-        description: 'Connections held to it at most; requests beyond that wait for one.',
-      }),
-    ),
+    models: modelsSetting('Left out, the server is asked (GET /models).'),
+    maxConnections: maxConnectionsSetting,
   },
   { additionalProperties: false },
 );
@@ -179,10 +169,6 @@ class Anthropic implements Provider {
   #seconds(): number {
     return Math.floor(this.#clock.wallMs() / 1_000);
   }
-}
-
-function asksForUsage({ stream_options: options }: ChatRequest): boolean {
-  return isRecord(options) && options['include_usage'] === true;
 }
 
 function reported(body: ProviderErrorBody, status: number): UpstreamFailure {

@@ -17,6 +17,7 @@ import type {
 import { UpstreamFailure } from '#contract/provider';
 import type { ChatRequest, Model } from '#contract/chat';
 import type { Exchange } from '#exchange/connections';
+import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { ChunkWriter, toCompletion } from './gemini/completion.ts';
@@ -25,8 +26,8 @@ import { toEmbeddingList, toEmbeddingRequest } from './gemini/embeddings.ts';
 import { parseGeminiError } from './gemini/errors.ts';
 import { parseGeminiModels } from './gemini/models.ts';
 import { toGeminiRequest } from './gemini/request.ts';
-import { isRecord } from '#dialects/json';
-import { CONNECTIONS_DEFAULT, JsonUpstream, secretHeader } from './upstream.ts';
+import { maxConnectionsSetting, modelsSetting } from './settings.ts';
+import { JsonUpstream, secretHeader } from './upstream.ts';
 
 const BASE_URL = 'https://generativelanguage.googleapis.com/v1beta';
 /** The most that Google gives at once. */
@@ -48,20 +49,8 @@ export const gemini = defineProvider({
           description: 'Address up to the version, for a proxy in front of Google. No credentials in it.',
         }),
       ),
-      models: Type.Optional(
-        Type.Array(Type.String({ minLength: 1, maxLength: limits.modelNameCharsMax }), {
-          maxItems: 1000,
-          description: 'The models it offers. Left out, Google is asked (GET models).',
-        }),
-      ),
-      maxConnections: Type.Optional(
-        Type.Integer({
-          minimum: 1,
-          maximum: 10_000,
-          default: CONNECTIONS_DEFAULT,
-          description: 'Connections held to it at most; requests beyond that wait for one.',
-        }),
-      ),
+      models: modelsSetting('Left out, Google is asked (GET models).'),
+      maxConnections: maxConnectionsSetting,
     },
     { additionalProperties: false },
   ),
@@ -121,7 +110,7 @@ class Gemini implements Provider {
     const body = JSON.stringify(toGeminiRequest(request, model));
     const path = pathOf(model, 'streamGenerateContent?alt=sse');
     const exchange = await this.#upstream.postForEvents(path, body, call);
-    const writer = new ChunkWriter(this.#asked(model), choicesOf(request), wantsUsage(request));
+    const writer = new ChunkWriter(this.#asked(model), choicesOf(request), asksForUsage(request));
     return { events: new UpstreamEvents(exchange, (text) => this.#upstream.clean(() => writer.write(text))) };
   }
 
@@ -166,8 +155,4 @@ async function readText(exchange: Exchange): Promise<string> {
 
 function choicesOf({ n }: ChatRequest): number {
   return typeof n === 'number' && n > 1 ? n : 1;
-}
-
-function wantsUsage({ stream_options: options }: ChatRequest): boolean {
-  return isRecord(options) && options['include_usage'] === true;
 }

@@ -1,6 +1,6 @@
 /**
- * Every upstream that speaks OpenAI's chat completions: OpenAI, Azure OpenAI, Groq, Mistral, DeepSeek, OpenRouter, vLLM, LM
- * Studio, llama.cpp, Ollama. The request travels as the caller wrote it, whatever fields it holds; only `model` and `stream` are
+ * Every upstream that speaks OpenAI's chat completions: OpenAI, Groq, Mistral, DeepSeek, OpenRouter, vLLM, LM Studio, llama.cpp;
+ * Azure OpenAI and Ollama are kinds of their own and share this class. The request travels as the caller wrote it, whatever fields it holds; only `model` and `stream` are
  * the hub's. Protocol: https://platform.openai.com/docs/api-reference/chat.
  */
 import { Type } from 'typebox';
@@ -14,13 +14,17 @@ import type {
   ProviderAnswer,
   ProviderCall,
   ProviderContext,
+  ProviderEvent,
   ProviderStream,
 } from '#contract/provider';
 import type { Model } from '#contract/chat';
+import { isRecord } from '#dialects/json';
+import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { parseChunk, parseCompletion, parseEmbeddings, parseErrorBody, parseModels } from './openai-body.ts';
-import { CONNECTIONS_DEFAULT, JsonUpstream, secretHeader } from './upstream.ts';
+import { maxConnectionsSetting, modelsSetting } from './settings.ts';
+import { JsonUpstream, secretHeader } from './upstream.ts';
 
 const openaiSettings = Type.Object(
   {
@@ -44,12 +48,7 @@ const openaiSettings = Type.Object(
     ),
     organization: Type.Optional(Type.String({ minLength: 1, description: 'Sent as OpenAI-Organization.' })),
     project: Type.Optional(Type.String({ minLength: 1, description: 'Sent as OpenAI-Project.' })),
-    models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: limits.modelNameCharsMax }), {
-        maxItems: 1000,
-        description: 'The models it offers. Left out, the server is asked (GET /models).',
-      }),
-    ),
+    models: modelsSetting('Left out, the server is asked (GET /models).'),
     prefill: Type.Optional(
       Type.Boolean({
         default: false,
@@ -57,14 +56,14 @@ const openaiSettings = Type.Object(
           'Whether the server goes on from the beginning of an answer that ends the conversation (vLLM, llama.cpp and others do, OpenAI does not). Needed to continue a cut stream in place.',
       }),
     ),
-    maxConnections: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 10_000,
-        default: CONNECTIONS_DEFAULT,
-        description: 'Connections held to it at most; requests beyond that wait for one.',
+    streamUsage: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'Whether every stream is asked what it used (stream_options.include_usage), so that the usage ledger knows; a caller who did not ask does not see it. Switch it off for a server that refuses the field.',
       }),
     ),
+    maxConnections: maxConnectionsSetting,
   },
   { additionalProperties: false },
 );
@@ -82,34 +81,45 @@ export const openaiCompatible = defineProvider({
     prefill: true,
     passesUnknownFields: true,
   },
-  create: ({ baseUrl, maxConnections, models, prefill = false, ...given }, context) =>
+  create: ({ baseUrl, maxConnections, models, prefill = false, streamUsage = true, ...given }, context) =>
     new OpenAiCompatible('openai-compatible', context, {
       baseUrl,
       maxConnections,
       models,
       prefill,
+      streamUsage,
       headers: requestHeaders(given),
     }),
 });
 
 export interface OpenAiParts {
   readonly baseUrl: string;
+  /** Where below `baseUrl` an operation with this model is asked for; left out, at the operation's name. */
+  readonly pathOf?: (operation: 'chat/completions' | 'embeddings', model: string) => string;
+  /** Where its models are listed, and how; left out, as OpenAI does. */
+  readonly modelList?: { readonly path: string; readonly parse: (bytes: Buffer, owner: string) => Model[] };
   readonly headers: Readonly<Record<string, string | Secret>>;
   readonly maxConnections: number | undefined;
   readonly models: readonly string[] | undefined;
   readonly prefill: boolean;
+  /** Whether every stream is asked what it used; left out, it is. */
+  readonly streamUsage?: boolean;
 }
 
-class OpenAiCompatible implements Provider {
+/** One server that speaks the protocol, wherever it keeps its operations. */
+export class OpenAiCompatible implements Provider {
   readonly name: string;
   readonly kind: string;
   readonly address: string;
   readonly prefill: boolean;
   readonly #upstream: JsonUpstream;
+  readonly #pathOf: NonNullable<OpenAiParts['pathOf']>;
+  readonly #modelList: NonNullable<OpenAiParts['modelList']>;
   readonly #models: readonly string[] | undefined;
+  readonly #streamUsage: boolean;
 
   constructor(kind: string, context: ProviderContext, parts: OpenAiParts) {
-    const { baseUrl, headers, maxConnections } = parts;
+    const { baseUrl, headers, maxConnections, pathOf, modelList } = parts;
     this.name = context.name;
     this.kind = kind;
     this.#upstream = new JsonUpstream({
@@ -121,27 +131,36 @@ class OpenAiCompatible implements Provider {
     });
     this.address = this.#upstream.address;
     this.prefill = parts.prefill;
+    this.#pathOf = pathOf ?? ((operation) => `/${operation}`);
+    this.#modelList = modelList ?? { path: '/models', parse: parseModels };
     this.#models = parts.models;
+    this.#streamUsage = parts.streamUsage ?? true;
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
-    const exchange = await this.#upstream.post('/chat/completions', bodyOf(call, false), call);
+    const path = this.#pathOf('chat/completions', call.model);
+    const exchange = await this.#upstream.post(path, bodyOf(call, false), call);
     const raw = await exchange.readAll(limits.answerBytesMax);
     return { body: this.#upstream.clean(() => parseCompletion(raw, exchange.status)), raw };
   }
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
-    const exchange = await this.#upstream.postForEvents('/chat/completions', bodyOf(call, true), call);
+    const path = this.#pathOf('chat/completions', call.model);
+    const asked = asksForUsage(call.request);
+    const body = !asked && this.#streamUsage ? withUsage(call) : bodyOf(call, true);
+    const exchange = await this.#upstream.postForEvents(path, body, call);
     return {
-      events: new UpstreamEvents(exchange, (data) =>
-        data === '[DONE]' ? 'end' : this.#upstream.clean(() => parseChunk(data)),
-      ),
+      events: new UpstreamEvents(exchange, (data) => {
+        if (data === '[DONE]') return 'end';
+        const event = this.#upstream.clean(() => parseChunk(data));
+        return !asked && isUsageAlone(event) ? { ...event, hidden: true } : event;
+      }),
     };
   }
 
   async embed(call: EmbeddingCall): Promise<EmbeddingAnswer> {
     const body = JSON.stringify({ ...call.request, model: call.model });
-    const exchange = await this.#upstream.post('/embeddings', body, call);
+    const exchange = await this.#upstream.post(this.#pathOf('embeddings', call.model), body, call);
     const raw = await exchange.readAll(limits.answerBytesMax);
     return { body: this.#upstream.clean(() => parseEmbeddings(raw, exchange.status)), raw };
   }
@@ -149,7 +168,8 @@ class OpenAiCompatible implements Provider {
   async models(signal: AbortSignal): Promise<Model[]> {
     if (this.#models !== undefined)
       return this.#models.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name }));
-    return parseModels(await this.#upstream.get('/models', signal), this.name);
+    const { path, parse } = this.#modelList;
+    return parse(await this.#upstream.get(path, signal), this.name);
   }
 
   close(): Promise<void> {
@@ -159,6 +179,20 @@ class OpenAiCompatible implements Provider {
 
 function bodyOf({ request, model }: ProviderCall, stream: boolean): string {
   return JSON.stringify({ ...request, model, stream });
+}
+
+function withUsage({ request, model }: ProviderCall): string {
+  const given = request['stream_options'];
+  return JSON.stringify({
+    ...request,
+    model,
+    stream: true,
+    stream_options: { ...(isRecord(given) ? given : {}), include_usage: true },
+  });
+}
+
+function isUsageAlone({ chunk }: ProviderEvent): boolean {
+  return chunk.choices.length === 0 && chunk.usage !== undefined && chunk.usage !== null;
 }
 
 function requestHeaders(

@@ -15,6 +15,7 @@ import { UpstreamFailure } from '#contract/provider';
 import { createProvider, providerKinds } from '#providers/index';
 import { answersMessage, refusesMessage, streamsMessage } from '../helpers/anthropic-upstream.ts';
 import { geminiAnswers, geminiStreams, startGeminiUpstream } from '../helpers/gemini-upstream.ts';
+import { startOllamaUpstream } from '../helpers/ollama-upstream.ts';
 import { answers, embeds, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
 import type { Behaviour } from '../helpers/upstream.ts';
 
@@ -58,6 +59,16 @@ const SETTINGS: Readonly<Record<string, (t: TestContext, situation: Situation) =
     const upstream = await startUpstream(t);
     upstream.otherwise = ANTHROPIC[situation];
     return { baseUrl: upstream.baseUrl, apiKey: 'sk-ant-test' };
+  },
+  'azure-openai': async (t, situation) => {
+    const upstream = await startUpstream(t);
+    upstream.otherwise = UPSTREAM[situation];
+    return { endpoint: new URL(upstream.baseUrl).origin, apiKey: 'test-key', deployments: upstream.models };
+  },
+  ollama: async (t, situation) => {
+    const upstream = await startOllamaUpstream(t);
+    upstream.otherwise = UPSTREAM[situation];
+    return { baseUrl: upstream.origin };
   },
   gemini: async (t, situation) => {
     const upstream = await startGeminiUpstream(t);

@@ -39,7 +39,9 @@ export interface Bench {
 
 export interface BenchOptions {
   /** Provider names and where they are, or their settings. */
-  readonly providers: Readonly<Record<string, string | { readonly baseUrl: string; readonly prefill: boolean }>>;
+  readonly providers: Readonly<
+    Record<string, string | { readonly baseUrl: string; readonly prefill?: boolean; readonly streamUsage?: boolean }>
+  >;
   /** Of these, those whose kind has no embeddings. */
   readonly withoutEmbeddings?: readonly string[];
   /** Without any, the model `m` goes to every provider in turn. */

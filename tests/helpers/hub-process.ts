@@ -11,6 +11,8 @@ import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 const START_MS = 60_000;
+/** An Ollama on the machine that runs the tests is none of theirs. */
+const NO_OLLAMA = { OLLAMA_HOST: '127.0.0.1:1' };
 
 export interface HubProcess {
   readonly url: string;
@@ -37,7 +39,7 @@ export async function startHubProcess(t: Cleanup, options: HubProcessOptions = {
   const configFile = path.join(dataDir, 'revoagent.json');
   await writeFile(configFile, JSON.stringify(withDefaults(options.config ?? {}, path.join(dataDir, 'data'))));
   const child = spawn(process.execPath, [BIN, 'serve', '--json', '--config', configFile], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: dataDir, ...options.env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: dataDir, ...NO_OLLAMA, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -90,7 +92,7 @@ export async function runNode(
   options: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<CliEnd> {
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env['PATH'] ?? '', ...options.env },
+    env: { PATH: process.env['PATH'] ?? '', ...NO_OLLAMA, ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     // One that does not end is killed, and its test sees code null.

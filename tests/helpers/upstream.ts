@@ -41,8 +41,11 @@ export interface Upstream {
   models: string[];
 }
 
-/** `listed`: its list of models, in the shape of another protocol. */
-export async function startUpstream(t: Cleanup, listed = openAiModels): Promise<Upstream> {
+/** `listed`: what a GET of the path gives, where another protocol lists its models in another shape. */
+export async function startUpstream(
+  t: Cleanup,
+  listed: (ids: readonly string[], path: string) => unknown = openAiModels,
+): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -50,7 +53,7 @@ export async function startUpstream(t: Cleanup, listed = openAiModels): Promise<
   });
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'GET') {
-      json(response, 200, listed(upstream.models));
+      json(response, 200, listed(upstream.models, request.url ?? ''));
       return;
     }
     const entry = await receive(request, response);
