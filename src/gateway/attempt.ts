@@ -143,8 +143,7 @@ export class Attempt {
     if (this.#settle(classified.outcome, classified.verdict)) {
       this.deployment.lastFailureWallMs = this.#clock.wallMs();
       this.deployment.lastFailure = classified.outcome;
-      if (classified.breaker === 'success') this.#permit.success();
-      else this.#permit[classified.breaker](classified.retryAfterMs);
+      this.#permit[classified.breaker](classified.retryAfterMs);
       this.#log(classified);
     }
     this.destroy(thrown);

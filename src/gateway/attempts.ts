@@ -66,7 +66,8 @@ export async function attemptUntilAnswered<T>(
       const classified = current.fail(thrown);
       if (classified === null) throw thrown;
       if (classified.verdict === 'give_up') throw classified.error;
-      failure = classified.error;
+      // What a provider cannot be told tells the caller less than why one failed that could.
+      if (failure === null || classified.outcome !== 'untranslatable') failure = classified.error;
       plan.failed(deployment, classified);
     }
   }
