@@ -4,7 +4,7 @@
  * (https://platform.claude.com/docs/en/api/openai-sdk). Reasoning travels back only where it is signed (`thinking_blocks`).
  */
 import type { ChatMessage } from '#contract/chat';
-import { isFields, onlyFields, textOr, untold } from './told.ts';
+import { cacheControl, isFields, onlyFields, textOr, untold } from './told.ts';
 import type { Fields } from './told.ts';
 
 interface Turn {
@@ -175,9 +175,4 @@ function imageSource(url: unknown, path: string): Fields {
   if (head === null)
     throw untold(`${path}.image_url.url`, 'is neither an http(s) address nor a base64 data: URL of an image');
   return { type: 'base64', media_type: textOr(head[1], '').toLowerCase(), data: text.slice(head[0].length) };
-}
-
-/** Anthropic's own mark for its prompt cache, which callers who know the provider write into the chat. */
-export function cacheControl(of: Fields): Fields {
-  return isFields(of['cache_control']) ? { cache_control: of['cache_control'] } : {};
 }

@@ -19,8 +19,11 @@ export interface RequestOptions {
 /** Throws `UpstreamFailure('untranslatable')` whose body names the field. */
 export function messagesRequest(request: ChatRequest, options: RequestOptions): Fields {
   for (const [name, value] of Object.entries(request)) {
-    if (isEmpty(value) || TRANSLATED.has(name) || WITHOUT_EFFECT[name]?.(value) === true) continue;
-    throw untold(name, name in WITHOUT_EFFECT ? `cannot be ${JSON.stringify(value)?.slice(0, 100)} there` : undefined);
+    if (isEmpty(value) || TRANSLATED.has(name) || WITHOUT_EFFECT.get(name)?.(value) === true) continue;
+    throw untold(
+      name,
+      WITHOUT_EFFECT.has(name) ? `cannot be ${JSON.stringify(value)?.slice(0, 100)} there` : undefined,
+    );
   }
   const { system, messages } = conversationOf(request.messages, options.prefill);
   return {
@@ -55,19 +58,21 @@ const TRANSLATED: ReadonlySet<string> = new Set([
 const whatever = (): boolean => true;
 
 /** What asks for nothing that the answer would lack: what everybody does anyway, and hints to another vendor's cache and books. */
-const WITHOUT_EFFECT: Readonly<Record<string, (value: unknown) => boolean>> = {
-  n: (value) => value === 1,
-  top_logprobs: (value) => value === 0,
-  frequency_penalty: (value) => value === 0,
-  presence_penalty: (value) => value === 0,
-  logit_bias: (value) => isFields(value) && Object.keys(value).length === 0,
-  modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),
-  service_tier: (value) => value === 'auto',
-  verbosity: (value) => value === 'medium',
-  metadata: whatever,
-  prompt_cache_key: whatever,
-  prompt_cache_retention: whatever,
-};
+const WITHOUT_EFFECT: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
+  Object.entries({
+    n: (value) => value === 1,
+    top_logprobs: (value) => value === 0,
+    frequency_penalty: (value) => value === 0,
+    presence_penalty: (value) => value === 0,
+    logit_bias: (value) => isFields(value) && Object.keys(value).length === 0,
+    modalities: (value) => Array.isArray(value) && value.every((modality) => modality === 'text'),
+    service_tier: (value) => value === 'auto',
+    verbosity: (value) => value === 'medium',
+    metadata: whatever,
+    prompt_cache_key: whatever,
+    prompt_cache_retention: whatever,
+  }),
+);
 
 function given(name: string, value: unknown): Fields {
   return value === undefined || value === null ? {} : { [name]: value };
@@ -115,13 +120,17 @@ function toolOf(tool: unknown, path: string): Fields {
   };
 }
 
-const TOOL_CHOICES: Readonly<Record<string, string>> = { auto: 'auto', required: 'any', none: 'none' };
+const TOOL_CHOICES = new Map([
+  ['auto', 'auto'],
+  ['required', 'any'],
+  ['none', 'none'],
+]);
 
 function toolChoice({ tool_choice: choice, parallel_tool_calls: parallel }: ChatRequest): Fields | undefined {
   const single = parallel === false ? { disable_parallel_tool_use: true } : {};
   if (choice === undefined || choice === null) return parallel === false ? { type: 'auto', ...single } : undefined;
   if (typeof choice === 'string') {
-    const type = TOOL_CHOICES[choice];
+    const type = TOOL_CHOICES.get(choice);
     if (type === undefined) throw untold('tool_choice', `is ${JSON.stringify(choice)}, which nobody knows`);
     return type === 'none' ? { type } : { type, ...single };
   }

@@ -31,3 +31,8 @@ export function isFields(value: unknown): value is Fields {
 export function textOr(value: unknown, otherwise: string): string {
   return typeof value === 'string' ? value : otherwise;
 }
+
+/** Anthropic's own mark for its prompt cache, which callers who know the provider write into the chat. */
+export function cacheControl(of: Fields): Fields {
+  return isFields(of['cache_control']) ? { cache_control: of['cache_control'] } : {};
+}
