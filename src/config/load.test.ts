@@ -241,6 +241,23 @@ describe('without providers in the file', () => {
     assert.deepEqual(baseUrls(load(t, '', { env: { OPENAI_BASE_URL: url } })), { openai: url });
   });
 
+  it('Anthropic is found by its key, and ANTHROPIC_BASE_URL is completed as Anthropic’s own clients do', (t) => {
+    const key = { ANTHROPIC_API_KEY: 'a' };
+    const { config } = load(t, '', { env: key });
+    assert.equal(config.providers['anthropic']?.kind, 'anthropic');
+    for (const [url, baseUrl] of [
+      ['', 'https://api.anthropic.com/v1'],
+      ['http://127.0.0.1:8000', 'http://127.0.0.1:8000/v1'],
+      ['http://127.0.0.1:8000/', 'http://127.0.0.1:8000/v1'],
+      ['http://127.0.0.1:8000/v1', 'http://127.0.0.1:8000/v1'],
+    ] as const) {
+      const env = { ...key, ANTHROPIC_BASE_URL: url };
+      assert.deepEqual(baseUrls(load(t, '', { env })), { anthropic: baseUrl });
+    }
+    const alone = load(t, '', { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:8000' } });
+    assert.deepEqual(Object.keys(alone.config.providers), ['simulator']);
+  });
+
   it('a wrong OPENAI_BASE_URL is named as what is wrong', (t) => {
     const problems = problemsOf(() => load(t, '', { env: { OPENAI_BASE_URL: 'nowhere' } }));
     assert.deepEqual(places(problems), ['OPENAI_BASE_URL providers.openai.baseUrl']);

@@ -12,6 +12,7 @@ import { seededRandom } from '#core/random';
 import type { Provider, ProviderCall, ProviderEvent } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import { createProvider, providerKinds } from '#providers/index';
+import { ANTHROPIC_KEY, refusesMessage, says, saysEvents, startAnthropic } from '../helpers/anthropic-upstream.ts';
 import { answers, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
 import type { Behaviour } from '../helpers/upstream.ts';
 
@@ -21,6 +22,12 @@ const UPSTREAM: Readonly<Record<Situation, Behaviour>> = {
   well: answers('All is well.'),
   fails: refuses(500),
   cut: streams(['One', ' two'], { ending: 'cut' }),
+  silent: neverAnswers,
+};
+const ANTHROPIC: Readonly<Record<Situation, Behaviour>> = {
+  well: says('All is well.'),
+  fails: refusesMessage(500, 'api_error', 'Internal server error'),
+  cut: saysEvents(['One', ' two'], 'cut'),
   silent: neverAnswers,
 };
 const SIMULATED: Readonly<Record<Situation, Record<string, unknown>>> = {
@@ -36,6 +43,11 @@ const SETTINGS: Readonly<Record<string, (t: TestContext, situation: Situation) =
     const upstream = await startUpstream(t);
     upstream.otherwise = UPSTREAM[situation];
     return { baseUrl: upstream.baseUrl };
+  },
+  anthropic: async (t, situation) => {
+    const upstream = await startAnthropic(t);
+    upstream.otherwise = ANTHROPIC[situation];
+    return { baseUrl: upstream.baseUrl, apiKey: ANTHROPIC_KEY };
   },
   simulator: async (_t, situation) => ({
     firstTokenMs: { p50: 0, p95: 0 },

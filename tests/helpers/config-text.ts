@@ -22,6 +22,13 @@ export const kinds = [
       { additionalProperties: false },
     ),
   },
+  {
+    kind: 'anthropic',
+    settings: Type.Object(
+      { baseUrl: Type.String({ pattern: '^https?://[^@]*$' }), apiKey: Type.String({ secret: true }) },
+      { additionalProperties: false },
+    ),
+  },
   { kind: 'simulator', settings: Type.Object({}, { additionalProperties: false }) },
 ];
 

@@ -41,7 +41,8 @@ export interface Upstream {
   models: string[];
 }
 
-export async function startUpstream(t: Cleanup): Promise<Upstream> {
+/** `listed`: how it writes the list of its models. */
+export async function startUpstream(t: Cleanup, listed = openaiList): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -49,8 +50,7 @@ export async function startUpstream(t: Cleanup): Promise<Upstream> {
   });
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'GET') {
-      const data = upstream.models.map((id) => ({ id, object: 'model', created: 1, owned_by: 'test' }));
-      json(response, 200, { object: 'list', data });
+      json(response, 200, listed(upstream.models));
       return;
     }
     const entry = await receive(request, response);
@@ -71,6 +71,10 @@ export async function startUpstream(t: Cleanup): Promise<Upstream> {
     models: ['test-model'],
   };
   return upstream;
+}
+
+function openaiList(ids: readonly string[]): unknown {
+  return { object: 'list', data: ids.map((id) => ({ id, object: 'model', created: 1, owned_by: 'test' })) };
 }
 
 async function receive(request: IncomingMessage, response: ServerResponse): Promise<Received> {
@@ -94,7 +98,12 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
   return entry;
 }
 
-function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
@@ -234,7 +243,7 @@ function wantsUsage({ received }: Exchange): boolean {
 }
 
 /** Resolves when the system has taken the bytes; a client that is gone takes none. */
-function flushed(response: ServerResponse, text: string): Promise<void> {
+export function flushed(response: ServerResponse, text: string): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed || response.socket === null) resolve();
     else response.write(text, () => resolve());
