@@ -78,7 +78,7 @@ routes:
     assert.match(text, /server\.port: must be a whole number, at least 0 and at most 65535/);
     assert.match(text, /server\.hots: is not known; did you mean "host"\?/);
     assert.match(text, /loging: is not known; did you mean "logging"\?/);
-    assert.match(text, /kind: must be one of openai-compatible, simulator; did you mean "openai-compatible"\?/);
+    assert.match(text, /kind: must be one of openai-compatible, anthropic, simulator; did you mean "openai-compatible"\?/);
     assert.match(text, /modle: is not known; did you mean "model"\?/);
   });
 
