@@ -32,6 +32,8 @@ export interface Bench {
 export interface BenchOptions {
   /** Provider names and where they are. */
   readonly providers: Readonly<Record<string, string>>;
+  /** Those that are not `openai-compatible`. */
+  readonly kinds?: Readonly<Record<string, string>>;
   /** Without any, the model `m` goes to every provider in turn. */
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
@@ -53,7 +55,11 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const providers = Object.entries(options.providers).map(([name, baseUrl]) =>
-    createProvider('openai-compatible', { baseUrl, apiKey: 'sk-of-the-hub' }, { name, clock, random }),
+    createProvider(
+      options.kinds?.[name] ?? 'openai-compatible',
+      { baseUrl, apiKey: 'sk-of-the-hub' },
+      { name, clock, random },
+    ),
   );
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];

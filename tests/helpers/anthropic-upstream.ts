@@ -6,7 +6,7 @@ import type { Cleanup } from './suite.ts';
 import { flushed, json, startUpstream } from './upstream.ts';
 import type { Behaviour, Exchange, Upstream } from './upstream.ts';
 
-export const ANTHROPIC_KEY = 'sk-ant-of-the-hub';
+export const ANTHROPIC_KEY = 'sk-of-the-hub';
 
 export async function startAnthropic(t: Cleanup): Promise<Upstream> {
   const upstream = await startUpstream(t, (ids) => ({
