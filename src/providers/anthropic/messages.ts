@@ -88,9 +88,14 @@ function assistantContent(message: ChatMessage, path: string): string | Fields[]
   onlyFields(message, ANSWER_FIELDS, path);
   const { thinking_blocks: thinking, tool_calls: calls, refusal } = message;
   const content = contentOf(message.content ?? textOr(refusal, ''), `${path}.content`, assistantPart);
-  const signed = Array.isArray(thinking) ? thinking.filter(isFields) : [];
+  const signed = Array.isArray(thinking) ? thinking.filter(isSigned) : [];
   const uses = Array.isArray(calls) ? calls.map((call, at) => toolUse(call, `${path}.tool_calls[${at}]`)) : [];
   return signed.length + uses.length === 0 ? content : [...signed, ...blocksOf(content), ...uses];
+}
+
+/** Anthropic refuses thinking that it has not signed itself, as another provider's is. */
+function isSigned(block: unknown): block is Fields {
+  return isFields(block) && (block['type'] === 'redacted_thinking' || textOr(block['signature'], '') !== '');
 }
 
 function toolUse(call: unknown, path: string): Fields {
