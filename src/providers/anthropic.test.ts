@@ -104,12 +104,10 @@ describe('a whole answer', () => {
     const { body, raw } = await provider.complete(callOf());
     assert.equal(raw, undefined);
     assert.deepEqual(body, {
-      ...{
-        id: 'msg_test',
-        object: 'chat.completion',
-        created: Math.floor(clock.wallMs() / 1000),
-        model: 'claude-test',
-      },
+      id: 'msg_test',
+      object: 'chat.completion',
+      created: Math.floor(clock.wallMs() / 1e3),
+      model: 'claude-test',
       choices: [
         {
           index: 0,
@@ -120,8 +118,22 @@ describe('a whole answer', () => {
             reasoning_content: 'Look first.',
             thinking_blocks: BLOCKS.slice(0, 2),
             tool_calls: [
-              { id: 'toolu_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Bern"}' } },
-              { id: 'toolu_2', type: 'function', function: { name: 'time', arguments: '{}' } },
+              {
+                id: 'toolu_1',
+                type: 'function',
+                function: {
+                  name: 'weather',
+                  arguments: '{"city":"Bern"}',
+                },
+              },
+              {
+                id: 'toolu_2',
+                type: 'function',
+                function: {
+                  name: 'time',
+                  arguments: '{}',
+                },
+              },
             ],
           },
           logprobs: null,

@@ -123,7 +123,10 @@ function anthropicRequest(draw: Draw): Fields {
     format: { type: 'json_schema', schema: { type: 'object' } },
   });
   return {
-    ...{ model: 'm', max_tokens: 1 + draw.below(9), messages, stream: draw.maybe() },
+    model: 'm',
+    max_tokens: 1 + draw.below(9),
+    messages,
+    stream: draw.maybe(),
     ...draw.fields({
       temperature: 0.5,
       top_p: 0.9,
@@ -139,7 +142,13 @@ function anthropicRequest(draw: Draw): Fields {
     }),
     ...draw.fields({ thinking: draw.one({ type: 'adaptive' }, { type: 'disabled' }) }),
     ...(draw.maybe()
-      ? { tools: [draw.marked(tool)], tool_choice: draw.one(choice, { ...choice, disable_parallel_tool_use: true }) }
+      ? {
+          tools: [draw.marked(tool)],
+          tool_choice: draw.one(choice, {
+            ...choice,
+            disable_parallel_tool_use: true,
+          }),
+        }
       : {}),
     ...(Object.keys(config).length > 0 ? { output_config: config } : {}),
   };
@@ -159,8 +168,12 @@ function openaiRequest(draw: Draw): Fields & { model: string; messages: ChatMess
     messages.push({ role: 'user', content: draw.maybe() ? draw.text() : [textBlock(draw), ...draw.some(1, 2, part)] });
     const ids = draw.some(0, 2, () => draw.id('call'));
     const calls = ids.map((id) => ({
-      ...{ id, type: 'function' },
-      function: { name: 'weather', arguments: JSON.stringify(draw.input()) },
+      id,
+      type: 'function',
+      function: {
+        name: 'weather',
+        arguments: JSON.stringify(draw.input()),
+      },
     }));
     const content = calls.length > 0 ? draw.one<string | null>(null, draw.text()) : draw.text();
     messages.push({ role: 'assistant', content, ...(calls.length > 0 ? { tool_calls: calls } : {}) });
@@ -171,16 +184,37 @@ function openaiRequest(draw: Draw): Fields & { model: string; messages: ChatMess
   const named = { type: 'function', function: { name: 'weather' } };
   const format = { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema: { type: 'object' } } };
   return {
-    ...{ model: 'm', messages, max_completion_tokens: 1 + draw.below(9) },
-    ...draw.fields({ temperature: 1, top_p: 0.1, top_k: 9, stop: [draw.text()], user: 'u', reasoning_effort: 'high' }),
-    ...draw.fields({ response_format: format, thinking: { type: 'adaptive' } }),
-    ...(draw.maybe() ? { stream: true, stream_options: { include_usage: true } } : {}),
+    model: 'm',
+    messages,
+    max_completion_tokens: 1 + draw.below(9),
+    ...draw.fields({
+      temperature: 1,
+      top_p: 0.1,
+      top_k: 9,
+      stop: [draw.text()],
+      user: 'u',
+      reasoning_effort: 'high',
+    }),
+    ...draw.fields({
+      response_format: format,
+      thinking: { type: 'adaptive' },
+    }),
+    ...(draw.maybe()
+      ? {
+          stream: true,
+          stream_options: { include_usage: true },
+        }
+      : {}),
     ...(draw.maybe()
       ? {
           tools: [
             {
               type: 'function',
-              function: { name: 'weather', parameters: { type: 'object' }, ...draw.fields({ strict: true }) },
+              function: {
+                name: 'weather',
+                parameters: { type: 'object' },
+                ...draw.fields({ strict: true }),
+              },
             },
           ],
           tool_choice: draw.one<unknown>('auto', 'required', named),
@@ -199,13 +233,21 @@ function anthropicAnswer(draw: Draw): Fields {
     input: draw.input(),
   }));
   return {
-    ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'm', stop_sequence: null },
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    stop_sequence: null,
     content: [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses],
     stop_reason: draw.one('end_turn', 'max_tokens', 'tool_use', 'refusal'),
-    usage: {
-      ...{ input_tokens: draw.below(99), cache_creation_input_tokens: draw.below(99) },
-      ...{ cache_read_input_tokens: draw.below(99), output_tokens: draw.below(99) },
-    },
+    usage: ({
+	input_tokens: draw.below(99),
+	cache_creation_input_tokens: draw.below(99),
+	...{
+		cache_read_input_tokens: draw.below(99),
+		output_tokens: draw.below(99)
+	}
+}),
   };
 }
 

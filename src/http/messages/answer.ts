@@ -11,17 +11,17 @@ import type { Fields } from './fields.ts';
 export function messageOf(completion: ChatCompletion): Fields {
   const { id, model, choices, usage } = completion;
   const [choice] = choices;
-  const { content, refusal, tool_calls: calls, ...rest } = choice?.message ?? { content: null };
-  const text = content ?? textOr(refusal, '');
+  const answer: Fields = choice?.message ?? {};
+  const text = textOr(answer['content'], textOr(answer['refusal'], ''));
   return {
     id,
     type: 'message',
     role: 'assistant',
     model,
     content: [
-      ...thinkingOf(rest),
+      ...thinkingOf(answer),
       ...(text === '' ? [] : [{ type: 'text', text }]),
-      ...listOf(calls).map((call) => toolUse(call)),
+      ...listOf(answer['tool_calls']).map((call) => toolUse(call)),
     ],
     stop_reason: stopReason(choice?.finish_reason),
     stop_sequence: null,

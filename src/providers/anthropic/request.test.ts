@@ -85,13 +85,34 @@ describe('a field of the request', () => {
 
   it('that asks for nothing is left out, and nothing else is in the request', () => {
     const given = {
-      ...{ n: 1, logprobs: false, top_logprobs: 0, frequency_penalty: 0, presence_penalty: 0, logit_bias: {} },
-      ...{ modalities: ['text'], service_tier: 'auto', store: false, metadata: { a: 'b' }, prompt_cache_key: 'k' },
-      ...{ response_format: { type: 'text' }, tools: [], seed: null, stream_options: { include_usage: true } },
-      ...{ parallel_tool_calls: true, temperature: null, stop: [] },
+      n: 1,
+      logprobs: false,
+      top_logprobs: 0,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logit_bias: {},
+      modalities: ['text'],
+      service_tier: 'auto',
+      store: false,
+      metadata: { a: 'b' },
+      prompt_cache_key: 'k',
+      ...{
+        response_format: { type: 'text' },
+        tools: [],
+        seed: null,
+        stream_options: { include_usage: true },
+      },
+      ...{
+        parallel_tool_calls: true,
+        temperature: null,
+        stop: [],
+      },
     };
     assert.deepEqual(told(given), {
-      ...{ model: 'claude-test', max_tokens: 4096, messages: ASKED, stream: false },
+      model: 'claude-test',
+      max_tokens: 4096,
+      messages: ASKED,
+      stream: false,
     });
   });
 
