@@ -16,6 +16,7 @@ it('every key has a description, and every secret says that it is one', () => {
     assert.equal(writeOnly === true, /A secret: better a reference/.test(String(description)), path);
   });
   assert.deepEqual(undescribed, []);
+  // Several provider kinds have a key.
   assert.deepEqual([...new Set(secrets)], ['/storage/url', '/providers/*/apiKey', '/providers/*/headers/*']);
 });
 

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { Type } from 'typebox';
 import { Secret } from '#core/secret';
-import { loadText as load } from '../../tests/helpers/config-text.ts';
+import { kinds, loadText as load } from '../../tests/helpers/config-text.ts';
 import { ConfigError } from './index.ts';
 import type { Loaded } from './index.ts';
 import type { Problem } from './problem.ts';
@@ -78,7 +79,7 @@ routes:
     assert.match(text, /server\.port: must be a whole number, at least 0 and at most 65535/);
     assert.match(text, /server\.hots: is not known; did you mean "host"\?/);
     assert.match(text, /loging: is not known; did you mean "logging"\?/);
-    assert.match(text, /kind: must be one of openai-compatible, anthropic, simulator; did you mean "openai-compatible"\?/);
+    assert.match(text, /kind: must be one of openai-compatible, simulator; did you mean "openai-compatible"\?/);
     assert.match(text, /modle: is not known; did you mean "model"\?/);
   });
 
@@ -235,27 +236,24 @@ describe('without providers in the file', () => {
     assert.equal(loaded.origins.get('providers.groq'), 'GROQ_API_KEY');
   });
 
+  it('Gemini is found by either name of its key, and called by its own API', (t) => {
+    const settings = Type.Object({ apiKey: Type.String({ secret: true }) }, { additionalProperties: false });
+    const found = (env: Record<string, string>) => {
+      const { config, discovered } = load(t, '', { env, kinds: [...kinds, { kind: 'gemini', settings }] });
+      const apiKey = config.providers['gemini']?.settings['apiKey'];
+      const key = apiKey instanceof Secret ? apiKey.reveal() : apiKey;
+      return [config.providers['gemini']?.kind, key, discovered.map(({ because }) => because)];
+    };
+    assert.deepEqual(found({ GEMINI_API_KEY: 'g' }), ['gemini', 'g', ['GEMINI_API_KEY']]);
+    assert.deepEqual(found({ GOOGLE_API_KEY: 'o' }), ['gemini', 'o', ['GOOGLE_API_KEY']]);
+    assert.deepEqual(found({ GEMINI_API_KEY: 'g', GOOGLE_API_KEY: 'o' }), ['gemini', 'g', ['GEMINI_API_KEY']]);
+    assert.deepEqual(found({ GEMINI_API_KEY: '', GOOGLE_API_KEY: 'o' }), ['gemini', 'o', ['GOOGLE_API_KEY']]);
+  });
+
   it('OPENAI_BASE_URL is taken with and without a key', (t) => {
     const url = 'http://127.0.0.1:8000/v1';
     assert.deepEqual(baseUrls(load(t, '', { env: { OPENAI_BASE_URL: url, OPENAI_API_KEY: 'o' } })), { openai: url });
     assert.deepEqual(baseUrls(load(t, '', { env: { OPENAI_BASE_URL: url } })), { openai: url });
-  });
-
-  it('Anthropic is found by its key, and ANTHROPIC_BASE_URL is completed as Anthropic’s own clients do', (t) => {
-    const key = { ANTHROPIC_API_KEY: 'a' };
-    const { config } = load(t, '', { env: key });
-    assert.equal(config.providers['anthropic']?.kind, 'anthropic');
-    for (const [url, baseUrl] of [
-      ['', 'https://api.anthropic.com/v1'],
-      ['http://127.0.0.1:8000', 'http://127.0.0.1:8000/v1'],
-      ['http://127.0.0.1:8000/', 'http://127.0.0.1:8000/v1'],
-      ['http://127.0.0.1:8000/v1', 'http://127.0.0.1:8000/v1'],
-    ] as const) {
-      const env = { ...key, ANTHROPIC_BASE_URL: url };
-      assert.deepEqual(baseUrls(load(t, '', { env })), { anthropic: baseUrl });
-    }
-    const alone = load(t, '', { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:8000' } });
-    assert.deepEqual(Object.keys(alone.config.providers), ['simulator']);
   });
 
   it('a wrong OPENAI_BASE_URL is named as what is wrong', (t) => {

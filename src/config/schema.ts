@@ -113,7 +113,7 @@ const timeouts = Type.Object(
       }),
     ),
   },
-  { ...strict, description: 'Other timeouts than those of resilience.timeouts.' },
+  { ...strict, description: 'Other timeouts than those of resilience.timeouts, or of the route.' },
 );
 
 const target = Type.Object(
@@ -130,6 +130,7 @@ const target = Type.Object(
         description: 'Share of the calls within its group.',
       }),
     ),
+    timeouts: Type.Optional(timeouts),
   },
   { ...strict, description: 'A deployment: a provider and one of its models.' },
 );
@@ -139,9 +140,33 @@ const route = Type.Object(
     groups: Type.Array(Type.Array(target, { minItems: 1, maxItems: 100 }), {
       minItems: 1,
       maxItems: 20,
-      description: 'Tried in order; the deployments of one group share the calls by weight.',
+      description: 'Tried in order; the deployments of one group share the calls by the strategy.',
     }),
+    strategy: Type.Optional(
+      Type.Enum(['weighted', 'least-latency', 'least-busy'], {
+        default: 'weighted',
+        description:
+          'How a group shares its calls: drawn by weight; to the one that answered fastest of late; to the one with the fewest calls in flight for its weight.',
+      }),
+    ),
     timeouts: Type.Optional(timeouts),
+    hedge: Type.Optional(
+      Type.Object(
+        { afterMs: ms(1, 600_000, 1_000, 'How long the first deployment may be silent.') },
+        {
+          ...strict,
+          description:
+            'A second deployment of the route is asked as well when the first has given nothing for so long; the first good answer wins. Takes from the retry budget.',
+        },
+      ),
+    ),
+    continueCut: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Whether another deployment goes on with a stream that was cut or stalled after its first content. Callers may say otherwise (x-revoagent-continue).',
+      }),
+    ),
     lastResort: Type.Optional(
       Type.Object(
         { text: text('What the assistant is made to say.') },
@@ -166,8 +191,13 @@ const resilience = Type.Object(
             'Share of failures that is needed as well once the window holds minCalls; 0 makes the count alone decide.',
         }),
         minCalls: count(1, 100_000, 20, 'Calls in the window from which minFailureRate is asked.'),
-        openMs: ms(10, 3_600_000, 30_000, 'How long a circuit stays open at first; doubled at each failed probe.'),
-        openMsMax: ms(10, 86_400_000, 300_000, 'The longest it stays open.'),
+        openMs: ms(10, 3_600_000, 15_000, 'How long a circuit stays open at first; doubled at each failed probe.'),
+        openMsMax: ms(
+          10,
+          86_400_000,
+          30_000,
+          'The longest it stays open, so that an upstream that is well again is used again this soon.',
+        ),
       },
       { ...strict, description: 'Circuit breakers, one a deployment and one for the database.' },
     ),
@@ -289,8 +319,12 @@ export interface RouteConfig {
     readonly provider: string;
     readonly model?: string;
     readonly weight?: number;
+    readonly timeouts?: Partial<TimeoutsConfig>;
   }[])[];
+  readonly strategy?: 'weighted' | 'least-latency' | 'least-busy';
   readonly timeouts?: Partial<TimeoutsConfig>;
+  readonly hedge?: { readonly afterMs: number };
+  readonly continueCut?: boolean;
   readonly lastResort?: { readonly text: string };
 }
 

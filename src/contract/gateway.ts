@@ -2,7 +2,7 @@
  * What transports (HTTP now, WebSocket later) ask of the gateway, and what it gives back. The HTTP room sees these types
  * and no mechanism; the gateway sees no HTTP.
  */
-import type { ChatCompletion, ChatRequest, Model } from './chat.ts';
+import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
 export type Scope = 'chat' | 'read' | 'admin';
@@ -16,16 +16,52 @@ export interface Caller {
 
 export type Surface = 'openai' | 'hub';
 
-export interface ChatCall {
+/** What a caller may wish for one call; the documented headers of `/v1` and `/api/chat`. Names of deployments are held against the route. */
+export interface CallPreferences {
+  /** Deployments (`openai/gpt-4o`) or providers (`openai`) that are tried first, in this order. */
+  readonly order?: readonly string[];
+  /** Nothing but these is tried. */
+  readonly only?: readonly string[];
+  /** False: one deployment is asked and no other stands in for it. */
+  readonly fallback?: boolean;
+  /** Milliseconds; in place of the route's. */
+  readonly timeouts?: Partial<CallTimeouts>;
+  /** Whether another deployment goes on with a stream that was cut after its first content. */
+  readonly continueCut?: boolean;
+}
+
+/** Durations in milliseconds. */
+export interface CallTimeouts {
+  /** From dispatch until the request goes out on an open connection. */
+  readonly connectMs: number;
+  /** From then until the first content of a stream. A plain answer has no first token: there only the total counts. */
+  readonly firstTokenMs: number;
+  /** Between two events of a stream, while the hub waits for the upstream; a slow reader does not count. */
+  readonly idleMs: number;
+  /** From the first byte of the caller's request to the end of the answer, over all attempts. */
+  readonly totalMs: number;
+}
+
+/** What a run is begun with, whatever is asked. */
+export interface RunCall {
   readonly surface: Surface;
   readonly caller: Caller;
   readonly runId: string;
-  readonly request: ChatRequest;
+  readonly request: ChatRequest | EmbeddingRequest;
+  readonly preferences?: CallPreferences | undefined;
   /** Aborted with `callerGone` when the caller's connection closes, or with any other reason by the hub. */
   readonly signal: AbortSignal;
   /** When the request's first byte was seen, on the hub's clock: hub time and the deadline count from here. */
   readonly receivedAt: number;
   readonly traceparent: string | undefined;
+}
+
+export interface ChatCall extends RunCall {
+  readonly request: ChatRequest;
+}
+
+export interface EmbedCall extends RunCall {
+  readonly request: EmbeddingRequest;
 }
 
 /** The abort reason of a caller who went away; breakers tell it from our own deadlines by identity. */
@@ -46,12 +82,15 @@ export interface RunSummary {
   readonly simulated: boolean;
 }
 
-export interface ChatAnswer {
+interface WholeAnswer<Body> {
   readonly summary: RunSummary;
-  readonly body: ChatCompletion;
+  readonly body: Body;
   /** The body's bytes where they can be sent as they are. */
   readonly raw: Uint8Array | undefined;
 }
+
+export type ChatAnswer = WholeAnswer<ChatCompletion>;
+export type EmbedAnswer = WholeAnswer<EmbeddingList>;
 
 export interface ChatStream {
   readonly summary: RunSummary;
@@ -67,6 +106,8 @@ export interface Gateway {
   complete(call: ChatCall): Promise<ChatAnswer>;
   /** Resolves at the commit point: the first good event is there. Before it failover is invisible. */
   stream(call: ChatCall): Promise<ChatStream>;
+  /** As `complete`; a deployment whose provider has no embeddings is passed over. */
+  embed(call: EmbedCall): Promise<EmbedAnswer>;
   /** Routes and what the providers offer, in that order, each id once. Served from a short-lived copy. */
   models(signal: AbortSignal): Promise<readonly Model[]>;
   /** Each deployment that routes use, with the state of its breaker. */

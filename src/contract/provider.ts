@@ -8,7 +8,7 @@ import type { Random } from '#core/random';
 import type { ChatChunk, ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 
 /** One attempt at one deployment. */
-interface Call<Request> {
+export interface Call<Request> {
   /** The upstream's own name of the model. */
   readonly model: string;
   /** The caller's request; `model` and `stream` in it are the caller's, not the upstream's. Never changed in place. */

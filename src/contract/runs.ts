@@ -6,6 +6,8 @@ export type AttemptOutcome =
   | 'running'
   | 'succeeded'
   | 'cancelled'
+  /** Another attempt of the run answered first. */
+  | 'superseded'
   | 'breaker_open'
   | 'bulkhead_full'
   | 'unreachable'
@@ -24,9 +26,22 @@ export type AttemptOutcome =
 /** What may be done after a failed attempt. */
 export type Verdict = 'retry_same' | 'try_other' | 'give_up';
 
+/** Why there was an attempt at all. */
+export type AttemptKind =
+  | 'first'
+  /** Another deployment, after a failure. */
+  | 'fallback'
+  /** The same deployment again, after a pause. */
+  | 'retry'
+  /** Beside one that was slow. */
+  | 'hedge'
+  /** Going on with a stream that was cut. */
+  | 'continuation';
+
 export interface AttemptRecord {
   /** From 1. */
   number: number;
+  kind: AttemptKind;
   deployment: string;
   provider: string;
   model: string;

@@ -62,7 +62,39 @@ export interface AuditStore {
   list(projectId: string, page: Page): Promise<readonly AuditRecord[]>;
 }
 
+/** What the database knows of an idempotent request: that it runs or was done, never what was asked or answered. */
+export interface ClaimRecord {
+  /** SHA-256 of caller, operation and key, in hexadecimal. */
+  readonly id: string;
+  readonly projectId: string;
+  /** Whose claim it is: one value a claim. */
+  readonly owner: string;
+  /** SHA-256 of the body, in hexadecimal. */
+  readonly fingerprint: string;
+}
+
+export interface ClaimStore {
+  /**
+   * Takes the claim until `untilWallMs` where nobody has one that lasts beyond `wallMs`, and returns null; otherwise returns what is
+   * there.
+   */
+  take(
+    claim: ClaimRecord,
+    wallMs: number,
+    untilWallMs: number,
+  ): Promise<{ readonly fingerprint: string; readonly done: boolean } | null>;
+  /** For those that run: they last until `untilWallMs`. */
+  extend(owners: readonly string[], untilWallMs: number): Promise<void>;
+  /** It was done; remembered until `untilWallMs`. */
+  finish(id: string, owner: string, untilWallMs: number): Promise<void>;
+  /** It came to nothing: whoever asks next may do it. */
+  release(id: string, owner: string): Promise<void>;
+  /** Deletes at most `rowsMax` that have ended before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface Stores {
+  readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;
   readonly audit: AuditStore;

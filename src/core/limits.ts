@@ -21,12 +21,20 @@ export const limits = {
   requestsInFlightMax: 4096,
   /** Attempts of one request over retries, fallbacks and hedges. */
   attemptsMax: 4,
+  /** What a caller may set a timer of a call to. */
+  callerTimeoutMsMax: 3_600_000,
   /** Largest plain answer of an upstream. */
   answerBytesMax: 64 * 1024 * 1024,
   /** Largest single SSE event of an upstream. */
   eventBytesMax: 4 * 1024 * 1024,
   /** Largest error body of an upstream that is read; the rest is dropped. */
   errorBodyBytesMax: 64 * 1024,
+  /** How long the answer to an Idempotency-Key is kept. */
+  idempotencyKeepMs: 24 * 60 * 60 * 1000,
+  /** The largest answer that is kept for an Idempotency-Key. */
+  idempotentAnswerBytesMax: 1024 * 1024,
+  /** All answers together that one instance keeps for idempotency keys; the longest unused go first. */
+  idempotentBytesMax: 64 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
   /** Run records that wait for the database; the oldest go first, counted. */

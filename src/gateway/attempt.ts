@@ -4,22 +4,23 @@
  * moved by looking at the clock when it fires: most calls never fire it.
  */
 import type { Clock, Timer } from '#core/clock';
-import type { ProviderCall } from '#contract/provider';
+import type { CallTimeouts } from '#contract/gateway';
+import type { Call } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
 import { AttemptTimeout, classify, reasonOf } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
 import type { Permit } from './protection.ts';
+import type { Choice } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
-import type { Timeouts } from './settings.ts';
 
 export interface AttemptParts {
   readonly context: RunContext;
   readonly run: Run;
-  readonly deployment: Deployment;
+  readonly choice: Choice;
   readonly permit: Permit;
-  readonly timeouts: Timeouts;
+  readonly timeouts: CallTimeouts;
   readonly record: AttemptRecord;
 }
 
@@ -27,8 +28,11 @@ export interface AttemptParts {
 const enough = new Error('the answer is whole');
 
 export class Attempt {
+  readonly choice: Choice;
   readonly deployment: Deployment;
-  readonly timeouts: Timeouts;
+  readonly timeouts: CallTimeouts;
+  /** It was asked to go on with a text that is not its own. */
+  prefilled = false;
   readonly run: Run;
   readonly #context: RunContext;
   readonly #clock: Clock;
@@ -44,8 +48,10 @@ export class Attempt {
   readonly #totalAt: number;
 
   constructor(parts: AttemptParts) {
-    const { context, run, deployment, timeouts } = parts;
+    const { context, run, choice, timeouts } = parts;
+    const { deployment } = choice;
     this.run = run;
+    this.choice = choice;
     this.deployment = deployment;
     this.timeouts = timeouts;
     this.#context = context;
@@ -62,8 +68,9 @@ export class Attempt {
     this.expect('timeout_connect', timeouts.connectMs);
   }
 
-  get providerCall(): ProviderCall {
-    const { request, traceparent } = this.run.call;
+  /** The call for the provider. `request`: the caller's own, or another where a cut answer is gone on with. */
+  providerCall<Request>(request: Request): Call<Request> {
+    const { traceparent } = this.run.call;
     return {
       model: this.deployment.model,
       request,
@@ -92,16 +99,18 @@ export class Attempt {
 
   /** Waits for the upstream; the time is not the hub's. */
   async upstream<T>(work: Promise<T>): Promise<T> {
-    const since = this.#clock.now();
+    this.run.beginWait();
     try {
       return await work;
     } finally {
-      this.run.waitedSince(since);
+      this.run.endWait();
     }
   }
 
   sawFirstToken(): void {
-    this.#record.firstTokenMs = this.#clock.now() - this.#startedAt;
+    const now = this.#clock.now();
+    this.#record.firstTokenMs = now - this.#startedAt;
+    this.deployment.streamLatency.record(this.#record.firstTokenMs, now);
   }
 
   /** Whether this was thrown because the hub itself had enough, the answer being whole. */
@@ -113,7 +122,17 @@ export class Attempt {
   succeed(): void {
     if (!this.#settle('succeeded', null)) return;
     this.deployment.lastSuccessWallMs = this.#clock.wallMs();
+    if (!this.run.record.stream) {
+      const now = this.#clock.now();
+      this.deployment.plainLatency.record(now - this.#startedAt, now);
+    }
     this.#permit.success();
+  }
+
+  /** Another attempt of the run has answered: this one is not needed any more, and is not to blame. */
+  supersede(): void {
+    if (this.#settle('superseded', null)) this.#permit.ignore();
+    this.destroy();
   }
 
   /** Neither good nor bad: the reader left. */
@@ -143,7 +162,8 @@ export class Attempt {
     if (this.#settle(classified.outcome, classified.verdict)) {
       this.deployment.lastFailureWallMs = this.#clock.wallMs();
       this.deployment.lastFailure = classified.outcome;
-      this.#permit[classified.breaker](classified.retryAfterMs);
+      if (classified.breaker === 'success' || classified.breaker === 'ignore') this.#permit[classified.breaker]();
+      else this.#permit[classified.breaker](classified.retryAfterMs);
       this.#log(classified);
     }
     this.destroy(thrown);

@@ -1,19 +1,25 @@
 /**
- * The attempts of one run, one after the other, until one answers or nobody is left. Owns the rules that hold for plain answers and
- * streams alike: leave of the breaker, a place at the deployment, one deadline, one budget, the error that the caller sees at last.
+ * The attempts of one run, one after the other (or, hedged, two beside each other), until one answers or nobody is left. Owns the rules
+ * that hold for plain answers and streams alike: leave of the breaker, a place at the deployment, one deadline, one budget over
+ * retries, fallbacks, hedges and continuations, and the error that the caller sees at last.
  */
+import type { Timer } from '#core/clock';
 import type { Random } from '#core/random';
-import { LimitError, UnavailableError, UpstreamError } from '#core/errors';
+import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
-import type { AttemptOutcome, AttemptRecord } from '#contract/runs';
+import type { CallTimeouts } from '#contract/gateway';
+import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
+import type { Classified } from './classify.ts';
+import type { Deployment } from './deployment.ts';
 import type { Candidate } from './plan.ts';
 import { Plan } from './plan.ts';
-import type { Breakers, Permit, RetryBudget } from './protection.ts';
+import { preferredRoute, timeoutsFor } from './preferences.ts';
+import type { Breakers, RetryBudget } from './protection.ts';
 import type { Route } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
 import { abortError } from './runs.ts';
-import type { GatewaySettings, Timeouts } from './settings.ts';
+import type { GatewaySettings } from './settings.ts';
 
 export interface CallContext extends RunContext {
   readonly random: Random;
@@ -22,137 +28,218 @@ export interface CallContext extends RunContext {
   readonly retryBudget: RetryBudget;
 }
 
-/** Why deployments were passed over without a call. */
+/** Makes the call and reads as much of the answer as must be there. */
+type Execute<T> = (attempt: Attempt) => Promise<T>;
+
+/** Why a deployment cannot be asked at all, to complete a sentence about it; null where it can. */
+export type Unable = (deployment: Deployment) => string | null;
+
+/** How an attempt ended. `classified` is null where the upstream is not to blame: the caller left, or a bug. */
+type Tried<T> =
+  | { readonly attempt: Attempt; readonly ok: true; readonly value: T }
+  | { readonly attempt: Attempt; readonly ok: false; readonly thrown: unknown; readonly classified: Classified | null };
+
+/** Nobody was asked, because every circuit of the route is open: the last resort's case. */
+export class AllOpenError extends UnavailableError {}
+
+export class Attempts {
+  readonly run: Run;
+  readonly #context: CallContext;
+  readonly #route: Route;
+  readonly #timeouts: CallTimeouts;
+  readonly #plan: Plan;
+  readonly #unable: Unable;
+  /** Why deployments were passed over without a call. */
+  readonly #passedOver: PassedOver = {
+    unable: '',
+    open: 0,
+    full: 0,
+    throttled: 0,
+    retryAfterMs: Number.POSITIVE_INFINITY,
+  };
+  #failure: HubError | null = null;
+
+  /** Throws `CallerError` where the caller names deployments that the route does not have. */
+  constructor(context: CallContext, run: Run, route: Route, unable: Unable = () => null) {
+    const { preferences } = run.call;
+    const { settings, clock, random, retryBudget, observer } = context;
+    this.#context = context;
+    this.run = run;
+    this.#unable = unable;
+    this.#route = preferredRoute(route, preferences);
+    this.#timeouts = timeoutsFor(settings.timeouts, route.settings.timeouts, preferences?.timeouts);
+    this.#plan = new Plan({
+      route: this.#route,
+      stream: run.record.stream,
+      fallback: preferences?.fallback ?? true,
+      settings,
+      clock,
+      random,
+      retryBudget,
+      onBudgetExhausted: () => observer.retryBudgetExhausted(),
+    });
+  }
+
+  /**
+   * Runs `execute` for one deployment after another and returns what the first good one gives. What it throws is classified and settled
+   * here; an attempt that returns is the caller's to settle. Throws a `HubError`. May be called again, for what is left of the budget.
+   */
+  async answer<T>(execute: Execute<T>, going: 'anew' | 'on' = 'anew'): Promise<T> {
+    const hedge = going === 'anew' ? this.#route.settings.hedge : undefined;
+    for (let candidate = this.#plan.next(); candidate !== null; candidate = this.#plan.next()) {
+      await this.#pause(candidate.backoffMs);
+      const attempt = this.#admit(candidate, going === 'on' ? 'continuation' : candidate.kind);
+      if (attempt === null) continue;
+      const tried =
+        hedge === undefined ? await this.#try(attempt, execute) : await this.#hedged(attempt, execute, hedge.afterMs);
+      if (tried.ok) return tried.value;
+      this.#judge(tried, going);
+    }
+    throw this.#failure ?? nobodyAsked(this.#route, this.#passedOver);
+  }
+
+  /** An attempt that had answered failed after all. */
+  failed(attempt: Attempt, classified: Classified): void {
+    this.#plan.failed(attempt.choice, classified);
+  }
+
+  /** Never rejects. */
+  async #try<T>(attempt: Attempt, execute: Execute<T>): Promise<Tried<T>> {
+    try {
+      return { attempt, ok: true, value: await execute(attempt) };
+    } catch (thrown) {
+      return { attempt, ok: false, thrown, classified: attempt.fail(thrown) };
+    }
+  }
+
+  /** The first one and, once it has been silent for `afterMs`, another beside it. The first good answer wins, and the other is told to stop. */
+  async #hedged<T>(first: Attempt, execute: Execute<T>, afterMs: number): Promise<Tried<T>> {
+    const running = new Map([[first, this.#try(first, execute)]]);
+    const slow = Promise.withResolvers<'slow'>();
+    const timer: Timer = this.#context.clock.schedule(afterMs, () => slow.resolve('slow'));
+    let waitingForSlow = true;
+    try {
+      for (;;) {
+        const racers: Promise<Tried<T> | 'slow'>[] = [...running.values()];
+        if (waitingForSlow) racers.push(slow.promise);
+        const tried = await Promise.race(racers);
+        if (tried === 'slow') {
+          waitingForSlow = false;
+          const candidate = this.#plan.beside();
+          const other = candidate === null ? null : this.#admit(candidate, candidate.kind);
+          if (other !== null) running.set(other, this.#try(other, execute));
+          continue;
+        }
+        running.delete(tried.attempt);
+        if (tried.ok || running.size === 0 || tried.classified === null) return tried;
+        // One has failed and the other still runs: its answer may yet come.
+        this.#judge(tried, 'anew');
+      }
+    } finally {
+      timer.cancel();
+      for (const attempt of running.keys()) attempt.supersede();
+    }
+  }
+
+  /** Remembers a failure, or throws where no other attempt could help. */
+  #judge<T>({ attempt, thrown, classified }: Extract<Tried<T>, { ok: false }>, going: 'anew' | 'on'): void {
+    if (classified === null) throw thrown;
+    if (going === 'on' && attempt.prefilled) {
+      // It may only have refused to go on with a text that is not its own: asked from the beginning it may answer.
+      if (classified.verdict === 'give_up') this.#plan.putBack(attempt.choice);
+    } else if (going === 'anew' && classified.verdict === 'give_up') {
+      throw classified.error;
+    }
+    this.#failure = classified.error;
+    this.#plan.failed(attempt.choice, classified);
+  }
+
+  /** Waits as long as a candidate asks for. Throws when the caller has left, or when the pause would outlast the deadline. */
+  async #pause(backoffMs: number): Promise<void> {
+    const { signal } = this.run.call;
+    const { totalMs } = this.#timeouts;
+    if (signal.aborted) throw abortError(signal);
+    if (this.run.elapsedMs() + backoffMs >= totalMs)
+      throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`);
+    if (backoffMs <= 0) return;
+    this.run.beginWait();
+    try {
+      await this.#context.clock.sleep(backoffMs, signal);
+    } finally {
+      this.run.endWait();
+    }
+  }
+
+  /** An attempt with leave of the breaker and a place at the deployment, or null; either is written into the run. */
+  #admit({ choice, reason }: Candidate, kind: AttemptKind): Attempt | null {
+    const { deployment } = choice;
+    const { run } = this;
+    const breaker = this.#context.breakers.get(deployment.breaker);
+    const record: AttemptRecord = {
+      number: run.record.attempts.length + 1,
+      kind,
+      deployment: deployment.id,
+      provider: deployment.provider.name,
+      model: deployment.model,
+      reason,
+      breakerState: breaker.state.kind,
+      outcome: 'running',
+      verdict: null,
+      upstreamStatus: null,
+      startedMs: run.elapsedMs(),
+      connectMs: null,
+      firstTokenMs: null,
+      totalMs: null,
+    };
+    run.record.attempts.push(record);
+    const lacks = this.#unable(deployment);
+    if (lacks !== null) {
+      record.reason += `, passed over: it ${lacks}`;
+      this.#passedOver.unable = lacks;
+      return this.#skip(record, 'untranslatable');
+    }
+    if (deployment.inFlight >= this.#context.settings.concurrentMax) {
+      this.#passedOver.full++;
+      return this.#skip(record, 'bulkhead_full');
+    }
+    const permit = breaker.tryAcquire();
+    if (permit.granted) {
+      this.#plan.dispatched();
+      const timeouts = timeoutsFor(this.#timeouts, choice.timeouts, run.call.preferences?.timeouts);
+      return new Attempt({ context: this.#context, run, choice, permit, timeouts, record });
+    }
+    if (permit.reason === 'throttled') this.#passedOver.throttled++;
+    else this.#passedOver.open++;
+    this.#passedOver.retryAfterMs = Math.min(this.#passedOver.retryAfterMs, permit.retryAfterMs);
+    return this.#skip(record, 'breaker_open');
+  }
+
+  #skip(record: AttemptRecord, outcome: AttemptOutcome): null {
+    record.outcome = outcome;
+    record.verdict = 'try_other';
+    record.totalMs = 0;
+    this.#context.observer.attemptFinished(record);
+    return null;
+  }
+}
+
+/** How long to wait for a place that nobody can foretell. */
+const FULL_RETRY_MS = 1_000;
+
 interface PassedOver {
+  /** What the last of those lacks that cannot be asked at all. */
+  unable: string;
   open: number;
   full: number;
   throttled: number;
   retryAfterMs: number;
 }
 
-/** Nobody was asked, because every circuit of the route is open: the last resort's case. */
-export class AllOpenError extends UnavailableError {}
-
-/**
- * Runs `execute` for one deployment after another and returns what the first good one gives. What `execute` throws is classified
- * and settled here; an attempt that returns is `execute`'s to settle. Throws a `HubError`.
- */
-export async function attemptUntilAnswered<T>(
-  context: CallContext,
-  run: Run,
-  route: Route,
-  execute: (attempt: Attempt) => Promise<T>,
-): Promise<T> {
-  const timeouts: Timeouts = timeoutsOf(context.settings, route);
-  const plan = new Plan({
-    route,
-    settings: context.settings,
-    random: context.random,
-    retryBudget: context.retryBudget,
-    onBudgetExhausted: () => context.observer.retryBudgetExhausted(),
-  });
-  const passedOver: PassedOver = { open: 0, full: 0, throttled: 0, retryAfterMs: Number.POSITIVE_INFINITY };
-  let failure: HubError | null = null;
-  for (let candidate = plan.next(); candidate !== null; candidate = plan.next()) {
-    await pause(context, run, candidate, timeouts.totalMs);
-    const permit = admit(context, run, candidate, passedOver);
-    if (permit === null) continue;
-    plan.dispatched();
-    const { record, deployment } = permit;
-    const current = new Attempt({ context, run, deployment, permit: permit.permit, timeouts, record });
-    try {
-      return await execute(current);
-    } catch (thrown) {
-      const classified = current.fail(thrown);
-      if (classified === null) throw thrown;
-      if (classified.verdict === 'give_up') throw classified.error;
-      // What a provider cannot be told tells the caller less than why one failed that could.
-      if (failure === null || classified.outcome !== 'untranslatable') failure = classified.error;
-      plan.failed(deployment, classified);
-    }
+function nobodyAsked({ name }: Route, { unable, open, full, throttled, retryAfterMs }: PassedOver): HubError {
+  if (unable !== '' && full + throttled + open === 0) {
+    const detail = `No deployment of the route "${name}" can answer this: each of them ${unable}. Ask for another model.`;
+    return new CallerError('bad_request', detail, { param: 'model' });
   }
-  throw failure ?? nobodyAsked(route, passedOver);
-}
-
-function timeoutsOf({ timeouts }: GatewaySettings, { settings }: Route): Timeouts {
-  const own = settings.timeouts;
-  if (own === undefined) return timeouts;
-  return {
-    connectMs: own.connectMs ?? timeouts.connectMs,
-    firstTokenMs: own.firstTokenMs ?? timeouts.firstTokenMs,
-    idleMs: own.idleMs ?? timeouts.idleMs,
-    totalMs: own.totalMs ?? timeouts.totalMs,
-  };
-}
-
-/** Waits as long as the candidate asks for. Throws when the caller has left, or when the pause would outlast the deadline. */
-async function pause(context: CallContext, run: Run, candidate: Candidate, totalMs: number): Promise<void> {
-  const { signal } = run.call;
-  if (signal.aborted) throw abortError(signal);
-  if (run.elapsedMs() + candidate.backoffMs >= totalMs)
-    throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`);
-  if (candidate.backoffMs <= 0) return;
-  const since = context.clock.now();
-  try {
-    await context.clock.sleep(candidate.backoffMs, signal);
-  } finally {
-    run.waitedSince(since);
-  }
-}
-
-/** Leave of the breaker and a place at the deployment, or null; either is written into the run. */
-function admit(
-  context: CallContext,
-  run: Run,
-  candidate: Candidate,
-  passedOver: PassedOver,
-): { permit: Permit; record: AttemptRecord; deployment: Candidate['deployment'] } | null {
-  const { deployment } = candidate;
-  const breaker = context.breakers.get(deployment.breaker);
-  const record = newRecord(run, candidate, breaker.state.kind);
-  run.record.attempts.push(record);
-  if (deployment.inFlight >= context.settings.concurrentMax) {
-    passedOver.full++;
-    return skip(context, record, 'bulkhead_full');
-  }
-  const permit = breaker.tryAcquire();
-  if (permit.granted) return { permit, record, deployment };
-  if (permit.reason === 'throttled') passedOver.throttled++;
-  else passedOver.open++;
-  passedOver.retryAfterMs = Math.min(passedOver.retryAfterMs, permit.retryAfterMs);
-  return skip(context, record, 'breaker_open');
-}
-
-function newRecord(run: Run, { deployment, reason }: Candidate, breakerState: string): AttemptRecord {
-  return {
-    number: run.record.attempts.length + 1,
-    deployment: deployment.id,
-    provider: deployment.provider.name,
-    model: deployment.model,
-    reason,
-    breakerState,
-    outcome: 'running',
-    verdict: null,
-    upstreamStatus: null,
-    startedMs: run.elapsedMs(),
-    connectMs: null,
-    firstTokenMs: null,
-    totalMs: null,
-  };
-}
-
-function skip(context: CallContext, record: AttemptRecord, outcome: AttemptOutcome): null {
-  record.outcome = outcome;
-  record.verdict = 'try_other';
-  record.totalMs = 0;
-  context.observer.attemptFinished(record);
-  return null;
-}
-
-/** How long to wait for a place that nobody can foretell. */
-const FULL_RETRY_MS = 1_000;
-
-function nobodyAsked({ name }: Route, { open, full, throttled, retryAfterMs }: PassedOver): HubError {
   if (full > 0) {
     const detail = `Every deployment of the route "${name}" that is well has as many calls as it may have. Try again shortly.`;
     return new UnavailableError('overloaded', detail, { retryAfterMs: FULL_RETRY_MS });

@@ -22,7 +22,7 @@ export class AttemptTimeout extends Error {
 export interface Classified {
   readonly outcome: AttemptOutcome;
   readonly verdict: Verdict;
-  /** `ignore`: nothing was sent, so that nothing was learned of the upstream. */
+  /** `ignore`: nothing was sent, so nothing was learned. */
   readonly breaker: 'success' | 'failure' | 'throttled' | 'ignore';
   readonly status: number | null;
   readonly retryAfterMs: number | undefined;
@@ -48,21 +48,6 @@ export function classify(thrown: UpstreamFailure | AttemptTimeout, provider: str
   };
 }
 
-/** Nothing was sent, and another provider may be able to be told: only where none can be does the caller hear of it. */
-function untranslatable(failure: UpstreamFailure, provider: string): Classified {
-  const { body } = failure;
-  const detail = `The provider "${provider}" cannot be told what this request holds: ${body?.message ?? failure.message}`;
-  const param = body?.param === undefined ? {} : { param: body.param };
-  return {
-    outcome: failure.kind,
-    verdict: 'try_other',
-    breaker: 'ignore',
-    status: null,
-    retryAfterMs: undefined,
-    error: new CallerError('unsupported_field', detail, { cause: failure, ...param }),
-  };
-}
-
 const PROTOCOL: Record<
   Exclude<UpstreamFailure['kind'], 'status' | 'reported' | 'untranslatable'>,
   readonly [ErrorCode, string]
@@ -73,6 +58,21 @@ const PROTOCOL: Record<
   cut: ['upstream_cut', 'ended its answer before it was whole; what has arrived of it is incomplete'],
   oversize: ['upstream_malformed', 'gave an answer larger than the hub accepts'],
 };
+
+/** The provider kind named what it cannot be told, and asked nobody. */
+function untranslatable(failure: UpstreamFailure, provider: string): Classified {
+  const { body } = failure;
+  const detail = `The provider "${provider}" cannot be told ${body?.message ?? 'what this request holds.'}`;
+  const param = body?.param === undefined ? {} : { param: body.param };
+  return {
+    outcome: 'untranslatable',
+    verdict: 'try_other',
+    breaker: 'ignore',
+    status: null,
+    retryAfterMs: undefined,
+    error: new CallerError('unsupported_field', detail, { internal: failure.message, cause: failure, ...param }),
+  };
+}
 
 function timedOut(timeout: AttemptTimeout, provider: string): Classified {
   const detail = `The provider "${provider}" was silent for too long (${timeout.outcome.replace('timeout_', '').replace('_', ' ')}).`;
@@ -105,7 +105,7 @@ function byStatus(failure: UpstreamFailure, status: number | undefined, provider
     const error = new UpstreamError('upstream_timeout', `The provider "${provider}" ${said}.`, options);
     return { ...base, verdict: 'try_other', breaker: 'throttled', error };
   }
-  if (status === 401 || status === 402 || status === 403 || SPENT.test(failure.body?.message ?? '')) {
+  if (status === 401 || status === 402 || status === 403) {
     const detail = `The provider "${provider}" does not accept the hub's credentials or account. The operator must look at them.`;
     return {
       ...base,
@@ -143,10 +143,8 @@ function rejection(failure: UpstreamFailure, provider: string): HubError {
   return new UpstreamError(rejectionCode(failure), detail, { upstreamBody: body, cause: failure, ...param });
 }
 
-/** Anthropic says with a 400 that nobody has paid: the operator's to mend, and no other provider's reason. */
-const SPENT = /credit balance is too low/i;
 const CONTEXT_LENGTH =
-  /context[_ ](length|window|limit)|maximum context|prompt is too long|too many tokens|reduce the length/i;
+  /context[_ ](length|window)|maximum context|prompt is too long|too many tokens|reduce the length/i;
 const CONTENT_FILTER = /content[_ ]?(filter|policy)|moderation|safety/i;
 
 function rejectionCode({ body }: UpstreamFailure): ErrorCode {
@@ -161,9 +159,7 @@ function reportedStatus({ body }: UpstreamFailure): number | undefined {
   if (Number.isInteger(code) && code >= 400 && code < 600) return code;
   const labels = `${body?.code ?? ''} ${body?.type ?? ''}`;
   if (/rate_limit|insufficient_quota|resource_exhausted/i.test(labels)) return 429;
-  if (/authentication|permission|invalid_api_key|billing/i.test(labels)) return 401;
-  if (/not_found_error/i.test(labels)) return 404;
-  if (/request_too_large/i.test(labels)) return 413;
+  if (/authentication|permission|invalid_api_key/i.test(labels)) return 401;
   return CONTEXT_LENGTH.test(labels) || /invalid_request|content_(filter|policy)/i.test(labels) ? 400 : undefined;
 }
 

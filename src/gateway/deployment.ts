@@ -7,6 +7,7 @@ import { LRUCache } from 'lru-cache';
 import type { DeploymentStatus } from '#contract/gateway';
 import type { Provider } from '#contract/provider';
 import type { AttemptOutcome } from '#contract/runs';
+import { Latency } from './latency.ts';
 
 /** Far more models than any provider offers. */
 const PATTERN_DEPLOYMENTS_MAX = 1_000;
@@ -18,6 +19,9 @@ export class Deployment {
   /** Its key in the registry of breakers. */
   readonly breaker: string;
   inFlight = 0;
+  /** Until the whole of a plain answer, and until the first content of a stream: two things that do not compare. */
+  readonly plainLatency = new Latency();
+  readonly streamLatency = new Latency();
   lastSuccessWallMs: number | null = null;
   lastFailureWallMs: number | null = null;
   lastFailure: AttemptOutcome | null = null;

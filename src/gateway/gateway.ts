@@ -3,6 +3,7 @@ import type { Gateway } from '#contract/gateway';
 import type { Provider } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
 import { complete } from './complete.ts';
+import { embed } from './embed.ts';
 import { ModelList } from './models.ts';
 import { Router } from './route.ts';
 import type { Routes } from './settings.ts';
@@ -21,6 +22,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   return {
     complete: (call) => complete(parts, router, call),
     stream: (call) => stream(parts, router, call),
+    embed: (call) => embed(parts, router, call),
     models: (signal) => models.get(signal),
     deployments: () => router.deployments.list(),
   };

@@ -12,6 +12,7 @@ import type { RouteSettings, Routes, RouteTarget } from './settings.ts';
 export interface Choice {
   readonly deployment: Deployment;
   readonly weight: number;
+  readonly timeouts: RouteTarget['timeouts'];
 }
 
 export interface Route {
@@ -45,9 +46,10 @@ export class Router {
         throw new Error(`The route "${name}" has a group without a deployment.`);
       if (name.endsWith('*')) {
         // A target that names its model is there before anybody calls it; the rest wait for the callers' names.
-        this.#groups(name, settings, ({ model }, provider) => {
-          if (model !== undefined && !model.includes('*')) this.deployments.fixed(provider, model);
-        });
+        for (const target of settings.groups.flat()) {
+          const provider = this.#provider(name, target);
+          if (target.model !== undefined && !target.model.includes('*')) this.deployments.fixed(provider, target.model);
+        }
         patterns.push({ name, prefix: name.slice(0, -1), settings });
       } else {
         const groups = this.#groups(name, settings, (target, provider) =>
@@ -109,13 +111,17 @@ export class Router {
     return null;
   }
 
-  #groups<T>(
+  #groups(
     route: string,
     settings: RouteSettings,
-    make: (target: RouteTarget, provider: Provider) => T,
-  ): { deployment: T; weight: number }[][] {
+    make: (target: RouteTarget, provider: Provider) => Deployment,
+  ): Choice[][] {
     return settings.groups.map((group) =>
-      group.map((target) => ({ deployment: make(target, this.#provider(route, target)), weight: target.weight ?? 1 })),
+      group.map((target) => ({
+        deployment: make(target, this.#provider(route, target)),
+        weight: target.weight ?? 1,
+        timeouts: target.timeouts,
+      })),
     );
   }
 

@@ -6,8 +6,7 @@
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
-import type { Usage } from '#contract/chat';
-import type { ChatCall, RunSummary } from '#contract/gateway';
+import type { RunCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -48,19 +47,21 @@ export interface RunContext {
 
 export interface AnswerFacts {
   readonly finishReason: string | null;
-  readonly usage: Usage | null | undefined;
+  readonly usage: { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown } | null | undefined;
 }
 
 export class Run {
-  readonly call: ChatCall;
+  readonly call: RunCall;
   readonly record: RunRecord;
   /** Attempts that went out; those a breaker or bulkhead held back are in the record only. */
   dispatched = 0;
   readonly #context: RunContext;
   #waitedMs = 0;
+  #waits = 0;
+  #waitingSince = 0;
   #ended = false;
 
-  constructor(context: RunContext, call: ChatCall, stream: boolean) {
+  constructor(context: RunContext, call: RunCall, stream: boolean) {
     const { clock, running } = context;
     this.#context = context;
     this.call = call;
@@ -92,9 +93,13 @@ export class Run {
     return this.#context.clock.now() - this.call.receivedAt;
   }
 
-  /** Time that went by since `since` on the clock was not the hub's. */
-  waitedSince(since: number): void {
-    this.#waitedMs += this.#context.clock.now() - since;
+  /** From now on, until as many `endWait`, time is not the hub's. Waits may lie beside each other: what two wait for counts once. */
+  beginWait(): void {
+    if (this.#waits++ === 0) this.#waitingSince = this.#context.clock.now();
+  }
+
+  endWait(): void {
+    if (--this.#waits === 0) this.#waitedMs += this.#context.clock.now() - this.#waitingSince;
   }
 
   /** What it looks like now; for a stream, at the commit point. */
@@ -169,7 +174,8 @@ export class Run {
   }
 
   #overheadMs(elapsedMs: number): number {
-    return Math.max(0, elapsedMs - this.#waitedMs);
+    const waitingMs = this.#waits > 0 ? this.#context.clock.now() - this.#waitingSince : 0;
+    return Math.max(0, elapsedMs - this.#waitedMs - waitingMs);
   }
 }
 

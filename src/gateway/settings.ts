@@ -1,16 +1,8 @@
 /** What the gateway may be told: routes, and the bounds of every call. Durations are in milliseconds. */
 import { limits } from '#core/limits';
+import type { CallTimeouts } from '#contract/gateway';
 
-export interface Timeouts {
-  /** From dispatch until the request goes out on an open connection. */
-  readonly connectMs: number;
-  /** From then until the first content of a stream. A plain answer has no first token: there only the total counts. */
-  readonly firstTokenMs: number;
-  /** Between two events of a stream, while the hub waits for the upstream; a slow reader does not count. */
-  readonly idleMs: number;
-  /** From the first byte of the caller's request to the end of the answer, over all attempts. */
-  readonly totalMs: number;
-}
+type SomeTimeouts = { readonly [Name in keyof CallTimeouts]?: number | undefined };
 
 export interface RouteTarget {
   readonly provider: string;
@@ -18,12 +10,29 @@ export interface RouteTarget {
   readonly model?: string | undefined;
   /** Share within its group; 1 where it is left out. */
   readonly weight?: number | undefined;
+  /** In place of the route's, for this deployment. */
+  readonly timeouts?: SomeTimeouts | undefined;
 }
 
+/** How the deployments of a group share the calls. */
+export type Strategy =
+  /** A draw by weight. */
+  | 'weighted'
+  /** The one that answered fastest of late, calls in flight counted in. */
+  | 'least-latency'
+  /** The one with the fewest calls in flight, by weight. */
+  | 'least-busy';
+
 export interface RouteSettings {
-  /** Tried in order; inside a group the weights share the calls. */
+  /** Tried in order. */
   readonly groups: readonly (readonly RouteTarget[])[];
-  readonly timeouts?: { readonly [Name in keyof Timeouts]?: number | undefined } | undefined;
+  /** `weighted` where it is left out. */
+  readonly strategy?: Strategy | undefined;
+  readonly timeouts?: SomeTimeouts | undefined;
+  /** A second deployment is asked as well when the first has given nothing for so long. */
+  readonly hedge?: { readonly afterMs: number } | undefined;
+  /** Whether another deployment goes on with a stream that was cut after its first content, where the caller says nothing. */
+  readonly continueCut?: boolean | undefined;
   /** Answered, marked as degraded, where every deployment's circuit is open. */
   readonly lastResort?: { readonly text: string } | undefined;
 }
@@ -40,7 +49,7 @@ export interface RetrySettings {
 }
 
 export interface GatewaySettings {
-  readonly timeouts: Timeouts;
+  readonly timeouts: CallTimeouts;
   readonly retry: RetrySettings;
   /** Calls in flight at one deployment; one more goes elsewhere. */
   readonly concurrentMax: number;

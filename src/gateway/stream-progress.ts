@@ -2,7 +2,7 @@
  * How far a streamed answer has come: which choices were seen, which have finished, whether its usage is there. Decides what "whole"
  * means, and nothing else.
  */
-import type { ChatChunk, Usage } from '#contract/chat';
+import type { ChatChunk, ChatRequest, Usage } from '#contract/chat';
 
 export class StreamProgress {
   finishReason: string | null = null;
@@ -12,10 +12,14 @@ export class StreamProgress {
   readonly #open = new Set<number>();
   readonly #finished = new Set<number>();
 
-  /** `n` is the request's own field. */
-  constructor(n: unknown, usageAsked: boolean) {
-    this.#choicesAsked = typeof n === 'number' && n >= 1 ? n : 1;
+  constructor(choicesAsked: number, usageAsked: boolean) {
+    this.#choicesAsked = choicesAsked;
     this.#usageAsked = usageAsked;
+  }
+
+  static of(request: ChatRequest): StreamProgress {
+    const { n } = request;
+    return new StreamProgress(typeof n === 'number' && n >= 1 ? n : 1, wantsUsage(request));
   }
 
   /** Returns whether the chunk holds content: something that a caller would miss. */
@@ -61,4 +65,10 @@ function hasContent(delta: ChatChunk['choices'][number]['delta']): boolean {
     return true;
   }
   return false;
+}
+
+export function wantsUsage({ stream_options: options }: ChatRequest): boolean {
+  return (
+    typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
+  );
 }

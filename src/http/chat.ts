@@ -1,14 +1,15 @@
 /**
- * A chat call from a checked request to its response, plain or streamed, the same for every surface; a `ChatForm` says how a
- * surface words the answer. Before the commit point an error is a status; after it, an event.
+ * A call of a model from a checked request to its response, plain or streamed, the same for every surface; a `ChatForm` says how a
+ * surface words a chat. Before the commit point an error is a status; after it, an event.
  */
 import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
-import type { ChatAnswer, ChatCall, ChatStream, RunSummary } from '#contract/gateway';
+import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
+import { preferencesOf } from './preferences.ts';
 import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
@@ -35,26 +36,46 @@ export async function answerChat(
   context: RequestContext,
   services: Services,
 ): Promise<Answer> {
-  const runId = newId('run', services.clock.wallMs());
+  const call = callFor(request, context, services);
+  if (request.stream === true) return streamChat(call, form, context, services);
+  return answerWhole(services.gateway.complete(call), (answer) => form.plain(answer), context, services);
+}
+
+/** Begins a run. */
+export function callFor<Request extends RunCall['request']>(
+  request: Request,
+  context: RequestContext,
+  { clock }: Services,
+): RunCall & { readonly request: Request } {
+  const runId = newId('run', clock.wallMs());
   context.runId = runId;
-  const call: ChatCall = {
+  return {
     surface: context.surface,
     caller: callerOf(context),
     runId,
     request,
+    preferences: preferencesOf(context.incoming.headers),
     signal: context.signal,
     receivedAt: context.receivedAt,
     traceparent: context.trace.traceparent,
   };
-  if (request.stream === true) return streamChat(call, form, context, services);
-  const answer = await waitedFor(context, services.clock, services.gateway.complete(call));
+}
+
+/** The response with the whole answer of a run. */
+export async function answerWhole<T extends { readonly summary: RunSummary }>(
+  asked: Promise<T>,
+  bytesOf: (answer: T) => Uint8Array | string,
+  context: RequestContext,
+  { clock }: Services,
+): Promise<Answer> {
+  const answer = await waitedFor(context, clock, asked);
   // The gateway knows better than the whole wait how much of it was the upstream's.
-  context.waitedMs = Math.max(0, services.clock.now() - context.receivedAt - answer.summary.overheadMs);
+  context.waitedMs = Math.max(0, clock.now() - context.receivedAt - answer.summary.overheadMs);
   return {
     kind: 'bytes',
     status: 200,
     contentType: 'application/json',
-    bytes: form.plain(answer),
+    bytes: bytesOf(answer),
     headers: summaryHeaders(answer.summary),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { presentations } from './errors/presentation.ts';
+import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
 
@@ -56,6 +57,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 
 function operationObject(operation: Operation): Json {
   const { id, tag, summary, description, access, params, query, body, bodyExample, responses } = operation;
+  const headers = { ...operation.headers, ...(operation.idempotent === true ? idempotencyHeader : {}) };
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,
@@ -65,7 +67,7 @@ function operationObject(operation: Operation): Json {
       ? `${description}\n\nScope: ${access.map((scope) => `\`${scope}\``).join(' or ')}.`
       : description,
     ...(access === 'open' ? { security: [] } : { security: [{ bearer: [] }, { header: [] }, {}] }),
-    parameters: [...parameters(params, 'path'), ...parameters(query, 'query')],
+    parameters: [...parameters(params, 'path'), ...parameters(query, 'query'), ...headerParameters(headers)],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
@@ -92,6 +94,15 @@ function parameters(schema: TSchema | undefined, place: 'path' | 'query'): Json[
     in: place,
     required: required.includes(name),
     ...described(property),
+  }));
+}
+
+function headerParameters(headers: Operation['headers'] = {}): Json[] {
+  return Object.entries(headers).map(([name, schema]) => ({
+    name,
+    in: 'header',
+    required: false,
+    ...described(schema),
   }));
 }
 

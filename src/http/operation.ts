@@ -8,6 +8,7 @@ import { CallerError, InvariantError } from '#core/errors';
 import type { BreakerControl } from '#contract/breakers';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
+import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { PerformanceReport } from '#contract/performance';
@@ -23,6 +24,7 @@ export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
   readonly keys: Keys;
+  readonly idempotency: Idempotency;
   readonly audit: AuditStore;
   readonly breakers: BreakerControl;
   readonly health: Health;
@@ -58,6 +60,10 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
+  /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
+  readonly headers?: Readonly<Record<string, TSchema>>;
+  /** Honours `Idempotency-Key`: it does something that must not be done twice. */
+  readonly idempotent?: boolean;
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

@@ -2,15 +2,14 @@
  * The hub, put together in the order in which its parts need each other; it ends in the reverse. Reads as the story of the whole
  * system: log and metrics, breakers, storage, keys, gateway, health, server.
  */
-import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
+import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
@@ -52,7 +51,6 @@ export async function startHub(
   const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
 
-  makeFolder(config.storage.dataDir);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
@@ -78,13 +76,17 @@ export async function startHub(
     checks: () => health.last(),
   });
 
-  const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
+  const { audit, claims } = storage.stores;
+  const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
+  const idempotency = createIdempotency({ claims, clock, logger });
+  stack.defer(() => idempotency.close());
   const server = createServer({
     gateway,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
+    idempotency,
     keyless: () => keyless.current(),
-    audit: storage.stores.audit,
+    audit,
     breakers: control,
     health,
     performance: () => telemetry.performance(),
@@ -95,33 +97,9 @@ export async function startHub(
     settings: { ...config.server, version },
   });
   const url = await openDoors(server, config);
-  return new RunningHub(config, {
-    url,
-    summary: summaryOf(config, discovered, {
-      url,
-      version,
-      instance,
-      keyless: keyless.current(),
-      addresses: gateway.addresses(),
-    }),
-    owned: stack.move(),
-    build,
-    gateway,
-    health,
-    logger,
-    server,
-  });
-}
-
-/** Throws an `Error` that names the setting. */
-function makeFolder(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
-      cause: error,
-    });
-  }
+  const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
+  const summary = summaryOf(config, discovered, found);
+  return new RunningHub(config, { url, summary, owned: stack.move(), build, gateway, health, logger, server });
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

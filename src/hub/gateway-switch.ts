@@ -2,7 +2,15 @@
  * The gateway that transports hold, while the one behind it is exchanged at a reload. A request stays with the gateway it began
  * on; a gateway that was replaced is closed once its last request has ended, so that no reload cuts a stream.
  */
-import type { ChatAnswer, ChatCall, ChatStream, DeploymentStatus, Gateway } from '#contract/gateway';
+import type {
+  ChatAnswer,
+  ChatCall,
+  ChatStream,
+  DeploymentStatus,
+  EmbedAnswer,
+  EmbedCall,
+  Gateway,
+} from '#contract/gateway';
 
 /** A gateway with what must be closed when it is no longer used. */
 export interface GatewayBuild {
@@ -33,13 +41,12 @@ export class GatewaySwitch implements Gateway {
     await old.build.close();
   }
 
-  async complete(call: ChatCall): Promise<ChatAnswer> {
-    const slot = this.#enter();
-    try {
-      return await slot.build.gateway.complete(call);
-    } finally {
-      leave(slot);
-    }
+  complete(call: ChatCall): Promise<ChatAnswer> {
+    return this.#whole((gateway) => gateway.complete(call));
+  }
+
+  embed(call: EmbedCall): Promise<EmbedAnswer> {
+    return this.#whole((gateway) => gateway.embed(call));
   }
 
   async stream(call: ChatCall): Promise<ChatStream> {
@@ -67,6 +74,15 @@ export class GatewaySwitch implements Gateway {
 
   close(): Promise<void> {
     return this.#slot.build.close();
+  }
+
+  async #whole<T>(ask: (gateway: Gateway) => Promise<T>): Promise<T> {
+    const slot = this.#enter();
+    try {
+      return await ask(slot.build.gateway);
+    } finally {
+      leave(slot);
+    }
   }
 
   #enter(): Slot {

@@ -2,6 +2,7 @@
  * Opens storage for the hub: the database behind its breaker, the writer of run records, the first key, and what is deleted with
  * age. Everything it starts is ended by the stack it is given.
  */
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -30,6 +31,7 @@ const FLUSH_MS = 5_000;
 
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
+  makeFolder(dataDir);
   const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
   const target =
     url === undefined
@@ -41,6 +43,17 @@ export async function openHubStorage({ config, clock, logger, observer, breakers
     if (url === undefined) throw error;
     // The driver's words name neither the setting nor, with its password, the address.
     throw new Error(`The database of storage.url (DATABASE_URL) cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Throws an `Error` that names the setting. */
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
+      cause: error,
+    });
   }
 }
 
@@ -59,9 +72,10 @@ export function keepRuns(
   const writer = createRunWriter({ store: storage.stores.runs, clock, observer, logger });
   let timer: Timer;
   async function purge(): Promise<void> {
+    const { runs, claims } = storage.stores;
     const before = clock.wallMs() - retentionDays * DAY_MS;
-    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
-      deleted = await storage.stores.runs.purge(before, PURGE_ROWS);
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await runs.purge(before, PURGE_ROWS);
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await claims.purge(clock.wallMs(), PURGE_ROWS);
   }
   function arm(delayMs: number): void {
     timer = clock.schedule(delayMs, () => {

@@ -1,70 +1,76 @@
 /**
- * Anthropic's Messages API, and what speaks it. A chat is translated there and back (`anthropic/`); what cannot be translated is
- * refused by name before anything is sent. Protocol: https://platform.claude.com/docs/en/api/messages.
+ * Anthropic's Messages API. Requests and answers are translated in `dialects/anthropic`, which refuses by name what cannot be told;
+ * this file owns the address, the credentials and the order of calls. Protocol: https://docs.anthropic.com/en/api/messages.
  */
+import { isUtf8 } from 'node:buffer';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
-import type { Model } from '#contract/chat';
-import type { Provider, ProviderAnswer, ProviderCall, ProviderContext, ProviderStream } from '#contract/provider';
-import { completionOf } from './anthropic/answer.ts';
-import { messageEvents } from './anthropic/events.ts';
-import { messagesRequest } from './anthropic/request.ts';
-import { isFields } from './anthropic/told.ts';
+import type { ChatRequest, Model } from '#contract/chat';
+import { UpstreamFailure } from '#contract/provider';
+import type {
+  Provider,
+  ProviderAnswer,
+  ProviderCall,
+  ProviderContext,
+  ProviderErrorBody,
+  ProviderStream,
+} from '#contract/provider';
+import { toCompletion } from '#dialects/anthropic/answer';
+import { toMessagesRequest } from '#dialects/anthropic/request';
+import { errorIn, ToChunks } from '#dialects/anthropic/stream';
+import { isRecord, parseJson, textOf } from '#dialects/json';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
-import { parseErrorBody, parseModels } from './openai-body.ts';
 import { CONNECTIONS_DEFAULT, JsonUpstream, secretHeader } from './upstream.ts';
 
-const DEFAULTS = {
-  baseUrl: 'https://api.anthropic.com/v1',
-  version: '2023-06-01',
-  /** What every model since Claude 3 may write at least. */
-  maxTokens: 4096,
-} as const;
-
-/** The most that `GET /models` gives at once; there are fewer models than that. */
-const MODELS_PATH = '/models?limit=1000';
+const DEFAULTS = { baseUrl: 'https://api.anthropic.com/v1', version: '2023-06-01', maxTokens: 4_096 };
+const MODELS_PAGE = 1_000;
 
 const settings = Type.Object(
   {
-    apiKey: Type.String({ minLength: 1, secret: true, description: 'Sent as x-api-key.' }),
     baseUrl: Type.Optional(
       Type.String({
-        pattern: String.raw`^https?://[^\s/@?#]+(/[^\s#]*)?$`,
+        pattern: String.raw`^https?://[^\s/@?#]+(/[^\s?#]*)?$`,
         default: DEFAULTS.baseUrl,
-        description: 'Address up to the version. No credentials in it; a query is kept.',
+        description: 'Address up to the version.',
       }),
     ),
+    apiKey: Type.String({ minLength: 1, secret: true, description: 'Sent as x-api-key.' }),
     version: Type.Optional(
-      Type.String({ minLength: 1, default: DEFAULTS.version, description: 'Sent as anthropic-version.' }),
-    ),
-    betas: Type.Optional(
-      Type.Array(Type.String({ pattern: String.raw`^[\w.-]+$` }), {
-        maxItems: 32,
-        description: 'Features under trial, by their names: sent as anthropic-beta.',
+      Type.String({
+        pattern: String.raw`^\d{4}-\d{2}-\d{2}$`,
+        default: DEFAULTS.version,
+        description: 'Sent as anthropic-version.',
       }),
     ),
-    models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: limits.modelNameCharsMax }), {
-        maxItems: 1000,
-        description: 'The models it offers. Left out, the server is asked (GET /models).',
+    beta: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), {
+        minItems: 1,
+        maxItems: 20,
+        description: 'Beta features to switch on, sent as anthropic-beta.',
       }),
     ),
-    maxTokensDefault: Type.Optional(
+    maxTokens: Type.Optional(
       Type.Integer({
         minimum: 1,
+        maximum: 1_000_000,
         default: DEFAULTS.maxTokens,
-        description:
-          'Tokens of an answer at most where the request names no bound, which Anthropic demands. An answer that reaches it ends with finish_reason "length".',
+        description: 'Tokens of an answer at most where the caller sets none: Anthropic demands a bound.',
       }),
     ),
     prefill: Type.Optional(
       Type.Boolean({
         default: true,
         description:
-          'Whether its models go on from the beginning of an answer that ends the conversation. Claude 4.6 and later refuse that: switch it off for them.',
+          'Whether its models go on from the beginning of an answer. The newest ones refuse that; then a cut stream is begun anew.',
+      }),
+    ),
+    models: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: limits.modelNameCharsMax }), {
+        maxItems: 1_000,
+        description: 'The models it offers. Left out, the server is asked (GET /models).',
       }),
     ),
     maxConnections: Type.Optional(
@@ -79,15 +85,13 @@ const settings = Type.Object(
   { additionalProperties: false },
 );
 
-type Settings = Static<typeof settings>;
-
 export const anthropic = defineProvider({
   kind: 'anthropic',
   settings,
   capabilities: {
     streaming: true,
     tools: true,
-    jsonMode: false,
+    jsonMode: true,
     jsonSchema: true,
     vision: true,
     embeddings: false,
@@ -104,47 +108,64 @@ class Anthropic implements Provider {
   readonly prefill: boolean;
   readonly #upstream: JsonUpstream;
   readonly #clock: Clock;
+  readonly #maxTokens: number;
   readonly #models: readonly string[] | undefined;
-  readonly #maxTokensDefault: number;
 
-  constructor(given: Settings, context: ProviderContext) {
-    const { baseUrl = DEFAULTS.baseUrl, version = DEFAULTS.version, betas = [] } = given;
-    this.name = context.name;
+  constructor(given: Static<typeof settings>, { name, clock }: ProviderContext) {
+    this.name = name;
     this.prefill = given.prefill ?? true;
-    this.#clock = context.clock;
+    this.#clock = clock;
+    this.#maxTokens = given.maxTokens ?? DEFAULTS.maxTokens;
     this.#models = given.models;
-    this.#maxTokensDefault = given.maxTokensDefault ?? DEFAULTS.maxTokens;
     this.#upstream = new JsonUpstream({
-      baseUrl,
+      baseUrl: given.baseUrl ?? DEFAULTS.baseUrl,
       headers: {
         'x-api-key': secretHeader(given.apiKey),
-        'anthropic-version': version,
-        ...(betas.length === 0 ? {} : { 'anthropic-beta': betas.join(',') }),
+        'anthropic-version': given.version ?? DEFAULTS.version,
+        ...(given.beta === undefined ? {} : { 'anthropic-beta': given.beta.join(',') }),
       },
       maxConnections: given.maxConnections,
-      clock: context.clock,
-      parseError: parseErrorBody,
+      clock,
+      parseError: (bytes) => errorIn(parsed(bytes)),
     });
     this.address = this.#upstream.address;
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     const exchange = await this.#upstream.post('/messages', this.#bodyOf(call, false), call);
-    const bytes = await exchange.readAll(limits.answerBytesMax);
-    const body = this.#upstream.clean(() => completionOf(bytes, exchange.status, this.#seconds()));
+    const value = parsed(await exchange.readAll(limits.answerBytesMax));
+    const body = this.#upstream.clean(() => {
+      const error = errorIn(value);
+      if (error !== undefined) throw reported(error, exchange.status);
+      return toCompletion(value, this.#seconds());
+    });
     return { body, raw: undefined };
   }
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     const exchange = await this.#upstream.postForEvents('/messages', this.#bodyOf(call, true), call);
-    const read = messageEvents(this.#seconds(), wantsUsage(call));
-    return { events: new UpstreamEvents(exchange, (data) => this.#upstream.clean(() => read(data))) };
+    const chunks = new ToChunks(this.#seconds(), asksForUsage(call.request));
+    return {
+      events: new UpstreamEvents(exchange, (data) => {
+        const read = this.#upstream.clean(() => chunks.read(data));
+        return read === 'end' ? 'end' : read.map((chunk) => ({ chunk, data: JSON.stringify(chunk) }));
+      }),
+    };
   }
 
   async models(signal: AbortSignal): Promise<Model[]> {
     if (this.#models !== undefined)
       return this.#models.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name }));
-    return parseModels(await this.#upstream.get(MODELS_PATH, signal), this.name);
+    const value = parsed(await this.#upstream.get(`/models?limit=${MODELS_PAGE}`, signal));
+    const list: unknown = isRecord(value) ? value['data'] : undefined;
+    if (!Array.isArray(list)) throw new UpstreamFailure('malformed', 'The upstream answered with no list of models.');
+    return list.filter(isRecord).flatMap(({ id, created_at: at }) => {
+      if (textOf(id) === '') return [];
+      const created = Math.floor(Date.parse(textOf(at)) / 1_000);
+      return [
+        { id: textOf(id), object: 'model' as const, created: Number.isNaN(created) ? 0 : created, owned_by: this.name },
+      ];
+    });
   }
 
   close(): Promise<void> {
@@ -152,18 +173,22 @@ class Anthropic implements Provider {
   }
 
   #bodyOf({ request, model }: ProviderCall, stream: boolean): string {
-    const { prefill } = this;
-    return JSON.stringify(
-      messagesRequest(request, { model, stream, prefill, maxTokensDefault: this.#maxTokensDefault }),
-    );
+    return JSON.stringify({ ...toMessagesRequest(request, model, this.#maxTokens), stream });
   }
 
   #seconds(): number {
-    return Math.floor(this.#clock.wallMs() / 1000);
+    return Math.floor(this.#clock.wallMs() / 1_000);
   }
 }
 
-function wantsUsage({ request }: ProviderCall): boolean {
-  const { stream_options: options } = request;
-  return isFields(options) && options['include_usage'] === true;
+function asksForUsage({ stream_options: options }: ChatRequest): boolean {
+  return isRecord(options) && options['include_usage'] === true;
+}
+
+function reported(body: ProviderErrorBody, status: number): UpstreamFailure {
+  return new UpstreamFailure('reported', 'The upstream reported an error inside a 200.', { status, body });
+}
+
+function parsed(bytes: Buffer): unknown {
+  return isUtf8(bytes) ? parseJson(bytes.toString('utf8')) : undefined;
 }

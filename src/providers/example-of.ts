@@ -3,6 +3,7 @@
  * types, enum, const, required and optional properties, items, the first of anyOf/oneOf, allOf, references into the schema itself.
  * What it does not know becomes null. Bounded in depth, so that a schema that contains itself ends.
  */
+import { isRecord } from '#dialects/json';
 
 const DEPTH_MAX = 8;
 const ITEMS_MAX = 16;
@@ -96,8 +97,4 @@ function resolve(reference: string, root: unknown): unknown {
 
 function firstOf(value: unknown): unknown {
   return Array.isArray(value) ? value[0] : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,10 +1,16 @@
 /** Every provider kind there is. A kind that is not in this list does not exist: nothing is found by itself. */
 import type { Provider, ProviderContext, ProviderKind } from '#contract/provider';
 import { anthropic } from './anthropic.ts';
+import { gemini } from './gemini.ts';
 import { openaiCompatible } from './openai-compatible.ts';
 import { simulator } from './simulator.ts';
 
-export const providerKinds = [openaiCompatible, anthropic, simulator] as const satisfies readonly ProviderKind[];
+export const providerKinds = [
+  openaiCompatible,
+  anthropic,
+  gemini,
+  simulator,
+] as const satisfies readonly ProviderKind[];
 
 /** Makes a provider of the named kind. `settings` must have passed that kind's schema; throws on a kind that is not listed. */
 export function createProvider(kind: string, settings: unknown, context: ProviderContext): Provider {

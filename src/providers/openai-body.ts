@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import type { ChatChunk, ChatCompletion, EmbeddingList, Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody, ProviderEvent } from '#contract/provider';
+import { isRecord, parseJson } from '#dialects/json';
 
 /** A provider's sentence; more is a page, not a reason. */
 const MESSAGE_CHARS_MAX = 2_000;
@@ -76,14 +77,6 @@ export function parseErrorBody(bytes: Buffer): ProviderErrorBody | undefined {
   return isRecord(value) && typeof value['message'] === 'string' ? describe(value) : undefined;
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function isCompletion(value: unknown): value is ChatCompletion {
   if (!isRecord(value) || !Array.isArray(value['choices']) || value['choices'].length === 0) return false;
   return value['choices'].every((choice) => isRecord(choice) && isRecord(choice['message']));
@@ -139,8 +132,4 @@ function textOf(value: unknown): string | undefined {
 
 function cutText(text: string): string {
   return text.length > MESSAGE_CHARS_MAX ? `${text.slice(0, MESSAGE_CHARS_MAX)}…` : text;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,6 +4,7 @@
  */
 import type { ChatRequest } from '#contract/chat';
 import { exampleOf } from './example-of.ts';
+import { isRecord } from '#dialects/json';
 
 export interface SimulatedToolCall {
   readonly name: string;
@@ -78,8 +79,4 @@ function textOf(content: unknown): string {
 
 function shorten(text: string): string {
   return text.length > ECHO_CHARS_MAX ? `${text.slice(0, ECHO_CHARS_MAX)}…` : text;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -10,6 +10,9 @@ import type { Random } from '#core/random';
 import type { ChatChunk, ChatCompletion, ChatRequest, Model, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type {
+  Call,
+  EmbeddingAnswer,
+  EmbeddingCall,
   Provider,
   ProviderAnswer,
   ProviderCall,
@@ -20,6 +23,7 @@ import type {
 import { defineProvider } from './define-provider.ts';
 import { answerTo, wordsOf } from './simulator-answer.ts';
 import type { SimulatedAnswer } from './simulator-answer.ts';
+import { embeddingsFor } from './simulator-embedding.ts';
 
 const DEFAULTS = { p50: 150, p95: 400, tokensPerSecond: 80, models: ['chat'] };
 const CHOICES_MAX = 16;
@@ -91,7 +95,7 @@ export const simulator = defineProvider({
     jsonMode: true,
     jsonSchema: true,
     vision: true,
-    embeddings: false,
+    embeddings: true,
     prefill: false,
     passesUnknownFields: false,
   },
@@ -131,6 +135,13 @@ class Simulator implements Provider {
     return { events: this.#events(call, answer, fate) };
   }
 
+  async embed(call: EmbeddingCall): Promise<EmbeddingAnswer> {
+    const fate = await this.#arrive(call);
+    if (fate === 'stalls') await forever(call.signal);
+    if (fate === 'cut') throw cut();
+    return { body: embeddingsFor(call.request, call.model), raw: undefined };
+  }
+
   models(): Promise<Model[]> {
     const names = this.#settings.models ?? DEFAULTS.models;
     return Promise.resolve(names.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name })));
@@ -141,23 +152,28 @@ class Simulator implements Provider {
   }
 
   async #begin(call: ProviderCall): Promise<{ fate: Fate; answer: SimulatedAnswer }> {
+    const choices = choiceCount(call.request);
+    if (!(choices >= 1 && choices <= CHOICES_MAX)) {
+      const body = { message: `n must be 1 to ${CHOICES_MAX}.`, type: 'invalid_request_error', param: 'n' };
+      throw new UpstreamFailure('status', 'The simulator answered with status 400.', { status: 400, body });
+    }
+    return { fate: await this.#arrive(call), answer: answerTo(call.request, this.#settings.reply) };
+  }
+
+  /** Up to the first token. Throws where the call is to fail. */
+  async #arrive(call: Call<unknown>): Promise<Fate> {
     call.signal.throwIfAborted();
     call.onConnected();
     // Chance is drawn before anything waits, so that a seed gives the same run whatever the order of the calls' ends.
     const { p50, p95 } = this.#settings.firstTokenMs ?? DEFAULTS;
     const waitMs = logNormal(this.#random, p50, p95);
     const fate = this.#fate();
-    const choices = choiceCount(call.request);
-    if (!(choices >= 1 && choices <= CHOICES_MAX)) {
-      const body = { message: `n must be 1 to ${CHOICES_MAX}.`, type: 'invalid_request_error', param: 'n' };
-      throw new UpstreamFailure('status', 'The simulator answered with status 400.', { status: 400, body });
-    }
     await this.#wait(waitMs, call.signal);
     if (fate === 'fails') {
       const body = { message: 'A simulated failure.', type: 'server_error' };
       throw new UpstreamFailure('status', 'The simulator answered with status 500.', { status: 500, body });
     }
-    return { fate, answer: answerTo(call.request, this.#settings.reply) };
+    return fate;
   }
 
   #fate(): Fate {

@@ -22,7 +22,14 @@ export interface UpstreamParts {
   readonly maxConnections: number | undefined;
   readonly clock: Clock;
   /** The error that a body holds, in the shape in which this kind of upstream writes one. */
-  readonly parseError: (bytes: Buffer) => ProviderErrorBody | undefined;
+  readonly parseError: (bytes: Buffer) => ReadError | undefined;
+}
+
+/** An upstream's error, and what its body says better than the status and the headers do. */
+export interface ReadError extends ProviderErrorBody {
+  /** In place of the HTTP status, where that would lay the fault at the wrong door. */
+  readonly status?: number;
+  readonly retryAfterMs?: number;
 }
 
 type Sent = Pick<ProviderCall, 'signal' | 'traceparent' | 'onConnected'>;
@@ -131,10 +138,11 @@ export class JsonUpstream {
       if (!(error instanceof UpstreamFailure)) throw error;
       bytes = Buffer.alloc(0);
     }
-    const wait = retryAfterMs(headers, this.#clock.wallMs());
-    const body = this.#scrub(this.#parseError(bytes));
+    const read = this.#parseError(bytes);
+    const wait = retryAfterMs(headers, this.#clock.wallMs()) ?? read?.retryAfterMs;
+    const body = this.#scrub(read);
     return new UpstreamFailure('status', `The upstream answered with status ${status}.`, {
-      status,
+      status: read?.status ?? status,
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
       ...(body === undefined ? {} : { body }),
     });
@@ -145,8 +153,9 @@ export class JsonUpstream {
     const without = (text: string): string =>
       this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
     return {
-      ...body,
       message: without(body.message),
+      type: body.type,
+      code: body.code,
       param: body.param === undefined ? undefined : without(body.param),
     };
   }

@@ -13,6 +13,7 @@ import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
+import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import type { Schema } from './schema.ts';
@@ -60,7 +61,12 @@ export async function openStorage(
       db,
       ask,
       migrated,
-      stores: { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) },
+      stores: {
+        keys: databaseKeyStore(ask),
+        runs: databaseRunStore(ask),
+        audit: databaseAuditStore(ask),
+        claims: databaseClaimStore(ask),
+      },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),
       close: () => source.close(),

@@ -44,6 +44,15 @@ export interface AuditTable {
   detail: ColumnType<Record<string, unknown>, string, string>;
 }
 
+export interface ClaimsTable {
+  id: string;
+  project_id: string;
+  owner: string;
+  fingerprint: string;
+  done: boolean;
+  until_ms: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -56,5 +65,6 @@ export interface Schema {
   keys: KeysTable;
   runs: RunsTable;
   audit: AuditTable;
+  claims: ClaimsTable;
   revoagent_migrations: MigrationsTable;
 }

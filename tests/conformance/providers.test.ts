@@ -9,29 +9,39 @@ import type { TestContext } from 'node:test';
 import { Value } from 'typebox/value';
 import { systemClock } from '#core/clock';
 import { seededRandom } from '#core/random';
-import type { Provider, ProviderCall, ProviderEvent } from '#contract/provider';
+import type { EmbeddingRequest } from '#contract/chat';
+import type { EmbeddingCall, Provider, ProviderCall, ProviderEvent } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import { createProvider, providerKinds } from '#providers/index';
-import { ANTHROPIC_KEY, refusesMessage, says, saysEvents, startAnthropic } from '../helpers/anthropic-upstream.ts';
-import { answers, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
+import { answersMessage, refusesMessage, streamsMessage } from '../helpers/anthropic-upstream.ts';
+import { geminiAnswers, geminiStreams, startGeminiUpstream } from '../helpers/gemini-upstream.ts';
+import { answers, embeds, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
 import type { Behaviour } from '../helpers/upstream.ts';
 
-type Situation = 'well' | 'fails' | 'cut' | 'silent';
+type Situation = 'well' | 'embeds' | 'fails' | 'cut' | 'silent';
 
 const UPSTREAM: Readonly<Record<Situation, Behaviour>> = {
   well: answers('All is well.'),
+  embeds,
   fails: refuses(500),
   cut: streams(['One', ' two'], { ending: 'cut' }),
   silent: neverAnswers,
 };
 const ANTHROPIC: Readonly<Record<Situation, Behaviour>> = {
-  well: says('All is well.'),
+  ...UPSTREAM,
+  well: answersMessage('All is well.'),
   fails: refusesMessage(500, 'api_error', 'Internal server error'),
-  cut: saysEvents(['One', ' two'], 'cut'),
-  silent: neverAnswers,
+  cut: streamsMessage(['One', ' two'], { ending: 'cut' }),
+};
+const GEMINI: Readonly<Record<Situation, Behaviour>> = {
+  ...UPSTREAM,
+  well: geminiAnswers('All is well.'),
+  embeds: geminiAnswers(),
+  cut: geminiStreams(['One', ' two'], { ending: 'cut' }),
 };
 const SIMULATED: Readonly<Record<Situation, Record<string, unknown>>> = {
   well: {},
+  embeds: {},
   fails: { failureRate: 1 },
   cut: { cutRate: 1 },
   silent: { stallRate: 1 },
@@ -45,9 +55,14 @@ const SETTINGS: Readonly<Record<string, (t: TestContext, situation: Situation) =
     return { baseUrl: upstream.baseUrl };
   },
   anthropic: async (t, situation) => {
-    const upstream = await startAnthropic(t);
+    const upstream = await startUpstream(t);
     upstream.otherwise = ANTHROPIC[situation];
-    return { baseUrl: upstream.baseUrl, apiKey: ANTHROPIC_KEY };
+    return { baseUrl: upstream.baseUrl, apiKey: 'sk-ant-test' };
+  },
+  gemini: async (t, situation) => {
+    const upstream = await startGeminiUpstream(t);
+    upstream.otherwise = GEMINI[situation];
+    return { baseUrl: upstream.baseUrl, apiKey: 'test-key' };
   },
   simulator: async (_t, situation) => ({
     firstTokenMs: { p50: 0, p95: 0 },
@@ -74,6 +89,12 @@ function callOf(signal = new AbortController().signal, seen: string[] = []): Pro
     traceparent: undefined,
     onConnected: () => void seen.push('connected'),
   };
+}
+
+function embeddingOf(request: Partial<EmbeddingRequest> = {}): EmbeddingCall {
+  const { signal, traceparent, onConnected } = callOf();
+  const model = 'test-model';
+  return { model, request: { model: 'asked', input: ['one', 'two'], ...request }, signal, traceparent, onConnected };
 }
 
 async function collected(provider: Provider, call: ProviderCall): Promise<ProviderEvent[]> {
@@ -120,6 +141,30 @@ for (const { kind, settings, capabilities } of providerKinds) {
       const provider = await start(t, kind, 'well');
       const ids = (await provider.models(new AbortController().signal)).map(({ id }) => id);
       assert.deepEqual(ids, ['test-model']);
+    });
+
+    it(capabilities.embeddings ? 'embeds' : 'has no embeddings, as it says', async (t) => {
+      const provider = await start(t, kind, 'embeds');
+      assert.equal(provider.embed !== undefined, capabilities.embeddings);
+      if (provider.embed === undefined) return;
+      const { body } = await provider.embed(embeddingOf());
+      const vectors = body.data.map(({ embedding }) => embedding);
+      assert.deepEqual(
+        body.data.map(({ index }) => index),
+        [0, 1],
+        'a vector for each text, in its order',
+      );
+      assert.ok(vectors.every((vector) => Array.isArray(vector) && vector.every((each) => typeof each === 'number')));
+      const packed = await provider.embed(embeddingOf({ encoding_format: 'base64' }));
+      assert.deepEqual(
+        packed.body.data.map(({ embedding }) => Buffer.from(String(embedding), 'base64')),
+        vectors.map((vector) => Buffer.from(Float32Array.from(vector as readonly number[]).buffer)),
+      );
+      const failing = await start(t, kind, 'fails');
+      await assert.rejects(
+        failing.embed?.(embeddingOf()) ?? assert.fail(kind),
+        (error) => error instanceof UpstreamFailure && error.status === 500,
+      );
     });
 
     it('throws an upstream failure when its upstream fails, and when it cuts a stream', async (t) => {

@@ -1,7 +1,7 @@
 /** Records for the storage suite, each in a project that no other test knows. */
 import { newId } from '#core/ids';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord, Page } from '#contract/stores';
+import type { AuditRecord, ClaimRecord, KeyRecord, Page } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import type { Storage } from '#storage/index';
 
@@ -53,6 +53,10 @@ export function runOf(projectId: string, fields: Partial<RunRecord> = {}): RunRe
     attempts: [],
     ...fields,
   };
+}
+
+export function claimOf(projectId: string, id: string, fields: Partial<ClaimRecord> = {}): ClaimRecord {
+  return { id, projectId, owner: newId('clm', START_MS), fingerprint: 'f', ...fields };
 }
 
 export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {

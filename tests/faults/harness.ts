@@ -3,12 +3,13 @@ import type { TestContext } from 'node:test';
 import { newId } from '#core/ids';
 import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
-import type { ChatCall, Gateway } from '#contract/gateway';
+import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
+import type { BreakerOptions } from '#resilience/index';
 import type { RetryBudget } from '#gateway/protection';
 import { createGateway } from '#gateway/gateway';
 import { RunningRuns } from '#gateway/runs';
@@ -27,17 +28,21 @@ export interface Bench {
   /** The last run that ended. */
   readonly lastRun: RunRecord;
   call(fields?: Partial<ChatRequest>, controller?: AbortController): ChatCall;
+  /** For the vectors of two texts. */
+  embedCall(controller?: AbortController): EmbedCall;
 }
 
 export interface BenchOptions {
-  /** Provider names and where they are. */
-  readonly providers: Readonly<Record<string, string>>;
-  /** Those that are not `openai-compatible`. */
-  readonly kinds?: Readonly<Record<string, string>>;
+  /** Provider names and where they are, or their settings. */
+  readonly providers: Readonly<Record<string, string | { readonly baseUrl: string; readonly prefill: boolean }>>;
+  /** Of these, those whose kind has no embeddings. */
+  readonly withoutEmbeddings?: readonly string[];
   /** Without any, the model `m` goes to every provider in turn. */
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
   readonly retryBudget?: RetryBudget;
+  /** Settings of every breaker; the resilience room's own without. */
+  readonly breaker?: Partial<BreakerOptions>;
 }
 
 const unlimited: RetryBudget = { recordCall: () => undefined, tryRetry: () => true };
@@ -54,17 +59,17 @@ const quiet: Logger = {
 export function startBench(t: TestContext, options: BenchOptions): Bench {
   const clock = new VirtualClock();
   const random = seededRandom(1);
-  const providers = Object.entries(options.providers).map(([name, baseUrl]) =>
-    createProvider(
-      options.kinds?.[name] ?? 'openai-compatible',
-      { baseUrl, apiKey: 'sk-of-the-hub' },
-      { name, clock, random },
-    ),
-  );
+  const providers = Object.entries(options.providers).map(([name, given]) => {
+    const settings = typeof given === 'string' ? { baseUrl: given } : given;
+    return createProvider('openai-compatible', { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
+  });
+  for (const provider of providers) {
+    if (options.withoutEmbeddings?.includes(provider.name)) Object.assign(provider, { embed: undefined });
+  }
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
   const attempts: AttemptRecord[] = [];
-  const breakers = new BreakerRegistry({ clock, random });
+  const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
   const gateway = createGateway({
     providers,
@@ -79,6 +84,14 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     running,
     runSink: (run) => void runs.push(run),
   });
+  const begin = ({ signal } = new AbortController()): Omit<RunCall, 'request'> => ({
+    surface: 'openai',
+    caller: { keyId: null, projectId: DEFAULT_PROJECT_ID, scopes: new Set(['chat']) },
+    runId: newId('run', clock.wallMs()),
+    signal,
+    receivedAt: clock.now(),
+    traceparent: undefined,
+  });
   return {
     gateway,
     clock,
@@ -91,15 +104,11 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
       if (run === undefined) throw new Error('no run has ended');
       return run;
     },
-    call: (fields = {}, controller = new AbortController()) => ({
-      surface: 'openai',
-      caller: { keyId: null, projectId: DEFAULT_PROJECT_ID, scopes: new Set(['chat']) },
-      runId: newId('run', clock.wallMs()),
+    call: (fields = {}, controller) => ({
+      ...begin(controller),
       request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
-      signal: controller.signal,
-      receivedAt: clock.now(),
-      traceparent: undefined,
     }),
+    embedCall: (controller) => ({ ...begin(controller), request: { model: 'm', input: ['one', 'two'] } }),
   };
 }
 

@@ -1,100 +1,87 @@
-/**
- * A real upstream on port 0 that speaks Anthropic's Messages API and fails by script (`upstream.ts` holds the server and the scripting).
- * It is as strict as Anthropic about what every request must have: the address, the key, the version, the bound of the answer.
- */
-import type { Cleanup } from './suite.ts';
-import { flushed, json, startUpstream } from './upstream.ts';
-import type { Behaviour, Exchange, Upstream } from './upstream.ts';
+/** How an Anthropic-shaped upstream words what a test lets happen: answers, streams event by event, errors. Served by `startUpstream`. */
+import type { Behaviour, Exchange } from './upstream.ts';
+import { answersBody } from './upstream.ts';
 
-export const ANTHROPIC_KEY = 'sk-of-the-hub';
+const USAGE = { input_tokens: 7, output_tokens: 3 };
 
-export async function startAnthropic(t: Cleanup): Promise<Upstream> {
-  const upstream = await startUpstream(t, (ids) => ({
-    data: ids.map((id) => ({ type: 'model', id, display_name: id, created_at: '2026-01-01T00:00:00Z' })),
-    has_more: false,
-    first_id: ids[0],
-    last_id: ids.at(-1),
-  }));
-  upstream.otherwise = says('All is well.');
-  return upstream;
+/** A message, or its stream where the request asks for one. */
+export function answersMessage(text = 'All is well.'): Behaviour {
+  return (exchange) =>
+    exchange.received.body['stream'] === true
+      ? streamsMessage(text.match(/\s*\S+/g) ?? [])(exchange)
+      : answersBody(message([{ type: 'text', text }], 'end_turn'))(exchange);
 }
 
-/** An answer of this text, or its events where the request asks for them. */
-export function says(text: string): Behaviour {
-  return (exchange) => {
-    if (exchange.received.body['stream'] === true) return saysEvents(text.match(/\s*\S+/g) ?? [])(exchange);
-    return answersMessage([{ type: 'text', text }])(exchange);
+export function message(content: readonly unknown[], stop: string): Record<string, unknown> {
+  return {
+    id: 'msg_test',
+    type: 'message',
+    role: 'assistant',
+    model: 'test-model',
+    content,
+    stop_reason: stop,
+    stop_sequence: null,
+    usage: USAGE,
   };
 }
 
-export function answersMessage(content: readonly unknown[], more: Record<string, unknown> = {}): Behaviour {
-  return strict((exchange) => {
-    json(exchange.response, 200, { ...frame(exchange), content, stop_reason: 'end_turn', usage: USAGE, ...more });
-  });
+export interface MessageStream {
+  readonly ending?: 'whole' | 'no-stop' | 'unfinished' | 'cut' | 'stall';
+  /** Sent raw in place of the word at this position. */
+  readonly raw?: Readonly<Record<number, string>>;
 }
 
-/** `{type: 'error', error: {type, message}}` under a status. */
-export function refusesMessage(status: number, type: string, message: string): Behaviour {
-  return ({ response }) => json(response, status, { type: 'error', error: { type, message }, request_id: 'req_test' });
-}
-
-interface WireEvent {
-  readonly type: string;
-  readonly [field: string]: unknown;
-}
-
-export type Ending = 'whole' | 'cut' | 'no-stop' | 'overloaded';
-
-/** The events of a text: `no-stop` ends without a reason to have ended, `overloaded` with an error event. */
-export function saysEvents(words: readonly string[], ending: Ending = 'whole'): Behaviour {
-  const block = { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } };
-  const deltas = words.map((text) => ({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }));
-  return sendsEvents([block, { type: 'ping' }, ...deltas, { type: 'content_block_stop', index: 0 }], ending);
-}
-
-/** These events between the beginning of a message and its end. */
-export function sendsEvents(events: readonly WireEvent[], ending: Ending = 'whole'): Behaviour {
-  return strict(async (exchange) => {
+export function streamsMessage(
+  words: readonly string[],
+  { ending = 'whole', raw = {} }: MessageStream = {},
+): Behaviour {
+  return async (exchange) => {
     const { response } = exchange;
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
-    const message = { ...frame(exchange), content: [], stop_reason: null, usage: { ...USAGE, output_tokens: 1 } };
-    await flushed(response, event({ type: 'message_start', message }));
-    for (const each of events) await flushed(response, event(each));
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const start = { ...message([], ''), stop_reason: null, usage: { input_tokens: 7, output_tokens: 1 } };
+    await send(exchange, event({ type: 'message_start', message: start }));
+    await send(exchange, event({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }));
+    await send(exchange, event({ type: 'ping' }));
+    for (const [at, text] of words.entries()) {
+      const delta = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } };
+      await send(exchange, raw[at] ?? event(delta));
+    }
+    if (ending === 'stall') return;
     if (ending === 'cut') {
       exchange.cut();
       return;
     }
-    if (ending === 'overloaded')
-      await flushed(response, event({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }));
-    if (ending === 'whole') {
+    await send(exchange, event({ type: 'content_block_stop', index: 0 }));
+    if (ending !== 'unfinished') {
       const delta = { stop_reason: 'end_turn', stop_sequence: null };
-      await flushed(response, event({ type: 'message_delta', delta, usage: { output_tokens: USAGE.output_tokens } }));
-      await flushed(response, event({ type: 'message_stop' }));
+      await send(exchange, event({ type: 'message_delta', delta, usage: { output_tokens: 3 } }));
+      if (ending === 'whole') await send(exchange, event({ type: 'message_stop' }));
     }
     response.end();
-  });
-}
-
-const USAGE = { input_tokens: 4, cache_creation_input_tokens: 1, cache_read_input_tokens: 2, output_tokens: 3 };
-
-function strict(behaviour: Behaviour): Behaviour {
-  return (exchange) => {
-    const { path, headers, body } = exchange.received;
-    if (headers['x-api-key'] !== ANTHROPIC_KEY)
-      return refusesMessage(401, 'authentication_error', 'invalid x-api-key')(exchange);
-    if (path !== '/v1/messages') return refusesMessage(404, 'not_found_error', path)(exchange);
-    if (headers['anthropic-version'] === undefined)
-      return refusesMessage(400, 'invalid_request_error', 'anthropic-version: header is required')(exchange);
-    if (!Number.isInteger(body['max_tokens']))
-      return refusesMessage(400, 'invalid_request_error', 'max_tokens: Field required')(exchange);
-    return behaviour(exchange);
   };
 }
 
-function frame({ received }: Exchange): Record<string, unknown> {
-  return { id: 'msg_test', type: 'message', role: 'assistant', model: received.body['model'], stop_sequence: null };
+export function refusesMessage(
+  status: number,
+  type: string,
+  text: string,
+  headers: Record<string, string> = {},
+): Behaviour {
+  return (exchange) => {
+    exchange.response
+      .writeHead(status, { 'content-type': 'application/json', ...headers })
+      .end(JSON.stringify({ type: 'error', error: { type, message: text }, request_id: 'req_test' }));
+  };
 }
 
-function event(value: WireEvent): string {
+/** One event as it goes over the wire. */
+export function event(value: { readonly type: string; readonly [field: string]: unknown }): string {
   return `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
+}
+
+function send({ response }: Exchange, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.destroyed) resolve();
+    else response.write(text, () => resolve());
+  });
 }

@@ -22,13 +22,6 @@ export const kinds = [
       { additionalProperties: false },
     ),
   },
-  {
-    kind: 'anthropic',
-    settings: Type.Object(
-      { baseUrl: Type.String({ pattern: '^https?://[^@]*$' }), apiKey: Type.String({ secret: true }) },
-      { additionalProperties: false },
-    ),
-  },
   { kind: 'simulator', settings: Type.Object({}, { additionalProperties: false }) },
 ];
 

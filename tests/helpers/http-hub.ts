@@ -5,22 +5,35 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
+import { UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
-import type { ChatAnswer, ChatCall, ChatStream, Gateway, RunSummary, Scope } from '#contract/gateway';
+import type {
+  ChatAnswer,
+  ChatCall,
+  ChatStream,
+  EmbedAnswer,
+  EmbedCall,
+  Gateway,
+  RunCall,
+  RunSummary,
+  Scope,
+} from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord } from '#contract/stores';
+import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
+import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
   complete?: (call: ChatCall) => Promise<ChatAnswer>;
   stream?: (call: ChatCall) => Promise<ChatStream>;
+  embed?: (call: EmbedCall) => Promise<EmbedAnswer>;
   health?: 'healthy' | 'unhealthy';
   settings?: Partial<HttpSettings>;
   clock?: Clock;
@@ -33,7 +46,7 @@ export interface Script {
 export interface HttpHub {
   readonly url: string;
   readonly server: HttpServer;
-  readonly calls: ChatCall[];
+  readonly calls: RunCall[];
   readonly finished: RequestFinished[];
   readonly audit: AuditRecord[];
   /** Event names and fields that were logged, as text. */
@@ -67,6 +80,15 @@ export function completion(text = 'Hello.') {
     model: 'gpt-4o-mini',
     choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+  };
+}
+
+export function vectors() {
+  return {
+    object: 'list',
+    data: [{ object: 'embedding', index: 0, embedding: [0.25, 0.5] }],
+    model: 'text-embedding-3-small',
+    usage: { prompt_tokens: 1, total_tokens: 1 },
   };
 }
 
@@ -122,8 +144,12 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
+const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
+/** A hub whose database is away keeps idempotency keys in its own memory. */
+const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
+
 export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
-  const calls: ChatCall[] = [];
+  const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
@@ -136,6 +162,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
     },
     keys: keysOf(secrets),
+    idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
     audit: {
       append: async (record) => void audit.push(record),
@@ -175,7 +202,7 @@ const defaultSettings: HttpSettings = {
   version: '0.1.0',
 };
 
-function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
+function gatewayOf(script: Script, calls: RunCall[]): Gateway {
   return {
     async complete(call) {
       calls.push(call);
@@ -186,6 +213,11 @@ function gatewayOf(script: Script, calls: ChatCall[]): Gateway {
       calls.push(call);
       if (script.stream !== undefined) return script.stream(call);
       return streamOf(call.runId, [chunk('Hel'), chunk('lo.'), chunk('', 'stop')]);
+    },
+    async embed(call) {
+      calls.push(call);
+      if (script.embed !== undefined) return script.embed(call);
+      return { summary: summary(call.runId), body: vectors(), raw: undefined };
     },
     models: async () => [
       { id: 'fast', object: 'model', created: 1, owned_by: 'revoagent' },

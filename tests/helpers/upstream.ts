@@ -41,8 +41,8 @@ export interface Upstream {
   models: string[];
 }
 
-/** `listed`: how it writes the list of its models. */
-export async function startUpstream(t: Cleanup, listed = openaiList): Promise<Upstream> {
+/** `listed`: its list of models, in the shape of another protocol. */
+export async function startUpstream(t: Cleanup, listed = openAiModels): Promise<Upstream> {
   const scripted: Behaviour[] = [];
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -73,7 +73,7 @@ export async function startUpstream(t: Cleanup, listed = openaiList): Promise<Up
   return upstream;
 }
 
-function openaiList(ids: readonly string[]): unknown {
+function openAiModels(ids: readonly string[]): unknown {
   return { object: 'list', data: ids.map((id) => ({ id, object: 'model', created: 1, owned_by: 'test' })) };
 }
 
@@ -114,6 +114,18 @@ export function answers(text = 'All is well.'): Behaviour {
     json(exchange.response, 200, completion(exchange, text));
   };
 }
+
+/** A vector for each text: its place, its length, 0.5; in base64 where the request asks for that. */
+export const embeds: Behaviour = ({ received, response }) => {
+  const { input, model, encoding_format: format } = received.body;
+  const texts: unknown[] = Array.isArray(input) ? input : [input];
+  const data = texts.map((text, index) => {
+    const vector = [index, String(text).length, 0.5];
+    const base64 = Buffer.from(Float32Array.from(vector).buffer).toString('base64');
+    return { object: 'embedding', index, embedding: format === 'base64' ? base64 : vector };
+  });
+  json(response, 200, { object: 'list', data, model, usage: { prompt_tokens: 5, total_tokens: 5 } });
+};
 
 /** A status with the provider's error object, or with the body that is given. */
 export function refuses(

@@ -30,7 +30,8 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     status: 400,
     title: 'Bad request',
     openaiCode: 'bad_request',
-    meaning: 'The request cannot be understood: its line, a header, its path or its query.',
+    meaning:
+      'The request cannot be understood: its line, a header, its path or its query; or no deployment of the model can do what is asked.',
     action: 'Correct what the detail names.',
   },
   invalid_body: {
@@ -141,6 +142,32 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'conflict',
     meaning: 'What the request asks for contradicts the present state.',
     action: 'Read the state again, then decide.',
+  },
+  idempotency_key_in_use: {
+    ...caller,
+    status: 409,
+    title: 'Idempotency key in use',
+    openaiCode: 'idempotency_key_in_use',
+    meaning: 'A request with this Idempotency-Key is still being served.',
+    action: 'Wait as long as Retry-After says and send it again with the same key: it gets the same answer.',
+    retry: true,
+  },
+  idempotency_key_reused: {
+    ...caller,
+    status: 422,
+    title: 'Idempotency key reused',
+    openaiCode: 'idempotency_key_reused',
+    meaning: 'This Idempotency-Key belongs to a request with another body.',
+    action: 'Use a new key for a new request.',
+  },
+  idempotency_answer_not_kept: {
+    ...caller,
+    status: 409,
+    title: 'Answer not kept',
+    openaiCode: 'idempotency_answer_not_kept',
+    meaning:
+      'The request with this Idempotency-Key was done, and its answer is no longer, or not here: answers are kept in the memory of the instance that gave them.',
+    action: 'It was not done twice. Where the answer is needed, ask anew with a new key.',
   },
   context_length_exceeded: {
     ...caller,

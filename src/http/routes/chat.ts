@@ -9,6 +9,7 @@ import type { ChatForm, StreamForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import type { Services } from '../operation.ts';
 import { defineOperation } from '../operation.ts';
+import { preferenceHeaders } from '../preferences.ts';
 import { modelName } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
@@ -98,6 +99,8 @@ function hubStream(summary: RunSummary): StreamForm {
       const chunk: unknown = JSON.parse(event);
       if (!isRecord(chunk))
         throw new UpstreamError('upstream_malformed', 'The provider sent an event that is no object.');
+      const note: unknown = chunk['revoagent'];
+      if (isRecord(note) && note['event'] === 'restart') yield JSON.stringify({ type: 'restart' });
       usage = usageView(chunk['usage']) ?? usage;
       const choice: unknown = Array.isArray(chunk['choices']) ? chunk['choices'][0] : undefined;
       if (!isRecord(choice)) return;
@@ -138,8 +141,10 @@ export const chat = defineOperation({
   description:
     `Shorter than the OpenAI form: a prompt or messages in, a text out. Without \`model\` the first one that \`GET /api/models\` lists answers. ` +
     'For tools, images and vendor parameters use `POST /v1/chat/completions`. With `stream: true`: one `start` event, `delta` events with text, ' +
-    'one `end` event with the finish reason and usage, then `[DONE]`; or an `error` event and no `[DONE]`.',
+    'one `end` event with the finish reason and usage, then `[DONE]`; a `restart` event (`x-revoagent-continue`) voids the text before it; or an `error` event and no `[DONE]`.',
   body,
+  headers: preferenceHeaders,
+  idempotent: true,
   bodyExample: { prompt: 'Say hello in French.' },
   responses: {
     200: {

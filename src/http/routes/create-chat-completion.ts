@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { ChatForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import { defineOperation } from '../operation.ts';
+import { preferenceHeaders } from '../preferences.ts';
 import { chatRequestSchema, completionExample } from '../wire/chat.ts';
 
 /** The gateway's own form is this one: bytes and events pass as they are. */
@@ -23,6 +24,8 @@ export const createChatCompletion = defineOperation({
     'server-sent events; comments keep an idle stream open, and a failure after the first event ends it with an `error` event instead of `[DONE]`. ' +
     'Response headers tell the run: `x-revoagent-run`, `-provider`, `-model`, `-attempts`, `-overhead-ms`, and `-degraded` or `-simulated` where that is so.',
   body: chatRequestSchema,
+  headers: preferenceHeaders,
+  idempotent: true,
   bodyExample: { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'Say hello.' }] },
   responses: {
     200: {

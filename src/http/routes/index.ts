@@ -3,6 +3,7 @@ import type { Operation } from '../operation.ts';
 import { chat } from './chat.ts';
 import { closeBreaker } from './close-breaker.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
+import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
 import { getAsset } from './get-asset.ts';
@@ -28,6 +29,7 @@ import { revokeKey } from './revoke-key.ts';
 
 export const operations: readonly Operation[] = [
   createChatCompletion,
+  createEmbedding,
   listModelsOpenai,
   getModel,
   chat,

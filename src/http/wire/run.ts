@@ -6,6 +6,7 @@ import { isoTime, nullable, timestamp } from './common.ts';
 
 const attemptSchema = Type.Object({
   number: Type.Integer({ description: 'From 1.' }),
+  kind: Type.String({ description: '`first`, `fallback`, `retry`, `hedge` or `continuation`.' }),
   deployment: Type.String(),
   provider: Type.String(),
   model: Type.String({ description: 'The upstream’s own name.' }),
@@ -67,9 +68,9 @@ export function runView(run: RunRecord): RunView {
 
 /** Field by field: what a record gains later is not shown by accident. */
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
-  const { number, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
+  const { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
-  const what = { number, deployment, provider, model, reason, breakerState, outcome, verdict };
+  const what = { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict };
   return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs };
 }
 
@@ -92,6 +93,7 @@ export const runExample = {
   attempts: [
     {
       number: 1,
+      kind: 'first',
       deployment: 'openai/gpt-4o-mini',
       provider: 'openai',
       model: 'gpt-4o-mini',
@@ -107,6 +109,7 @@ export const runExample = {
     },
     {
       number: 2,
+      kind: 'fallback',
       deployment: 'groq/llama-3.3-70b-versatile',
       provider: 'groq',
       model: 'llama-3.3-70b-versatile',
