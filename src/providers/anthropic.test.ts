@@ -66,8 +66,8 @@ const BLOCKS = [
 /** A stream of these events, between the beginning of a message and what ends it. */
 function sends(events: readonly WireEvent[], ending: readonly WireEvent[] = WHOLE): Behaviour {
   return ({ response }) => {
-    const start = { type: 'message_start', message: { ...message([], ''), usage: { ...COUNTS, output_tokens: 1 } } };
-    response.writeHead(200, SSE).end([start, ...events, ...ending].map((each) => event(each)).join(''));
+    const begin = { type: 'message_start', message: { ...message([], ''), usage: { ...COUNTS, output_tokens: 1 } } };
+    response.writeHead(200, SSE).end([begin, ...events, ...ending].map((each) => event(each)).join(''));
   };
 }
 
