@@ -4,6 +4,7 @@
  * for "could not look".
  */
 import type { Scope } from './gateway.ts';
+import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { RunRecord } from './runs.ts';
 
 export interface KeyRecord {
@@ -41,6 +42,14 @@ export interface RunStore {
   find(projectId: string, keyId: string | null | undefined, id: string): Promise<RunRecord | null>;
   list(projectId: string, keyId: string | null | undefined, page: Page): Promise<readonly RunRecord[]>;
   /** Deletes at most `rowsMax` runs that began before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
+export interface UsageStore {
+  /** Writes many at once, all or none; a row whose id is there already is left as it is. */
+  insertMany(rows: readonly UsageRecord[]): Promise<void>;
+  report(projectId: string, query: UsageQuery): Promise<UsageReport>;
+  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs`; returns how many. */
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
@@ -97,6 +106,7 @@ export interface Stores {
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;
+  readonly usage: UsageStore;
   readonly audit: AuditStore;
 }
 

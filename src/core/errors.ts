@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'idempotency_answer_not_kept',
   'context_length_exceeded',
   'content_filtered',
+  'guardrail_refused',
   'upstream_rejected',
   'cancelled',
   // the caller must wait
@@ -40,9 +41,11 @@ export const ERROR_CODES = [
   'upstream_credentials',
   // the hub cannot serve just now
   'no_deployment_available',
+  'upstream_unavailable',
   'overloaded',
   'draining',
   'database_unavailable',
+  'guardrail_failed',
   // the hub is wrong
   'internal',
 ] as const;

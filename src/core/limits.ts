@@ -39,6 +39,10 @@ export const limits = {
   pageRowsMax: 200,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
+  /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */
+  ledgerBacklogMax: 20_000,
+  /** The ledger's journal on disk, in bytes: about 600,000 attempts. */
+  ledgerJournalBytesMax: 256 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
 } as const;

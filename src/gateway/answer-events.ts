@@ -36,6 +36,7 @@ export async function commit(attempt: Attempt, request: ChatRequest, progress: S
     const next = await attempt.upstream(events.next());
     if (next.done === true) throw new UpstreamFailure('cut', 'The upstream ended its stream before any content.');
     held.push(next.value);
+    attempt.used(next.value.chunk.usage);
     const content = progress.take(next.value.chunk);
     if (content || held.length >= HELD_MAX) break;
   }
@@ -120,6 +121,7 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
       if (this.#ended) return this.#gone();
       if (next.done !== true) {
         this.#attempt.rest();
+        this.#attempt.used(next.value.chunk.usage);
         this.#progress.take(next.value.chunk);
         return this.#taken(next.value);
       }

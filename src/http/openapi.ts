@@ -14,6 +14,7 @@ const TAGS = [
     name: 'Chat',
     description: 'The hub’s own form of a chat. Errors are problem+json (RFC 9457), here and everywhere below.',
   },
+  { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },
   {
@@ -56,7 +57,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 function operationObject(operation: Operation): Json {
-  const { id, tag, summary, description, access, params, query, body, bodyExample, responses } = operation;
+  const { id, tag, summary, description, access, params, query, body, bodyExample, takesBytes, responses } = operation;
   const headers = { ...operation.headers, ...(operation.idempotent === true ? idempotencyHeader : {}) };
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
@@ -71,6 +72,7 @@ function operationObject(operation: Operation): Json {
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
+    ...(takesBytes === true ? { requestBody: { required: false, content: { '*/*': {} } } } : {}),
     responses: { ...Object.fromEntries(documented), default: errorResponse(operation) },
   };
 }

@@ -7,11 +7,10 @@ import type { Clock, Timer } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { renderErrorEvent } from './errors/render.ts';
 import type { RequestContext } from './request-context.ts';
+import { drained } from './waiting.ts';
 
 /** Load balancers and proxies commonly close a connection after 30 to 60 s without a byte. */
 const KEEP_ALIVE_MS = 10_000;
-/** A caller who has taken nothing for so long is gone, whatever the network says. */
-const STALLED_READER_MS = 60_000;
 
 const DONE = 'data: [DONE]\n\n';
 
@@ -94,30 +93,12 @@ export class SseResponse {
     this.#timer = this.#clock.schedule(nextMs, () => this.#keepAlive());
   }
 
-  #drained(): Promise<void> {
-    const { outgoing, signal } = this.#context;
-    const since = this.#clock.now();
+  async #drained(): Promise<void> {
     this.#blocked = true;
-    return new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
-        stalled.cancel();
-        outgoing.off('drain', onDrain);
-        signal.removeEventListener('abort', onAbort);
-        this.#blocked = false;
-        this.#context.waitedMs += this.#clock.now() - since;
-      };
-      const onDrain = (): void => {
-        stop();
-        resolve();
-      };
-      const onAbort = (): void => {
-        stop();
-        reject(signal.reason);
-      };
-      const stalled = this.#clock.schedule(STALLED_READER_MS, () => outgoing.destroy());
-      outgoing.on('drain', onDrain);
-      signal.addEventListener('abort', onAbort);
-      if (signal.aborted) onAbort();
-    });
+    try {
+      await drained(this.#context, this.#clock);
+    } finally {
+      this.#blocked = false;
+    }
   }
 }

@@ -16,10 +16,13 @@ import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
+import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
 
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
+export { createBatchWriter } from './batch-writer.ts';
+export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';
 
@@ -64,6 +67,7 @@ export async function openStorage(
       stores: {
         keys: databaseKeyStore(ask),
         runs: databaseRunStore(ask),
+        usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
       },

@@ -1,5 +1,6 @@
 /** Records for the storage suite, each in a project that no other test knows. */
 import { newId } from '#core/ids';
+import type { UsageRecord } from '#contract/ledger';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, ClaimRecord, KeyRecord, Page } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
@@ -51,6 +52,33 @@ export function runOf(projectId: string, fields: Partial<RunRecord> = {}): RunRe
     durationMs: 12.5,
     overheadMs: 0.5,
     attempts: [],
+    ...fields,
+  };
+}
+
+export function usageOf(projectId: string, fields: Partial<UsageRecord> = {}): UsageRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  const runId = fields.runId ?? newId('run', startedWallMs);
+  return {
+    id: `${runId}.1`,
+    runId,
+    projectId,
+    keyId: null,
+    route: null,
+    requestedModel: 'test',
+    deployment: 'test/test',
+    provider: 'test',
+    model: 'test',
+    kind: 'first',
+    startedWallMs,
+    state: 'settled',
+    outcome: 'succeeded',
+    promptTokens: 3,
+    completionTokens: 5,
+    cachedTokens: null,
+    estimatedPromptTokens: 4,
+    costMicroUsd: null,
+    priceSource: null,
     ...fields,
   };
 }

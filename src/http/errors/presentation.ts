@@ -49,7 +49,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'Body too large',
     openaiCode: 'body_too_large',
     meaning: 'The body has more bytes than this hub accepts.',
-    action: 'Send less, or ask the operator to raise server.limits.bodyBytesMax.',
+    action: 'Send less, or ask the operator to raise server.bodyBytesMax, or requestBytesMax of the external API.',
   },
   headers_too_large: {
     ...caller,
@@ -177,6 +177,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'The model cannot take so many tokens.',
     action: 'Shorten the messages, or use a model with a longer context.',
   },
+  guardrail_refused: {
+    ...caller,
+    status: 400,
+    title: 'Refused by a guardrail',
+    openaiCode: 'guardrail_refused',
+    meaning: 'The guardrail of the route refused the request or its answer; the detail holds its reason.',
+    action: 'Change what the reason names, or ask the operator.',
+  },
   content_filtered: {
     ...caller,
     status: 400,
@@ -283,6 +291,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'Every circuit of this route is open, and it has no last resort.',
     action: 'Wait as long as Retry-After says: then the next probe goes out.',
   },
+  upstream_unavailable: {
+    ...unavailable,
+    title: 'Out of service',
+    openaiCode: 'upstream_unavailable',
+    meaning: 'The circuit of this external API is open: it failed again and again, and is left alone for a while.',
+    action: 'Wait as long as Retry-After says: then the next probe goes out.',
+  },
   overloaded: {
     ...unavailable,
     title: 'Overloaded',
@@ -296,6 +311,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'draining',
     meaning: 'This instance is leaving and ended what had not finished in time.',
     action: 'Send it again: another instance, or the next start, answers.',
+  },
+  guardrail_failed: {
+    ...unavailable,
+    title: 'Guardrail failed',
+    openaiCode: 'guardrail_failed',
+    meaning:
+      'The guardrail of the route could not judge the request or its answer, and the route lets nothing through without it.',
+    action: 'Try again; the operator finds guardrail-failed in the log.',
   },
   database_unavailable: {
     ...unavailable,

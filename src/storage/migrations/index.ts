@@ -1,5 +1,6 @@
 /** The migrations in order. One that has landed is never edited; the next one mends it. */
 import { first } from './0001-first.ts';
+import { usage } from './0002-usage.ts';
 import { claims } from './0003-claims.ts';
 
 export interface Migration {
@@ -7,4 +8,4 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-export const migrations = [first, claims] as const satisfies readonly Migration[];
+export const migrations = [first, usage, claims] as const satisfies readonly Migration[];
