@@ -152,7 +152,8 @@ export class Attempts {
     } else if (going === 'anew' && classified.verdict === 'give_up') {
       throw classified.error;
     }
-    this.#failure = classified.error;
+    // What a provider cannot be told tells the caller less than why one failed that could.
+    if (this.#failure === null || classified.outcome !== 'untranslatable') this.#failure = classified.error;
     this.#plan.failed(attempt.choice, classified);
   }
 

@@ -44,6 +44,8 @@ export interface BenchOptions {
   >;
   /** Of these, those whose kind has no embeddings. */
   readonly withoutEmbeddings?: readonly string[];
+  /** Of those that are not `openai-compatible`. */
+  readonly kinds?: Readonly<Record<string, string>>;
   /** Without any, the model `m` goes to every provider in turn. */
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
@@ -69,7 +71,8 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const random = seededRandom(1);
   const providers = Object.entries(options.providers).map(([name, given]) => {
     const settings = typeof given === 'string' ? { baseUrl: given } : given;
-    return createProvider('openai-compatible', { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
+    const kind = options.kinds?.[name] ?? 'openai-compatible';
+    return createProvider(kind, { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
   });
   for (const provider of providers) {
     if (options.withoutEmbeddings?.includes(provider.name)) Object.assign(provider, { embed: undefined });

@@ -38,6 +38,7 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     GROQ_BASE_URL: baseUrl,
     GROQ_API_KEY: 'gsk-example',
     ANTHROPIC_BASE_URL: baseUrl,
+    AZURE_OPENAI_ENDPOINT: new URL(baseUrl).origin,
     LOCAL_MODEL_URL: baseUrl,
     GITHUB_API_URL: baseUrl,
     GITHUB_TOKEN: 'ghp-example',
@@ -79,7 +80,7 @@ describe('each example of a configuration', () => {
       const { config } = loadConfig({ file, kinds: providerKinds, env });
       for (const { kind, settings } of Object.values(config.providers))
         assert.ok(
-          kind === 'simulator' || settings['baseUrl'] === upstream.baseUrl,
+          kind === 'simulator' || (settings['baseUrl'] ?? `${String(settings['endpoint'])}/v1`) === upstream.baseUrl,
           'an upstream that no variable sets',
         );
       const hub = await startHub(config, [], { logTo: { write: () => undefined } });

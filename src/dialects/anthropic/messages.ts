@@ -39,10 +39,24 @@ export function toTurns(messages: readonly ChatMessage[]): Conversation {
     }
     const turn = toTurn(message, where);
     if (turn.role === 'user' && results !== undefined) results.push(...blocksOf(turn.content));
-    else turns.push(turn);
+    else if (turn.content.length > 0) turns.push(turn);
     results = undefined;
   }
+  const last = turns.at(-1);
+  if (last?.role === 'assistant') {
+    last.content = withoutLastSpace(last.content);
+    if (last.content.length === 0) turns.pop();
+  }
   return { system: toSystem(messages.slice(0, systemCount)), turns };
+}
+
+/** An answer to go on from must not end in white space, or Anthropic refuses it. */
+function withoutLastSpace(content: string | Json[]): string | Json[] {
+  if (typeof content === 'string') return content.trimEnd();
+  const last = content.at(-1);
+  if (last?.['type'] !== 'text') return content;
+  const text = textOf(last['text']).trimEnd();
+  return [...content.slice(0, -1), ...(text === '' ? [] : [{ ...last, text }])];
 }
 
 function toSystem(messages: readonly ChatMessage[]): string | Json[] | undefined {
@@ -86,7 +100,17 @@ function toAssistantContent(message: ChatMessage, where: string): string | Json[
         : [textBlock(content)]
       : toBlocks(content, `${where}.content`, ['text']);
   const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
-  return [...listOf(thoughts).filter(isRecord), ...said, ...uses];
+  return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
+}
+
+/** Anthropic refuses thinking that it has not signed itself, as another provider's is. */
+function isSigned(block: unknown): block is Json {
+  return isRecord(block) && (block['type'] === 'redacted_thinking' || textOf(block['signature']) !== '');
+}
+
+/** Other providers' ids hold characters that Anthropic refuses: it takes `^[a-zA-Z0-9_-]+$`. */
+function idOf(id: unknown): string {
+  return textOf(id).replaceAll(/[^\w-]/g, '_');
 }
 
 function toToolUse(call: unknown, where: string): Json {
@@ -100,7 +124,7 @@ function toToolUse(call: unknown, where: string): Json {
   }
   if (!isRecord(input))
     throw untranslatable(`${where}.function.arguments`, 'it is no JSON object, which Anthropic wants there');
-  return { type: 'tool_use', id: call['id'], name, input };
+  return { type: 'tool_use', id: idOf(call['id']), name, input };
 }
 
 function toToolResult(message: ChatMessage, where: string): Json {
@@ -108,7 +132,7 @@ function toToolResult(message: ChatMessage, where: string): Json {
   const { content, tool_call_id: id, is_error: failed } = message;
   return defined({
     type: 'tool_result',
-    tool_use_id: id,
+    tool_use_id: idOf(id),
     content: typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url']),
     is_error: failed,
   });
@@ -116,7 +140,10 @@ function toToolResult(message: ChatMessage, where: string): Json {
 
 function toBlocks(content: ChatMessage['content'], where: string, allowed: readonly string[]): Json[] {
   if (typeof content === 'string') return content === '' ? [] : [textBlock(content)];
-  return (content ?? []).map((part, at) => toBlock(part, `${where}[${at}]`, allowed));
+  // Anthropic refuses empty blocks of text.
+  return (content ?? [])
+    .map((part, at) => toBlock(part, `${where}[${at}]`, allowed))
+    .filter((block) => block['text'] !== '');
 }
 
 function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
@@ -234,7 +261,8 @@ function textBlock(text: string): Json {
 }
 
 function blocksOf(content: string | Json[]): Json[] {
-  return typeof content === 'string' ? [textBlock(content)] : content;
+  if (typeof content !== 'string') return content;
+  return content === '' ? [] : [textBlock(content)];
 }
 
 function listOf(value: unknown): readonly unknown[] {

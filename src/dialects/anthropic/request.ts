@@ -21,7 +21,11 @@ export interface MessagesRequest {
 export const JSON_TOOL = 'json_answer';
 
 /** Tokens of thinking for each `reasoning_effort`; Anthropic wants a number, 1,024 at least. */
-const THINKING_TOKENS: Readonly<Record<string, number>> = { low: 1_024, medium: 4_096, high: 16_384 };
+const THINKING_TOKENS = new Map([
+  ['low', 1_024],
+  ['medium', 4_096],
+  ['high', 16_384],
+]);
 
 /** Told as they are: Anthropic's own, or the same on both sides. */
 const SAME = ['top_p', 'top_k', 'thinking', 'service_tier', 'container', 'mcp_servers', 'context_management'];
@@ -44,12 +48,16 @@ const TRANSLATED = [
   'n',
 ];
 /** Fields whose value says "as ever": refused only where they say more. */
-const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
-  logprobs: [false],
-  presence_penalty: [0],
-  frequency_penalty: [0],
-  store: [false],
-};
+const NEUTRAL: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>(
+  Object.entries({
+    logprobs: [false],
+    presence_penalty: [0],
+    frequency_penalty: [0],
+    top_logprobs: [0],
+    store: [false],
+    verbosity: ['medium'],
+  }),
+);
 
 /** `maxTokens`: where the request sets none, since Anthropic demands a bound. Throws `UpstreamFailure('untranslatable')`. */
 export function toMessagesRequest(request: ChatRequest, model: string, maxTokens: number): MessagesRequest {
@@ -79,7 +87,7 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
 function refuseUnknown(request: ChatRequest): void {
   for (const [name, value] of Object.entries(request)) {
     if (!given(value) || TRANSLATED.includes(name) || SAME.includes(name)) continue;
-    if (NEUTRAL[name]?.includes(value) === true) continue;
+    if (NEUTRAL.get(name)?.includes(value) === true) continue;
     throw untranslatable(name, 'Anthropic has nothing like it');
   }
   if (given(request['n']) && request['n'] !== 1)
@@ -95,11 +103,11 @@ function toTemperature(value: unknown): unknown {
 
 function toThinking(effort: unknown): { type: string; budget_tokens: number } | undefined {
   if (!given(effort) || effort === 'none' || effort === 'minimal') return undefined;
-  const tokens = THINKING_TOKENS[textOf(effort)];
+  const tokens = THINKING_TOKENS.get(textOf(effort));
   if (tokens === undefined)
     throw untranslatable(
       'reasoning_effort',
-      `it must be none, minimal, ${Object.keys(THINKING_TOKENS).join(', ')} for Anthropic`,
+      `it must be none, minimal, ${[...THINKING_TOKENS.keys()].join(', ')} for Anthropic`,
     );
   return { type: 'enabled', budget_tokens: tokens };
 }
@@ -133,9 +141,10 @@ function toTools(request: ChatRequest): Json {
   if (!Array.isArray(tools) || tools.length === 0) return {};
   const single = parallel === false ? { disable_parallel_tool_use: true } : {};
   const chosen = toToolChoice(choice) ?? (parallel === false ? { type: 'auto' } : undefined);
+  const more = chosen?.['type'] === 'none' ? {} : single;
   return {
     tools: tools.map((tool: unknown, at) => toTool(tool, `tools[${at}]`)),
-    ...(chosen === undefined ? {} : { tool_choice: { ...chosen, ...single } }),
+    ...(chosen === undefined ? {} : { tool_choice: { ...chosen, ...more } }),
   };
 }
 

@@ -104,7 +104,8 @@ function tools(chance: Chance): Json {
       },
     })),
     tool_choice: choice,
-    ...(chance.often() ? { parallel_tool_calls: false } : {}),
+    // Nobody calls tools side by side where none may be called.
+    ...(choice !== 'none' && chance.often() ? { parallel_tool_calls: false } : {}),
   };
 }
 
@@ -115,6 +116,7 @@ function chatRequest(chance: Chance): ChatRequest {
     messages: [
       ...(chance.often() ? [{ role: 'system' as const, content: chance.text() }] : []),
       ...Array.from({ length: 1 + chance.below(3) }, () => exchangeOf(chance)).flat(),
+      { role: 'user', content: [part(chance), part(chance)] },
     ],
     max_completion_tokens: 1 + chance.below(5_000),
     ...(chance.often() ? { temperature: chance.below(11) / 10 } : {}),
@@ -153,6 +155,7 @@ function messagesRequest(chance: Chance): MessagesRequest {
     turns.push({ role: 'user', content: [...results, ...(chance.often() ? [text()] : [])] });
     turns.push({ role: 'assistant', content: chance.text() });
   }
+  turns.push({ role: 'user', content: chance.text() });
   return {
     model: MODEL,
     max_tokens: 1 + chance.below(5_000),
@@ -165,7 +168,7 @@ function messagesRequest(chance: Chance): MessagesRequest {
     ...(chance.often()
       ? {
           tools: [{ name: 'weather', description: 'd', input_schema: { type: 'object' } }],
-          tool_choice: { type: chance.pick(['auto', 'any', 'none']), disable_parallel_tool_use: true },
+          tool_choice: chance.pick<Json>([{ type: 'none' }, { type: 'any', disable_parallel_tool_use: true }]),
         }
       : {}),
   };

@@ -29,6 +29,10 @@ export class ToChunks {
   #call = -1;
   #calls = 0;
   #jsonAnswer = false;
+  /** Whether the open tool call has said anything of its arguments. */
+  #argued = false;
+  /** What the open block of thinking has said. */
+  #thought = '';
   #began = false;
 
   /** `created` in seconds; `usageAsked`: `stream_options.include_usage`. */
@@ -52,12 +56,14 @@ export class ToChunks {
         return this.#openBlock(event['content_block']);
       case 'content_block_delta':
         return this.#delta(event['delta']);
+      case 'content_block_stop':
+        return this.#closeBlock();
       case 'message_delta':
         return this.#ending(event);
       case 'message_stop':
         return 'end';
       default:
-        // `ping`, `content_block_stop`, and what Anthropic adds: clients are to pass over events that they do not know.
+        // `ping`, and what Anthropic adds: clients are to pass over events that they do not know.
         return [];
     }
   }
@@ -73,6 +79,8 @@ export class ToChunks {
 
   #openBlock(block: unknown): ChatChunk[] {
     this.#call = -1;
+    this.#argued = false;
+    this.#thought = '';
     if (!isRecord(block)) return [];
     const { type, id, name, text, data } = block;
     if (type === 'tool_use') {
@@ -87,6 +95,13 @@ export class ToChunks {
     return type === 'text' && textOf(text) !== '' ? [this.#chunk({ content: textOf(text) })] : [];
   }
 
+  /** A call without arguments sends none; clients read them as JSON, which nothing is not. */
+  #closeBlock(): ChatChunk[] {
+    if (this.#call === -1 || this.#argued) return [];
+    this.#argued = true;
+    return [this.#toolDelta({ function: { arguments: '{}' } })];
+  }
+
   #delta(delta: unknown): ChatChunk[] {
     if (!isRecord(delta)) return [];
     switch (delta['type']) {
@@ -95,22 +110,33 @@ export class ToChunks {
       case 'input_json_delta': {
         const text = textOf(delta['partial_json']);
         if (text === '') return [];
+        this.#argued = true;
         return this.#call === -1
           ? [this.#chunk({ content: text })]
           : [this.#toolDelta({ function: { arguments: text } })];
       }
       case 'thinking_delta':
+        this.#thought += textOf(delta['thinking']);
         return [this.#chunk({ reasoning_content: textOf(delta['thinking']) })];
       case 'signature_delta':
-        return [this.#chunk({ thinking_blocks: [{ type: 'thinking', signature: delta['signature'] }] })];
+        // Whole, so that a client who keeps it can send it back as it is.
+        return [
+          this.#chunk({
+            thinking_blocks: [{ type: 'thinking', thinking: this.#thought, signature: delta['signature'] }],
+          }),
+        ];
       default:
         return [];
     }
   }
 
   #ending({ delta, usage: used }: Json): ChatChunk[] {
-    if (!this.#began) throw new UpstreamFailure('malformed', 'The upstream ended a message that it had not begun.');
-    if (isRecord(used)) this.#usage = { ...this.#usage, ...used };
+    // Totals, and null where there is nothing new to say.
+    if (isRecord(used))
+      this.#usage = {
+        ...this.#usage,
+        ...Object.fromEntries(Object.entries(used).filter(([, count]) => count !== null)),
+      };
     const reason = isRecord(delta) ? delta['stop_reason'] : undefined;
     if (reason === undefined || reason === null) return [];
     const end = this.#chunk({}, toFinishReason(reason, this.#jsonAnswer));
@@ -124,6 +150,8 @@ export class ToChunks {
   }
 
   #chunk(delta: ChatChunk['choices'][number]['delta'], finish: string | null = null): ChatChunk {
+    if (!this.#began)
+      throw new UpstreamFailure('malformed', 'The upstream sent a part of a message that it had not begun.');
     return { ...this.#frame(), choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] };
   }
 
@@ -162,8 +190,9 @@ export class FromChunks {
     if (chunk.usage !== undefined && chunk.usage !== null) this.#usage = chunk.usage;
     const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice === undefined) return events;
-    const { content, reasoning_content: thought, tool_calls: calls } = choice.delta;
+    const { content, reasoning_content: thought, thinking_blocks: thoughts, tool_calls: calls } = choice.delta;
     if (textOf(thought) !== '') this.#say(events, 'thinking', { type: 'thinking_delta', thinking: thought });
+    for (const block of Array.isArray(thoughts) ? thoughts.filter(isRecord) : []) this.#think(events, block);
     if (textOf(content) !== '') this.#say(events, 'text', { type: 'text_delta', text: content });
     for (const call of Array.isArray(calls) ? calls.filter(isRecord) : []) this.#callTool(events, call);
     if (typeof choice.finish_reason === 'string') this.#finish = choice.finish_reason;
@@ -177,6 +206,19 @@ export class FromChunks {
     const delta = { stop_reason: toStopReason(this.#finish), stop_sequence: null };
     events.push({ type: 'message_delta', delta, usage: fromUsage(this.#usage) }, { type: 'message_stop' });
     return events;
+  }
+
+  /** A signed thought comes whole, after its pieces: then only the signature is new. */
+  #think(events: Json[], block: Json): void {
+    if (block['type'] === 'redacted_thinking') {
+      this.#begin(events, 'thinking', block);
+    } else {
+      if (this.#open !== 'thinking')
+        this.#say(events, 'thinking', { type: 'thinking_delta', thinking: textOf(block['thinking']) });
+      const delta = { type: 'signature_delta', signature: block['signature'] };
+      events.push({ type: 'content_block_delta', index: this.#index, delta });
+    }
+    this.#close(events);
   }
 
   #say(events: Json[], block: Block, delta: Json): void {
