@@ -24,8 +24,9 @@ export const pageQuery = Type.Object(
   {
     before: Type.Optional(
       Type.String({
-        minLength: 1,
-        maxLength: 64,
+        // No id has another shape, and a database refuses some texts that are none.
+        pattern: '^[a-z]{3}_[0-9a-z]{26}$',
+        patternMeaning: 'must be an id, as `nextBefore` gives it',
         description: 'Only rows older than this id: `nextBefore` of the page before.',
       }),
     ),
