@@ -33,8 +33,10 @@ export interface Bench {
 }
 
 export interface BenchOptions {
-  /** Provider names and where they are, or their settings. */
-  readonly providers: Readonly<Record<string, string | { readonly baseUrl: string; readonly prefill: boolean }>>;
+  /** Provider names and where they are, or their settings; of the kind `openai-compatible` unless these name another. */
+  readonly providers: Readonly<
+    Record<string, string | { readonly kind?: string; readonly [setting: string]: unknown }>
+  >;
   /** Of these, those whose kind has no embeddings. */
   readonly withoutEmbeddings?: readonly string[];
   /** Without any, the model `m` goes to every provider in turn. */
@@ -60,8 +62,8 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const providers = Object.entries(options.providers).map(([name, given]) => {
-    const settings = typeof given === 'string' ? { baseUrl: given } : given;
-    return createProvider('openai-compatible', { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
+    const { kind = 'openai-compatible', ...settings } = typeof given === 'string' ? { baseUrl: given } : given;
+    return createProvider(kind, { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
   });
   for (const provider of providers) {
     if (options.withoutEmbeddings?.includes(provider.name)) Object.assign(provider, { embed: undefined });
