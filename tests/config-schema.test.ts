@@ -16,7 +16,19 @@ it('every key has a description, and every secret says that it is one', () => {
     assert.equal(writeOnly === true, /A secret: better a reference/.test(String(description)), path);
   });
   assert.deepEqual(undescribed, []);
-  assert.deepEqual(secrets, ['/storage/url', '/providers/*/apiKey', '/providers/*/headers/*']);
+  // Several provider kinds have a key.
+  assert.deepEqual(
+    [...new Set(secrets)],
+    [
+      '/storage/url',
+      '/providers/*/apiKey',
+      '/providers/*/headers/*',
+      '/providers/*/bearerToken',
+      '/external/*/credentials/bearer',
+      '/external/*/credentials/basic/password',
+      '/external/*/credentials/headers/*',
+    ],
+  );
 });
 
 it('an empty file and empty sections are accepted, since everything has a default', () => {
@@ -31,6 +43,9 @@ it('a reference is accepted wherever a number, a word or an address of some form
     logging: { level: '${LEVEL:-info}' },
     providers: { a: { kind: 'openai-compatible', baseUrl: '${URL}', apiKey: '${KEY}' } },
     routes: { m: { groups: [[{ provider: 'a', model: 'm', weight: '${WEIGHT}' }]] } },
+    external: {
+      a: { baseUrl: '${URL}', timeoutMs: '${MS}', allowPrivate: '${PRIVATE}', credentials: { bearer: '${KEY}' } },
+    },
   };
   assert.ok(validate(value), JSON.stringify(validate.errors));
 });
@@ -46,6 +61,10 @@ it('what the hub refuses is refused: unknown keys, wrong types, bounds, forms, w
     { providers: { a: { kind: 'openai-compatible' } } },
     { providers: { a: { kind: 'nonsense' } } },
     { routes: { m: {} } },
+    { external: { a: {} } },
+    { external: { a: { baseUrl: 'https://me@a' } } },
+    { external: { a: { baseUrl: 'https://a', method: ['GET'] } } },
+    { external: { a: { baseUrl: 'https://a', requestHeaders: ['cookie'] } } },
     { routes: { m: { groups: [[]] } } },
     { routes: { m: { groups: [[{ model: 'm' }]] } } },
   ])

@@ -1,12 +1,9 @@
 /** `keys create | list | revoke | generate`. */
 import { systemClock } from '#core/clock';
 import { generateKey, openHubAdmin } from '#hub/index';
-import type { HubAdmin } from '#hub/index';
+import type { HubAdmin, Scope } from '#hub/index';
 import { load, writeJson } from './options.ts';
 import type { CommonOptions } from './options.ts';
-
-export const SCOPES = ['chat', 'read', 'admin'] as const;
-export type Scope = (typeof SCOPES)[number];
 
 export async function createKey(
   options: CommonOptions & { readonly name: string; readonly scopes: readonly Scope[] },

@@ -5,10 +5,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '#core/errors';
 import { ConfigError, nearestOf } from '#config/index';
-import { readVersion } from '#hub/index';
+import { readVersion, SCOPES } from '#hub/index';
+import type { Scope } from '#hub/index';
 import { checkConfig, printConfig } from './config.ts';
-import { createKey, generate, listKeys, revokeKey, SCOPES } from './keys.ts';
-import type { Scope } from './keys.ts';
+import { createKey, generate, listKeys, revokeKey } from './keys.ts';
 import { serve } from './serve.ts';
 import type { CommonOptions, ServeOptions } from './options.ts';
 

@@ -20,13 +20,17 @@ const NEED_RESTART = [
   'resilience.breaker',
   'resilience.retryBudget',
 ];
+const BREAKER_OF_EXTERNAL = /^external\..+\.breaker(\.|$)/;
 
 export function changesBetween(before: Config, after: Config): Changes {
   const changed: string[] = [];
   compare(asWritten(before), asWritten(after), '', changed);
   return {
     changed,
-    needRestart: changed.filter((path) => NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`))),
+    needRestart: changed.filter(
+      (path) =>
+        NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`)) || BREAKER_OF_EXTERNAL.test(path),
+    ),
   };
 }
 

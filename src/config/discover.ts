@@ -14,11 +14,20 @@ interface Known {
   readonly kind?: string;
   /** Left out where the kind knows its own. */
   readonly baseUrl?: string;
+  /** The variable in which people name another address. */
+  readonly urlVariable?: string;
 }
 
 /** In the order in which the first one becomes the default. */
 const KNOWN_PROVIDERS: readonly Known[] = [
-  { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1' },
+  { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1', urlVariable: 'OPENAI_BASE_URL' },
+  {
+    provider: 'anthropic',
+    key: 'ANTHROPIC_API_KEY',
+    kind: 'anthropic',
+    baseUrl: 'https://api.anthropic.com/v1',
+    urlVariable: 'ANTHROPIC_BASE_URL',
+  },
   { provider: 'gemini', key: 'GEMINI_API_KEY', otherKey: 'GOOGLE_API_KEY', kind: 'gemini' },
   { provider: 'openrouter', key: 'OPENROUTER_API_KEY', baseUrl: 'https://openrouter.ai/api/v1' },
   { provider: 'groq', key: 'GROQ_API_KEY', baseUrl: 'https://api.groq.com/openai/v1' },
@@ -51,12 +60,20 @@ export interface Discovery {
 export function discoverProviders(env: Environment, ollama?: LocalOllama): Discovery {
   const found: Discovered[] = [];
   const providers: Record<string, Record<string, unknown>> = {};
-  for (const { provider, key: firstKey, otherKey, kind = 'openai-compatible', baseUrl } of KNOWN_PROVIDERS) {
+  for (const {
+    provider,
+    key: firstKey,
+    otherKey,
+    kind = 'openai-compatible',
+    baseUrl,
+    urlVariable = '',
+  } of KNOWN_PROVIDERS) {
     const key = otherKey !== undefined && !env[firstKey] ? otherKey : firstKey;
     const apiKey = env[key];
-    const ownUrl = provider === 'openai' ? env['OPENAI_BASE_URL'] : undefined;
-    if (!apiKey && !ownUrl) continue;
-    const address = ownUrl || baseUrl;
+    const ownUrl = env[urlVariable];
+    // An address alone is enough for a server that asks for no key; Anthropic's always does.
+    if (!apiKey && (!ownUrl || kind === 'anthropic')) continue;
+    const address = (kind === 'anthropic' ? withVersion(ownUrl) : ownUrl) || baseUrl;
     providers[provider] = {
       kind,
       ...(address === undefined ? {} : { baseUrl: address }),
@@ -64,7 +81,7 @@ export function discoverProviders(env: Environment, ollama?: LocalOllama): Disco
     };
     found.push({
       provider,
-      because: [apiKey ? key : '', ownUrl ? 'OPENAI_BASE_URL' : ''].filter(Boolean).join(' and '),
+      because: [apiKey ? key : '', ownUrl ? urlVariable : ''].filter(Boolean).join(' and '),
     });
   }
   if (ollama !== undefined) {
@@ -95,4 +112,9 @@ export function ollamaAddress(env: Environment): string | undefined {
   if (url.username !== '' || url.password !== '') return undefined;
   if (url.hostname === '0.0.0.0' || url.hostname === '[::]') url.hostname = '127.0.0.1';
   return (url.origin + url.pathname).replace(/\/+$/, '');
+}
+
+/** Anthropic's own clients append the version themselves, so that their variable is written without it. */
+function withVersion(url: string | undefined): string | undefined {
+  return !url || /\/v\d+\/*$/.test(url) ? url : `${url.replace(/\/+$/, '')}/v1`;
 }

@@ -4,6 +4,8 @@
  */
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
+import { externalSchema } from './external.ts';
+import { priceSchema } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -43,6 +45,12 @@ function fileSchema(kinds: readonly KindSchema[]): Json {
       routes: Type.Record(Type.String(), routeSchema, {
         description:
           'Model names, or patterns that end in *, and what serves them. Without any, each provider serves its name/*.',
+      }),
+      external: Type.Record(Type.String(), externalSchema, {
+        description: 'Other HTTP APIs by name, called as /api/external/<name>/….',
+      }),
+      prices: Type.Record(Type.String(), priceSchema, {
+        description: 'What deployments cost: by provider/model, or by a pattern that ends in *.',
       }),
     }),
     strict,

@@ -256,6 +256,27 @@ describe('without providers in the file', () => {
     assert.deepEqual(baseUrls(load(t, '', { env: { OPENAI_BASE_URL: url } })), { openai: url });
   });
 
+  it('Anthropic is found by its key, and ANTHROPIC_BASE_URL is completed as Anthropic’s own clients do', (t) => {
+    const settings = Type.Object(
+      { baseUrl: Type.String(), apiKey: Type.String({ secret: true }) },
+      { additionalProperties: false },
+    );
+    const found = (env: Record<string, string>) =>
+      load(t, '', { env, kinds: [...kinds, { kind: 'anthropic', settings }] });
+    for (const [url, baseUrl] of [
+      ['', 'https://api.anthropic.com/v1'],
+      ['http://127.0.0.1:8000', 'http://127.0.0.1:8000/v1'],
+      ['http://127.0.0.1:8000/', 'http://127.0.0.1:8000/v1'],
+      ['http://127.0.0.1:8000/v1', 'http://127.0.0.1:8000/v1'],
+    ] as const) {
+      const loaded = found({ ANTHROPIC_API_KEY: 'a', ANTHROPIC_BASE_URL: url });
+      assert.equal(loaded.config.providers['anthropic']?.kind, 'anthropic');
+      assert.deepEqual(baseUrls(loaded), { anthropic: baseUrl });
+    }
+    const alone = found({ ANTHROPIC_BASE_URL: 'http://127.0.0.1:8000' });
+    assert.deepEqual(Object.keys(alone.config.providers), ['simulator']);
+  });
+
   it('a wrong OPENAI_BASE_URL is named as what is wrong', (t) => {
     const problems = problemsOf(() => load(t, '', { env: { OPENAI_BASE_URL: 'nowhere' } }));
     assert.deepEqual(places(problems), ['OPENAI_BASE_URL providers.openai.baseUrl']);

@@ -9,10 +9,14 @@ import { Secret } from '#core/secret';
 import { check, nearestOf, unknownKey } from './check.ts';
 import { discoverProviders, ollamaAddress } from './discover.ts';
 import type { Discovered, LocalOllama } from './discover.ts';
+import { externalProblems, externalSchema } from './external.ts';
+import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
 import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
+import { priceSchema } from './prices.ts';
+import type { PriceConfig } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
 
@@ -57,7 +61,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const env = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
-  const loader = new Loader(options, env);
+  const loader = new Loader(options, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
   if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
   loader.readEnvironment();
   loader.readFlags(options.flags ?? {});
@@ -68,12 +72,15 @@ class Loader {
   readonly #kinds: readonly KindSchema[];
   readonly #ollama: LocalOllama | undefined;
   readonly #env: Environment;
+  readonly #folder: string;
   readonly #origins = new Map<string, string>();
   readonly #problems: Problem[] = [];
   #values: Record<string, unknown> = {};
   #fromEnvironment: ReadonlySet<string> = new Set();
 
-  constructor({ kinds, ollama }: LoadOptions, env: Environment) {
+  /** `folder`: what paths in the file are relative to. */
+  constructor({ kinds, ollama }: LoadOptions, env: Environment, folder: string) {
+    this.#folder = folder;
     this.#kinds = kinds;
     this.#ollama = ollama;
     this.#env = env;
@@ -118,7 +125,7 @@ class Loader {
   }
 
   finish(): Omit<Loaded, 'file'> {
-    const known = [...Object.keys(sections), 'providers', 'routes'];
+    const known = [...Object.keys(sections), 'providers', 'routes', 'external', 'prices'];
     for (const key of Object.keys(this.#values)) {
       if (!known.includes(key))
         this.#problems.push({
@@ -135,9 +142,11 @@ class Loader {
     }
     const { providers, names, discovered, mayAsk } = this.#providers();
     const routes = this.#routes(names);
+    const external = this.#external();
+    const prices = this.#prices();
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
-    const config = { ...filled, providers, routes } as Config;
+    const config = { ...filled, providers, routes, external, prices } as Config;
     return {
       config,
       discovered,
@@ -173,10 +182,7 @@ class Loader {
 
   #provider(name: string, value: unknown): ProviderConfig | undefined {
     const pointer = `/providers/${escapePointer(name)}`;
-    if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
-      this.#problem(pointer, 'a provider is named with small letters, digits, ".", "_" and "-", 64 at most');
-      return undefined;
-    }
+    if (!this.#isName(name, pointer)) return undefined;
     const { kind, ...settings } = asRecord(value);
     const names = this.#kinds.map((known) => known.kind);
     const known = this.#kinds.find((one) => one.kind === kind);
@@ -212,9 +218,40 @@ class Loader {
       // It was held against the route's schema just now.
       const route = filled as RouteConfig;
       this.#checkTargets(route, name, pointer, providers);
-      routes[name] = route;
+      routes[name] =
+        route.guardrail === undefined ? route : { ...route, guardrail: this.#guardrail(route.guardrail, pointer) };
     }
     return routes;
+  }
+
+  /** The guardrail with its file's whole path: whoever loads it does not know where the configuration stood. */
+  #guardrail(guardrail: NonNullable<RouteConfig['guardrail']>, pointer: string): NonNullable<RouteConfig['guardrail']> {
+    const module = path.resolve(this.#folder, guardrail.module);
+    if (!existsSync(module)) this.#problem(`${pointer}/guardrail/module`, `there is no file ${module}`);
+    return { ...guardrail, module };
+  }
+
+  #external(): Record<string, ExternalConfig> {
+    const given = this.#values['external'];
+    const external: Record<string, ExternalConfig> = {};
+    if (given === undefined || given === null) return external;
+    for (const [name, value] of this.#entries(given, '/external')) {
+      const pointer = `/external/${escapePointer(name)}`;
+      const filled = this.#fill(externalSchema, value, pointer);
+      if (!this.#isName(name, pointer) || !this.#check(externalSchema, filled, pointer)) continue;
+      // It was held against its schema just now.
+      const target = this.#sealed(externalSchema, filled) as ExternalConfig;
+      for (const [at, message] of externalProblems(target)) this.#problem(pointer + at, message);
+      external[name] = target;
+    }
+    return external;
+  }
+
+  /** Whether it may stand in an address, a breaker's key and a metric. */
+  #isName(name: string, pointer: string): boolean {
+    const good = /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
+    if (!good) this.#problem(pointer, 'must be named with small letters, digits, ".", "_" and "-", 64 at most');
+    return good;
   }
 
   #checkTargets(route: RouteConfig, name: string, pointer: string, providers: readonly string[]): void {
@@ -227,6 +264,21 @@ class Loader {
           this.#problem(`${at}/model`, 'is required, since this route is no pattern that could pass the model name on');
       }),
     );
+  }
+
+  #prices(): Record<string, PriceConfig> {
+    const prices: Record<string, PriceConfig> = {};
+    const given = this.#values['prices'];
+    if (given === undefined || given === null) return prices;
+    for (const [name, value] of this.#entries(given, '/prices')) {
+      const pointer = `/prices/${escapePointer(name)}`;
+      if (/\*./.test(name) || !/[/*]/.test(name))
+        this.#problem(pointer, 'a price is for provider/model, or for a pattern with one * at its end');
+      const filled = this.#fill(priceSchema, value, pointer);
+      // It is held against the price's schema just now.
+      if (this.#check(priceSchema, filled, pointer)) prices[name] = filled as PriceConfig;
+    }
+    return prices;
   }
 
   /** Adds what is wrong with a value; a text whose reference already failed is not held against it again. */

@@ -7,6 +7,8 @@ import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
+import type { ExternalConfig } from './external.ts';
+import type { PriceConfig } from './prices.ts';
 
 const strict = { additionalProperties: false };
 const ms = (minimum: number, maximum: number, initial: number, description: string) =>
@@ -82,8 +84,9 @@ const storage = Type.Object(
     pool,
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
     runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
+    usageRetentionDays: count(1, 3_650, 400, 'Rows of the usage ledger older than this are deleted.'),
   },
-  { ...strict, description: 'Where keys, runs and the audit log are kept.' },
+  { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
 
 const timeouts = Type.Object(
@@ -166,6 +169,21 @@ const route = Type.Object(
         description:
           'Whether another deployment goes on with a stream that was cut or stalled after its first content. Callers may say otherwise (x-revoagent-continue).',
       }),
+    ),
+    guardrail: Type.Optional(
+      Type.Object(
+        {
+          module: text(
+            'A file that exports before, after, or both; relative to this file. docs/guardrails.md tells more.',
+          ),
+          onFailure: Type.Enum(['open', 'closed'], {
+            description:
+              'Whether a call goes on when the guardrail throws, hangs or returns nonsense. To be declared: there is no default.',
+          }),
+          timeoutMs: ms(1, 60_000, 500, 'For each of before and after.'),
+        },
+        { ...strict, description: 'Judges, changes or refuses requests and answers of this route.' },
+      ),
     ),
     lastResort: Type.Optional(
       Type.Object(
@@ -278,9 +296,12 @@ export interface Config {
     };
     readonly slowQueryMs: number;
     readonly runRetentionDays: number;
+    readonly usageRetentionDays: number;
   };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
+  readonly external: Readonly<Record<string, ExternalConfig>>;
+  readonly prices: Readonly<Record<string, PriceConfig>>;
   readonly resilience: {
     readonly breaker: {
       readonly failures: number;
@@ -325,6 +346,7 @@ export interface RouteConfig {
   readonly timeouts?: Partial<TimeoutsConfig>;
   readonly hedge?: { readonly afterMs: number };
   readonly continueCut?: boolean;
+  readonly guardrail?: { readonly module: string; readonly onFailure: 'open' | 'closed'; readonly timeoutMs: number };
   readonly lastResort?: { readonly text: string };
 }
 

@@ -1,5 +1,7 @@
 /** Every key of the configuration for people: `docs/settings.md`. */
 import type { TSchema } from 'typebox';
+import { externalSchema } from './external.ts';
+import { priceSchema } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
@@ -19,6 +21,8 @@ export function settingsMarkdown(kinds: readonly KindSchema[]): string {
     ...parts,
     ...kindParts,
     part('`routes.<model>`', textOf(routeSchema, 'description'), rows(routeSchema, 'routes.<model>')),
+    part('`external.<name>`', textOf(externalSchema, 'description'), rows(externalSchema, 'external.<name>')),
+    part('`prices.<provider/model>`', textOf(priceSchema, 'description'), rows(priceSchema, 'prices.<provider/model>')),
   ].join('\n');
 }
 

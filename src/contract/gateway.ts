@@ -5,7 +5,9 @@
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
-export type Scope = 'chat' | 'read' | 'admin';
+/** What a key may do: ask models; see what the hub does; call the external APIs, which act with credentials of the hub's; all. */
+export const SCOPES = ['chat', 'read', 'external', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
 
 /** Who asks. Without keys there is one local caller with every scope in the default project. */
 export interface Caller {

@@ -38,4 +38,8 @@ export interface Observer {
   /** Run records given up: the backlog was full, or the database refused their values. */
   runsDropped(count: number): void;
   retryBudgetExhausted(): void;
+  /** A row of the usage ledger is in the database, or given up. */
+  ledgerRow(end: 'written' | 'dropped'): void;
+  /** An attempt went out that the ledger's journal could not take: a kill would lose it. */
+  ledgerUnjournalled(): void;
 }

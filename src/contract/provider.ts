@@ -39,6 +39,8 @@ export interface ProviderEvent {
   readonly chunk: ChatChunk;
   /** The JSON text of `chunk`, as it arrived or as it was translated. */
   readonly data: string;
+  /** For the hub alone: the caller did not ask for it. */
+  readonly hidden?: boolean;
 }
 
 export interface ProviderStream {

@@ -58,6 +58,19 @@ export interface AttemptRecord {
   connectMs: number | null;
   firstTokenMs: number | null;
   totalMs: number | null;
+  /** As the upstream stated them; null where it did not. `cachedTokens` are part of `promptTokens`. */
+  promptTokens: number | null;
+  completionTokens: number | null;
+  cachedTokens: number | null;
+  /** Whole millionths of a US dollar; null where the tokens or the price are unknown. */
+  costMicroUsd: number | null;
+}
+
+/** What a guardrail did to a run. */
+export interface GuardrailRecord {
+  stage: 'before' | 'after';
+  action: 'allowed' | 'changed' | 'refused' | 'failed_open' | 'failed_closed';
+  tookMs: number;
 }
 
 export interface RunRecord {
@@ -83,4 +96,6 @@ export interface RunRecord {
   durationMs: number | null;
   overheadMs: number | null;
   attempts: AttemptRecord[];
+  /** Left out for a route without a guardrail. */
+  guardrail?: GuardrailRecord[];
 }

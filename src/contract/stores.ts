@@ -4,6 +4,7 @@
  * for "could not look".
  */
 import type { Scope } from './gateway.ts';
+import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { RunRecord } from './runs.ts';
 
 export interface KeyRecord {
@@ -44,6 +45,14 @@ export interface RunStore {
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
+export interface UsageStore {
+  /** Writes many at once, all or none; a row whose id is there already is left as it is. */
+  insertMany(rows: readonly UsageRecord[]): Promise<void>;
+  report(projectId: string, query: UsageQuery): Promise<UsageReport>;
+  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface AuditRecord {
   readonly id: string;
   readonly projectId: string;
@@ -62,9 +71,42 @@ export interface AuditStore {
   list(projectId: string, page: Page): Promise<readonly AuditRecord[]>;
 }
 
+/** What the database knows of an idempotent request: that it runs or was done, never what was asked or answered. */
+export interface ClaimRecord {
+  /** SHA-256 of caller, operation and key, in hexadecimal. */
+  readonly id: string;
+  readonly projectId: string;
+  /** Whose claim it is: one value a claim. */
+  readonly owner: string;
+  /** SHA-256 of the body, in hexadecimal. */
+  readonly fingerprint: string;
+}
+
+export interface ClaimStore {
+  /**
+   * Takes the claim until `untilWallMs` where nobody has one that lasts beyond `wallMs`, and returns null; otherwise returns what is
+   * there.
+   */
+  take(
+    claim: ClaimRecord,
+    wallMs: number,
+    untilWallMs: number,
+  ): Promise<{ readonly fingerprint: string; readonly done: boolean } | null>;
+  /** For those that run: they last until `untilWallMs`. */
+  extend(owners: readonly string[], untilWallMs: number): Promise<void>;
+  /** It was done; remembered until `untilWallMs`. */
+  finish(id: string, owner: string, untilWallMs: number): Promise<void>;
+  /** It came to nothing: whoever asks next may do it. */
+  release(id: string, owner: string): Promise<void>;
+  /** Deletes at most `rowsMax` that have ended before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface Stores {
+  readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;
+  readonly usage: UsageStore;
   readonly audit: AuditStore;
 }
 

@@ -20,8 +20,12 @@ export const ERROR_CODES = [
   'model_not_found',
   'method_not_allowed',
   'conflict',
+  'idempotency_key_in_use',
+  'idempotency_key_reused',
+  'idempotency_answer_not_kept',
   'context_length_exceeded',
   'content_filtered',
+  'guardrail_refused',
   'upstream_rejected',
   'cancelled',
   // the caller must wait
@@ -37,9 +41,11 @@ export const ERROR_CODES = [
   'upstream_credentials',
   // the hub cannot serve just now
   'no_deployment_available',
+  'upstream_unavailable',
   'overloaded',
   'draining',
   'database_unavailable',
+  'guardrail_failed',
   // the hub is wrong
   'internal',
 ] as const;

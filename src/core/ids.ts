@@ -5,7 +5,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 
-export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud';
+export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const RANDOM_CHARS = 16;

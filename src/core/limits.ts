@@ -29,10 +29,20 @@ export const limits = {
   eventBytesMax: 4 * 1024 * 1024,
   /** Largest error body of an upstream that is read; the rest is dropped. */
   errorBodyBytesMax: 64 * 1024,
+  /** How long the answer to an Idempotency-Key is kept. */
+  idempotencyKeepMs: 24 * 60 * 60 * 1000,
+  /** The largest answer that is kept for an Idempotency-Key. */
+  idempotentAnswerBytesMax: 1024 * 1024,
+  /** All answers together that one instance keeps for idempotency keys; the longest unused go first. */
+  idempotentBytesMax: 64 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
+  /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */
+  ledgerBacklogMax: 20_000,
+  /** The ledger's journal on disk, in bytes: about 600,000 attempts. */
+  ledgerJournalBytesMax: 256 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
 } as const;

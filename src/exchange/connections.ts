@@ -6,6 +6,7 @@
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { UpstreamFailure } from '#contract/provider';
@@ -18,11 +19,11 @@ const RELEASE_MS = 1_000;
 const CONNECT_MS = 60_000;
 
 export interface ExchangeRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** Names and values in turn. */
   readonly headers: string[];
-  readonly body: string | null;
+  readonly body: string | Uint8Array | null;
   readonly signal: AbortSignal;
   readonly onConnected?: () => void;
 }
@@ -33,8 +34,16 @@ export interface Connections {
   close(): Promise<void>;
 }
 
-/** Keeps connections to one origin; at most `connectionsMax` at a time, requests beyond that wait for one. */
-export function createConnections(origin: string, connectionsMax: number, clock: Clock): Connections {
+/**
+ * Keeps connections to one origin; at most `connectionsMax` at a time, requests beyond that wait for one. `lookup` resolves the
+ * origin's name for every new connection in place of the system's; it is not asked about an origin that is an address.
+ */
+export function createConnections(
+  origin: string,
+  connectionsMax: number,
+  clock: Clock,
+  lookup?: LookupFunction,
+): Connections {
   const pool = new Pool(origin, {
     connections: connectionsMax,
     connectTimeout: CONNECT_MS,
@@ -42,6 +51,7 @@ export function createConnections(origin: string, connectionsMax: number, clock:
     bodyTimeout: 0,
     pipelining: 1,
     allowH2: false,
+    ...(lookup === undefined ? {} : { connect: { lookup } }),
   });
   return {
     open(request) {

@@ -36,6 +36,7 @@ export async function commit(attempt: Attempt, request: ChatRequest, progress: S
     const next = await attempt.upstream(events.next());
     if (next.done === true) throw new UpstreamFailure('cut', 'The upstream ended its stream before any content.');
     held.push(next.value);
+    attempt.used(next.value.chunk.usage);
     const content = progress.take(next.value.chunk);
     if (content || held.length >= HELD_MAX) break;
   }
@@ -81,7 +82,7 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
     this.#attempt = committed.attempt;
     this.#events = committed.events;
     this.#progress = committed.progress;
-    for (const event of committed.held) this.#ready.push(this.#taken(event));
+    this.#keep(committed.held);
     this.#park();
     // A reader who never pulls again must not keep the upstream: the abort alone ends everything.
     const { signal } = this.#run.call;
@@ -120,8 +121,9 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
       if (this.#ended) return this.#gone();
       if (next.done !== true) {
         this.#attempt.rest();
+        this.#attempt.used(next.value.chunk.usage);
         this.#progress.take(next.value.chunk);
-        return this.#taken(next.value);
+        return next.value.hidden === true ? await this.#pull() : this.#taken(next.value);
       }
       if (!this.#progress.ended)
         throw new UpstreamFailure('cut', 'The upstream ended its stream without saying that the answer was finished.');
@@ -160,14 +162,18 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
     this.#events = committed.events;
     this.#progress = committed.progress;
     if (said.goesOn(committed.attempt.prefilled)) this.#ready.push(said.restartEvent(classified.error.code));
-    for (const event of committed.held) this.#ready.push(this.#taken(event));
-    return this.#ready.shift() ?? null;
+    this.#keep(committed.held);
+    return this.#ready.shift() ?? this.#pull();
   }
 
   #resume(attempt: Attempt, said: SaidSoFar): Promise<Committed> {
     const { request, prefilled } = said.requestFor(attempt.deployment, this.#request);
     attempt.prefilled = prefilled;
     return commit(attempt, request, prefilled ? this.#progress : StreamProgress.of(request));
+  }
+
+  #keep(events: readonly ProviderEvent[]): void {
+    for (const event of events) if (event.hidden !== true) this.#ready.push(this.#taken(event));
   }
 
   #taken(event: ProviderEvent): string {

@@ -11,6 +11,8 @@ import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
 import { AttemptTimeout, classify, reasonOf } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
+import { dispatchOf } from './dispatch.ts';
+import type { StatedUsage } from './prices.ts';
 import type { Permit } from './protection.ts';
 import type { Choice } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
@@ -31,6 +33,8 @@ export class Attempt {
   readonly choice: Choice;
   readonly deployment: Deployment;
   readonly timeouts: CallTimeouts;
+  /** Whether the upstream is asked for a stream; a caller's stream may need a whole answer. */
+  streams: boolean;
   /** It was asked to go on with a text that is not its own. */
   prefilled = false;
   readonly run: Run;
@@ -41,6 +45,8 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new AbortController();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  readonly #ledgerId: string;
+  #usage: StatedUsage | null | undefined;
   #settled = false;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -51,6 +57,7 @@ export class Attempt {
     const { context, run, choice, timeouts } = parts;
     const { deployment } = choice;
     this.run = run;
+    this.streams = run.record.stream;
     this.choice = choice;
     this.deployment = deployment;
     this.timeouts = timeouts;
@@ -63,6 +70,9 @@ export class Attempt {
     this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
     deployment.inFlight++;
     run.dispatched++;
+    const entry = dispatchOf(run, parts.record, context.clock.wallMs());
+    this.#ledgerId = entry.id;
+    context.ledger.dispatched(entry);
     run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (run.call.signal.aborted) this.#onAbort();
     this.expect('timeout_connect', timeouts.connectMs);
@@ -78,7 +88,7 @@ export class Attempt {
       traceparent,
       onConnected: () => {
         this.#record.connectMs = this.#clock.now() - this.#startedAt;
-        if (this.run.record.stream) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
+        if (this.streams) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
         else this.rest();
       },
     };
@@ -113,6 +123,11 @@ export class Attempt {
     this.deployment.streamLatency.record(this.#record.firstTokenMs, now);
   }
 
+  /** What the upstream says that the attempt used, where it says so; before it is settled. */
+  used(usage: StatedUsage | null | undefined): void {
+    if (usage !== null && usage !== undefined) this.#usage = usage;
+  }
+
   /** Whether this was thrown because the hub itself had enough, the answer being whole. */
   hadEnough(thrown: unknown): boolean {
     return thrown === enough;
@@ -122,7 +137,7 @@ export class Attempt {
   succeed(): void {
     if (!this.#settle('succeeded', null)) return;
     this.deployment.lastSuccessWallMs = this.#clock.wallMs();
-    if (!this.run.record.stream) {
+    if (!this.streams) {
       const now = this.#clock.now();
       this.deployment.plainLatency.record(now - this.#startedAt, now);
     }
@@ -180,6 +195,14 @@ export class Attempt {
     this.#record.outcome = outcome;
     this.#record.verdict = verdict;
     this.#record.totalMs = this.#clock.now() - this.#startedAt;
+    const { prices, ledger } = this.#context;
+    const { priceSource, ...spent } = prices.usageOf(
+      this.deployment,
+      this.#usage,
+      this.run.call.request['service_tier'],
+    );
+    Object.assign(this.#record, spent);
+    ledger.settled(this.#ledgerId, { outcome, ...spent, priceSource });
     this.#context.observer.attemptFinished(this.#record);
     return true;
   }

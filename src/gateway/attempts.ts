@@ -12,6 +12,7 @@ import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs'
 import { Attempt } from './attempt.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
+import type { Guardrails } from './guardrail.ts';
 import type { Candidate } from './plan.ts';
 import { Plan } from './plan.ts';
 import { preferredRoute, timeoutsFor } from './preferences.ts';
@@ -26,6 +27,7 @@ export interface CallContext extends RunContext {
   readonly settings: GatewaySettings;
   readonly breakers: Breakers;
   readonly retryBudget: RetryBudget;
+  readonly guardrails: Guardrails;
 }
 
 /** Makes the call and reads as much of the answer as must be there. */
@@ -150,7 +152,8 @@ export class Attempts {
     } else if (going === 'anew' && classified.verdict === 'give_up') {
       throw classified.error;
     }
-    this.#failure = classified.error;
+    // What a provider cannot be told tells the caller less than why one failed that could.
+    if (this.#failure === null || classified.outcome !== 'untranslatable') this.#failure = classified.error;
     this.#plan.failed(attempt.choice, classified);
   }
 
@@ -190,6 +193,10 @@ export class Attempts {
       connectMs: null,
       firstTokenMs: null,
       totalMs: null,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      costMicroUsd: null,
     };
     run.record.attempts.push(record);
     const lacks = this.#unable(deployment);

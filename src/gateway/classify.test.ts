@@ -62,6 +62,35 @@ const TABLE: readonly Row[] = [
   ['a refused key', reported({ code: 'invalid_api_key' }), 'try_other', 'success', 'upstream_credentials'],
   ['a refused request', reported({ type: 'invalid_request_error' }), 'give_up', 'success', 'upstream_rejected'],
   ['a filter', reported({ code: 'content_filter' }), 'give_up', 'success', 'content_filtered'],
+  ['an overloaded_error', reported({ type: 'overloaded_error' }), 'retry_same', 'failure', 'upstream_failed'],
+  ['an api_error', reported({ type: 'api_error' }), 'retry_same', 'failure', 'upstream_failed'],
+  ['a timeout_error', reported({ type: 'timeout_error' }), 'retry_same', 'failure', 'upstream_failed'],
+  ['a rate_limit_error', reported({ type: 'rate_limit_error' }), 'try_other', 'throttled', 'upstream_rate_limited'],
+  [
+    'an authentication_error',
+    reported({ type: 'authentication_error' }),
+    'try_other',
+    'success',
+    'upstream_credentials',
+  ],
+  ['a permission_error', reported({ type: 'permission_error' }), 'try_other', 'success', 'upstream_credentials'],
+  ['a billing_error', reported({ type: 'billing_error' }), 'try_other', 'success', 'upstream_credentials'],
+  ['a not_found_error', reported({ type: 'not_found_error' }), 'try_other', 'success', 'model_not_found'],
+  ['a request_too_large', reported({ type: 'request_too_large' }), 'give_up', 'success', 'upstream_rejected'],
+  [
+    'a long prompt by its sentence',
+    reported({ type: 'invalid_request_error', message: 'prompt is too long: 210000 tokens > 200000 maximum' }),
+    'give_up',
+    'success',
+    'context_length_exceeded',
+  ],
+  [
+    'a spent balance under a 400',
+    status(400, { type: 'invalid_request_error', message: 'Your credit balance is too low to access the API.' }),
+    'try_other',
+    'success',
+    'upstream_credentials',
+  ],
   ['a long prompt', reported({ code: 'context_length_exceeded' }), 'give_up', 'success', 'context_length_exceeded'],
 ];
 
@@ -80,6 +109,7 @@ describe('classify', () => {
       'prompt is too long: 210000 tokens > 200000 maximum',
       'Please reduce the length of the messages.',
       'The request exceeds the context window.',
+      'input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000',
     ]) {
       assert.equal(classify(status(400, { message }), 'one').error.code, 'context_length_exceeded', message);
     }

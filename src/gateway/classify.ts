@@ -105,7 +105,7 @@ function byStatus(failure: UpstreamFailure, status: number | undefined, provider
     const error = new UpstreamError('upstream_timeout', `The provider "${provider}" ${said}.`, options);
     return { ...base, verdict: 'try_other', breaker: 'throttled', error };
   }
-  if (status === 401 || status === 402 || status === 403) {
+  if (status === 401 || status === 402 || status === 403 || SPENT.test(failure.body?.message ?? '')) {
     const detail = `The provider "${provider}" does not accept the hub's credentials or account. The operator must look at them.`;
     return {
       ...base,
@@ -143,8 +143,10 @@ function rejection(failure: UpstreamFailure, provider: string): HubError {
   return new UpstreamError(rejectionCode(failure), detail, { upstreamBody: body, cause: failure, ...param });
 }
 
+/** Anthropic says with a 400 that nobody has paid: the operator's to mend, and no other provider's reason. */
+const SPENT = /credit balance is too low/i;
 const CONTEXT_LENGTH =
-  /context[_ ](length|window)|maximum context|prompt is too long|too many tokens|reduce the length/i;
+  /context[_ ](length|window|limit)|maximum context|prompt is too long|too many tokens|reduce the length/i;
 const CONTENT_FILTER = /content[_ ]?(filter|policy)|moderation|safety/i;
 
 function rejectionCode({ body }: UpstreamFailure): ErrorCode {
@@ -159,7 +161,9 @@ function reportedStatus({ body }: UpstreamFailure): number | undefined {
   if (Number.isInteger(code) && code >= 400 && code < 600) return code;
   const labels = `${body?.code ?? ''} ${body?.type ?? ''}`;
   if (/rate_limit|insufficient_quota|resource_exhausted/i.test(labels)) return 429;
-  if (/authentication|permission|invalid_api_key/i.test(labels)) return 401;
+  if (/authentication|permission|invalid_api_key|billing/i.test(labels)) return 401;
+  if (/not_found_error/i.test(labels)) return 404;
+  if (/request_too_large/i.test(labels)) return 413;
   return CONTEXT_LENGTH.test(labels) || /invalid_request|content_(filter|policy)/i.test(labels) ? 400 : undefined;
 }
 

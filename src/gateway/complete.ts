@@ -1,11 +1,12 @@
-/** A plain answer: the whole of it, or an error. What the upstream sent is passed on as it came. */
-import type { ChatRequest } from '#contract/chat';
+/** A plain answer: the whole of it, or an error. What the upstream sent is passed on as it came, unless a guardrail changed it. */
+import type { ChatCompletion, ChatRequest } from '#contract/chat';
 import type { ChatAnswer, ChatCall } from '#contract/gateway';
 import type { ProviderAnswer } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
 import { Attempts } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
+import { Guard } from './guardrail.ts';
 import { lastResortCompletion, lastResortText } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
@@ -16,11 +17,13 @@ export async function complete(context: CallContext, router: Router, call: ChatC
   try {
     route = router.require(call.request.model);
     run.record.route = route.name;
-    const { answer, deployment } = await new Attempts(context, run, route).answer((attempt) =>
-      askWhole(attempt, call.request),
-    );
-    run.succeed(deployment, { finishReason: answer.body.choices[0]?.finish_reason ?? null, usage: answer.body.usage });
-    return { summary: run.summary(deployment), body: answer.body, raw: answer.raw };
+    const guard = Guard.of(context, run, route);
+    const request = guard === null ? call.request : await guard.before(call.request);
+    const attempts = new Attempts(context, run, route);
+    const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, request));
+    const body = guard === null ? answer.body : await guard.after(answer.body);
+    succeed(run, deployment, body);
+    return { summary: run.summary(deployment), body, raw: body === answer.body ? answer.raw : undefined };
   } catch (thrown) {
     const text = lastResortText(route, thrown);
     if (text === undefined) throw run.fail(thrown);
@@ -29,12 +32,18 @@ export async function complete(context: CallContext, router: Router, call: ChatC
   }
 }
 
-async function askWhole(
+export async function askWhole(
   attempt: Attempt,
   request: ChatRequest,
 ): Promise<{ answer: ProviderAnswer; deployment: Deployment }> {
   const { deployment } = attempt;
+  attempt.streams = false;
   const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall(request)));
+  attempt.used(answer.body.usage);
   attempt.succeed();
   return { answer, deployment };
+}
+
+export function succeed(run: Run, deployment: Deployment, { choices, usage }: ChatCompletion): void {
+  run.succeed(deployment, { finishReason: choices[0]?.finish_reason ?? null, usage });
 }

@@ -1,5 +1,5 @@
 /** Embeddings: a vector for each text, or an error. A chat's last resort stands in for none: there is no vector of the hub's own. */
-import { InvariantError } from '#core/errors';
+import { CallerError, InvariantError } from '#core/errors';
 import type { EmbeddingRequest } from '#contract/chat';
 import type { EmbedAnswer, EmbedCall } from '#contract/gateway';
 import type { EmbeddingAnswer } from '#contract/provider';
@@ -15,6 +15,10 @@ export async function embed(context: CallContext, router: Router, call: EmbedCal
   try {
     const route = router.require(call.request.model);
     run.record.route = route.name;
+    if (route.settings.guardrail !== undefined) {
+      const detail = `The route "${route.name}" has a guardrail, which judges chats alone: it gives no embeddings.`;
+      throw new CallerError('bad_request', detail, { param: 'model' });
+    }
     const attempts = new Attempts(context, run, route, withoutEmbeddings);
     const { answer, deployment } = await attempts.answer((attempt) => askVectors(attempt, call.request));
     run.succeed(deployment, { finishReason: null, usage: answer.body.usage });
@@ -35,6 +39,7 @@ async function askVectors(
   const asked = deployment.provider.embed?.(attempt.providerCall(request));
   if (asked === undefined) throw new InvariantError('a provider without embeddings was asked for some');
   const answer = await attempt.upstream(asked);
+  attempt.used(answer.body.usage);
   attempt.succeed();
   return { answer, deployment };
 }

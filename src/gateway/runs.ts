@@ -8,10 +8,12 @@ import { CallerError, HubError, InvariantError, UnavailableError } from '#core/e
 import { limits } from '#core/limits';
 import type { RunCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
+import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
-import type { RunRecord, RunStatus } from '#contract/runs';
+import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
 import type { Deployment } from './deployment.ts';
+import type { Prices } from './prices.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
 export class RunningRuns {
@@ -41,6 +43,8 @@ export interface RunContext {
   readonly observer: Observer;
   readonly logger: Logger;
   readonly running: RunningRuns;
+  readonly ledger: Ledger;
+  readonly prices: Prices;
   /** Takes the record of a run that has ended; must not throw, must not wait. */
   readonly runSink: (run: RunRecord) => void;
 }
@@ -123,6 +127,10 @@ export class Run {
     record.promptTokens = tokens(answer.usage?.prompt_tokens);
     record.completionTokens = tokens(answer.usage?.completion_tokens);
     this.#end('succeeded', null);
+  }
+
+  guarded(entry: GuardrailRecord): void {
+    (this.record.guardrail ??= []).push(entry);
   }
 
   degrade(): void {

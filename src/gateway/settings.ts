@@ -23,6 +23,15 @@ export type Strategy =
   /** The one with the fewest calls in flight, by weight. */
   | 'least-busy';
 
+export interface GuardrailSettings {
+  /** Path of its file. */
+  readonly module: string;
+  /** Whether a call goes on when the guardrail throws, hangs or returns nonsense. */
+  readonly onFailure: 'open' | 'closed';
+  /** For each of `before` and `after`. */
+  readonly timeoutMs: number;
+}
+
 export interface RouteSettings {
   /** Tried in order. */
   readonly groups: readonly (readonly RouteTarget[])[];
@@ -33,6 +42,7 @@ export interface RouteSettings {
   readonly hedge?: { readonly afterMs: number } | undefined;
   /** Whether another deployment goes on with a stream that was cut after its first content, where the caller says nothing. */
   readonly continueCut?: boolean | undefined;
+  readonly guardrail?: GuardrailSettings | undefined;
   /** Answered, marked as degraded, where every deployment's circuit is open. */
   readonly lastResort?: { readonly text: string } | undefined;
 }

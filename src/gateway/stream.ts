@@ -2,10 +2,14 @@
  * A streamed answer. Until the first content is there, nothing is sent and another deployment can stand in unseen; from then on the
  * stream ends whole or in an honest error, or, where the caller wants that, is gone on with by another deployment.
  */
+import type { ChatRequest } from '#contract/chat';
 import type { ChatCall, ChatStream } from '#contract/gateway';
 import { AnswerEvents, commit } from './answer-events.ts';
 import type { CallContext } from './attempts.ts';
 import { Attempts } from './attempts.ts';
+import { chunksOf } from './chunks-of.ts';
+import { askWhole, succeed } from './complete.ts';
+import { Guard } from './guardrail.ts';
 import { lastResortChunks, lastResortText } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
@@ -17,8 +21,10 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
   try {
     route = router.require(call.request.model);
     run.record.route = route.name;
+    const guard = Guard.of(context, run, route);
+    const request = guard === null ? call.request : await guard.before(call.request);
     const attempts = new Attempts(context, run, route);
-    const { request } = call;
+    if (guard?.judgesAnswers === true) return await judged(run, attempts, guard, request);
     const committed = await attempts.answer((attempt) => commit(attempt, request, StreamProgress.of(request)));
     const continued = call.preferences?.continueCut ?? route.settings.continueCut ?? false;
     const events = new AnswerEvents({ context, attempts, request, committed, continued });
@@ -30,6 +36,14 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
     const chunks = lastResortChunks(run.record, text, wantsUsage(call.request));
     return { summary: run.summary(null, true), events: listed(chunks) };
   }
+}
+
+/** Nothing may be sent before the whole is judged: the upstream is asked for the whole, and the caller gets it as a stream. */
+async function judged(run: Run, attempts: Attempts, guard: Guard, request: ChatRequest): Promise<ChatStream> {
+  const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, request));
+  const body = await guard.after(answer.body);
+  succeed(run, deployment, body);
+  return { summary: run.summary(deployment), events: listed(chunksOf(body, wantsUsage(request))) };
 }
 
 async function* listed(texts: readonly string[]): AsyncGenerator<string, undefined> {

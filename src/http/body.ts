@@ -19,12 +19,20 @@ export async function readJsonBody(incoming: IncomingMessage, bytesMax: number, 
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw unsupportedMediaType();
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  const hasBody = holdsBody(incoming);
   const isJson = headers['content-type'] !== undefined && JSON_TYPE.test(headers['content-type']);
   if (!isJson && (hasBody || headers['content-type'] !== undefined)) throw unsupportedMediaType();
-  if (Number(headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const bytes = hasBody ? await readBytes(incoming, bytesMax, signal) : Buffer.alloc(0);
-  return parseJson(bytes);
+  return parseJson(await readBody(incoming, bytesMax, signal));
+}
+
+/** The body as it came; empty where there is none. Throws `body_too_large`, or the signal's reason. */
+export async function readBody(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  return holdsBody(incoming) ? readBytes(incoming, bytesMax, signal) : Buffer.alloc(0);
+}
+
+function holdsBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
@@ -153,5 +161,8 @@ function hasByteOrderMark(bytes: Buffer): boolean {
 }
 
 function tooLarge(bytesMax: number): CallerError {
-  return new CallerError('body_too_large', `The body has more than ${bytesMax} bytes, which is all this hub accepts.`);
+  return new CallerError(
+    'body_too_large',
+    `The body has more than ${bytesMax} bytes, which is all that is accepted here.`,
+  );
 }

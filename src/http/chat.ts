@@ -14,6 +14,7 @@ import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
 import { SseResponse } from './sse.ts';
+import { waitedFor } from './waiting.ts';
 
 export interface ChatForm {
   plain(answer: ChatAnswer): Uint8Array | string;
@@ -125,16 +126,6 @@ async function relay(
     for (const text of form.translate(next.value)) await sse.send(text);
   }
   for (const text of form.closing()) await sse.send(text);
-}
-
-/** The gateway waits for upstreams: what goes by meanwhile is not hub time. */
-async function waitedFor<T>(context: RequestContext, clock: Clock, work: Promise<T>): Promise<T> {
-  const since = clock.now();
-  try {
-    return await work;
-  } finally {
-    context.waitedMs += clock.now() - since;
-  }
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {

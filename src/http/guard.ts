@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { CallerError } from '#core/errors';
 import type { Caller, Scope } from '#contract/gateway';
+import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { RequestContext } from './request-context.ts';
@@ -15,7 +16,7 @@ export type Access = 'open' | 'optional' | readonly Scope[];
 const localCaller: Caller = {
   keyId: null,
   projectId: DEFAULT_PROJECT_ID,
-  scopes: new Set<Scope>(['chat', 'read', 'admin']),
+  scopes: new Set<Scope>(SCOPES),
 };
 
 export interface OriginRules {

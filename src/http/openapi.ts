@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { presentations } from './errors/presentation.ts';
+import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
 
@@ -13,6 +14,7 @@ const TAGS = [
     name: 'Chat',
     description: 'The hub’s own form of a chat. Errors are problem+json (RFC 9457), here and everywhere below.',
   },
+  { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },
   {
@@ -55,7 +57,8 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 }
 
 function operationObject(operation: Operation): Json {
-  const { id, tag, summary, description, access, params, query, body, bodyExample, responses, headers } = operation;
+  const { id, tag, summary, description, access, params, query, body, bodyExample, takesBytes, responses } = operation;
+  const headers = { ...operation.headers, ...(operation.idempotent === true ? idempotencyHeader : {}) };
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,
@@ -69,6 +72,7 @@ function operationObject(operation: Operation): Json {
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
+    ...(takesBytes === true ? { requestBody: { required: false, content: { '*/*': {} } } } : {}),
     responses: { ...Object.fromEntries(documented), default: errorResponse(operation) },
   };
 }

@@ -6,12 +6,14 @@ import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { BreakerControl } from '#contract/breakers';
+import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
+import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { PerformanceReport } from '#contract/performance';
-import type { AuditStore } from '#contract/stores';
+import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
 import type { Answer } from './answer.ts';
 import type { Assets } from './page.ts';
@@ -23,7 +25,10 @@ export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
   readonly keys: Keys;
+  readonly idempotency: Idempotency;
+  readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
+  readonly external: External;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
@@ -49,7 +54,7 @@ export interface ResponseDoc {
 interface Documented {
   /** Unique; generated clients name their method so. */
   readonly id: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As OpenAPI writes it. A parameter marked `{name+}` takes the rest of the path, slashes included. */
   readonly path: string;
   readonly access: Access;
@@ -58,8 +63,12 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
+  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
+  readonly takesBytes?: boolean;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
+  /** Honours `Idempotency-Key`: it does something that must not be done twice. */
+  readonly idempotent?: boolean;
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

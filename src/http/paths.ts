@@ -19,7 +19,8 @@ export function pathParams(path: string, params: unknown): unknown {
   const [, name, rest] = /\{(\w+)(\+?)\}$/.exec(path) ?? [];
   if (name === undefined || rest !== '+' || typeof params !== 'object' || params === null || !('*' in params))
     return params;
-  return { [name]: params['*'] };
+  const { '*': value, ...others } = params;
+  return { ...others, [name]: value };
 }
 
 /** The operations at the path of this URL, whatever their method. */

@@ -12,6 +12,7 @@ import { allowOrigin, answeredPreflight } from './cors.ts';
 import { renderError } from './errors/render.ts';
 import { translateError } from './errors/translate.ts';
 import { authenticate, checkOrigin } from './guard.ts';
+import { claimOf, Recording } from './idempotency.ts';
 import type { Answer } from './answer.ts';
 import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
@@ -71,12 +72,29 @@ export class Pipeline {
           operation.body === undefined
             ? undefined
             : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
+        if (operation.idempotent === true && (await this.#replayed(context, operation, body))) return;
         send(context, await run({ params, query, body }, context));
       } catch (thrown) {
         this.fail(context, thrown);
+      } finally {
+        await context.recording?.close().catch((thrown: unknown) => this.#unsettled(context, thrown));
       }
     };
     return (incoming, outgoing, input) => void answer(this.begin(incoming, outgoing, route), input);
+  }
+
+  /** Whether the answer to this Idempotency-Key was kept, and has been given; otherwise what is given now will be kept. */
+  async #replayed(context: RequestContext, operation: Operation, body: unknown): Promise<boolean> {
+    const claim = await claimOf(context, operation, body, this.#deps.idempotency);
+    if (claim?.kind === 'mine') context.recording = new Recording(claim);
+    if (claim?.kind !== 'answered') return false;
+    const { status, headers, body: bytes } = claim.answer;
+    context.respond(status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
+    return true;
+  }
+
+  #unsettled(context: RequestContext, thrown: unknown): void {
+    this.#deps.logger.error('claim-not-settled', { requestId: context.requestId }, thrown);
   }
 
   begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext {

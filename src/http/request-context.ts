@@ -37,6 +37,15 @@ interface Parts {
   readonly observer: Observer;
 }
 
+/** Takes down an answer while it is sent: head, body in parts, and its end where it is whole. */
+export interface AnswerRecording {
+  head(status: number, headers: Readonly<Record<string, string>>): void;
+  write(data: Uint8Array | string): void;
+  end(): void;
+  /** Nothing more comes. */
+  close(): Promise<void>;
+}
+
 export class RequestContext {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
@@ -54,6 +63,8 @@ export class RequestContext {
   runId: string | null = null;
   /** Set when the request failed, also after a stream had begun. */
   error: HubError | null = null;
+  /** Set where the answer is to be kept for the caller's Idempotency-Key. */
+  recording: AnswerRecording | null = null;
   /** Milliseconds spent waiting for upstreams, and for a slow reader of a stream. */
   waitedMs = 0;
   readonly #clock: Clock;
@@ -101,8 +112,13 @@ export class RequestContext {
 
   /** The whole response at once. */
   respond(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array | string): void {
-    const { outgoing } = this;
-    if (outgoing.headersSent || outgoing.destroyed) return;
+    const { outgoing, recording } = this;
+    if (outgoing.headersSent) return;
+    // Also for a caller who has left: he will ask again.
+    recording?.head(status, headers);
+    recording?.write(body);
+    recording?.end();
+    if (outgoing.destroyed) return;
     // What says "as you have it" has no length of its own.
     const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     outgoing.writeHead(status, { ...this.headers, ...headers, ...length });

@@ -7,11 +7,12 @@ import type { Clock, Timer } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { renderErrorEvent } from './errors/render.ts';
 import type { RequestContext } from './request-context.ts';
+import { drained } from './waiting.ts';
 
 /** Load balancers and proxies commonly close a connection after 30 to 60 s without a byte. */
 const KEEP_ALIVE_MS = 10_000;
-/** A caller who has taken nothing for so long is gone, whatever the network says. */
-const STALLED_READER_MS = 60_000;
+
+const DONE = 'data: [DONE]\n\n';
 
 export class SseResponse {
   readonly #context: RequestContext;
@@ -38,13 +39,14 @@ export class SseResponse {
   commit(headers: Record<string, string>): void {
     if (this.committed) return;
     const { outgoing, headers: common } = this.#context;
-    outgoing.writeHead(200, {
-      ...common,
+    const all = {
       ...headers,
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
-    });
+    };
+    this.#context.recording?.head(200, all);
+    outgoing.writeHead(200, { ...common, ...all });
   }
 
   /** Resolves when the caller took enough of it; rejects with the signal's reason when the caller leaves. */
@@ -53,13 +55,17 @@ export class SseResponse {
     const line = data.includes('\n') || data.includes('\r') ? data.replace(/[\r\n]+/g, ' ') : data;
     this.#lastByteAt = this.#clock.now();
     const text = event === undefined ? `data: ${line}\n\n` : `event: ${event}\ndata: ${line}\n\n`;
+    this.#context.recording?.write(text);
     if (!this.#context.outgoing.write(text)) await this.#drained();
   }
 
   /** After the last event of a whole answer. */
   finish(): void {
     this.#timer.cancel();
-    this.#context.outgoing.end('data: [DONE]\n\n');
+    const { outgoing, recording } = this.#context;
+    recording?.write(DONE);
+    recording?.end();
+    outgoing.end(DONE);
   }
 
   /** The honest end of a stream that has begun. */
@@ -87,30 +93,12 @@ export class SseResponse {
     this.#timer = this.#clock.schedule(nextMs, () => this.#keepAlive());
   }
 
-  #drained(): Promise<void> {
-    const { outgoing, signal } = this.#context;
-    const since = this.#clock.now();
+  async #drained(): Promise<void> {
     this.#blocked = true;
-    return new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
-        stalled.cancel();
-        outgoing.off('drain', onDrain);
-        signal.removeEventListener('abort', onAbort);
-        this.#blocked = false;
-        this.#context.waitedMs += this.#clock.now() - since;
-      };
-      const onDrain = (): void => {
-        stop();
-        resolve();
-      };
-      const onAbort = (): void => {
-        stop();
-        reject(signal.reason);
-      };
-      const stalled = this.#clock.schedule(STALLED_READER_MS, () => outgoing.destroy());
-      outgoing.on('drain', onDrain);
-      signal.addEventListener('abort', onAbort);
-      if (signal.aborted) onAbort();
-    });
+    try {
+      await drained(this.#context, this.#clock);
+    } finally {
+      this.#blocked = false;
+    }
   }
 }

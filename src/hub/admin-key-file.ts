@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { SCOPES } from '#contract/gateway';
 import type { KeyStore } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { parseKey } from '#gateway/keys';
@@ -36,7 +37,7 @@ export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock)
     id: parsed.id,
     projectId: DEFAULT_PROJECT_ID,
     name: 'admin (from file)',
-    scopes: ['chat', 'read', 'admin'],
+    scopes: SCOPES,
     secretHash: parsed.secretHash,
     createdWallMs: clock.wallMs(),
     revokedWallMs: null,

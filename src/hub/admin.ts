@@ -157,4 +157,6 @@ const unobserved: Observer = {
   poolWaited: ignore,
   runsDropped: ignore,
   retryBudgetExhausted: ignore,
+  ledgerRow: ignore,
+  ledgerUnjournalled: ignore,
 };

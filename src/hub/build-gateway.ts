@@ -2,13 +2,20 @@
 import { limits } from '#core/limits';
 import type { Config } from '#config/index';
 import { createGateway } from '#gateway/gateway';
+import { Prices } from '#gateway/prices';
 import { createProvider } from '#providers/index';
 import type { GatewayBuild } from './gateway-switch.ts';
+import { loadGuardrails } from './guardrails.ts';
 
-export type GatewayParts = Omit<Parameters<typeof createGateway>[0], 'providers' | 'routes' | 'settings'>;
+export type GatewayParts = Omit<
+  Parameters<typeof createGateway>[0],
+  'providers' | 'routes' | 'settings' | 'guardrails' | 'prices'
+>;
 
-export function buildGateway(config: Config, parts: GatewayParts): GatewayBuild {
+/** Throws an `Error` that names the guardrail which cannot be loaded; nothing is left open then. */
+export async function buildGateway(config: Config, parts: GatewayParts): Promise<GatewayBuild> {
   const { clock, random } = parts;
+  const guardrails = await loadGuardrails(Object.values(config.routes));
   const providers = Object.entries(config.providers).map(([name, { kind, settings }]) =>
     createProvider(kind, settings, { name, clock, random }),
   );
@@ -16,7 +23,14 @@ export function buildGateway(config: Config, parts: GatewayParts): GatewayBuild 
   const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
   return {
     addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
-    gateway: createGateway({ ...parts, providers, routes: config.routes, settings }),
+    gateway: createGateway({
+      ...parts,
+      providers,
+      routes: config.routes,
+      settings,
+      guardrails,
+      prices: new Prices(config.prices),
+    }),
     async close() {
       await Promise.all(providers.map((provider) => provider.close()));
     },

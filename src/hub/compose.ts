@@ -2,34 +2,33 @@
  * The hub, put together in the order in which its parts need each other; it ends in the reverse. Reads as the story of the whole
  * system: log and metrics, breakers, storage, keys, gateway, health, server.
  */
-import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
-import { messageOf } from '#core/errors';
 import type { Config, Discovered } from '#config/index';
 import type { RunRecord } from '#contract/runs';
+import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
+import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
-import { buildGateway } from './build-gateway.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
-import { GatewaySwitch } from './gateway-switch.ts';
-import type { GatewayBuild } from './gateway-switch.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
+import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { summaryOf } from './summary.ts';
-import { keepRuns, openHubStorage } from './storage.ts';
+import { keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
+import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -52,21 +51,19 @@ export async function startHub(
   const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
 
-  makeFolder(config.storage.dataDir);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const runs = keepRuns(storage, config.storage.runRetentionDays, { clock, logger, observer });
-  stack.defer(() => runs.close());
+  const { runs, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink };
-  const build = (from: Config): GatewayBuild => buildGateway(from, parts);
-  const gateway = new GatewaySwitch(build(config));
-  stack.defer(() => gateway.close());
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, ledger };
+  const upstreams = await Upstreams.open(config, parts);
+  stack.defer(() => upstreams.close());
+  const { gateway, external } = upstreams;
 
   const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
@@ -75,16 +72,23 @@ export async function startHub(
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
+    ledger: () => ledger,
     checks: () => health.last(),
   });
 
-  const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger });
+  const { audit, claims } = storage.stores;
+  const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
+  const idempotency = createIdempotency({ claims, clock, logger });
+  stack.defer(() => idempotency.close());
   const server = createServer({
     gateway,
+    external,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),
+    idempotency,
     keyless: () => keyless.current(),
-    audit: storage.stores.audit,
+    usage: storage.stores.usage,
+    audit,
     breakers: control,
     health,
     performance: () => telemetry.performance(),
@@ -95,33 +99,20 @@ export async function startHub(
     settings: { ...config.server, version },
   });
   const url = await openDoors(server, config);
-  return new RunningHub(config, {
-    url,
-    summary: summaryOf(config, discovered, {
-      url,
-      version,
-      instance,
-      keyless: keyless.current(),
-      addresses: gateway.addresses(),
-    }),
-    owned: stack.move(),
-    build,
-    gateway,
-    health,
-    logger,
-    server,
-  });
+  const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
+  const summary = summaryOf(config, discovered, found);
+  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
 }
 
-/** Throws an `Error` that names the setting. */
-function makeFolder(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
-      cause: error,
-    });
-  }
+/** What is written behind the requests, and what is deleted with age. */
+function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Parameters<typeof openHubLedger>[1]) {
+  const runs = keepRuns(storage, parts);
+  stack.defer(() => runs.close());
+  const usage = openHubLedger(storage, parts);
+  stack.defer(() => usage.close());
+  const purging = purgeWithAge(storage, parts);
+  stack.defer(() => purging.stop());
+  return { runs, ledger: usage.ledger };
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

@@ -1,7 +1,4 @@
-/**
- * The gateway that transports hold, while the one behind it is exchanged at a reload. A request stays with the gateway it began
- * on; a gateway that was replaced is closed once its last request has ended, so that no reload cuts a stream.
- */
+/** The gateway that transports hold, while the one behind it is exchanged at a reload. */
 import type {
   ChatAnswer,
   ChatCall,
@@ -11,6 +8,7 @@ import type {
   EmbedCall,
   Gateway,
 } from '#contract/gateway';
+import { Exchangeable, leaveAtEnd } from './exchangeable.ts';
 
 /** A gateway with what must be closed when it is no longer used. */
 export interface GatewayBuild {
@@ -20,27 +18,7 @@ export interface GatewayBuild {
   close(): Promise<void>;
 }
 
-interface Slot {
-  readonly build: GatewayBuild;
-  inFlight: number;
-  retired: (() => void) | undefined;
-}
-
-export class GatewaySwitch implements Gateway {
-  #slot: Slot;
-
-  constructor(build: GatewayBuild) {
-    this.#slot = { build, inFlight: 0, retired: undefined };
-  }
-
-  /** Takes effect for the next request; resolves when the old gateway has served its last one and is closed. */
-  async replace(build: GatewayBuild): Promise<void> {
-    const old = this.#slot;
-    this.#slot = { build, inFlight: 0, retired: undefined };
-    if (old.inFlight > 0) await new Promise<void>((resolve) => (old.retired = resolve));
-    await old.build.close();
-  }
-
+export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway {
   complete(call: ChatCall): Promise<ChatAnswer> {
     return this.#whole((gateway) => gateway.complete(call));
   }
@@ -50,80 +28,34 @@ export class GatewaySwitch implements Gateway {
   }
 
   async stream(call: ChatCall): Promise<ChatStream> {
-    const slot = this.#enter();
+    const { part, leave } = this.enter();
     try {
-      const stream = await slot.build.gateway.stream(call);
-      return { summary: stream.summary, events: leaveAtEnd(stream.events, slot) };
+      const stream = await part.gateway.stream(call);
+      return { summary: stream.summary, events: leaveAtEnd(stream.events, leave) };
     } catch (error) {
-      leave(slot);
+      leave();
       throw error;
     }
   }
 
   models(signal: AbortSignal): ReturnType<Gateway['models']> {
-    return this.#slot.build.gateway.models(signal);
+    return this.current.gateway.models(signal);
   }
 
   deployments(): readonly DeploymentStatus[] {
-    return this.#slot.build.gateway.deployments();
+    return this.current.gateway.deployments();
   }
 
   addresses(): ReadonlyMap<string, string> {
-    return this.#slot.build.addresses;
-  }
-
-  close(): Promise<void> {
-    return this.#slot.build.close();
+    return this.current.addresses;
   }
 
   async #whole<T>(ask: (gateway: Gateway) => Promise<T>): Promise<T> {
-    const slot = this.#enter();
+    const { part, leave } = this.enter();
     try {
-      return await ask(slot.build.gateway);
+      return await ask(part.gateway);
     } finally {
-      leave(slot);
+      leave();
     }
   }
-
-  #enter(): Slot {
-    this.#slot.inFlight++;
-    return this.#slot;
-  }
-}
-
-function leave(slot: Slot): void {
-  slot.inFlight--;
-  if (slot.inFlight === 0) slot.retired?.();
-}
-
-/** The same events; the slot is left once, however the reader ends. Not a generator: one that was never begun runs no `finally`. */
-function leaveAtEnd(events: AsyncIterableIterator<string>, slot: Slot): AsyncIterableIterator<string> {
-  let left = false;
-  const end = (): void => {
-    if (!left) leave(slot);
-    left = true;
-  };
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async next() {
-      try {
-        const result = await events.next();
-        if (result.done === true) end();
-        return result;
-      } catch (error) {
-        end();
-        throw error;
-      }
-    },
-    async return() {
-      try {
-        await events.return?.();
-      } finally {
-        end();
-      }
-      return { done: true, value: undefined };
-    },
-  };
 }

@@ -7,5 +7,7 @@ export type { Hub } from './lifecycle.ts';
 export { findLocalOllama } from './local-ollama.ts';
 export type { StartSummary } from './summary.ts';
 export { readVersion } from './version.ts';
+export { SCOPES } from '#contract/gateway';
+export type { Scope } from '#contract/gateway';
 export { generateKey } from '#gateway/keys';
 export { providerKinds } from '#providers/index';

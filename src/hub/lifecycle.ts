@@ -4,8 +4,8 @@ import type { Changes, Config } from '#config/index';
 import type { Health } from '#contract/health';
 import type { HttpServer } from '#http/server';
 import type { AdjustableLogger } from '#telemetry/logger';
-import type { GatewayBuild, GatewaySwitch } from './gateway-switch.ts';
 import type { StartSummary } from './summary.ts';
+import type { Upstreams } from './upstreams.ts';
 
 export interface Hub {
   readonly url: string;
@@ -21,8 +21,7 @@ export interface HubParts {
   readonly summary: StartSummary;
   /** Everything that was opened, to be closed in the reverse order. */
   readonly owned: AsyncDisposableStack;
-  readonly build: (config: Config) => GatewayBuild;
-  readonly gateway: GatewaySwitch;
+  readonly upstreams: Upstreams;
   readonly health: Health;
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
@@ -43,13 +42,13 @@ export class RunningHub implements Hub {
   }
 
   async reload(next: Config): Promise<Changes> {
-    const { build, gateway, logger } = this.#parts;
+    const { upstreams, logger } = this.#parts;
     const changes = changesBetween(this.#config, next);
-    const replacement = build(next);
+    const { retired } = await upstreams.replace(next);
     this.#config = next;
     logger.setLevel(next.logging.level);
-    // The old gateway is closed when its last request has ended; nobody waits for that.
-    gateway.replace(replacement).catch((error: unknown) => logger.error('gateway-not-closed', {}, error));
+    // What was there before is closed when its last request has ended; nobody waits for that.
+    retired.catch((error: unknown) => logger.error('upstreams-not-closed', {}, error));
     logger.info('config-reloaded', {
       changed: changes.changed.join(' '),
       needRestart: changes.needRestart.join(' '),

@@ -8,6 +8,12 @@ export const outbound = [
     breaker: 'provider:*',
     why: 'one breaker a deployment, taken by the gateway for every attempt; before the start, a local Ollama is looked for once',
   },
+  { module: 'exchange/connections.ts', breaker: 'external:*', why: 'one breaker an external API, for every attempt' },
+  {
+    module: 'exchange/public-lookup.ts',
+    breaker: 'external:*',
+    why: 'resolves the names of external APIs, inside the attempt that connects',
+  },
   {
     module: 'storage/postgres.ts',
     breaker: 'database',

@@ -1,7 +1,8 @@
 /**
- * Opens storage for the hub: the database behind its breaker, the writer of run records, the first key, and what is deleted with
- * age. Everything it starts is ended by the stack it is given.
+ * Opens storage for the hub: the database behind its breaker, the writer of run records, and what is deleted with age. Everything it
+ * starts is ended by the stack it is given.
  */
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -30,6 +31,7 @@ const FLUSH_MS = 5_000;
 
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
+  makeFolder(dataDir);
   const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
   const target =
     url === undefined
@@ -44,48 +46,77 @@ export async function openHubStorage({ config, clock, logger, observer, breakers
   }
 }
 
+/** Gives a last write five seconds. */
+export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const deadline = new AbortController();
+  const limit = clock.schedule(FLUSH_MS, () =>
+    deadline.abort(new Error(`the database did not take what waited within ${FLUSH_MS} ms`)),
+  );
+  try {
+    await flush(deadline.signal);
+  } finally {
+    limit.cancel();
+  }
+}
+
+/** Throws an `Error` that names the setting. */
+function makeFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
 export interface RunRecords {
   readonly writer: RunWriter;
   /** Writes what waits, for at most five seconds. */
   close(): Promise<void>;
 }
 
-/** Run records on their way to the database, and the old ones out of it. */
+/** Run records on their way to the database. */
 export function keepRuns(
   storage: Storage,
-  retentionDays: number,
   { clock, logger, observer }: Omit<StorageParts, 'config' | 'breakers'>,
 ): RunRecords {
   const writer = createRunWriter({ store: storage.stores.runs, clock, observer, logger });
-  let timer: Timer;
-  async function purge(): Promise<void> {
-    const before = clock.wallMs() - retentionDays * DAY_MS;
-    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
-      deleted = await storage.stores.runs.purge(before, PURGE_ROWS);
-  }
-  function arm(delayMs: number): void {
-    timer = clock.schedule(delayMs, () => {
-      purge()
-        .catch((error: unknown) => logger.warn('purge-failed', { reason: messageOf(error) }))
-        .finally(() => arm(PURGE_EVERY_MS));
-    });
-  }
-  arm(PURGE_EVERY_MS);
   return {
     writer,
-    async close() {
-      timer.cancel();
-      const deadline = new AbortController();
-      const limit = clock.schedule(FLUSH_MS, () =>
-        deadline.abort(new Error(`run records could not be written within ${FLUSH_MS} ms`)),
-      );
-      try {
-        await writer.flush(deadline.signal);
-      } catch (error) {
-        logger.warn('runs-lost', { count: writer.backlog, reason: messageOf(error) });
-      } finally {
-        limit.cancel();
-      }
-    },
+    close: () =>
+      withinFlush(clock, (signal) => writer.flush(signal)).catch((error: unknown) =>
+        logger.warn('runs-lost', { count: writer.backlog, reason: messageOf(error) }),
+      ),
   };
+}
+
+/** Deletes with age, once an hour: runs and rows of the usage ledger, each after its own time, and claims that have run out. Returns what ends it. */
+export function purgeWithAge(
+  { stores }: Storage,
+  { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
+): { stop(): void } {
+  const { runRetentionDays, usageRetentionDays } = config.storage;
+  const aged = [
+    { days: runRetentionDays, store: stores.runs },
+    { days: usageRetentionDays, store: stores.usage },
+  ];
+  let timer: Timer;
+  async function purge(): Promise<void> {
+    for (const { days, store } of aged) {
+      const before = clock.wallMs() - days * DAY_MS;
+      for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await store.purge(before, PURGE_ROWS);
+    }
+    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
+      deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);
+  }
+  function arm(): void {
+    timer = clock.schedule(PURGE_EVERY_MS, () => {
+      purge()
+        .catch((error: unknown) => logger.warn('purge-failed', { reason: messageOf(error) }))
+        .finally(arm);
+    });
+  }
+  arm();
+  return { stop: () => timer.cancel() };
 }

@@ -10,7 +10,7 @@ import type { Secret } from '#core/secret';
 import { defineProvider } from './define-provider.ts';
 import { OpenAiCompatible } from './openai-compatible.ts';
 import { maxConnectionsSetting } from './settings.ts';
-import { untranslatable } from './untranslatable.ts';
+import { untranslatable } from '#dialects/untranslatable';
 import { secretHeader } from './upstream.ts';
 
 const azureSettings = Type.Object(

@@ -3,7 +3,7 @@
  * types, enum, const, required and optional properties, items, the first of anyOf/oneOf, allOf, references into the schema itself.
  * What it does not know becomes null. Bounded in depth, so that a schema that contains itself ends.
  */
-import { isRecord } from './json.ts';
+import { isRecord } from '#dialects/json';
 
 const DEPTH_MAX = 8;
 const ITEMS_MAX = 16;

@@ -17,6 +17,7 @@ import type {
 import { UpstreamFailure } from '#contract/provider';
 import type { ChatRequest, Model } from '#contract/chat';
 import type { Exchange } from '#exchange/connections';
+import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { ChunkWriter, toCompletion } from './gemini/completion.ts';
@@ -25,7 +26,6 @@ import { toEmbeddingList, toEmbeddingRequest } from './gemini/embeddings.ts';
 import { parseGeminiError } from './gemini/errors.ts';
 import { parseGeminiModels } from './gemini/models.ts';
 import { toGeminiRequest } from './gemini/request.ts';
-import { isRecord } from './json.ts';
 import { maxConnectionsSetting, modelsSetting } from './settings.ts';
 import { JsonUpstream, secretHeader } from './upstream.ts';
 
@@ -110,7 +110,7 @@ class Gemini implements Provider {
     const body = JSON.stringify(toGeminiRequest(request, model));
     const path = pathOf(model, 'streamGenerateContent?alt=sse');
     const exchange = await this.#upstream.postForEvents(path, body, call);
-    const writer = new ChunkWriter(this.#asked(model), choicesOf(request), wantsUsage(request));
+    const writer = new ChunkWriter(this.#asked(model), choicesOf(request), asksForUsage(request));
     return { events: new UpstreamEvents(exchange, (text) => this.#upstream.clean(() => writer.write(text))) };
   }
 
@@ -155,8 +155,4 @@ async function readText(exchange: Exchange): Promise<string> {
 
 function choicesOf({ n }: ChatRequest): number {
   return typeof n === 'number' && n > 1 ? n : 1;
-}
-
-function wantsUsage({ stream_options: options }: ChatRequest): boolean {
-  return isRecord(options) && options['include_usage'] === true;
 }

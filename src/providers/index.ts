@@ -1,5 +1,6 @@
 /** Every provider kind there is. A kind that is not in this list does not exist: nothing is found by itself. */
 import type { Provider, ProviderContext, ProviderKind } from '#contract/provider';
+import { anthropic } from './anthropic.ts';
 import { azureOpenai } from './azure-openai.ts';
 import { gemini } from './gemini.ts';
 import { ollama } from './ollama.ts';
@@ -9,6 +10,7 @@ import { simulator } from './simulator.ts';
 export const providerKinds = [
   openaiCompatible,
   azureOpenai,
+  anthropic,
   gemini,
   ollama,
   simulator,

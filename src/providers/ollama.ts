@@ -7,7 +7,7 @@ import { Type } from 'typebox';
 import type { Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import { defineProvider } from './define-provider.ts';
-import { isRecord, parseJson } from './json.ts';
+import { isRecord, parseJson } from '#dialects/json';
 import { OpenAiCompatible } from './openai-compatible.ts';
 import { maxConnectionsSetting, modelsSetting } from './settings.ts';
 import { secretHeader } from './upstream.ts';

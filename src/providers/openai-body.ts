@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import type { ChatChunk, ChatCompletion, EmbeddingList, Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody, ProviderEvent } from '#contract/provider';
-import { isRecord, parseJson } from './json.ts';
+import { isRecord, parseJson } from '#dialects/json';
 
 /** A provider's sentence; more is a page, not a reason. */
 const MESSAGE_CHARS_MAX = 2_000;

@@ -14,9 +14,12 @@ import type {
   ProviderAnswer,
   ProviderCall,
   ProviderContext,
+  ProviderEvent,
   ProviderStream,
 } from '#contract/provider';
 import type { Model } from '#contract/chat';
+import { isRecord } from '#dialects/json';
+import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { parseChunk, parseCompletion, parseEmbeddings, parseErrorBody, parseModels } from './openai-body.ts';
@@ -53,6 +56,13 @@ const openaiSettings = Type.Object(
           'Whether the server goes on from the beginning of an answer that ends the conversation (vLLM, llama.cpp and others do, OpenAI does not). Needed to continue a cut stream in place.',
       }),
     ),
+    streamUsage: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'Whether every stream is asked what it used (stream_options.include_usage), so that the usage ledger knows; a caller who did not ask does not see it. Switch it off for a server that refuses the field.',
+      }),
+    ),
     maxConnections: maxConnectionsSetting,
   },
   { additionalProperties: false },
@@ -71,12 +81,13 @@ export const openaiCompatible = defineProvider({
     prefill: true,
     passesUnknownFields: true,
   },
-  create: ({ baseUrl, maxConnections, models, prefill = false, ...given }, context) =>
+  create: ({ baseUrl, maxConnections, models, prefill = false, streamUsage = true, ...given }, context) =>
     new OpenAiCompatible('openai-compatible', context, {
       baseUrl,
       maxConnections,
       models,
       prefill,
+      streamUsage,
       headers: requestHeaders(given),
     }),
 });
@@ -91,6 +102,8 @@ export interface OpenAiParts {
   readonly maxConnections: number | undefined;
   readonly models: readonly string[] | undefined;
   readonly prefill: boolean;
+  /** Whether every stream is asked what it used; left out, it is. */
+  readonly streamUsage?: boolean;
 }
 
 /** One server that speaks the protocol, wherever it keeps its operations. */
@@ -103,6 +116,7 @@ export class OpenAiCompatible implements Provider {
   readonly #pathOf: NonNullable<OpenAiParts['pathOf']>;
   readonly #modelList: NonNullable<OpenAiParts['modelList']>;
   readonly #models: readonly string[] | undefined;
+  readonly #streamUsage: boolean;
 
   constructor(kind: string, context: ProviderContext, parts: OpenAiParts) {
     const { baseUrl, headers, maxConnections, pathOf, modelList } = parts;
@@ -120,6 +134,7 @@ export class OpenAiCompatible implements Provider {
     this.#pathOf = pathOf ?? ((operation) => `/${operation}`);
     this.#modelList = modelList ?? { path: '/models', parse: parseModels };
     this.#models = parts.models;
+    this.#streamUsage = parts.streamUsage ?? true;
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
@@ -131,11 +146,15 @@ export class OpenAiCompatible implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     const path = this.#pathOf('chat/completions', call.model);
-    const exchange = await this.#upstream.postForEvents(path, bodyOf(call, true), call);
+    const asked = asksForUsage(call.request);
+    const body = !asked && this.#streamUsage ? withUsage(call) : bodyOf(call, true);
+    const exchange = await this.#upstream.postForEvents(path, body, call);
     return {
-      events: new UpstreamEvents(exchange, (data) =>
-        data === '[DONE]' ? 'end' : this.#upstream.clean(() => parseChunk(data)),
-      ),
+      events: new UpstreamEvents(exchange, (data) => {
+        if (data === '[DONE]') return 'end';
+        const event = this.#upstream.clean(() => parseChunk(data));
+        return !asked && isUsageAlone(event) ? { ...event, hidden: true } : event;
+      }),
     };
   }
 
@@ -160,6 +179,20 @@ export class OpenAiCompatible implements Provider {
 
 function bodyOf({ request, model }: ProviderCall, stream: boolean): string {
   return JSON.stringify({ ...request, model, stream });
+}
+
+function withUsage({ request, model }: ProviderCall): string {
+  const given = request['stream_options'];
+  return JSON.stringify({
+    ...request,
+    model,
+    stream: true,
+    stream_options: { ...(isRecord(given) ? given : {}), include_usage: true },
+  });
+}
+
+function isUsageAlone({ chunk }: ProviderEvent): boolean {
+  return chunk.choices.length === 0 && chunk.usage !== undefined && chunk.usage !== null;
 }
 
 function requestHeaders(

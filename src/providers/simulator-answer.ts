@@ -4,7 +4,7 @@
  */
 import type { ChatRequest } from '#contract/chat';
 import { exampleOf } from './example-of.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '#dialects/json';
 
 export interface SimulatedToolCall {
   readonly name: string;

@@ -13,12 +13,16 @@ import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
+import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
+import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
 
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
+export { createBatchWriter } from './batch-writer.ts';
+export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';
 
@@ -60,7 +64,13 @@ export async function openStorage(
       db,
       ask,
       migrated,
-      stores: { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) },
+      stores: {
+        keys: databaseKeyStore(ask),
+        runs: databaseRunStore(ask),
+        usage: databaseUsageStore(ask),
+        audit: databaseAuditStore(ask),
+        claims: databaseClaimStore(ask),
+      },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),
       close: () => source.close(),

@@ -34,6 +34,28 @@ export interface RunsTable {
   record: ColumnType<RunRecord, string, string>;
 }
 
+export interface UsageTable {
+  id: string;
+  run_id: string;
+  project_id: string;
+  key_id: string | null;
+  route: string | null;
+  requested_model: string;
+  deployment: string;
+  provider: string;
+  model: string;
+  kind: string;
+  started_ms: number;
+  state: string;
+  outcome: string;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+  cached_tokens: number | null;
+  estimated_prompt_tokens: number;
+  cost_micro_usd: number | null;
+  price_source: string | null;
+}
+
 export interface AuditTable {
   id: string;
   project_id: string;
@@ -42,6 +64,15 @@ export interface AuditTable {
   action: string;
   subject: string;
   detail: ColumnType<Record<string, unknown>, string, string>;
+}
+
+export interface ClaimsTable {
+  id: string;
+  project_id: string;
+  owner: string;
+  fingerprint: string;
+  done: boolean;
+  until_ms: number;
 }
 
 export interface MigrationsTable {
@@ -55,6 +86,8 @@ export interface Schema {
   projects: ProjectsTable;
   keys: KeysTable;
   runs: RunsTable;
+  usage: UsageTable;
   audit: AuditTable;
+  claims: ClaimsTable;
   revoagent_migrations: MigrationsTable;
 }

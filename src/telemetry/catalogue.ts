@@ -92,6 +92,13 @@ export const catalogue = {
     help: 'Runs by how they ended.',
     labels: { status: 'the statuses of a run' },
   },
+  guardrail: {
+    name: 'revoagent_guardrail_total',
+    type: 'counter',
+    unit: '1',
+    help: 'What guardrails did, before the first attempt and after the answer.',
+    labels: { stage: 'before or after', action: 'allowed, changed, refused, failed_open, failed_closed' },
+  },
   breakers: {
     name: 'revoagent_breakers',
     type: 'gauge',
@@ -176,6 +183,34 @@ export const catalogue = {
     type: 'counter',
     unit: '1',
     help: 'Run records given up: the backlog was full, or the database refused their values.',
+    labels: {},
+  },
+  ledgerBacklog: {
+    name: 'revoagent_ledger_backlog',
+    type: 'gauge',
+    unit: '1',
+    help: 'Rows of the usage ledger in memory that wait for the database.',
+    labels: {},
+  },
+  ledgerJournal: {
+    name: 'revoagent_ledger_journal_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Size of the usage ledger’s journal on disk.',
+    labels: {},
+  },
+  ledgerRows: {
+    name: 'revoagent_ledger_rows_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Rows of the usage ledger that the database took, and those given up.',
+    labels: { end: 'written, dropped' },
+  },
+  ledgerUnjournalled: {
+    name: 'revoagent_ledger_unjournalled_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Attempts that went out without a line in the journal, which was full or failed.',
     labels: {},
   },
   health: {

@@ -56,15 +56,18 @@ function everything(
   observer.requestStarted();
   observer.requestFinished({ ...request, status: 502, errorCode: 'upstream_failed' });
   observer.attemptFinished(attempt);
-  observer.runFinished(run);
+  observer.runFinished({ ...run, guardrail: [{ stage: 'before', action: 'allowed', tookMs: 1 }] });
   observer.queryFinished({ query: 'keys.find', durationMs: 2, failed: false });
   observer.poolWaited(1);
   observer.runsDropped(2);
   observer.retryBudgetExhausted();
+  observer.ledgerRow('written');
+  observer.ledgerUnjournalled();
   attach({
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
     backlog: () => 5,
+    ledger: () => ({ backlog: 6, journalBytes: 7 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -28,6 +28,7 @@ export interface Sources {
   breakers(): readonly BreakerStatus[];
   pool(): { readonly max: number; readonly total: number; readonly idle: number; readonly waiting: number };
   backlog(): number;
+  ledger(): { readonly backlog: number; readonly journalBytes: number };
   checks(): readonly CheckReport[];
 }
 
@@ -56,8 +57,16 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const figures = new ProcessFigures();
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
-  for (const key of ['breakerTrips', 'breakerRejections', 'breakerLate', 'retryBudget', 'runsDropped'] as const)
+  for (const key of [
+    'breakerTrips',
+    'breakerRejections',
+    'breakerLate',
+    'retryBudget',
+    'runsDropped',
+    'ledgerUnjournalled',
+  ] as const)
     metrics.counter(key).inc(0);
+  for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
 
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
@@ -108,7 +117,9 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const firstTokens = histogram('firstToken');
   const runs = counter('runs');
   const tokens = counter('tokens');
+  const guardrails = counter('guardrail');
   const queries = histogram('queries');
+  const ledgerRows = counter('ledgerRows');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -130,6 +141,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     },
     runFinished(run) {
       runs(run.status).inc();
+      for (const { stage, action } of run.guardrail ?? []) guardrails(`${stage} ${action}`).inc();
       const provider = run.provider ?? 'none';
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
@@ -140,6 +152,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
+    ledgerRow: (end) => ledgerRows(end).inc(),
+    ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),
   };
 }
 
@@ -151,6 +165,9 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('pool').set({ state: 'max' }, pool.max);
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
+  const { backlog, journalBytes } = sources.ledger();
+  metrics.gauge('ledgerBacklog').set(backlog);
+  metrics.gauge('ledgerJournal').set(journalBytes);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 

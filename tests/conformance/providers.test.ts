@@ -13,6 +13,7 @@ import type { EmbeddingRequest } from '#contract/chat';
 import type { EmbeddingCall, Provider, ProviderCall, ProviderEvent } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import { createProvider, providerKinds } from '#providers/index';
+import { answersMessage, refusesMessage, streamsMessage } from '../helpers/anthropic-upstream.ts';
 import { geminiAnswers, geminiStreams, startGeminiUpstream } from '../helpers/gemini-upstream.ts';
 import { startOllamaUpstream } from '../helpers/ollama-upstream.ts';
 import { answers, embeds, neverAnswers, refuses, startUpstream, streams } from '../helpers/upstream.ts';
@@ -26,6 +27,12 @@ const UPSTREAM: Readonly<Record<Situation, Behaviour>> = {
   fails: refuses(500),
   cut: streams(['One', ' two'], { ending: 'cut' }),
   silent: neverAnswers,
+};
+const ANTHROPIC: Readonly<Record<Situation, Behaviour>> = {
+  ...UPSTREAM,
+  well: answersMessage('All is well.'),
+  fails: refusesMessage(500, 'api_error', 'Internal server error'),
+  cut: streamsMessage(['One', ' two'], { ending: 'cut' }),
 };
 const GEMINI: Readonly<Record<Situation, Behaviour>> = {
   ...UPSTREAM,
@@ -47,6 +54,11 @@ const SETTINGS: Readonly<Record<string, (t: TestContext, situation: Situation) =
     const upstream = await startUpstream(t);
     upstream.otherwise = UPSTREAM[situation];
     return { baseUrl: upstream.baseUrl };
+  },
+  anthropic: async (t, situation) => {
+    const upstream = await startUpstream(t);
+    upstream.otherwise = ANTHROPIC[situation];
+    return { baseUrl: upstream.baseUrl, apiKey: 'sk-ant-test' };
   },
   'azure-openai': async (t, situation) => {
     const upstream = await startUpstream(t);

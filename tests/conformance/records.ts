@@ -1,7 +1,8 @@
 /** Records for the storage suite, each in a project that no other test knows. */
 import { newId } from '#core/ids';
+import type { UsageRecord } from '#contract/ledger';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord, Page } from '#contract/stores';
+import type { AuditRecord, ClaimRecord, KeyRecord, Page } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import type { Storage } from '#storage/index';
 
@@ -53,6 +54,37 @@ export function runOf(projectId: string, fields: Partial<RunRecord> = {}): RunRe
     attempts: [],
     ...fields,
   };
+}
+
+export function usageOf(projectId: string, fields: Partial<UsageRecord> = {}): UsageRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  const runId = fields.runId ?? newId('run', startedWallMs);
+  return {
+    id: `${runId}.1`,
+    runId,
+    projectId,
+    keyId: null,
+    route: null,
+    requestedModel: 'test',
+    deployment: 'test/test',
+    provider: 'test',
+    model: 'test',
+    kind: 'first',
+    startedWallMs,
+    state: 'settled',
+    outcome: 'succeeded',
+    promptTokens: 3,
+    completionTokens: 5,
+    cachedTokens: null,
+    estimatedPromptTokens: 4,
+    costMicroUsd: null,
+    priceSource: null,
+    ...fields,
+  };
+}
+
+export function claimOf(projectId: string, id: string, fields: Partial<ClaimRecord> = {}): ClaimRecord {
+  return { id, projectId, owner: newId('clm', START_MS), fingerprint: 'f', ...fields };
 }
 
 export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {

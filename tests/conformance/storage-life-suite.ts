@@ -7,7 +7,7 @@ import { UnavailableError } from '#core/errors';
 import type { StorageTarget } from '#storage/index';
 import { migrations } from '../../src/storage/migrations/index.ts';
 import { openTestStorage } from '../helpers/storage.ts';
-import { auditOf, keyOf, newProject, runOf, START_MS } from './records.ts';
+import { auditOf, keyOf, newProject, runOf, START_MS, usageOf } from './records.ts';
 
 export function lifeSuite(create: () => Promise<StorageTarget>): void {
   it('is migrated by its first start, left as it is by the second, and refused by a third with an edited migration', async () => {
@@ -47,7 +47,7 @@ export function lifeSuite(create: () => Promise<StorageTarget>): void {
     await storage.ping();
     await storage.close();
 
-    const { keys, runs, audit } = storage.stores;
+    const { keys, runs, usage, audit } = storage.stores;
     const key = keyOf(projectId);
     const run = newId('run', START_MS);
     const page = { limit: 1 };
@@ -61,6 +61,9 @@ export function lifeSuite(create: () => Promise<StorageTarget>): void {
       () => runs.find(projectId, undefined, run),
       () => runs.list(projectId, undefined, page),
       () => runs.purge(START_MS, 1),
+      () => usage.insertMany([usageOf(projectId)]),
+      () => usage.report(projectId, { fromWallMs: 0, toWallMs: START_MS, groupBy: null, groupsMax: 1 }),
+      () => usage.purge(START_MS, 1),
       () => audit.append(auditOf(projectId)),
       () => audit.list(projectId, page),
       () => storage.ping(),

@@ -5,8 +5,9 @@
 import { after, before, describe } from 'node:test';
 import type { Storage, StorageTarget } from '#storage/index';
 import { openTestStorage } from '../helpers/storage.ts';
-import { auditSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
+import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
 import { lifeSuite } from './storage-life-suite.ts';
+import { usageSuite } from './usage-suite.ts';
 import { writerSuite } from './run-writer-suite.ts';
 
 export interface Database {
@@ -32,6 +33,8 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     runSuite(() => storage);
     purgeSuite(() => storage);
     auditSuite(() => storage);
+    usageSuite(() => storage);
+    claimSuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
   });

@@ -1,9 +1,10 @@
 /** Keys, runs and the audit log: kept whole, paged newest first, and never seen from another project. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { newId } from '#core/ids';
 import type { KeyRecord } from '#contract/stores';
 import type { Storage } from '#storage/index';
-import { auditOf, keyOf, newProject, pages, runOf, START_MS } from './records.ts';
+import { auditOf, claimOf, keyOf, newProject, pages, runOf, START_MS } from './records.ts';
 
 /** Half a surrogate pair, NUL, quotes, an emoji, and what would end a statement built by hand. */
 const HARD_TEXT = `'"\\ \u{1F600} é \n'; drop table runs; --`;
@@ -179,4 +180,69 @@ export function auditSuite(storage: () => Storage): void {
 /** One driver gives a Buffer, the other a Uint8Array. */
 function plain(key: KeyRecord | null): unknown {
   return key === null ? null : { ...key, secretHash: Buffer.from(key.secretHash).toString('hex') };
+}
+
+export function claimSuite(storage: () => Storage): void {
+  describe('claims', () => {
+    const id = (name: string): string => `${name}-${newId('clm', START_MS)}`;
+
+    it('are taken by one of many who ask at once, who then sees the others told so', async () => {
+      const { claims } = storage().stores;
+      const projectId = await newProject(storage());
+      const contested = id('one');
+      const asked = Array.from({ length: 10 }, () => claimOf(projectId, contested));
+      const answers = await Promise.all(asked.map((claim) => claims.take(claim, START_MS, START_MS + 1_000)));
+      assert.equal(answers.filter((answer) => answer === null).length, 1);
+      for (const answer of answers.filter((each) => each !== null))
+        assert.deepEqual(answer, { fingerprint: 'f', done: false });
+    });
+
+    it('last until their end, longer where they are extended, and are anybody’s afterwards', async () => {
+      const { claims } = storage().stores;
+      const projectId = await newProject(storage());
+      const [lease, longer] = [claimOf(projectId, id('lease')), claimOf(projectId, id('longer'))];
+      for (const claim of [lease, longer]) assert.equal(await claims.take(claim, START_MS, START_MS + 1_000), null);
+      await claims.extend([longer.owner], START_MS + 5_000);
+      const later = START_MS + 2_000;
+      assert.equal(await claims.take(claimOf(projectId, lease.id, { fingerprint: 'g' }), later, later + 1), null);
+      assert.deepEqual(await claims.take(claimOf(projectId, longer.id), later, later + 1), {
+        fingerprint: 'f',
+        done: false,
+      });
+      // Who lost it can neither finish nor release what is another's now.
+      await claims.finish(lease.id, lease.owner, later + 9_000);
+      await claims.release(lease.id, lease.owner);
+      assert.deepEqual(await claims.take(claimOf(projectId, lease.id), later, later + 1), {
+        fingerprint: 'g',
+        done: false,
+      });
+    });
+
+    it('are remembered when they were done, and forgotten when they came to nothing', async () => {
+      const { claims } = storage().stores;
+      const projectId = await newProject(storage());
+      const [done, failed] = [claimOf(projectId, id('done')), claimOf(projectId, id('failed'))];
+      for (const claim of [done, failed]) await claims.take(claim, START_MS, START_MS + 1_000);
+      await claims.finish(done.id, done.owner, START_MS + 90_000);
+      await claims.release(failed.id, failed.owner);
+      await claims.extend([done.owner], START_MS + 1);
+      const later = START_MS + 50_000;
+      assert.deepEqual(await claims.take(claimOf(projectId, done.id), later, later + 1), {
+        fingerprint: 'f',
+        done: true,
+      });
+      assert.equal(await claims.take(claimOf(projectId, failed.id), later, later + 1), null);
+    });
+
+    it('are purged after their end, no more at once than was asked', async () => {
+      const { claims } = storage().stores;
+      const projectId = await newProject(storage());
+      while ((await claims.purge(START_MS + 1_000_000, 1_000)) > 0);
+      for (let at = 0; at < 5; at++)
+        await claims.take(claimOf(projectId, id('old')), START_MS, START_MS + 1_000 * (at + 1));
+      assert.equal(await claims.purge(START_MS + 4_500, 3), 3);
+      assert.equal(await claims.purge(START_MS + 4_500, 3), 1);
+      assert.equal(await claims.purge(START_MS + 4_500, 3), 0);
+    });
+  });
 }

@@ -4,14 +4,17 @@ import { newId } from '#core/ids';
 import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
+import type { Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
 import type { BreakerOptions } from '#resilience/index';
+import type { Guardrails } from '#gateway/guardrail';
 import type { RetryBudget } from '#gateway/protection';
 import { createGateway } from '#gateway/gateway';
+import { Prices } from '#gateway/prices';
 import { RunningRuns } from '#gateway/runs';
 import { GATEWAY_DEFAULTS } from '#gateway/settings';
 import type { GatewaySettings, Routes } from '#gateway/settings';
@@ -25,6 +28,8 @@ export interface Bench {
   readonly running: RunningRuns;
   readonly runs: RunRecord[];
   readonly attempts: AttemptRecord[];
+  /** What the usage ledger was told, in order. */
+  readonly ledger: (UsageDispatch | { readonly of: string; readonly settlement: Settlement })[];
   /** The last run that ended. */
   readonly lastRun: RunRecord;
   call(fields?: Partial<ChatRequest>, controller?: AbortController): ChatCall;
@@ -43,6 +48,7 @@ export interface BenchOptions {
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
   readonly retryBudget?: RetryBudget;
+  readonly guardrails?: Guardrails;
   /** Settings of every breaker; the resilience room's own without. */
   readonly breaker?: Partial<BreakerOptions>;
 }
@@ -71,6 +77,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
   const attempts: AttemptRecord[] = [];
+  const ledger: Bench['ledger'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
   const gateway = createGateway({
@@ -79,11 +86,17 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     settings: { ...GATEWAY_DEFAULTS, ...options.settings },
     breakers,
     retryBudget: options.retryBudget ?? unlimited,
+    guardrails: options.guardrails ?? new Map(),
     clock,
     random,
     observer: observe(attempts),
     logger: quiet,
     running,
+    ledger: {
+      dispatched: (entry) => void ledger.push(entry),
+      settled: (of, settlement) => void ledger.push({ of, settlement }),
+    },
+    prices: new Prices({}),
     runSink: (run) => void runs.push(run),
   });
   const begin = ({ signal } = new AbortController()): Omit<RunCall, 'request'> => ({
@@ -101,6 +114,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     running,
     runs,
     attempts,
+    ledger,
     get lastRun() {
       const run = runs.at(-1);
       if (run === undefined) throw new Error('no run has ended');
@@ -124,6 +138,8 @@ function observe(attempts: AttemptRecord[]): Observer {
     poolWaited: () => undefined,
     runsDropped: () => undefined,
     retryBudgetExhausted: () => undefined,
+    ledgerRow: () => undefined,
+    ledgerUnjournalled: () => undefined,
   };
 }
 

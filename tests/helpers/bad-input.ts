@@ -110,7 +110,7 @@ function* accessCases({ access }: Operation): Generator<Case> {
   yield { name: 'no key', headers: { authorization: undefined }, status: 401 };
   yield { name: 'an unknown key', headers: { authorization: 'Bearer rvk_unknown' }, status: 401 };
   yield { name: 'a key in another scheme', headers: { authorization: 'Basic cnZrOng=' }, status: 401 };
-  for (const scope of ['chat', 'read'] as const) {
+  for (const scope of ['chat', 'read', 'external'] as const) {
     if (access.includes(scope)) continue;
     yield { name: `a key with the scope ${scope} only`, scope, status: 403 };
   }

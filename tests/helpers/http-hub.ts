@@ -5,6 +5,7 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
+import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -19,12 +20,15 @@ import type {
   RunSummary,
   Scope,
 } from '#contract/gateway';
+import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
+import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, KeyRecord } from '#contract/stores';
+import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
+import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -36,6 +40,7 @@ export interface Script {
   settings?: Partial<HttpSettings>;
   clock?: Clock;
   runs?: readonly RunRecord[];
+  usage?: HttpDeps['usage'];
   /** No keys at all: keyless mode. */
   keyless?: boolean;
   deps?: Partial<HttpDeps>;
@@ -142,13 +147,17 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
+const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
+/** A hub whose database is away keeps idempotency keys in its own memory. */
+const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
+
 export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
   const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
   const log: string[] = [];
-  const secrets = { chat: 'rvk_chat', read: 'rvk_read', admin: 'rvk_admin' };
+  const secrets = { chat: 'rvk_chat', read: 'rvk_read', external: 'rvk_external', admin: 'rvk_admin' };
   const server = createServer({
     gateway: gatewayOf(script, calls),
     runs: {
@@ -156,10 +165,16 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
     },
     keys: keysOf(secrets),
+    idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
+    usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
+    },
+    external: {
+      list: () => [],
+      call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
@@ -231,6 +246,19 @@ function gatewayOf(script: Script, calls: RunCall[]): Gateway {
   };
 }
 
+export const noUsage: UsageTotals = {
+  requests: 0,
+  attempts: 0,
+  succeeded: 0,
+  interrupted: 0,
+  promptTokens: 0,
+  completionTokens: 0,
+  cachedTokens: 0,
+  unknownTokens: 0,
+  costMicroUsd: 0,
+  unknownCost: 0,
+};
+
 function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): readonly RunRecord[] {
   return runs.filter(
     (run) => run.projectId === caller.projectId && (caller.scopes.has('admin') || run.keyId === caller.keyId),
@@ -241,7 +269,7 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
   const records = new Map<string, KeyRecord>();
   return {
     async authenticate(presented) {
-      const scope = (['chat', 'read', 'admin'] as const).find((each) => secrets[each] === presented);
+      const scope = SCOPES.find((each) => secrets[each] === presented);
       if (scope === undefined) return null;
       return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
     },
@@ -352,6 +380,8 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     poolWaited: nothing,
     runsDropped: nothing,
     retryBudgetExhausted: nothing,
+    ledgerRow: nothing,
+    ledgerUnjournalled: nothing,
   };
 }
 

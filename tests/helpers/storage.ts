@@ -50,6 +50,8 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       attemptFinished: ignore,
       runFinished: ignore,
       retryBudgetExhausted: ignore,
+      ledgerRow: ignore,
+      ledgerUnjournalled: ignore,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),
       runsDropped: (count) => {

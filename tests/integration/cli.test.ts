@@ -107,7 +107,7 @@ describe('keys', () => {
   it('are made, revoked and listed without a hub', async (t) => {
     const cwd = await folderWith(t);
     const made = await runCli(['keys', 'create', '--name', 'ci'], { cwd });
-    const [, id] = /^rvk_\S+\n[^]*(key_\w+); its scopes: chat, read, admin\.\n$/.exec(made.stdout) ?? [];
+    const [, id] = /^rvk_\S+\n[^]*(key_\w+); its scopes: chat, read, external, admin\.\n$/.exec(made.stdout) ?? [];
     assert.ok(id !== undefined, made.stdout + made.stderr);
     const revoked = await runCli(['keys', 'revoke', id], { cwd });
     assert.deepEqual([revoked.code, revoked.stdout], [0, `${id} is revoked.\n`]);
@@ -164,7 +164,10 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
     [['serve', '--prot', '1'], /unknown option '--prot'\n\(Did you mean --port\?\)/],
     [['--jsn'], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
     [['keys', 'create'], /required option '-n, --name <name>' not specified/],
-    [['keys', 'create', '--name', 'a', '--scopes', 'chat,all'], /"all" is no scope; there are: chat, read, admin/],
+    [
+      ['keys', 'create', '--name', 'a', '--scopes', 'chat,all'],
+      /"all" is no scope; there are: chat, read, external, admin/,
+    ],
     [['keys', 'revoke'], /missing required argument 'id'/],
   ];
   const ended = await runAll(cases.map(([words]) => words));

@@ -37,7 +37,16 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     OPENAI_API_KEY: 'sk-example',
     GROQ_BASE_URL: baseUrl,
     GROQ_API_KEY: 'gsk-example',
+    ANTHROPIC_BASE_URL: baseUrl,
+    AZURE_OPENAI_ENDPOINT: new URL(baseUrl).origin,
     LOCAL_MODEL_URL: baseUrl,
+    GITHUB_API_URL: baseUrl,
+    GITHUB_TOKEN: 'ghp-example',
+    SLACK_API_URL: baseUrl,
+    SLACK_BOT_TOKEN: 'xoxb-example',
+    JIRA_URL: baseUrl,
+    JIRA_EMAIL: 'me@example.com',
+    JIRA_API_TOKEN: 'jira-example',
     DATABASE_URL: databaseUrl,
     ADMIN_KEY_FILE: keyFile,
     REVOAGENT_ADMIN_KEY_FILE: keyFile,
@@ -71,7 +80,7 @@ describe('each example of a configuration', () => {
       const { config } = loadConfig({ file, kinds: providerKinds, env });
       for (const { kind, settings } of Object.values(config.providers))
         assert.ok(
-          kind === 'simulator' || settings['baseUrl'] === upstream.baseUrl,
+          kind === 'simulator' || (settings['baseUrl'] ?? `${String(settings['endpoint'])}/v1`) === upstream.baseUrl,
           'an upstream that no variable sets',
         );
       const hub = await startHub(config, [], { logTo: { write: () => undefined } });
@@ -86,7 +95,17 @@ describe('each example of a configuration', () => {
         assert.match(await response.text(), /All is well\./);
       }
       assert.ok(models.length > 0);
-      assert.equal(upstream.received.length, models.length);
+      const simulated = Object.values(config.providers).every(({ kind }) => kind === 'simulator');
+      assert.equal(upstream.received.length, simulated ? 0 : models.length);
+      for (const [api, { baseUrl, methods, paths }] of Object.entries(config.external)) {
+        assert.equal(baseUrl, upstream.baseUrl, 'an external API that no variable sets');
+        if (!methods.includes('GET')) continue;
+        const asked = (paths[0] ?? '').replaceAll(/\*+/g, 'a');
+        const response = await fetch(`${hub.url}/api/external/${api}${asked}`, {
+          headers: { authorization: `Bearer ${key}` },
+        });
+        assert.deepEqual([response.status, response.headers.get('x-revoagent-external')], [200, api]);
+      }
     });
 
     it(`${name} is accepted by the schema that editors use`, async () => {
@@ -128,14 +147,15 @@ function* keysOf(node: unknown, value: unknown, at: string): Generator<string> {
     const branches: unknown[] = Array.isArray(recordOf(inner)['anyOf'])
       ? Object.values(recordOf(recordOf(inner)['anyOf']))
       : [inner];
-    for (const branch of branches) yield* fewest(entries.map((entry) => [...keysOf(branch, entry, `${at}/*`)]));
+    for (const branch of branches) yield* missingInAll(entries.map((entry) => [...keysOf(branch, entry, `${at}/*`)]));
   }
   if (Array.isArray(value) && items !== undefined)
-    yield* fewest(value.map((item) => [...keysOf(items, item, `${at}/-`)]));
+    yield* missingInAll(value.map((item) => [...keysOf(items, item, `${at}/-`)]));
 }
 
-function fewest(lists: readonly (readonly string[])[]): readonly string[] {
-  return lists.toSorted((a, b) => a.length - b.length)[0] ?? [];
+/** Not every entry can have every key: some exclude each other. */
+function missingInAll([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  return first.filter((at) => others.every((missing) => missing.includes(at)));
 }
 
 function recordOf(value: unknown): Record<string, unknown> {

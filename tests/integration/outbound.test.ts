@@ -5,7 +5,12 @@ import { outbound } from '../../src/hub/outbound.ts';
 import { startHubProcess } from '../helpers/hub-process.ts';
 
 it('every listed breaker is registered in a started hub, and every registered one is listed', async (t) => {
-  const hub = await startHubProcess(t, { config: { providers: { simulator: { kind: 'simulator' } } } });
+  const hub = await startHubProcess(t, {
+    config: {
+      providers: { simulator: { kind: 'simulator' } },
+      external: { api: { baseUrl: 'http://127.0.0.1:9' } },
+    },
+  });
   const answer = await fetch(`${hub.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

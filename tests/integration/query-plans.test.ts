@@ -18,10 +18,12 @@ import { embeddedSource } from '../../src/storage/embedded.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { postgresSource } from '../../src/storage/postgres.ts';
 import { databaseAuditStore } from '../../src/storage/repositories/audit.ts';
+import { databaseClaimStore } from '../../src/storage/repositories/claims.ts';
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
 import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
+import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
-import { auditOf, keyOf, runOf, START_MS } from '../conformance/records.ts';
+import { auditOf, claimOf, keyOf, runOf, START_MS, usageOf } from '../conformance/records.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
 
@@ -41,7 +43,7 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ keys, runs, audit }: Stores): EveryCall {
+function everyCall({ keys, runs, usage, audit, claims }: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
@@ -62,6 +64,20 @@ function everyCall({ keys, runs, audit }: Stores): EveryCall {
         () => runs.list(project, owner, older('run')),
       ]),
       purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
+    },
+    usage: {
+      insertMany: [() => usage.insertMany(Array.from({ length: 500 }, () => usageOf(project)))],
+      report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
+        (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
+      ),
+      purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
+    },
+    claims: {
+      take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
+      extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],
+      finish: [() => claims.finish(numbered('claim', 7), numbered('clm', 7), START_MS)],
+      release: [() => claims.release(numbered('claim', 7), numbered('clm', 7))],
+      purge: [() => claims.purge(ROWS / 2, PURGE_ROWS), () => claims.purge(1, PURGE_ROWS)],
     },
     audit: {
       append: [() => audit.append(auditOf(project))],
@@ -101,9 +117,15 @@ async function holds(source: SessionSource): Promise<void> {
       clock: systemClock,
       slowQueryMs: 60_000,
     });
-    const stores = { keys: databaseKeyStore(ask), runs: databaseRunStore(ask), audit: databaseAuditStore(ask) };
+    const stores = {
+      keys: databaseKeyStore(ask),
+      runs: databaseRunStore(ask),
+      usage: databaseUsageStore(ask),
+      audit: databaseAuditStore(ask),
+      claims: databaseClaimStore(ask),
+    };
     const grows = await growingTables(db);
-    assert.deepEqual(grows, ['audit', 'keys', 'projects', 'runs']);
+    assert.deepEqual(grows, ['audit', 'claims', 'keys', 'projects', 'runs', 'usage']);
     for (const [name, call] of Object.entries(everyCall(stores)).flatMap(([store, methods]) =>
       Object.entries(methods).flatMap(([method, calls]) => calls.map((each) => [`${store}.${method}`, each] as const)),
     )) {
@@ -177,7 +199,14 @@ async function fill(db: Kysely<Schema>): Promise<void> {
        from generate_series(1, ${ROWS}) as n`,
     `insert into runs select ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, n, '{"status": "succeeded"}'
        from generate_series(1, ${ROWS}) as n`,
+    `insert into usage (id, run_id, project_id, key_id, requested_model, deployment, provider, model, kind, started_ms, state,
+         outcome, prompt_tokens, estimated_prompt_tokens)
+       select ${id('run', 'n')} || '.1', ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, 'm', 'p/m', 'p', 'm', 'first', n,
+         'settled', 'succeeded', 5, 5
+       from generate_series(1, ${ROWS}) as n`,
     `insert into audit select ${id('aud', 'n')}, ${project}, n, 'cli', 'key-created', 'full', '{}'
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into claims select ${id('claim', 'n')}, ${project}, ${id('clm', 'n')}, 'f', n % 50 > 0, n
        from generate_series(1, ${ROWS}) as n`,
     `analyze`,
   ])

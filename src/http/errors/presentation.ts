@@ -49,7 +49,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'Body too large',
     openaiCode: 'body_too_large',
     meaning: 'The body has more bytes than this hub accepts.',
-    action: 'Send less, or ask the operator to raise server.limits.bodyBytesMax.',
+    action: 'Send less, or ask the operator to raise server.bodyBytesMax, or requestBytesMax of the external API.',
   },
   headers_too_large: {
     ...caller,
@@ -143,6 +143,32 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'What the request asks for contradicts the present state.',
     action: 'Read the state again, then decide.',
   },
+  idempotency_key_in_use: {
+    ...caller,
+    status: 409,
+    title: 'Idempotency key in use',
+    openaiCode: 'idempotency_key_in_use',
+    meaning: 'A request with this Idempotency-Key is still being served.',
+    action: 'Wait as long as Retry-After says and send it again with the same key: it gets the same answer.',
+    retry: true,
+  },
+  idempotency_key_reused: {
+    ...caller,
+    status: 422,
+    title: 'Idempotency key reused',
+    openaiCode: 'idempotency_key_reused',
+    meaning: 'This Idempotency-Key belongs to a request with another body.',
+    action: 'Use a new key for a new request.',
+  },
+  idempotency_answer_not_kept: {
+    ...caller,
+    status: 409,
+    title: 'Answer not kept',
+    openaiCode: 'idempotency_answer_not_kept',
+    meaning:
+      'The request with this Idempotency-Key was done, and its answer is no longer, or not here: answers are kept in the memory of the instance that gave them.',
+    action: 'It was not done twice. Where the answer is needed, ask anew with a new key.',
+  },
   context_length_exceeded: {
     ...caller,
     status: 400,
@@ -150,6 +176,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'context_length_exceeded',
     meaning: 'The model cannot take so many tokens.',
     action: 'Shorten the messages, or use a model with a longer context.',
+  },
+  guardrail_refused: {
+    ...caller,
+    status: 400,
+    title: 'Refused by a guardrail',
+    openaiCode: 'guardrail_refused',
+    meaning: 'The guardrail of the route refused the request or its answer; the detail holds its reason.',
+    action: 'Change what the reason names, or ask the operator.',
   },
   content_filtered: {
     ...caller,
@@ -257,6 +291,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'Every circuit of this route is open, and it has no last resort.',
     action: 'Wait as long as Retry-After says: then the next probe goes out.',
   },
+  upstream_unavailable: {
+    ...unavailable,
+    title: 'Out of service',
+    openaiCode: 'upstream_unavailable',
+    meaning: 'The circuit of this external API is open: it failed again and again, and is left alone for a while.',
+    action: 'Wait as long as Retry-After says: then the next probe goes out.',
+  },
   overloaded: {
     ...unavailable,
     title: 'Overloaded',
@@ -270,6 +311,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'draining',
     meaning: 'This instance is leaving and ended what had not finished in time.',
     action: 'Send it again: another instance, or the next start, answers.',
+  },
+  guardrail_failed: {
+    ...unavailable,
+    title: 'Guardrail failed',
+    openaiCode: 'guardrail_failed',
+    meaning:
+      'The guardrail of the route could not judge the request or its answer, and the route lets nothing through without it.',
+    action: 'Try again; the operator finds guardrail-failed in the log.',
   },
   database_unavailable: {
     ...unavailable,

@@ -144,6 +144,7 @@ export const chat = defineOperation({
     'one `end` event with the finish reason and usage, then `[DONE]`; a `restart` event (`x-revoagent-continue`) voids the text before it; or an `error` event and no `[DONE]`.',
   body,
   headers: preferenceHeaders,
+  idempotent: true,
   bodyExample: { prompt: 'Say hello in French.' },
   responses: {
     200: {

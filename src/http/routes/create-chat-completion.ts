@@ -25,6 +25,7 @@ export const createChatCompletion = defineOperation({
     'Response headers tell the run: `x-revoagent-run`, `-provider`, `-model`, `-attempts`, `-overhead-ms`, and `-degraded` or `-simulated` where that is so.',
   body: chatRequestSchema,
   headers: preferenceHeaders,
+  idempotent: true,
   bodyExample: { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'Say hello.' }] },
   responses: {
     200: {

@@ -18,6 +18,7 @@ export const createEmbedding = defineOperation({
     'Response headers tell the run, as those of a chat completion do.',
   body: embeddingRequestSchema,
   headers: preferenceHeaders,
+  idempotent: true,
   bodyExample: { model: 'openai/text-embedding-3-small', input: ['The first text.', 'The second text.'] },
   responses: {
     200: {

@@ -1,5 +1,6 @@
 /** Every HTTP operation of the hub, in the order in which the documentation shows them. */
 import type { Operation } from '../operation.ts';
+import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
 import { closeBreaker } from './close-breaker.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
@@ -18,8 +19,10 @@ import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
 import { getStatusPage } from './get-status-page.ts';
+import { getUsage } from './get-usage.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
+import { listExternal } from './list-external.ts';
 import { listKeys } from './list-keys.ts';
 import { listModels } from './list-models.ts';
 import { listModelsOpenai } from './list-models-openai.ts';
@@ -34,8 +37,11 @@ export const operations: readonly Operation[] = [
   getModel,
   chat,
   listModels,
+  listExternal,
+  ...callExternal,
   listRuns,
   getRun,
+  getUsage,
   listBreakers,
   getBreaker,
   forceOpenBreaker,

@@ -1,11 +1,13 @@
 /** An API key as `/api/keys` shows it: everything but what opens a door. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { SCOPES } from '#contract/gateway';
 import type { KeyRecord } from '#contract/stores';
 import { isoTime, nullable, timestamp } from './common.ts';
 
-export const scopeSchema = Type.Enum(['chat', 'read', 'admin'], {
-  description: '`chat`: ask models. `read`: see breakers, performance, metrics. `admin`: everything.',
+export const scopeSchema = Type.Enum(SCOPES, {
+  description:
+    '`chat`: ask models. `read`: see breakers, performance, metrics. `external`: call external APIs. `admin`: everything.',
 });
 
 export const keySchema = Type.Object({

@@ -19,6 +19,10 @@ const attemptSchema = Type.Object({
   connectMs: nullable(Type.Number(), 'Milliseconds until the request went out.'),
   firstTokenMs: nullable(Type.Number(), 'Milliseconds until the first token.'),
   totalMs: nullable(Type.Number(), 'Milliseconds until the end.'),
+  promptTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  completionTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
+  cachedTokens: nullable(Type.Integer(), 'Those of the prompt that the upstream had cached.'),
+  costUsd: nullable(Type.Number(), 'US dollars, to the millionth; null where the tokens or the price are unknown.'),
 });
 
 export const runSchema = Type.Object({
@@ -41,6 +45,14 @@ export const runSchema = Type.Object({
   durationMs: nullable(Type.Number(), 'Null while it runs.'),
   overheadMs: nullable(Type.Number(), 'Milliseconds in the hub: total minus waiting for upstreams.'),
   attempts: Type.Array(attemptSchema),
+  guardrail: Type.Array(
+    Type.Object({
+      stage: Type.String({ description: '`before` the first attempt, or `after` the answer.' }),
+      action: Type.String({ description: '`allowed`, `changed`, `refused`, `failed_open` or `failed_closed`.' }),
+      tookMs: Type.Number({ description: 'Milliseconds.' }),
+    }),
+    { description: 'What the guardrail of the route did; empty without one.' },
+  ),
 });
 
 export type RunView = Static<typeof runSchema>;
@@ -63,6 +75,7 @@ export function runView(run: RunRecord): RunView {
     durationMs: run.durationMs,
     overheadMs: run.overheadMs,
     attempts: run.attempts.map(attemptView),
+    guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
   };
 }
 
@@ -70,8 +83,11 @@ export function runView(run: RunRecord): RunView {
 function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
   const { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
+  const { promptTokens, completionTokens, cachedTokens, costMicroUsd } = attempt;
+  const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
+  const used = { promptTokens, completionTokens, cachedTokens, costUsd };
   const what = { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict };
-  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs };
+  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs, ...used };
 }
 
 export const runExample = {
@@ -106,6 +122,10 @@ export const runExample = {
       connectMs: 11.2,
       firstTokenMs: null,
       totalMs: 96.1,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      costUsd: null,
     },
     {
       number: 2,
@@ -122,6 +142,11 @@ export const runExample = {
       connectMs: 9.8,
       firstTokenMs: 201.5,
       totalMs: 715.2,
+      promptTokens: 12,
+      completionTokens: 48,
+      cachedTokens: null,
+      costUsd: 0.000041,
     },
   ],
+  guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
 } satisfies RunView;

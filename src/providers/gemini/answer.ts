@@ -4,7 +4,7 @@
  */
 import type { Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { isRecord, parseJson } from '../json.ts';
+import { isRecord, parseJson } from '#dialects/json';
 import { parseGeminiError } from './errors.ts';
 
 export interface GeminiAnswer {

@@ -3,8 +3,8 @@
  * told is refused by its name, so that what was told can be read back (`round-trip.test.ts`).
  */
 import type { ChatMessage } from '#contract/chat';
-import { isRecord, parseJson } from '../json.ts';
-import { untranslatable } from '../untranslatable.ts';
+import { isRecord, parseJson } from '#dialects/json';
+import { untranslatable } from '#dialects/untranslatable';
 import { mediaPart } from './media.ts';
 import { FOREIGN_SIGNATURE, isGemini3 } from './wire.ts';
 import type { GeminiContent, GeminiPart } from './wire.ts';

@@ -4,8 +4,8 @@
  */
 import type { EmbeddingList, EmbeddingRequest } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { isRecord, parseJson } from '../json.ts';
-import { untranslatable } from '../untranslatable.ts';
+import { isRecord, parseJson } from '#dialects/json';
+import { untranslatable } from '#dialects/untranslatable';
 import { vectorAs } from '../vectors.ts';
 import { parseGeminiError } from './errors.ts';
 

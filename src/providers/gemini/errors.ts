@@ -2,7 +2,7 @@
  * Google's errors, `{error: {code, message, status, details}}`, read for what the gateway needs to know: whose fault it was and how
  * long to wait. Shapes after https://ai.google.dev/gemini-api/docs/troubleshooting and google.rpc.Status.
  */
-import { isRecord, parseJson } from '../json.ts';
+import { isRecord, parseJson } from '#dialects/json';
 import { parseErrorBody } from '../openai-body.ts';
 import type { ReadError } from '../upstream.ts';
 

@@ -2,8 +2,8 @@
  * Images, sound and files of a message as parts of Gemini's. What the caller holds goes inline; what is on the web is named, and
  * Google fetches it. The hub itself fetches nothing.
  */
-import { isRecord } from '../json.ts';
-import { untranslatable } from '../untranslatable.ts';
+import { isRecord } from '#dialects/json';
+import { untranslatable } from '#dialects/untranslatable';
 import type { GeminiPart } from './wire.ts';
 
 /** `param` names the part. Undefined for a type that is none of these. */

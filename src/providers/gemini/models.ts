@@ -1,7 +1,7 @@
 /** The list of models that Google offers, as far as they chat or embed. After https://ai.google.dev/api/models. */
 import type { Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { isRecord, parseJson } from '../json.ts';
+import { isRecord, parseJson } from '#dialects/json';
 
 const METHODS: readonly unknown[] = ['generateContent', 'embedContent', 'batchEmbedContents'];
 

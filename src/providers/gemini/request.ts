@@ -4,8 +4,8 @@
  * effort is, https://ai.google.dev/gemini-api/docs/openai#thinking.
  */
 import type { ChatRequest } from '#contract/chat';
-import { isRecord } from '../json.ts';
-import { untranslatable } from '../untranslatable.ts';
+import { isRecord } from '#dialects/json';
+import { untranslatable } from '#dialects/untranslatable';
 import { toContents } from './contents.ts';
 import type { GeminiConversation } from './contents.ts';
 import { toTools } from './tools.ts';

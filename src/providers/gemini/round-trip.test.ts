@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import type { ChatMessage } from '#contract/chat';
-import { isRecord } from '../json.ts';
+import { isRecord } from '#dialects/json';
 import { toCompletion } from './completion.ts';
 import { toContents } from './contents.ts';
 import type { GeminiConversation } from './contents.ts';

@@ -2,8 +2,8 @@
  * Tools, and which of them the model has to use, in Gemini's words. Schemas travel as they are (`parametersJsonSchema` takes JSON
  * Schema), so that no keyword is lost on the way; what Gemini does not support of them it refuses itself.
  */
-import { isRecord } from '../json.ts';
-import { untranslatable } from '../untranslatable.ts';
+import { isRecord } from '#dialects/json';
+import { untranslatable } from '#dialects/untranslatable';
 
 export interface GeminiTools {
   tools: { functionDeclarations: Record<string, unknown>[] }[];

@@ -1,9 +1,11 @@
 /** The migrations in order. One that has landed is never edited; the next one mends it. */
 import { first } from './0001-first.ts';
+import { usage } from './0002-usage.ts';
+import { claims } from './0003-claims.ts';
 
 export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
 }
 
-export const migrations = [first] as const satisfies readonly Migration[];
+export const migrations = [first, usage, claims] as const satisfies readonly Migration[];

@@ -1,12 +1,13 @@
 /** Keys in the database. The hash is stored, never the secret. */
 import type { Selectable } from 'kysely';
 import type { Scope } from '#contract/gateway';
+import { SCOPES } from '#contract/gateway';
 import type { KeyRecord, KeyStore } from '#contract/stores';
 import type { KeysTable } from '../schema.ts';
 import type { Ask } from '../ask.ts';
 import { storableText } from '../storable.ts';
 
-const SCOPES: readonly string[] = ['chat', 'read', 'admin'] satisfies Scope[];
+const KNOWN: readonly string[] = SCOPES;
 
 export function databaseKeyStore(ask: Ask): KeyStore {
   return {
@@ -66,7 +67,7 @@ function keyOf(row: Selectable<KeysTable>): KeyRecord {
     id: row.id,
     projectId: row.project_id,
     name: row.name,
-    scopes: row.scopes.filter((scope): scope is Scope => SCOPES.includes(scope)),
+    scopes: row.scopes.filter((scope): scope is Scope => KNOWN.includes(scope)),
     secretHash: row.secret_hash,
     createdWallMs: row.created_ms,
     revokedWallMs: row.revoked_ms,

@@ -1,0 +1,211 @@
+/**
+ * An answer told to the hub and back is the same, whether it came whole or in pieces, cut at any place. From a seed; the client that puts
+ * the pieces together also holds the events against their order.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { seededRandom } from '#core/random';
+import type { ChatChunk } from '#contract/chat';
+import type { Json as Fields } from '../json.ts';
+import { fromCompletion, toCompletion } from './answer.ts';
+import { FromChunks, ToChunks } from './stream.ts';
+
+type MessageEvent = Fields;
+
+const SEEDS = 300;
+const WORDS = ['Bern', 'Grüezi', '日本', '🏔️ up', '{"a":1}', 'line\nbreak', '  spaced', '"quoted"', '\\', 'data: x'];
+
+/** Draws the parts of a conversation. */
+class Draw {
+  readonly #random;
+  #ids = 0;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+  }
+
+  below(bound: number): number {
+    return Math.floor(this.#random.next() * bound);
+  }
+
+  maybe(): boolean {
+    return this.below(2) === 0;
+  }
+
+  one<T>(...values: readonly [T, ...T[]]): T {
+    return values[this.below(values.length)] ?? values[0];
+  }
+
+  some<T>(from: number, to: number, make: () => T): T[] {
+    return Array.from({ length: from + this.below(to - from + 1) }, make);
+  }
+
+  text(): string {
+    return this.some(1, 3, () => WORDS[this.below(WORDS.length)]).join(' ');
+  }
+
+  id(prefix: string): string {
+    return `${prefix}_${this.#ids++}`;
+  }
+
+  input(): Fields {
+    return Object.fromEntries(
+      this.some(0, 3, () => [this.text(), this.one<unknown>(this.text(), 1.5, null, [true], { a: 'b' })]),
+    );
+  }
+}
+
+const textBlock = (draw: Draw): Fields => ({ type: 'text', text: draw.text() });
+const thinkingBlock = (draw: Draw): Fields =>
+  draw.one<Fields>(
+    { type: 'thinking', thinking: draw.text(), signature: 'c2ln' },
+    { type: 'redacted_thinking', data: 'c2VhbA' },
+  );
+
+/** A whole answer, in the order in which Anthropic writes one. */
+function anthropicAnswer(draw: Draw): Fields {
+  const uses = draw.some(0, 3, () => ({
+    type: 'tool_use',
+    id: draw.id('toolu'),
+    name: 'weather',
+    input: draw.input(),
+  }));
+  return {
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    stop_sequence: null,
+    content: [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses],
+    stop_reason: draw.one('end_turn', 'max_tokens', 'tool_use', 'refusal'),
+    usage: {
+      input_tokens: 1 + draw.below(98),
+      cache_creation_input_tokens: 1 + draw.below(98),
+      cache_read_input_tokens: 1 + draw.below(98),
+      output_tokens: 1 + draw.below(98),
+    },
+  };
+}
+
+const throughHub = (message: Fields) => toCompletion(message, 1);
+
+/** The answer cut into the events of a stream, at random places. */
+function eventsOf(draw: Draw, { content, stop_reason, usage, ...message }: Fields): MessageEvent[] {
+  const events: MessageEvent[] = [
+    { type: 'message_start', message: { ...message, content: [], usage: { ...Object(usage), output_tokens: 0 } } },
+  ];
+  const blocks: Fields[] = Array.isArray(content) ? content : [];
+  for (const [index, block] of blocks.entries()) {
+    const piece = (delta: Fields): unknown => events.push({ type: 'content_block_delta', index, delta });
+    const { type, text, thinking, signature, input } = block;
+    const begun = {
+      text: { type, text: '' },
+      thinking: { type, thinking: '', signature: '' },
+      tool_use: { ...block, input: {} },
+    };
+    events.push({
+      type: 'content_block_start',
+      index,
+      content_block: Object.hasOwn(begun, String(type)) ? Object(begun)[String(type)] : block,
+    });
+    if (type === 'text') for (const part of pieces(draw, String(text))) piece({ type: 'text_delta', text: part });
+    if (type === 'thinking')
+      for (const part of pieces(draw, String(thinking))) piece({ type: 'thinking_delta', thinking: part });
+    if (type === 'thinking') piece({ type: 'signature_delta', signature });
+    if (type === 'tool_use' && Object.keys(Object(input)).length > 0)
+      for (const part of pieces(draw, JSON.stringify(input))) piece({ type: 'input_json_delta', partial_json: part });
+    events.push({ type: 'content_block_stop', index });
+    if (draw.maybe()) events.push({ type: 'ping' });
+  }
+  const counts = { output_tokens: Object(usage).output_tokens };
+  return [
+    ...events,
+    { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage: counts },
+    { type: 'message_stop' },
+  ];
+}
+
+function pieces(draw: Draw, text: string): string[] {
+  const at = draw.below(text.length);
+  return [text.slice(0, at), text.slice(at)];
+}
+
+/** The message that a client puts together out of the events, as Anthropic's own do. */
+function assembled(events: readonly MessageEvent[]): Fields {
+  let message: Fields = {};
+  const blocks: Fields[] = [];
+  const open = new Set<unknown>();
+  for (const event of events) {
+    const at = Number(event['index']);
+    const delta: Fields = Object(event['delta']);
+    if (event.type === 'message_start') message = Object(event['message']);
+    if (event.type === 'content_block_start') {
+      assert.equal(at, blocks.length, 'blocks come in their order');
+      assert.equal(open.size, 0, 'one block at a time');
+      open.add(at);
+      blocks.push({ ...Object(event['content_block']), json: '' });
+    }
+    if (event.type === 'content_block_delta') {
+      assert.ok(open.has(at), 'a piece belongs to an open block');
+      const block: Fields = blocks[at] ?? {};
+      if (delta['type'] === 'text_delta') block['text'] = String(block['text']) + String(delta['text']);
+      if (delta['type'] === 'thinking_delta') block['thinking'] = String(block['thinking']) + String(delta['thinking']);
+      if (delta['type'] === 'signature_delta') block['signature'] = delta['signature'];
+      if (delta['type'] === 'input_json_delta') block['json'] = String(block['json']) + String(delta['partial_json']);
+    }
+    if (event.type === 'content_block_stop') assert.ok(open.delete(at), 'a block ends once');
+    if (event.type === 'message_delta')
+      message = { ...message, ...delta, usage: { ...Object(message['usage']), ...Object(event['usage']) } };
+  }
+  assert.equal(open.size, 0, 'every block ended');
+  assert.equal(events.at(-1)?.type, 'message_stop');
+  const content = blocks.map(({ json, ...block }) =>
+    json === '' ? block : { ...block, input: JSON.parse(String(json)) },
+  );
+  return { ...message, content };
+}
+
+function chunksOf(events: readonly MessageEvent[]): ChatChunk[] {
+  const reader = new ToChunks(1, true);
+  return events.flatMap((event) => {
+    const meant = reader.read(JSON.stringify(event));
+    return meant === 'end' ? [] : meant;
+  });
+}
+
+function forEachSeed(check: (draw: Draw) => void): void {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      check(new Draw(seed));
+    } catch (error) {
+      throw new Error(`with the seed ${seed}`, { cause: error });
+    }
+  }
+}
+
+describe('an answer', () => {
+  it('of the Messages API is the same after it was a completion', () => {
+    forEachSeed((draw) => {
+      const answer = anthropicAnswer(draw);
+      assert.deepEqual(fromCompletion(throughHub(answer)), answer);
+    });
+  });
+
+  it('that is a completion is the same after it was a message', () => {
+    forEachSeed((draw) => {
+      const completion = throughHub(anthropicAnswer(draw));
+      assert.deepEqual(throughHub(fromCompletion(completion)), completion);
+    });
+  });
+
+  it('that is streamed is the same after it was chunks', () => {
+    forEachSeed((draw) => {
+      const answer = anthropicAnswer(draw);
+      const events = eventsOf(draw, answer);
+      assert.deepEqual(assembled(events), answer, 'the script is sound');
+      const writer = new FromChunks();
+      const after = chunksOf(events).flatMap((chunk) => writer.read(chunk));
+      assert.deepEqual(assembled([...after, ...writer.end()]), answer);
+    });
+  });
+});

@@ -1,0 +1,141 @@
+/**
+ * A whole answer between Anthropic's form and the hub's: content, tool calls, thoughts, why it ended, what it used. Refuses what is no
+ * answer. Shapes after https://docs.anthropic.com/en/api/messages.
+ */
+import type { ChatCompletion, Usage } from '#contract/chat';
+import { UpstreamFailure } from '#contract/provider';
+import { countOf, defined, isRecord, textOf } from '../json.ts';
+import type { Json } from '../json.ts';
+import { JSON_TOOL } from './request.ts';
+
+const FINISH: Readonly<Record<string, string>> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop',
+  pause_turn: 'stop',
+  max_tokens: 'length',
+  model_context_window_exceeded: 'length',
+  tool_use: 'tool_calls',
+  refusal: 'content_filter',
+};
+const STOP: Readonly<Record<string, string>> = {
+  stop: 'end_turn',
+  length: 'max_tokens',
+  tool_calls: 'tool_use',
+  function_call: 'tool_use',
+  content_filter: 'refusal',
+};
+
+/** A reason that Anthropic has added since is passed on as it is: it ended, and a client shows what it does not know. */
+export function toFinishReason(stopReason: unknown, jsonAnswer: boolean): string {
+  if (jsonAnswer && stopReason === 'tool_use') return 'stop';
+  return FINISH[textOf(stopReason)] ?? textOf(stopReason);
+}
+
+export function toStopReason(finishReason: string | null | undefined): string | null {
+  return finishReason === null || finishReason === undefined ? null : (STOP[finishReason] ?? finishReason);
+}
+
+/** Tokens read from or written to the cache are input too. Null where Anthropic said nothing. */
+export function toUsage(usage: unknown): Usage | null {
+  if (!isRecord(usage)) return null;
+  const cached = countOf(usage['cache_read_input_tokens']);
+  const written = countOf(usage['cache_creation_input_tokens']);
+  const prompt = countOf(usage['input_tokens']) + cached + written;
+  const completion = countOf(usage['output_tokens']);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached, ...(written === 0 ? {} : { cache_creation_tokens: written }) },
+  };
+}
+
+export function fromUsage(usage: Usage | null | undefined): Json {
+  const details = isRecord(usage?.['prompt_tokens_details']) ? usage['prompt_tokens_details'] : {};
+  const cached = countOf(details['cached_tokens']);
+  const written = countOf(details['cache_creation_tokens']);
+  return {
+    input_tokens: Math.max(0, countOf(usage?.prompt_tokens) - cached - written),
+    output_tokens: countOf(usage?.completion_tokens),
+    ...(cached === 0 ? {} : { cache_read_input_tokens: cached }),
+    ...(written === 0 ? {} : { cache_creation_input_tokens: written }),
+  };
+}
+
+/** `created` in seconds. Throws `UpstreamFailure('malformed')` for what is no message. */
+export function toCompletion(value: unknown, created: number): ChatCompletion {
+  if (!isRecord(value) || !Array.isArray(value['content']) || value['type'] !== 'message')
+    throw new UpstreamFailure('malformed', 'The upstream answered with JSON that is no message.');
+  const blocks = value['content'].filter(isRecord);
+  const jsonAnswer = blocks.find(({ type, name }) => type === 'tool_use' && name === JSON_TOOL);
+  const thoughts = blocks.filter(({ type }) => type === 'thinking' || type === 'redacted_thinking');
+  const texts = blocks.filter(({ type }) => type === 'text').map(({ text }) => textOf(text));
+  const calls = blocks.filter((block) => block['type'] === 'tool_use' && block !== jsonAnswer);
+  const content = jsonAnswer === undefined ? texts.join('') : JSON.stringify(jsonAnswer['input']);
+  return {
+    id: textOf(value['id']),
+    object: 'chat.completion',
+    created,
+    model: textOf(value['model']),
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          content: content === '' && calls.length > 0 ? null : content,
+          refusal: null,
+          ...defined({
+            reasoning_content:
+              thoughts.length === 0 ? undefined : thoughts.map(({ thinking }) => textOf(thinking)).join(''),
+            thinking_blocks: thoughts.length === 0 ? undefined : thoughts,
+            tool_calls: calls.length === 0 ? undefined : calls.map(toToolCall),
+          }),
+        },
+        logprobs: null,
+        finish_reason: toFinishReason(value['stop_reason'], jsonAnswer !== undefined),
+      },
+    ],
+    usage: toUsage(value['usage']),
+  };
+}
+
+function toToolCall({ id, name, input }: Json): Json {
+  return { id, type: 'function', function: { name, arguments: JSON.stringify(input ?? {}) } };
+}
+
+/** The first choice as Anthropic would word it. */
+export function fromCompletion(completion: ChatCompletion): Json {
+  const [choice] = completion.choices;
+  const message: Json = choice?.message ?? {};
+  const { content, tool_calls: calls, thinking_blocks: thoughts, refusal } = message;
+  const text = textOf(content) === '' ? textOf(refusal) : textOf(content);
+  return {
+    id: completion.id,
+    type: 'message',
+    role: 'assistant',
+    model: completion.model,
+    content: [
+      ...(Array.isArray(thoughts) ? thoughts.filter(isRecord) : []),
+      ...(text === '' ? [] : [{ type: 'text', text }]),
+      ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
+    ],
+    stop_reason: toStopReason(choice?.finish_reason),
+    stop_sequence: null,
+    usage: fromUsage(completion.usage),
+  };
+}
+
+function fromToolCall({ id, function: called }: Json): Json {
+  const { name, arguments: text } = isRecord(called) ? called : { name: '', arguments: '' };
+  return { type: 'tool_use', id, name, input: parsedObject(textOf(text)) };
+}
+
+/** A model may write arguments that are no JSON; a caller of this API gets an object all the same. */
+function parsedObject(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text === '' ? '{}' : text);
+    return isRecord(value) ? value : { value };
+  } catch {
+    return { invalid_arguments: text };
+  }
+}

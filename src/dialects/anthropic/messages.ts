@@ -1,0 +1,284 @@
+/**
+ * The messages of a conversation, between the hub's form (OpenAI's chat completions) and Anthropic's. Both directions stand side by
+ * side, because each is the other's proof: what is told to one side comes back from it unchanged. What has no word on the other
+ * side is refused by name. Shapes after https://docs.anthropic.com/en/api/messages.
+ */
+import type { ChatMessage } from '#contract/chat';
+import { defined, isRecord, textOf } from '../json.ts';
+import { untranslatable } from '../untranslatable.ts';
+import type { Json } from '../json.ts';
+
+export interface Turn {
+  role: 'user' | 'assistant';
+  content: string | Json[];
+}
+
+export interface Conversation {
+  system: string | Json[] | undefined;
+  turns: Turn[];
+}
+
+const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,(.*)$/s;
+/** What clients send back of an answer without meaning anything by it. */
+const EMPTY_ANSWER_FIELDS = ['refusal', 'annotations', 'audio', 'function_call'];
+
+export function toTurns(messages: readonly ChatMessage[]): Conversation {
+  const leading = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
+  const systemCount = leading === -1 ? messages.length : leading;
+  const turns: Turn[] = [];
+  let results: Json[] | undefined;
+  for (let at = systemCount; at < messages.length; at++) {
+    const message = messages[at];
+    if (message === undefined) break;
+    const where = `messages[${at}]`;
+    if (message.role === 'tool') {
+      // All results of one answer belong into one turn.
+      if (results === undefined) turns.push({ role: 'user', content: (results = []) });
+      results.push(toToolResult(message, where));
+      continue;
+    }
+    const turn = toTurn(message, where);
+    if (turn.role === 'user' && results !== undefined) results.push(...blocksOf(turn.content));
+    else if (turn.content.length > 0) turns.push(turn);
+    results = undefined;
+  }
+  const last = turns.at(-1);
+  if (last?.role === 'assistant') {
+    last.content = withoutLastSpace(last.content);
+    if (last.content.length === 0) turns.pop();
+  }
+  return { system: toSystem(messages.slice(0, systemCount)), turns };
+}
+
+/** An answer to go on from must not end in white space, or Anthropic refuses it. */
+function withoutLastSpace(content: string | Json[]): string | Json[] {
+  if (typeof content === 'string') return content.trimEnd();
+  const last = content.at(-1);
+  if (last?.['type'] !== 'text') return content;
+  const text = textOf(last['text']).trimEnd();
+  return [...content.slice(0, -1), ...(text === '' ? [] : [{ ...last, text }])];
+}
+
+function toSystem(messages: readonly ChatMessage[]): string | Json[] | undefined {
+  const [first] = messages;
+  if (first === undefined) return undefined;
+  messages.forEach((message, at) => allowFields(message, `messages[${at}]`, ['role', 'content']));
+  if (messages.length === 1 && typeof first.content === 'string') return first.content;
+  return messages.flatMap(({ content }, at) => toBlocks(content, `messages[${at}].content`, ['text']));
+}
+
+function toTurn(message: ChatMessage, where: string): Turn {
+  const { role, content } = message;
+  if (role === 'user') {
+    allowFields(message, where, ['role', 'content']);
+    if (typeof content === 'string') return { role, content };
+    return { role, content: toBlocks(content, `${where}.content`, ['text', 'image_url', 'file']) };
+  }
+  if (role === 'assistant') return { role, content: toAssistantContent(message, where) };
+  if (role === 'system' || role === 'developer')
+    throw untranslatable(`${where}.role`, `it is "${role}", which Anthropic takes only before all other messages`);
+  throw untranslatable(
+    `${where}.role`,
+    `it is "${role}", which Anthropic does not know; send tool calls and results instead`,
+  );
+}
+
+function toAssistantContent(message: ChatMessage, where: string): string | Json[] {
+  const { content, tool_calls: calls, thinking_blocks: thoughts } = message;
+  // `reasoning_content` alone is another model's thinking: nobody can be told to take it for its own.
+  allowFields(
+    message,
+    where,
+    ['role', 'content', 'tool_calls', 'thinking_blocks', 'reasoning_content'],
+    EMPTY_ANSWER_FIELDS,
+  );
+  if (calls === undefined && thoughts === undefined && typeof content === 'string') return content;
+  const said =
+    typeof content === 'string'
+      ? content === ''
+        ? []
+        : [textBlock(content)]
+      : toBlocks(content, `${where}.content`, ['text']);
+  const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
+  return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
+}
+
+/** Anthropic refuses thinking that it has not signed itself, as another provider's is. */
+function isSigned(block: unknown): block is Json {
+  return isRecord(block) && (block['type'] === 'redacted_thinking' || textOf(block['signature']) !== '');
+}
+
+/** Other providers' ids hold characters that Anthropic refuses: it takes `^[a-zA-Z0-9_-]+$`. */
+function idOf(id: unknown): string {
+  return textOf(id).replaceAll(/[^\w-]/g, '_');
+}
+
+function toToolUse(call: unknown, where: string): Json {
+  if (!isRecord(call) || !isRecord(call['function'])) throw untranslatable(where, 'it is no function call');
+  const { name, arguments: text } = call['function'];
+  let input: unknown;
+  try {
+    input = textOf(text) === '' ? {} : JSON.parse(textOf(text));
+  } catch {
+    throw untranslatable(`${where}.function.arguments`, 'it is no JSON, and Anthropic takes an object there');
+  }
+  if (!isRecord(input))
+    throw untranslatable(`${where}.function.arguments`, 'it is no JSON object, which Anthropic wants there');
+  return { type: 'tool_use', id: idOf(call['id']), name, input };
+}
+
+function toToolResult(message: ChatMessage, where: string): Json {
+  allowFields(message, where, ['role', 'content', 'tool_call_id', 'is_error'], ['name']);
+  const { content, tool_call_id: id, is_error: failed } = message;
+  return defined({
+    type: 'tool_result',
+    tool_use_id: idOf(id),
+    content: typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url']),
+    is_error: failed,
+  });
+}
+
+function toBlocks(content: ChatMessage['content'], where: string, allowed: readonly string[]): Json[] {
+  if (typeof content === 'string') return content === '' ? [] : [textBlock(content)];
+  // Anthropic refuses empty blocks of text.
+  return (content ?? [])
+    .map((part, at) => toBlock(part, `${where}[${at}]`, allowed))
+    .filter((block) => block['text'] !== '');
+}
+
+function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
+  const { type } = part;
+  if (typeof type !== 'string' || !allowed.includes(type))
+    throw untranslatable(`${where}.type`, `it is "${textOf(type)}"; Anthropic can be told here: ${allowed.join(', ')}`);
+  const cached = { cache_control: part['cache_control'] };
+  if (type === 'text') return defined({ type: 'text', text: part['text'], ...cached });
+  if (type === 'image_url')
+    return defined({ type: 'image', source: toImage(part['image_url'], `${where}.image_url`), ...cached });
+  return defined({ type: 'document', ...toDocument(part['file'], `${where}.file`), ...cached });
+}
+
+function toImage(image: unknown, where: string): Json {
+  const { url, detail } = isRecord(image) ? image : { url: image, detail: undefined };
+  if (detail !== undefined && detail !== 'auto')
+    throw untranslatable(`${where}.detail`, 'it is not known to Anthropic, which takes an image as it is');
+  const [, mediaType, data] = DATA_URL.exec(textOf(url)) ?? [];
+  if (mediaType !== undefined) return { type: 'base64', media_type: mediaType, data };
+  if (/^https?:\/\//.test(textOf(url))) return { type: 'url', url };
+  throw untranslatable(`${where}.url`, 'it is neither an http(s) address nor a base64 data URL');
+}
+
+function toDocument(file: unknown, where: string): Json {
+  const { file_data: text, filename } = isRecord(file) ? file : { file_data: undefined, filename: undefined };
+  const [, mediaType, data] = DATA_URL.exec(textOf(text)) ?? [];
+  if (mediaType === undefined)
+    throw untranslatable(where, 'it holds no file_data as a base64 data URL, the one way to tell Anthropic a file');
+  return { source: { type: 'base64', media_type: mediaType, data }, title: filename };
+}
+
+export function fromTurns({ system, turns }: Conversation): ChatMessage[] {
+  const first: ChatMessage[] =
+    system === undefined
+      ? []
+      : typeof system === 'string'
+        ? [{ role: 'system', content: system }]
+        : system.map((block) => ({ role: 'system', content: [fromBlock(block, 'system')] }));
+  return [...first, ...turns.flatMap((turn, at) => fromTurn(turn, `messages[${at}]`))];
+}
+
+function fromTurn({ role, content }: Turn, where: string): ChatMessage[] {
+  if (typeof content === 'string') return [{ role, content }];
+  if (role === 'assistant') return [fromAssistant(content, where)];
+  const results = content.filter(({ type }) => type === 'tool_result');
+  const rest = content.filter(({ type }) => type !== 'tool_result').map((block) => fromBlock(block, where));
+  const messages: ChatMessage[] = results.map((block) => fromToolResult(block, where));
+  const [only] = rest;
+  if (rest.length === 0 && results.length > 0) return messages;
+  // After results, one plain text is a message of its own as people write it.
+  const plain = results.length > 0 && rest.length === 1 && only !== undefined && isPlainText(only);
+  return [...messages, { role: 'user', content: plain ? textOf(only['text']) : rest }];
+}
+
+function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
+  const thoughts = blocks.filter(({ type }) => type === 'thinking' || type === 'redacted_thinking');
+  const uses = blocks.filter(({ type }) => type === 'tool_use');
+  const texts = blocks.filter((block) => !thoughts.includes(block) && !uses.includes(block));
+  const parts = texts.map((block) => fromBlock(block, where));
+  const [only] = parts;
+  const calls = uses.map(({ id, name, input }) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: JSON.stringify(input ?? {}) },
+  }));
+  const single =
+    parts.length === 1 && only !== undefined && isPlainText(only) && (calls.length > 0 || thoughts.length > 0);
+  return {
+    role: 'assistant',
+    content: parts.length === 0 ? null : single ? textOf(only['text']) : parts,
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    ...(thoughts.length === 0 ? {} : { thinking_blocks: thoughts }),
+  };
+}
+
+function fromToolResult(block: Json, where: string): ChatMessage {
+  const { tool_use_id: id, content = '', is_error: failed } = block;
+  return {
+    role: 'tool',
+    tool_call_id: id,
+    content: Array.isArray(content) ? content.filter(isRecord).map((part) => fromBlock(part, where)) : textOf(content),
+    ...(failed === undefined ? {} : { is_error: failed }),
+  };
+}
+
+function fromBlock(block: Json, where: string): Json {
+  const { type, source, cache_control: cached } = block;
+  if (type === 'text') return defined({ type: 'text', text: block['text'], cache_control: cached });
+  if ((type === 'image' || type === 'document') && isRecord(source)) {
+    const url =
+      source['type'] === 'base64'
+        ? `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`
+        : source['url'];
+    if (type === 'image' && typeof url === 'string')
+      return defined({ type: 'image_url', image_url: { url }, cache_control: cached });
+    if (source['type'] === 'base64')
+      return defined({
+        type: 'file',
+        file: defined({ file_data: url, filename: block['title'] }),
+        cache_control: cached,
+      });
+  }
+  throw untranslatable(
+    `${where}.content`,
+    `it holds a block of the type "${textOf(type)}", for which there is no other word`,
+  );
+}
+
+function isPlainText(part: Json): boolean {
+  return part['type'] === 'text' && part['cache_control'] === undefined;
+}
+
+function textBlock(text: string): Json {
+  return { type: 'text', text };
+}
+
+function blocksOf(content: string | Json[]): Json[] {
+  if (typeof content !== 'string') return content;
+  return content === '' ? [] : [textBlock(content)];
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** `empty` may be there as long as they say nothing. */
+function allowFields(
+  message: ChatMessage,
+  where: string,
+  known: readonly string[],
+  empty: readonly string[] = [],
+): void {
+  for (const [name, value] of Object.entries(message)) {
+    if (known.includes(name) || value === undefined || value === null) continue;
+    if (empty.includes(name) && (message.role === 'tool' || (Array.isArray(value) && value.length === 0))) continue;
+    throw untranslatable(`${where}.${name}`, 'it is not known to Anthropic');
+  }
+}

@@ -1,0 +1,93 @@
+/** What a chat must become so that Anthropic takes it, where the round trip alone would not show that it does not. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ChatMessage } from '#contract/chat';
+import { UpstreamFailure } from '#contract/provider';
+import type { Json } from '../json.ts';
+import { toMessagesRequest } from './request.ts';
+
+const ASKED: ChatMessage[] = [{ role: 'user', content: 'Are you well?' }];
+const told = (fields: Json, messages = ASKED) =>
+  toMessagesRequest({ model: 'asked', messages, ...fields }, 'claude', 4096);
+const turns = (messages: ChatMessage[]) => told({}, messages).messages;
+
+describe('a conversation', () => {
+  it('may end with the beginning of the answer, without the white space at which Anthropic refuses it', () => {
+    const begun = (content: string | Json[]): ChatMessage[] => [...ASKED, { role: 'assistant', content }];
+    assert.deepEqual(turns(begun('I am \n')), [...ASKED, { role: 'assistant', content: 'I am' }]);
+    assert.deepEqual(turns(begun([{ type: 'text', text: 'I am ' }])), begun([{ type: 'text', text: 'I am' }]));
+    assert.deepEqual(turns(begun(' ')), ASKED);
+  });
+
+  it('leaves out what is empty, which Anthropic would refuse', () => {
+    const hello = { type: 'text', text: 'Hello.' };
+    const messages: ChatMessage[] = [
+      { role: 'user', content: [{ type: 'text', text: '' }, hello] },
+      { role: 'assistant', content: '' },
+      ...ASKED,
+    ];
+    assert.deepEqual(turns(messages), [{ role: 'user', content: [hello] }, ...ASKED]);
+  });
+
+  it('keeps another provider’s ids apart in the characters that Anthropic takes', () => {
+    const id = 'functions.weather:0';
+    const [answer, results] = turns([
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id, type: 'function', function: { name: 'w', arguments: '' } }],
+      },
+      { role: 'tool', tool_call_id: id, content: 'Rain.' },
+    ]);
+    assert.deepEqual(answer?.content, [{ type: 'tool_use', id: 'functions_weather_0', name: 'w', input: {} }]);
+    assert.deepEqual(results?.content, [{ type: 'tool_result', tool_use_id: 'functions_weather_0', content: 'Rain.' }]);
+  });
+
+  it('carries signed thinking back, and not the thinking that nobody signed', () => {
+    const signed = { type: 'thinking', thinking: 'Hm.', signature: 's' };
+    const thinking_blocks = [signed, { type: 'thinking', thinking: 'Hm.', signature: '' }];
+    const [answer] = turns([
+      { role: 'assistant', content: 'Yes.', thinking_blocks, reasoning_content: 'Hm.' },
+      ...ASKED,
+    ]);
+    assert.deepEqual(answer?.content, [signed, { type: 'text', text: 'Yes.' }]);
+  });
+});
+
+describe('a field', () => {
+  const REFUSED: readonly (readonly [param: string, given: Json])[] = [
+    ['n', { n: 2 }],
+    ['logprobs', { logprobs: true }],
+    ['logit_bias', { logit_bias: { 50256: -100 } }],
+    ['seed', { seed: 7 }],
+    ['frequency_penalty', { frequency_penalty: 0.5 }],
+    ['audio', { audio: { voice: 'alloy' } }],
+    ['store', { store: true }],
+    ['functions', { functions: [{ name: 'f' }] }],
+    ['constructor', { constructor: 1 }],
+    ['temperature', { temperature: 1.5 }],
+    ['reasoning_effort', { reasoning_effort: 'constructor' }],
+    ['tools[0].type', { tools: [{ type: 'custom' }] }],
+    ['tool_choice', { tools: [{ type: 'function', function: { name: 'w' } }], tool_choice: 'toString' }],
+  ];
+  for (const [param, given] of REFUSED) {
+    it(`is refused by its name: ${JSON.stringify(given)}`, () => {
+      assert.throws(
+        () => told(given),
+        (error) => error instanceof UpstreamFailure && error.kind === 'untranslatable' && error.body?.param === param,
+      );
+    });
+  }
+
+  it('that says "as ever" is left out', () => {
+    const request = told({ n: 1, logprobs: false, top_logprobs: 0, presence_penalty: 0, store: false, seed: null });
+    assert.deepEqual(request, { model: 'claude', max_tokens: 4096, messages: ASKED });
+  });
+
+  it('about calls side by side is not told where no tool may be called', () => {
+    const tools = [{ type: 'function', function: { name: 'w' } }];
+    const choice = (fields: Json) => told({ tools, parallel_tool_calls: false, ...fields })['tool_choice'];
+    assert.deepEqual(choice({ tool_choice: 'none' }), { type: 'none' });
+    assert.deepEqual(choice({}), { type: 'auto', disable_parallel_tool_use: true });
+  });
+});

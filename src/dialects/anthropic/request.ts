@@ -1,0 +1,225 @@
+/**
+ * A whole request between the hub's form and Anthropic's Messages API: messages, tools, sampling, structured answers. A field that
+ * cannot be told is refused by name; none is dropped. Shapes after https://docs.anthropic.com/en/api/messages.
+ */
+import type { ChatRequest } from '#contract/chat';
+import { defined, isRecord, textOf } from '../json.ts';
+import { untranslatable } from '../untranslatable.ts';
+import type { Json } from '../json.ts';
+import { fromTurns, toTurns } from './messages.ts';
+import type { Turn } from './messages.ts';
+
+export interface MessagesRequest {
+  model: string;
+  max_tokens: number;
+  messages: Turn[];
+  system?: string | Json[];
+  [field: string]: unknown;
+}
+
+/** A tool that stands for "answer with a JSON object": Anthropic's other way wants a schema, and this wish has none. */
+export const JSON_TOOL = 'json_answer';
+
+/** Tokens of thinking for each `reasoning_effort`; Anthropic wants a number, 1,024 at least. */
+const THINKING_TOKENS = new Map([
+  ['low', 1_024],
+  ['medium', 4_096],
+  ['high', 16_384],
+]);
+
+/** Told as they are: Anthropic's own, or the same on both sides. */
+const SAME = ['top_p', 'top_k', 'thinking', 'service_tier', 'container', 'mcp_servers', 'context_management'];
+/** Translated below, or of the hub's own. */
+const TRANSLATED = [
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'temperature',
+  'stop',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'response_format',
+  'reasoning_effort',
+  'user',
+  'n',
+];
+/** Fields whose value says "as ever": refused only where they say more. */
+const NEUTRAL: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>(
+  Object.entries({
+    logprobs: [false],
+    presence_penalty: [0],
+    frequency_penalty: [0],
+    top_logprobs: [0],
+    store: [false],
+    verbosity: ['medium'],
+  }),
+);
+
+/** `maxTokens`: where the request sets none, since Anthropic demands a bound. Throws `UpstreamFailure('untranslatable')`. */
+export function toMessagesRequest(request: ChatRequest, model: string, maxTokens: number): MessagesRequest {
+  refuseUnknown(request);
+  const { system, turns } = toTurns(request.messages);
+  const limit = numberOf(request['max_completion_tokens']) ?? numberOf(request['max_tokens']) ?? maxTokens;
+  const thinking = toThinking(request['reasoning_effort']);
+  const format = toFormat(request);
+  return {
+    model,
+    // Thinking counts against the bound, and a bound on the answer must not be eaten up by it.
+    max_tokens: limit + (thinking?.budget_tokens ?? 0),
+    ...(system === undefined ? {} : { system }),
+    messages: turns,
+    ...defined({
+      temperature: toTemperature(request['temperature']),
+      stop_sequences: typeof request['stop'] === 'string' ? [request['stop']] : (request['stop'] ?? undefined),
+      thinking,
+      ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
+      metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
+      ...toTools(request),
+      ...format,
+    }),
+  };
+}
+
+function refuseUnknown(request: ChatRequest): void {
+  for (const [name, value] of Object.entries(request)) {
+    if (!given(value) || TRANSLATED.includes(name) || SAME.includes(name)) continue;
+    if (NEUTRAL.get(name)?.includes(value) === true) continue;
+    throw untranslatable(name, 'Anthropic has nothing like it');
+  }
+  if (given(request['n']) && request['n'] !== 1)
+    throw untranslatable('n', 'it is more than 1, and Anthropic gives one answer');
+}
+
+function toTemperature(value: unknown): unknown {
+  if (!given(value)) return undefined;
+  if (typeof value === 'number' && value > 1)
+    throw untranslatable('temperature', 'it is above 1, which is the most that Anthropic takes');
+  return value;
+}
+
+function toThinking(effort: unknown): { type: string; budget_tokens: number } | undefined {
+  if (!given(effort) || effort === 'none' || effort === 'minimal') return undefined;
+  const tokens = THINKING_TOKENS.get(textOf(effort));
+  if (tokens === undefined)
+    throw untranslatable(
+      'reasoning_effort',
+      `it must be none, minimal, ${[...THINKING_TOKENS.keys()].join(', ')} for Anthropic`,
+    );
+  return { type: 'enabled', budget_tokens: tokens };
+}
+
+function toFormat(request: ChatRequest): Json {
+  const format = request['response_format'];
+  if (!isRecord(format) || format['type'] === 'text') return {};
+  if (format['type'] === 'json_schema' && isRecord(format['json_schema']))
+    return { output_config: { format: { type: 'json_schema', schema: format['json_schema']['schema'] } } };
+  if (format['type'] !== 'json_object')
+    throw untranslatable('response_format.type', `it is "${textOf(format['type'])}"`);
+  if (given(request['tools']))
+    throw untranslatable(
+      'response_format',
+      'it asks for a JSON object beside tools; give Anthropic a json_schema instead',
+    );
+  return {
+    tools: [
+      {
+        name: JSON_TOOL,
+        description: 'Gives the answer, a JSON object.',
+        input_schema: { type: 'object', additionalProperties: true },
+      },
+    ],
+    tool_choice: { type: 'tool', name: JSON_TOOL },
+  };
+}
+
+function toTools(request: ChatRequest): Json {
+  const { tools, tool_choice: choice, parallel_tool_calls: parallel } = request;
+  if (!Array.isArray(tools) || tools.length === 0) return {};
+  const single = parallel === false ? { disable_parallel_tool_use: true } : {};
+  const chosen = toToolChoice(choice) ?? (parallel === false ? { type: 'auto' } : undefined);
+  const more = chosen?.['type'] === 'none' ? {} : single;
+  return {
+    tools: tools.map((tool: unknown, at) => toTool(tool, `tools[${at}]`)),
+    ...(chosen === undefined ? {} : { tool_choice: { ...chosen, ...more } }),
+  };
+}
+
+function toTool(tool: unknown, where: string): Json {
+  if (!isRecord(tool) || tool['type'] !== 'function' || !isRecord(tool['function']))
+    throw untranslatable(`${where}.type`, 'it is not "function", the one kind that both sides know');
+  const { name, description, parameters, strict } = tool['function'];
+  return defined({
+    name,
+    description,
+    input_schema: parameters ?? { type: 'object', properties: {} },
+    strict: strict === true ? true : undefined,
+    cache_control: tool['cache_control'],
+  });
+}
+
+function toToolChoice(choice: unknown): Json | undefined {
+  if (!given(choice)) return undefined;
+  if (choice === 'auto' || choice === 'none') return { type: choice };
+  if (choice === 'required') return { type: 'any' };
+  if (isRecord(choice) && choice['type'] === 'function' && isRecord(choice['function']))
+    return { type: 'tool', name: choice['function']['name'] };
+  throw untranslatable('tool_choice', 'it is none of auto, none, required and a function');
+}
+
+/** The other way: what a caller of the Messages API asks, in the hub's form. Throws as the first does. */
+export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
+  const { model, max_tokens: limit, messages, system, ...rest } = request;
+  const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...others } = rest;
+  for (const name of Object.keys(others)) {
+    if (name !== 'temperature' && !SAME.includes(name)) throw untranslatable(name, 'it is known to Anthropic alone');
+  }
+  return {
+    model,
+    messages: fromTurns({ system, turns: messages }),
+    max_completion_tokens: limit,
+    ...defined({ stream, ...others, stop }),
+    ...(isRecord(metadata) && given(metadata['user_id']) ? { user: textOf(metadata['user_id']) } : {}),
+    ...(Array.isArray(tools) ? { tools: tools.map((tool: unknown, at) => fromTool(tool, `tools[${at}]`)) } : {}),
+    ...fromToolChoice(choice),
+    ...fromFormat(output),
+  };
+}
+
+function fromTool(tool: unknown, where: string): Json {
+  if (!isRecord(tool) || (given(tool['type']) && tool['type'] !== 'custom'))
+    throw untranslatable(`${where}.type`, 'it is a tool that Anthropic runs itself, which no other provider does');
+  const { name, description, input_schema: parameters, strict, cache_control: cached } = tool;
+  return defined({
+    type: 'function',
+    function: defined({ name, description, parameters, strict }),
+    cache_control: cached,
+  });
+}
+
+function fromToolChoice(choice: unknown): Json {
+  if (!isRecord(choice)) return {};
+  const { type, name, disable_parallel_tool_use: single } = choice;
+  const parallel = single === true ? { parallel_tool_calls: false } : {};
+  if (type === 'tool') return { tool_choice: { type: 'function', function: { name } }, ...parallel };
+  return { tool_choice: type === 'any' ? 'required' : type, ...parallel };
+}
+
+function fromFormat(output: unknown): Json {
+  if (output === undefined) return {};
+  const { format, ...more } = isRecord(output) ? output : {};
+  if (!isRecord(format) || format['type'] !== 'json_schema' || Object.keys(more).length > 0)
+    throw untranslatable('output_config', 'it holds more than a JSON schema');
+  return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } } };
+}
+
+function given(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}

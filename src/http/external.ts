@@ -1,0 +1,81 @@
+/**
+ * A call to an external API from its request to its response: hands the target on as it was written and the answer as it comes. What
+ * may go out and come back is decided behind the port. An answer that cannot be ended as announced ends the connection.
+ */
+import type { Clock } from '#core/clock';
+import { CallerError } from '#core/errors';
+import type { ExternalAnswer } from '#contract/external';
+import { externalPath } from '#contract/external';
+import type { Answer } from './answer.ts';
+import { readBody } from './body.ts';
+import { translateError } from './errors/translate.ts';
+import type { Services } from './operation.ts';
+import type { RequestContext } from './request-context.ts';
+import { drained, waitedFor } from './waiting.ts';
+
+/** Whatever an API answers, a browser shows it as a document of nobody. */
+const SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+export async function answerExternal(name: string, context: RequestContext, services: Services): Promise<Answer> {
+  const { external, clock, logger } = services;
+  const { incoming, outgoing, signal } = context;
+  const method = incoming.method ?? '';
+  const target = rawTarget(incoming.url ?? '', name);
+  const known = external.list().find((api) => api.name === name);
+  if (known?.methods.includes(method) === false) context.headers['allow'] = known.methods.join(', ');
+  const answer = await waitedFor(
+    context,
+    clock,
+    external.call({
+      name,
+      method,
+      target,
+      headers: incoming.headers,
+      body: (bytesMax) => readBody(incoming, bytesMax, signal),
+      signal,
+      traceparent: context.trace.traceparent,
+    }),
+  );
+  try {
+    outgoing.writeHead(answer.status, {
+      ...context.headers,
+      'content-security-policy': SANDBOX,
+      ...answer.headers,
+      'x-revoagent-external': name,
+      'x-revoagent-attempts': String(answer.attempts),
+      'x-revoagent-breaker': answer.breaker,
+    });
+    outgoing.flushHeaders();
+    await relay(answer, context, clock);
+  } catch (thrown) {
+    if (!context.gone) {
+      context.error = translateError(thrown);
+      const { code, internal } = context.error;
+      const fields = { requestId: context.requestId, code, reason: internal ?? null };
+      if (code === 'internal') logger.error('external-answer-cut', fields, thrown);
+      else logger.warn('external-answer-cut', fields);
+      outgoing.destroy();
+    }
+  } finally {
+    await answer.body.return?.();
+  }
+  return { kind: 'sent' };
+}
+
+/** The target is handed on as the caller wrote it; the router has decoded it. */
+function rawTarget(url: string, name: string): string {
+  const place = externalPath(name);
+  if (!url.startsWith(`${place}/`))
+    throw new CallerError('bad_request', `The request target must begin with ${place}/, written just so.`);
+  return url.slice(place.length);
+}
+
+async function relay({ body }: ExternalAnswer, context: RequestContext, clock: Clock): Promise<void> {
+  const { outgoing } = context;
+  for (;;) {
+    const next = await waitedFor(context, clock, body.next());
+    if (next.done === true) break;
+    if (!outgoing.write(next.value)) await drained(context, clock);
+  }
+  outgoing.end();
+}

@@ -1,0 +1,280 @@
+/**
+ * The usage ledger of a hub whose journal is on disk: an attempt is in the journal before it goes out and leaves it when its row is
+ * committed, so that every call an upstream saw has one row, also after `kill -9`. Rows that no longer fit in memory while the
+ * database is away wait in the journal. Several hubs may share a folder: each has its own, and takes over those of the dead.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { limits } from '#core/limits';
+import type { BatchWriter, RowEnd } from '#contract/batch-writer';
+import type { Ledger, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
+import type { Logger } from '#contract/logger';
+import type { Observer } from '#contract/observer';
+import { Journal, segmentsAmong } from './journal.ts';
+import type { Segment } from './journal.ts';
+import { dispatchLine, settlementLine } from './lines.ts';
+import { replay } from './replay.ts';
+
+/** Rows mostly are in the database by then, and their settlement need not be written to the journal at all. */
+const SETTLE_MS = 200;
+/** How often the journals of dead hubs are looked for. */
+const ADOPT_MS = 60_000;
+/** Rows of a journal that are handed to the writer at once. */
+const REPLAY_ROWS = 500;
+
+export interface LedgerParts {
+  /** Made where it is missing; the journals of all hubs that share it are in it. */
+  readonly folder: string;
+  /** A lock of the operating system that goes with its process; null where another process holds it. */
+  readonly lock: (folder: string) => { release(): void } | null;
+  readonly createWriter: (ended: (row: UsageRecord, how: RowEnd) => void) => BatchWriter<UsageRecord>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: Pick<Observer, 'ledgerRow' | 'ledgerUnjournalled'>;
+}
+
+interface Entry {
+  readonly dispatch: UsageDispatch;
+  /** Null where the journal could not be written. */
+  readonly dispatchedIn: Segment | null;
+  settledIn: Segment | null;
+  /** Null while the attempt is under way. */
+  row: UsageRecord | null;
+}
+
+/** Rows out of a journal, on their way to the database together. */
+interface Batch {
+  left: number;
+  whole: boolean;
+  readonly ended: (whole: boolean) => void;
+}
+
+/** Throws where the folder cannot be used. */
+export function openLedger(parts: LedgerParts): UsageLedger {
+  mkdirSync(parts.folder, { recursive: true, mode: 0o700 });
+  const folder = mkdtempSync(path.join(parts.folder, 'hub-'));
+  const lock = parts.lock(folder);
+  if (lock === null) throw new Error(`${folder} was made just now and is locked already`);
+  return new UsageLedger(parts, folder, lock);
+}
+
+export class UsageLedger implements Ledger {
+  readonly #parts: LedgerParts;
+  readonly #folder: string;
+  readonly #lock: { release(): void };
+  readonly #journal: Journal;
+  readonly #writer: BatchWriter<UsageRecord>;
+  /** Under way, or settled and not in the database yet. */
+  readonly #entries = new Map<string, Entry>();
+  /** Settled, and the journal does not know yet. */
+  readonly #unflushed = new Set<Entry>();
+  readonly #replayed = new Map<string, Batch>();
+  #flushTimer: Timer | undefined;
+  #adoptTimer: Timer | undefined;
+  #recovering = false;
+  /** Rows wait in the journal that memory has forgotten. */
+  #parked = false;
+  #closed = false;
+
+  constructor(parts: LedgerParts, folder: string, lock: { release(): void }) {
+    const { clock, logger } = parts;
+    this.#parts = parts;
+    this.#folder = folder;
+    this.#lock = lock;
+    this.#journal = new Journal({ folder, bytesMax: limits.ledgerJournalBytesMax, clock, logger });
+    this.#writer = parts.createWriter((row, how) => this.#ended(row, how));
+    this.#adopt(0);
+  }
+
+  /** Rows that wait for the database. */
+  get backlog(): number {
+    return this.#writer.backlog;
+  }
+
+  get journalBytes(): number {
+    return this.#journal.bytes;
+  }
+
+  dispatched(dispatch: UsageDispatch): void {
+    const dispatchedIn = this.#journal.append(dispatchLine(dispatch));
+    if (dispatchedIn === null) this.#parts.observer.ledgerUnjournalled();
+    this.#entries.set(dispatch.id, { dispatch, dispatchedIn, settledIn: null, row: null });
+  }
+
+  settled(id: string, settlement: Settlement): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.row !== null) return;
+    entry.row = { ...entry.dispatch, ...settlement, state: 'settled' };
+    if (entry.dispatchedIn !== null) {
+      this.#unflushed.add(entry);
+      this.#flushTimer ??= this.#parts.clock.schedule(SETTLE_MS, () => this.#flush());
+    }
+    this.#writer.append(entry.row);
+  }
+
+  /** Writes what waits until the signal ends; what is not written then is in the journal. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#closed = true;
+    this.#adoptTimer?.cancel();
+    try {
+      await this.#writer.flush(signal);
+    } finally {
+      this.#flush();
+      const needed = this.#journal.close();
+      this.#lock.release();
+      if (!needed) rmSync(this.#folder, { recursive: true, force: true });
+    }
+  }
+
+  #flush(): void {
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    if (this.#unflushed.size === 0) return;
+    let text = '';
+    for (const { row } of this.#unflushed) if (row !== null) text += lineOf(row);
+    const segment = this.#journal.append(text, this.#unflushed.size);
+    for (const entry of this.#unflushed) entry.settledIn = segment;
+    this.#unflushed.clear();
+  }
+
+  #ended(row: UsageRecord, how: RowEnd): void {
+    const { observer } = this.#parts;
+    const entry = this.#entries.get(row.id);
+    if (entry?.row === row) {
+      if (how === 'overflowed' && entry.dispatchedIn !== null) this.#park(entry);
+      else {
+        observer.ledgerRow(how === 'written' ? 'written' : 'dropped');
+        this.#forget(entry);
+      }
+    } else {
+      // An overflowed row of a journal is still in it.
+      if (how !== 'overflowed') observer.ledgerRow(how === 'written' ? 'written' : 'dropped');
+      this.#endReplayed(row.id, how !== 'overflowed');
+    }
+    if (this.#parked && this.#writer.backlog === 0) this.#recover(() => this.#unpark());
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.dispatch.id);
+    this.#unflushed.delete(entry);
+    if (entry.dispatchedIn !== null) this.#journal.release(entry.dispatchedIn);
+    if (entry.settledIn !== null) this.#journal.release(entry.settledIn);
+  }
+
+  /** Its lines stay in the journal, and what holds them too, until the journal is read again. */
+  #park(entry: Entry): void {
+    if (this.#unflushed.has(entry)) this.#flush();
+    this.#entries.delete(entry.dispatch.id);
+    this.#parked = true;
+  }
+
+  async #unpark(): Promise<void> {
+    this.#flush();
+    this.#journal.rotate();
+    this.#parked = false;
+    const under = new Set(this.#entries.keys());
+    const segments = this.#journal.closed().map((segment) => segment.path);
+    let whole = false;
+    try {
+      whole = await this.#replay(segments, (id) => under.has(id));
+    } finally {
+      if (!whole) this.#parked = true;
+    }
+    // Where rows were parked again meanwhile, the next time reads all of it, and writes nothing twice.
+    if (!this.#parked) this.#recount();
+  }
+
+  #recount(): void {
+    const held = new Map<Segment, number>();
+    for (const { dispatchedIn, settledIn } of this.#entries.values())
+      for (const segment of [dispatchedIn, settledIn])
+        if (segment !== null) held.set(segment, (held.get(segment) ?? 0) + 1);
+    this.#journal.recount(held);
+  }
+
+  #adopt(delayMs: number): void {
+    this.#adoptTimer = this.#parts.clock.schedule(delayMs, () => {
+      this.#recover(async () => {
+        if (this.#parked && this.#writer.backlog === 0) await this.#unpark();
+        await this.#adoptDead();
+      });
+      this.#adopt(ADOPT_MS);
+    });
+  }
+
+  async #adoptDead(): Promise<void> {
+    for (const name of readdirSync(this.#parts.folder)) {
+      const folder = path.join(this.#parts.folder, name);
+      // One without a segment may be a hub that is just starting.
+      if (folder === this.#folder || this.#closed || segmentsIn(folder).length === 0) continue;
+      const lock = this.#parts.lock(folder);
+      if (lock === null) continue;
+      try {
+        const segments = segmentsIn(folder);
+        if (!(await this.#replay(segments, () => false))) continue;
+        for (const segment of segments) rmSync(segment, { force: true });
+      } finally {
+        lock.release();
+      }
+      rmSync(folder, { recursive: true, force: true });
+      this.#parts.logger.info('ledger-adopted', { journal: name });
+    }
+  }
+
+  /** One at a time; what cannot be done now is tried again. */
+  #recover(work: () => Promise<void>): void {
+    if (this.#recovering || this.#closed) return;
+    this.#recovering = true;
+    work()
+      .catch((error: unknown) => this.#parts.logger.warn('ledger-not-recovered', { reason: messageOf(error) }))
+      .finally(() => (this.#recovering = false));
+  }
+
+  /** Resolves with whether all of it is in the database or refused by it. */
+  async #replay(segments: readonly string[], skips: (id: string) => boolean): Promise<boolean> {
+    let torn = 0;
+    let rows: UsageRecord[] = [];
+    for await (const row of replay({ segments, skips, unreadable: () => torn++ })) {
+      rows.push(row);
+      if (rows.length < REPLAY_ROWS) continue;
+      if (!(await this.#write(rows))) return false;
+      rows = [];
+    }
+    if (torn > 0) this.#parts.logger.warn('ledger-lines-torn', { lines: torn });
+    return rows.length === 0 || this.#write(rows);
+  }
+
+  #write(rows: readonly UsageRecord[]): Promise<boolean> {
+    return new Promise((ended) => {
+      const batch: Batch = { left: rows.length, whole: true, ended };
+      for (const row of rows) this.#replayed.set(row.id, batch);
+      for (const row of rows) this.#writer.append(row);
+    });
+  }
+
+  #endReplayed(id: string, whole: boolean): void {
+    const batch = this.#replayed.get(id);
+    if (batch === undefined) return;
+    this.#replayed.delete(id);
+    batch.left--;
+    batch.whole &&= whole;
+    if (batch.left === 0) batch.ended(batch.whole);
+  }
+}
+
+function lineOf(row: UsageRecord): string {
+  const { id, outcome, promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource } = row;
+  return settlementLine(id, { outcome, promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource });
+}
+
+/** None where the folder is none, or has gone meanwhile. */
+function segmentsIn(folder: string): string[] {
+  try {
+    return segmentsAmong(readdirSync(folder)).map((name) => path.join(folder, name));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Writes rows behind the requests: in batches, in order, again while the database is away. What waits is bounded and can be read, so
+ * that a row is found from the moment it is there. What no longer fits leaves from the old end, and what the database refuses
+ * is dropped alone, so that one bad row never holds up the others; whoever made the writer is told of both.
+ */
+import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { BatchWriter, RowEnd } from '#contract/batch-writer';
+import type { Logger } from '#contract/logger';
+import { isRefused } from './ask.ts';
+
+const BATCH_ROWS = 500;
+const BATCH_MS = 50;
+const RETRY_MS = 500;
+
+export interface BatchWriterParts<Row> {
+  /** What the log calls a row: `run`, `usage-row`. */
+  readonly noun: string;
+  /** Rows that may wait. */
+  readonly rowsMax: number;
+  readonly write: (rows: readonly Row[]) => Promise<void>;
+  /** Each row's end, once; must not throw. */
+  readonly ended: (row: Row, how: RowEnd) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createBatchWriter<Row extends { readonly id: string }>(parts: BatchWriterParts<Row>): BatchWriter<Row> {
+  return new BatchingWriter(parts);
+}
+
+class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter<Row> {
+  readonly #parts: BatchWriterParts<Row>;
+  /** In order of arrival; a row under way to the database stays in it until it is acknowledged. */
+  readonly #waiting = new Map<string, Row>();
+  #timer: Timer | undefined;
+  #writing: Promise<boolean> | undefined;
+  #flushing = false;
+
+  constructor(parts: BatchWriterParts<Row>) {
+    this.#parts = parts;
+  }
+
+  append(row: Row): void {
+    this.#waiting.set(row.id, row);
+    if (this.#waiting.size > this.#parts.rowsMax) {
+      const [oldest] = this.#waiting.values();
+      if (oldest !== undefined) this.#done(oldest, 'overflowed');
+    }
+    if (this.#writing === undefined) this.#arm(BATCH_MS);
+  }
+
+  get(id: string): Row | undefined {
+    return this.#waiting.get(id);
+  }
+
+  list(): readonly Row[] {
+    return [...this.#waiting.values()];
+  }
+
+  get backlog(): number {
+    return this.#waiting.size;
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    this.#flushing = true;
+    this.#timer?.cancel();
+    await this.#writing;
+    while (this.#waiting.size > 0) {
+      signal.throwIfAborted();
+      if (!(await this.#writeBatch())) await this.#parts.clock.sleep(RETRY_MS, signal);
+    }
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#flushing) return;
+    this.#timer ??= this.#parts.clock.schedule(delayMs, () => {
+      this.#timer = undefined;
+      this.#writing = this.#writeBatch();
+      this.#writing
+        .then((written) => {
+          this.#writing = undefined;
+          if (this.#waiting.size > 0) this.#arm(written ? (this.#waiting.size >= BATCH_ROWS ? 0 : BATCH_MS) : RETRY_MS);
+        })
+        .catch((error: unknown) => this.#parts.logger.error(`${this.#parts.noun}-writer-failed`, {}, error));
+    });
+  }
+
+  /** Returns false where the database was away and the batch has to be tried again. */
+  async #writeBatch(): Promise<boolean> {
+    const batch = [...this.#waiting.values().take(BATCH_ROWS)];
+    const { noun, write, logger } = this.#parts;
+    try {
+      await write(batch);
+    } catch (error) {
+      if (isRefused(error)) return this.#writeOneByOne(batch);
+      logger.warn(`${noun}s-not-written`, { waiting: this.#waiting.size, reason: messageOf(error) });
+      return false;
+    }
+    for (const row of batch) this.#done(row, 'written');
+    return true;
+  }
+
+  /** After a refused batch: writes all of it but the row that was meant. */
+  async #writeOneByOne(batch: readonly Row[]): Promise<boolean> {
+    const { noun, write, logger } = this.#parts;
+    for (const row of batch) {
+      let how: RowEnd = 'written';
+      try {
+        await write([row]);
+      } catch (error) {
+        if (!isRefused(error)) return false;
+        logger.error(`${noun}-refused`, { [noun]: row.id, reason: messageOf(error) });
+        how = 'refused';
+      }
+      this.#done(row, how);
+    }
+    return true;
+  }
+
+  /** A row that was appended again meanwhile still waits in its newer form; one that had to leave has been told of. */
+  #done(row: Row, how: RowEnd): void {
+    if (this.#waiting.get(row.id) !== row) return;
+    this.#waiting.delete(row.id);
+    this.#parts.ended(row, how);
+  }
+}

@@ -1,0 +1,222 @@
+/** The ledger's journal in a folder of the test, with a database that can be away and a clock that the test moves. */
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { UnavailableError } from '#core/errors';
+import type { Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
+import { openLedger } from '#ledger/ledger';
+import type { UsageLedger } from '#ledger/ledger';
+import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
+import { usageOf } from '../conformance/records.ts';
+import { temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { listeners, nothingTold } from '../helpers/storage.ts';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+
+interface Bench {
+  readonly ledger: UsageLedger;
+  readonly clock: VirtualClock;
+  readonly database: { away: boolean; rows: Map<string, UsageRecord>; writes: number };
+  readonly told: { written: number; dropped: number; unjournalled: number };
+  readonly folder: string;
+  /** Of this ledger alone. */
+  readonly own: string;
+}
+
+async function bench(t: TestContext, given?: string, rowsMax = 100): Promise<Bench> {
+  const folder = given ?? (await temporaryFolder(t));
+  const clock = new VirtualClock();
+  const database: Bench['database'] = { away: false, rows: new Map(), writes: 0 };
+  const told = { written: 0, dropped: 0, unjournalled: 0 };
+  const { logger } = listeners(nothingTold());
+  const before = new Set(readdirSync(folder));
+  const ledger = openLedger({
+    folder,
+    lock: tryLock,
+    clock,
+    logger,
+    observer: { ledgerRow: (end) => void told[end]++, ledgerUnjournalled: () => void told.unjournalled++ },
+    createWriter: (ended) =>
+      createBatchWriter<UsageRecord>({
+        noun: 'usage-row',
+        rowsMax,
+        clock,
+        logger,
+        ended,
+        write: async (rows) => {
+          if (database.away) throw new UnavailableError('database_unavailable', 'away');
+          for (const row of rows) if (!database.rows.has(row.id)) database.rows.set(row.id, row);
+          database.writes++;
+        },
+      }),
+  });
+  const own = readdirSync(folder).find((name) => !before.has(name)) ?? assert.fail('no folder of its own');
+  return { ledger, clock, database, told, folder, own: path.join(folder, own) };
+}
+
+function tryLock(folder: string): { release(): void } | null {
+  try {
+    return lockFolder(folder);
+  } catch (error) {
+    if (error instanceof FolderLockedError) return null;
+    throw error;
+  }
+}
+
+/** A row taken apart into what the gateway tells. */
+function attempt(fields: Partial<UsageRecord> = {}): { dispatch: UsageDispatch; settlement: Settlement } {
+  const {
+    state: _state,
+    outcome,
+    promptTokens,
+    completionTokens,
+    cachedTokens,
+    costMicroUsd,
+    priceSource,
+    ...dispatch
+  } = usageOf('prj', fields);
+  return { dispatch, settlement: { outcome, promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource } };
+}
+
+function segments(folder: string): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith('.log'));
+}
+
+/** Lets the file system answer, and time go by, until it is so. */
+async function passes({ clock }: Bench, ask: () => boolean): Promise<void> {
+  await waitFor(async () => {
+    await clock.advance(1_000);
+    return ask() ? true : null;
+  });
+}
+
+const never = new AbortController().signal;
+
+it('a dispatch is in the journal when the call returns, whole, without anything of the prompt', async (t) => {
+  const { ledger, own } = await bench(t);
+  const { dispatch } = attempt();
+  ledger.dispatched(dispatch);
+  assert.deepEqual(JSON.parse(readFileSync(path.join(own, segments(own)[0] ?? ''), 'utf8')), dispatch);
+});
+
+it('an attempt that is settled twice is written once, as it was settled first; one that was never dispatched not at all', async (t) => {
+  const { ledger, clock, database, told } = await bench(t);
+  const { dispatch, settlement } = attempt();
+  ledger.dispatched(dispatch);
+  ledger.settled(dispatch.id, settlement);
+  ledger.settled(dispatch.id, { ...settlement, outcome: 'cut' });
+  ledger.settled('run_of_nobody.1', settlement);
+  await clock.advance(100);
+  assert.deepEqual([...database.rows.values()], [{ ...dispatch, ...settlement, state: 'settled' }]);
+  assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
+});
+
+it('segments end at a mebibyte and go when the database has all of their rows, not before', async (t) => {
+  const { ledger, clock, database, own } = await bench(t, undefined, 50_000);
+  database.away = true;
+  const all = Array.from({ length: 6_000 }, () => attempt());
+  for (const { dispatch } of all) ledger.dispatched(dispatch);
+  for (const { dispatch, settlement } of all) ledger.settled(dispatch.id, settlement);
+  await clock.advance(1_000);
+  assert.equal(segments(own).length, 2);
+  assert.ok(ledger.journalBytes > 2 ** 21);
+  database.away = false;
+  await clock.advance(5_000);
+  assert.deepEqual([database.rows.size, ledger.backlog], [6_000, 0]);
+  assert.deepEqual(segments(own), []);
+  await ledger.close(never);
+});
+
+it('rows that memory has no room for wait in the journal, and are written when the database is back, none twice', async (t) => {
+  // More than a replay hands over at once.
+  const one = await bench(t, undefined, 600);
+  const { ledger, database, told, own } = one;
+  const open = attempt();
+  ledger.dispatched(open.dispatch);
+  database.away = true;
+  const all = Array.from({ length: 1_500 }, (_, index) => attempt({ promptTokens: index }));
+  for (const { dispatch, settlement } of all) {
+    ledger.dispatched(dispatch);
+    ledger.settled(dispatch.id, settlement);
+  }
+  assert.deepEqual([ledger.backlog, told.dropped], [600, 0]);
+  database.away = false;
+  await passes(one, () => database.rows.size === 1_500);
+  for (const { dispatch, settlement } of all)
+    assert.deepEqual(database.rows.get(dispatch.id), { ...dispatch, ...settlement, state: 'settled' });
+  assert.ok(!database.rows.has(open.dispatch.id), 'one under way is not taken for interrupted');
+  ledger.settled(open.dispatch.id, open.settlement);
+  await ledger.close(never);
+  assert.equal(database.rows.size, 1_501);
+  assert.deepEqual(readdirSync(path.dirname(own)), [], 'nothing is left of it');
+});
+
+it('a dead hub’s journal is taken over: settled rows as they were, open ones as interrupted, a torn end is passed over', async (t) => {
+  const folder = await temporaryFolder(t);
+  const dead = path.join(folder, 'hub-dead');
+  mkdirSync(dead);
+  const [settled, open, torn] = [attempt(), attempt(), attempt()];
+  writeFileSync(
+    path.join(dead, '00000001.log'),
+    `${JSON.stringify(settled.dispatch)}\n${JSON.stringify(open.dispatch)}\n`,
+  );
+  const end = `${JSON.stringify({ of: settled.dispatch.id, ...settled.settlement })}\n`;
+  appendFileSync(path.join(dead, '00000002.log'), `${end}${JSON.stringify(torn.dispatch).slice(0, -9)}`);
+  const one = await bench(t, folder);
+  await passes(one, () => !readdirSync(folder).includes('hub-dead'));
+  assert.equal(one.database.rows.size, 2);
+  assert.equal(one.database.rows.get(settled.dispatch.id)?.state, 'settled');
+  const { state, outcome, promptTokens, costMicroUsd, estimatedPromptTokens } =
+    one.database.rows.get(open.dispatch.id) ?? assert.fail('the open one is lost');
+  assert.deepEqual([state, outcome, promptTokens, costMicroUsd], ['interrupted', 'running', null, null]);
+  assert.equal(estimatedPromptTokens, open.dispatch.estimatedPromptTokens);
+});
+
+it('the journal of a hub that lives is left alone, and that of a dead one kept while the database is away', async (t) => {
+  const living = await bench(t);
+  const { dispatch } = attempt();
+  living.ledger.dispatched(dispatch);
+  // A lock of the operating system, which the process that holds it is told of too.
+  const dead = path.join(living.folder, 'hub-dead');
+  mkdirSync(dead);
+  const lost = attempt();
+  writeFileSync(path.join(dead, '00000001.log'), `${JSON.stringify(lost.dispatch)}\n`);
+  const other = await bench(t, living.folder);
+  other.database.away = true;
+  await other.clock.advance(5_000);
+  assert.deepEqual([segments(dead).length, segments(living.own).length], [1, 1]);
+  other.database.away = false;
+  await passes(other, () => other.database.rows.size === 1);
+  await passes(other, () => !readdirSync(living.folder).includes('hub-dead'));
+  assert.deepEqual([...other.database.rows.keys()], [lost.dispatch.id]);
+  assert.equal(segments(living.own).length, 1);
+});
+
+it('a journal that cannot be written stops no call: each is counted, its row is written all the same, and it is tried again', async (t) => {
+  const { ledger, clock, database, told, own } = await bench(t);
+  rmSync(own, { recursive: true });
+  const [first, second, third] = [attempt(), attempt(), attempt()];
+  for (const { dispatch } of [first, second]) ledger.dispatched(dispatch);
+  assert.equal(told.unjournalled, 2);
+  mkdirSync(own);
+  await clock.advance(1_000);
+  ledger.dispatched(third.dispatch);
+  assert.equal(told.unjournalled, 2);
+  for (const { dispatch, settlement } of [first, second, third]) ledger.settled(dispatch.id, settlement);
+  await clock.advance(1_000);
+  assert.equal(database.rows.size, 3);
+});
+
+it('a hub that stops while the database is away leaves its rows to the next start', async (t) => {
+  const stopping = await bench(t);
+  stopping.database.away = true;
+  const { dispatch, settlement } = attempt();
+  stopping.ledger.dispatched(dispatch);
+  stopping.ledger.settled(dispatch.id, settlement);
+  const closed = assert.rejects(stopping.ledger.close(AbortSignal.abort(new Error('too long'))), /too long/);
+  await closed;
+  const next = await bench(t, stopping.folder);
+  await passes(next, () => next.database.rows.size === 1);
+  assert.equal(next.database.rows.get(dispatch.id)?.state, 'settled', 'not interrupted: its end was known');
+});
