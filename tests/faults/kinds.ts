@@ -2,6 +2,7 @@
  * How the upstream of each provider kind words the same things, so that one table of faults holds for them all. The words are those of
  * the providers' references; what goes wrong with them is the table's.
  */
+import { event as anthropicEvent, message } from '../helpers/anthropic-upstream.ts';
 import { answer as geminiAnswer } from '../helpers/gemini-upstream.ts';
 import { event, flushed, json, startUpstream } from '../helpers/upstream.ts';
 import type { Behaviour, Exchange, Received, Upstream } from '../helpers/upstream.ts';
@@ -27,7 +28,10 @@ export interface KindUnderTest {
   closing(finish: 'whole' | 'filtered'): string;
   /** Empty where the end of the body is the end. */
   readonly last: string;
-  readonly errors: Readonly<Record<'failed' | 'limited' | 'credentials' | 'tooLong' | 'blocked', Said>>;
+  readonly errors: Readonly<Record<'failed' | 'limited' | 'credentials' | 'tooLong', Said>> & {
+    /** A prompt that the content filter refuses; null where no such refusal exists. */
+    readonly blocked: Said | null;
+  };
 }
 
 /** `finish`, `delta`: of the one choice. */
@@ -101,6 +105,41 @@ const ollama: KindUnderTest = {
   },
 };
 
+const anthropicFinish = { whole: 'end_turn', filtered: 'refusal' } as const;
+
+const anthropicError = (status: number, type: string, text: string): Said => ({
+  status,
+  body: { type: 'error', error: { type, message: text }, request_id: 'req_1' },
+});
+
+const anthropic: KindUnderTest = {
+  kind: 'anthropic',
+  settings: (origin) => ({ baseUrl: `${origin}/v1` }),
+  wantsStream: ({ body }) => body['stream'] === true,
+  answer: (text, finish) => message([{ type: 'text', text }], anthropicFinish[finish]),
+  opening:
+    anthropicEvent({ type: 'message_start', message: { ...message([], ''), stop_reason: null } }) +
+    anthropicEvent({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }) +
+    anthropicEvent({ type: 'ping' }),
+  word: (text) => anthropicEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }),
+  closing: (finish) =>
+    anthropicEvent({ type: 'content_block_stop', index: 0 }) +
+    anthropicEvent({
+      type: 'message_delta',
+      delta: { stop_reason: anthropicFinish[finish], stop_sequence: null },
+      usage: { output_tokens: 3 },
+    }),
+  last: anthropicEvent({ type: 'message_stop' }),
+  errors: {
+    failed: anthropicError(500, 'api_error', 'Internal server error'),
+    limited: anthropicError(429, 'rate_limit_error', 'This request would exceed your rate limit.'),
+    credentials: anthropicError(401, 'authentication_error', 'invalid x-api-key'),
+    tooLong: anthropicError(400, 'invalid_request_error', 'prompt is too long: 9 tokens > 8 maximum'),
+    // Anthropic's filter speaks in answers (stop_reason "refusal") and refuses no request by a code of its own.
+    blocked: null,
+  },
+};
+
 const geminiFinish = { whole: 'STOP', filtered: 'SAFETY' } as const;
 
 const geminiError = (code: number, message: string, status: string, details: readonly unknown[] = []): Said => ({
@@ -130,7 +169,7 @@ const gemini: KindUnderTest = {
   },
 };
 
-export const KINDS: readonly KindUnderTest[] = [openAi, azure, ollama, gemini];
+export const KINDS: readonly KindUnderTest[] = [openAi, azure, anthropic, gemini, ollama];
 
 /** An upstream of this kind that answers well until it is told otherwise. */
 export async function startKindUpstream(t: Cleanup, kind: KindUnderTest): Promise<Upstream> {
