@@ -2,7 +2,7 @@
  * How the upstream of each provider kind words the same things, so that one table of faults holds for them all. The words are those of
  * the providers' references; what goes wrong with them is the table's.
  */
-import { event as anthropicEvent, message } from '../helpers/anthropic-upstream.ts';
+import { event as anthropicEvent, message as anthropicMessage } from '../helpers/anthropic-upstream.ts';
 import { answer as geminiAnswer } from '../helpers/gemini-upstream.ts';
 import { event, flushed, json, startUpstream } from '../helpers/upstream.ts';
 import type { Behaviour, Exchange, Received, Upstream } from '../helpers/upstream.ts';
@@ -116,9 +116,9 @@ const anthropic: KindUnderTest = {
   kind: 'anthropic',
   settings: (origin) => ({ baseUrl: `${origin}/v1` }),
   wantsStream: ({ body }) => body['stream'] === true,
-  answer: (text, finish) => message([{ type: 'text', text }], anthropicFinish[finish]),
+  answer: (text, finish) => anthropicMessage([{ type: 'text', text }], anthropicFinish[finish]),
   opening:
-    anthropicEvent({ type: 'message_start', message: { ...message([], ''), stop_reason: null } }) +
+    anthropicEvent({ type: 'message_start', message: { ...anthropicMessage([], ''), stop_reason: null } }) +
     anthropicEvent({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }) +
     anthropicEvent({ type: 'ping' }),
   word: (text) => anthropicEvent({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }),
