@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HubError, UpstreamError } from '#core/errors';
+import { UpstreamError } from '#core/errors';
 import {
   answers,
   answersBody,
@@ -16,63 +16,20 @@ import {
   until,
 } from '../helpers/upstream.ts';
 import { FAULTS, WORDS, rateLimited } from './faults.ts';
-import type { Fault } from './faults.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
+import { FORMS, assertTold, hubError } from './told.ts';
 
 const once = { retry: { retries: 0, baseMs: 1, maxMs: 1 } };
 
-function hubError(error: unknown): HubError {
-  assert.ok(error instanceof HubError, `a HubError, not ${String(error)}`);
-  return error;
-}
-
 for (const fault of FAULTS) {
-  for (const form of ['plain', 'stream'] as const) {
+  for (const form of FORMS) {
     if (fault.on !== 'both' && fault.on !== form) continue;
     it(`${fault.name}: the ${form} caller gets ${fault.code}, the upstream one request, and the next call is served`, async (t) => {
       const upstream = await startUpstream(t);
       const bench = startBench(t, { providers: { one: upstream.baseUrl }, settings: once });
-      upstream.script(fault.behaviour);
-      const ask = form === 'plain' ? plainResult : streamResult;
-
-      const pending = ask(bench);
-      if (fault.waitMs !== undefined) {
-        await until('the upstream has the request', () => upstream.received.length === 1);
-        await waitForStall(bench, fault);
-        await bench.clock.advance(fault.waitMs);
-      }
-      const { text, error } = await pending;
-
-      assert.equal(hubError(error).code, fault.code);
-      assert.equal(text, fault.text ?? '');
-      assert.equal(upstream.received.length, 1);
-      assert.equal(bench.lastRun.status, 'failed');
-      assert.equal(bench.lastRun.errorCode, fault.code);
-      assert.deepEqual(
-        bench.attempts.map(({ outcome }) => outcome),
-        [fault.outcome],
-      );
-      const cancelled = fault.waitMs !== undefined || fault.outcome === 'oversize';
-      await until('the exchange is over for the upstream, too', () => {
-        const [first] = upstream.received;
-        return first?.aborted === true || (!cancelled && first?.finished === true);
-      });
-
-      await bench.clock.advance(60_000);
-      const next = await ask(bench);
-      assert.equal(next.error, null);
-      assert.equal(next.text, 'All is well.');
-      assert.equal(bench.running.list().length, 0);
-      assert.equal(bench.clock.pending, 0);
+      await assertTold(bench, upstream, fault, form);
     });
   }
-}
-
-/** Time may be moved once the hub itself waits: for a stall, after the words before it have been read. */
-async function waitForStall(bench: ReturnType<typeof startBench>, fault: Fault): Promise<void> {
-  if (fault.text === undefined) return;
-  await until('the stream has begun', () => bench.running.list()[0]?.attempts[0]?.firstTokenMs !== null);
-  for (let turn = 0; turn < 50; turn++) await bench.clock.advance(0);
 }
 
 describe('what the caller is told', () => {

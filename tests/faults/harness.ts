@@ -38,14 +38,12 @@ export interface Bench {
 }
 
 export interface BenchOptions {
-  /** Provider names and where they are, or their settings. */
+  /** Provider names and where they are, or their settings; of the kind `openai-compatible` unless these name another. */
   readonly providers: Readonly<
-    Record<string, string | { readonly baseUrl: string; readonly prefill?: boolean; readonly streamUsage?: boolean }>
+    Record<string, string | { readonly kind?: string; readonly [setting: string]: unknown }>
   >;
   /** Of these, those whose kind has no embeddings. */
   readonly withoutEmbeddings?: readonly string[];
-  /** Of those that are not `openai-compatible`. */
-  readonly kinds?: Readonly<Record<string, string>>;
   /** Without any, the model `m` goes to every provider in turn. */
   readonly routes?: Routes;
   readonly settings?: Partial<GatewaySettings>;
@@ -70,8 +68,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const providers = Object.entries(options.providers).map(([name, given]) => {
-    const settings = typeof given === 'string' ? { baseUrl: given } : given;
-    const kind = options.kinds?.[name] ?? 'openai-compatible';
+    const { kind = 'openai-compatible', ...settings } = typeof given === 'string' ? { baseUrl: given } : given;
     return createProvider(kind, { ...settings, apiKey: 'sk-of-the-hub' }, { name, clock, random });
   });
   for (const provider of providers) {

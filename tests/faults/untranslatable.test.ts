@@ -11,7 +11,7 @@ const FORMS = [
   ['stream', streamResult],
 ] as const;
 const settings = { retry: { retries: 0, baseMs: 1, maxMs: 1 } };
-const kinds = { one: 'anthropic' };
+const anthropic = (baseUrl: string) => ({ kind: 'anthropic', baseUrl });
 const route = (...names: string[]) => ({
   m: { groups: names.map((provider) => [{ provider, model: 'test-model' }]) },
 });
@@ -22,7 +22,7 @@ for (const [form, ask] of FORMS) {
 
     it('is named to the caller where nobody else can take it; nothing is sent, and the circuit learns nothing', async (t) => {
       const one = await startUpstream(t);
-      const bench = startBench(t, { providers: { one: one.baseUrl }, kinds, settings });
+      const bench = startBench(t, { providers: { one: anthropic(one.baseUrl) }, settings });
       const { error } = await ask(bench, bench.call(fields));
       assert.ok(error instanceof HubError);
       assert.deepEqual([error.code, error.param], ['unsupported_field', 'seed']);
@@ -37,8 +37,8 @@ for (const [form, ask] of FORMS) {
     it('goes to a provider that understands it', async (t) => {
       const one = await startUpstream(t);
       const two = await startUpstream(t);
-      const providers = { one: one.baseUrl, two: two.baseUrl };
-      const bench = startBench(t, { providers, kinds, settings, routes: route('one', 'two') });
+      const providers = { one: anthropic(one.baseUrl), two: two.baseUrl };
+      const bench = startBench(t, { providers, settings, routes: route('one', 'two') });
       assert.deepEqual(await ask(bench, bench.call(fields)), { text: 'All is well.', error: null });
       assert.deepEqual([one.received.length, two.received[0]?.body['seed']], [0, 7]);
     });
@@ -51,8 +51,8 @@ for (const [form, ask] of FORMS) {
         const one = await startUpstream(t);
         const two = await startUpstream(t);
         two.otherwise = refuses(503);
-        const providers = { one: one.baseUrl, two: two.baseUrl };
-        const bench = startBench(t, { providers, kinds, settings, routes: route(...order) });
+        const providers = { one: anthropic(one.baseUrl), two: two.baseUrl };
+        const bench = startBench(t, { providers, settings, routes: route(...order) });
         const { error } = await ask(bench, bench.call(fields));
         assert.equal(error instanceof HubError && error.code, 'upstream_failed');
         assert.deepEqual([one.received.length, two.received.length], [0, 1]);
