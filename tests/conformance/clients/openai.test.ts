@@ -256,7 +256,7 @@ describe('the official openai client', () => {
           return new Response(body, { status, headers: seen });
         },
       });
-      const before = hub.upstream.received.length;
+      const earlier = hub.upstream.received.length;
       hub.upstream.script(refuses(429, { message: 'slow down', type: 'rate_limit_error' }, { 'retry-after': '1' }));
       const completion = await retrying.chat.completions.create({
         model: `test/limited-without-${hidden}`,
@@ -264,7 +264,7 @@ describe('the official openai client', () => {
       });
       assert.equal(completion.choices[0]?.message.content, 'All is well.');
       assert.deepEqual(statuses, [429, 200]);
-      assert.equal(hub.upstream.received.length, before + 2, 'one refused, one answered');
+      assert.equal(hub.upstream.received.length, earlier + 2, 'one refused, one answered');
     });
   }
 
