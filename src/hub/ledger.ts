@@ -7,6 +7,7 @@ import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
 import type { Storage } from '#storage/index';
+import { makeFolder } from './make-folder.ts';
 import type { StorageParts } from './storage.ts';
 import { withinFlush } from './storage.ts';
 
@@ -21,8 +22,10 @@ export function openHubLedger(
   storage: Storage,
   { config, clock, logger, observer }: Omit<StorageParts, 'breakers'>,
 ): HubLedger {
+  const folder = path.resolve(config.storage.dataDir, 'ledger');
+  makeFolder(folder);
   const ledger = openLedger({
-    folder: path.resolve(config.storage.dataDir, 'ledger'),
+    folder,
     lock: tryLock,
     createWriter: (ended) =>
       createBatchWriter<UsageRecord>({

@@ -2,7 +2,6 @@
  * Opens storage for the hub: the database behind its breaker, the writer of run records, and what is deleted with age. Everything it
  * starts is ended by the stack it is given.
  */
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -13,6 +12,7 @@ import type { BreakerRegistry } from '#resilience/index';
 import { createRunWriter, isUnavailable, openStorage } from '#storage/index';
 import type { RunWriter, Storage } from '#storage/index';
 import { createGuard } from './breakers.ts';
+import { makeFolder } from './make-folder.ts';
 
 export interface StorageParts {
   readonly config: Config;
@@ -56,17 +56,6 @@ export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => 
     await flush(deadline.signal);
   } finally {
     limit.cancel();
-  }
-}
-
-/** Throws an `Error` that names the setting. */
-function makeFolder(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Error(`storage.dataDir is ${dataDir}, which is no folder and cannot be made one: ${messageOf(error)}.`, {
-      cause: error,
-    });
   }
 }
 

@@ -214,6 +214,14 @@ describe('serve', () => {
     assert.match(stderr, new RegExp(`Port ${address.port} of 127\\.0\\.0\\.1 is in use.*--port`));
   });
 
+  it('ends with 1 and the setting where its data folder cannot be made, even where the system says only that there is none', async (t) => {
+    const cwd = await temporaryFolder(t);
+    // Linux takes no folder in /proc, and says ENOENT though it is there.
+    const { code, stderr } = await runCli(['serve', '--data-dir', '/proc/x/y', '--port', '0'], { cwd });
+    assert.equal(code, 1);
+    assert.match(stderr, /storage\.dataDir cannot be used: \/proc\/x\/y /);
+  });
+
   it('ends with 1 and the errors when the configuration is invalid', async (t) => {
     const { code, stdout, stderr } = await runCli([], { cwd: await folderWith(t, BAD) });
     assert.deepEqual([code, stdout], [1, '']);

@@ -6,7 +6,8 @@ import { zodResponseFormat } from 'openai/helpers/zod';
 import type { ChatCompletionTool } from 'openai/resources';
 import { z } from 'zod';
 import { forTheSuite } from '../../helpers/suite.ts';
-import { answers, neverAnswers, refuses, streams, until } from '../../helpers/upstream.ts';
+import { answers, event, neverAnswers, refuses, streams, until } from '../../helpers/upstream.ts';
+import type { Behaviour } from '../../helpers/upstream.ts';
 import { answer, callsTools, MODEL, startHubWithKey } from './hub-with-key.ts';
 import type { HubWithKey } from './hub-with-key.ts';
 
@@ -184,6 +185,99 @@ describe('the official openai client', () => {
     const limited = await thrown(ask());
     assert.ok(limited instanceof OpenAI.RateLimitError);
     assert.ok(Number(limited.headers?.get('retry-after')) >= 1);
+  });
+
+  it('gets several choices, plain and as a stream that keeps them apart', async () => {
+    const several: Behaviour = (exchange) => {
+      const { received, response } = exchange;
+      if (received.body['stream'] !== true) {
+        const choices = ['Yes.', 'No.'].map((content, index) => ({
+          index,
+          logprobs: null,
+          message: { role: 'assistant', content },
+          finish_reason: 'stop',
+        }));
+        answer(exchange, {}, { choices });
+        return;
+      }
+      const part = (index: number, content: string, finish_reason: string | null = null): string =>
+        event({
+          id: 'c',
+          object: 'chat.completion.chunk',
+          created: 1,
+          model: 'm',
+          choices: [{ index, delta: { role: 'assistant', content }, finish_reason }],
+        });
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      // Interleaved, as providers send them.
+      const parts = [
+        part(0, 'Y'),
+        part(1, 'N'),
+        part(0, 'es.'),
+        part(1, 'o.'),
+        part(1, '', 'stop'),
+        part(0, '', 'length'),
+      ];
+      response.end(`${parts.join('')}data: [DONE]\n\n`);
+    };
+    hub.upstream.script(several, several);
+    const plain = await client.chat.completions.create({ model: 'test/several-model', n: 2, messages: [...messages] });
+    assert.equal(last()['n'], 2);
+    assert.deepEqual(
+      plain.choices.map(({ index, message }) => [index, message.content]),
+      [
+        [0, 'Yes.'],
+        [1, 'No.'],
+      ],
+    );
+    const runner = client.chat.completions.stream({ model: 'test/several-model', n: 2, messages: [...messages] });
+    const { choices } = await runner.finalChatCompletion();
+    assert.equal(last()['n'], 2);
+    assert.deepEqual(
+      choices.map(({ message, finish_reason }) => [message.content, finish_reason]),
+      [
+        ['Yes.', 'length'],
+        ['No.', 'stop'],
+      ],
+    );
+  });
+
+  for (const hidden of ['retry-after-ms', 'retry-after']) {
+    it(`tries again by itself, and no sooner than it is told, where it is not told by ${hidden}`, async () => {
+      // Left to itself it would come back within half a second, and meet a provider that the hub still rests: a second 429.
+      const statuses: number[] = [];
+      const retrying = client.withOptions({
+        maxRetries: 1,
+        fetch: async (url, init) => {
+          const { status, headers, body } = await fetch(url, init);
+          statuses.push(status);
+          const seen = new Headers(headers);
+          seen.delete(hidden);
+          return new Response(body, { status, headers: seen });
+        },
+      });
+      const earlier = hub.upstream.received.length;
+      hub.upstream.script(refuses(429, { message: 'slow down', type: 'rate_limit_error' }, { 'retry-after': '1' }));
+      const completion = await retrying.chat.completions.create({
+        model: `test/limited-without-${hidden}`,
+        messages: [...messages],
+      });
+      assert.equal(completion.choices[0]?.message.content, 'All is well.');
+      assert.deepEqual(statuses, [429, 200]);
+      assert.equal(hub.upstream.received.length, earlier + 2, 'one refused, one answered');
+    });
+  }
+
+  it('throws its own class when it has waited long enough, and the upstream is let go', async () => {
+    hub.upstream.script(neverAnswers);
+    const count = hub.upstream.received.length;
+    const call = client.chat.completions.create(
+      { model: 'test/slow-model', messages: [...messages] },
+      { timeout: 1_000 },
+    );
+    await assert.rejects(call, OpenAI.APIConnectionTimeoutError);
+    assert.equal(hub.upstream.received.length, count + 1, 'the request had arrived');
+    await until('the upstream is let go', () => hub.upstream.received.at(-1)?.aborted === true);
   });
 
   it('cancels the upstream when it aborts', async () => {
