@@ -5,6 +5,7 @@
  */
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
 
 export interface KeyRecord {
@@ -16,13 +17,6 @@ export interface KeyRecord {
   readonly secretHash: Uint8Array;
   readonly createdWallMs: number;
   readonly revokedWallMs: number | null;
-}
-
-export interface Page {
-  /** Rows older than this id. */
-  readonly before?: string | undefined;
-  /** 1 to `limits.pageRowsMax`. */
-  readonly limit: number;
 }
 
 export interface KeyStore {

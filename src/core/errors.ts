@@ -20,6 +20,7 @@ export const ERROR_CODES = [
   'model_not_found',
   'method_not_allowed',
   'conflict',
+  'version_changed',
   'idempotency_key_in_use',
   'idempotency_key_reused',
   'idempotency_answer_not_kept',
@@ -45,6 +46,7 @@ export const ERROR_CODES = [
   'overloaded',
   'draining',
   'database_unavailable',
+  'memory_unavailable',
   'guardrail_failed',
   // the hub is wrong
   'internal',

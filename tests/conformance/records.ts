@@ -2,7 +2,8 @@
 import { newId } from '#core/ids';
 import type { UsageRecord } from '#contract/ledger';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, ClaimRecord, KeyRecord, Page } from '#contract/stores';
+import type { AuditRecord, ClaimRecord, KeyRecord } from '#contract/stores';
+import type { Page } from '#contract/page';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import type { Storage } from '#storage/index';
 

@@ -143,6 +143,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'What the request asks for contradicts the present state.',
     action: 'Read the state again, then decide.',
   },
+  version_changed: {
+    ...caller,
+    status: 412,
+    title: 'Version changed',
+    openaiCode: 'version_changed',
+    meaning: 'The thing is no longer at the version that If-Match names: somebody changed it meanwhile.',
+    action: 'Read it again, apply the change to what is there now, and send its new ETag.',
+  },
   idempotency_key_in_use: {
     ...caller,
     status: 409,
@@ -326,6 +334,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'database_unavailable',
     meaning: 'The database did not answer in time, and this operation cannot do without it.',
     action: 'Send it again shortly. Chat goes on with keys that were seen lately.',
+  },
+  memory_unavailable: {
+    ...unavailable,
+    title: 'Memory unavailable',
+    openaiCode: 'memory_unavailable',
+    meaning: 'The memory system did not answer in time, and this operation cannot do without it.',
+    action: 'Send it again shortly. Agents answer without their memory meanwhile, and say so.',
   },
   internal: {
     status: 500,
