@@ -49,6 +49,8 @@ export interface ResponseDoc {
   readonly schema?: TSchema;
   readonly example?: unknown;
   readonly contentType?: string;
+  /** Comes as server-sent events where the caller asks for a stream. */
+  readonly streams?: boolean;
 }
 
 interface Documented {
