@@ -6,9 +6,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { messageOf } from '#core/errors';
 import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
+import { nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
 import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
+import { printNginx, readInstance } from './nginx.ts';
+import type { NginxCommand } from './nginx.ts';
 import { serve } from './serve.ts';
 import type { CommonOptions, ServeOptions } from './options.ts';
 
@@ -51,6 +54,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
 
   addConfigCommands(root);
   addKeyCommands(root);
+  addNginxCommand(root);
   return root;
 }
 
@@ -113,6 +117,38 @@ function addKeyCommands(root: Command): void {
     .description('print a new key that no hub knows yet, for REVOAGENT_ADMIN_KEY_FILE')
     .addHelpText('after', '\nExample:\n  revoagent keys generate > admin.key')
     .action(() => generate());
+}
+
+function addNginxCommand(root: Command): void {
+  root
+    .command('nginx')
+    .description("print nginx's configuration for a balancer in front of these instances")
+    .addOption(
+      new Option('-i, --instance <name=host:port>', 'an instance; once for each')
+        .argParser(readInstance)
+        .makeOptionMandatory(),
+    )
+    .option('-l, --listen <host:port>', 'where the balancer listens', '127.0.0.1:8080')
+    .option('--status-listen <host:port>', "where nginx's own figures are; keep it private", '127.0.0.1:8081')
+    .option('--tls-listen <host:port>', 'where it speaks TLS; --listen then leads here')
+    .option('--tls-certificate <file>', 'the chain, in PEM')
+    .option('--tls-key <file>', 'its key, in PEM')
+    .option('--folder <folder>', "nginx's own, for logs and what does not fit into memory", '/var/lib/revoagent-nginx')
+    .option('--nginx-version <version>', 'what it is for (default: what `nginx -v` says here)')
+    .option(
+      '--requests-per-second <number>',
+      'of one address; twice as many at once',
+      String(nginxDefaults.requestsPerSecond),
+    )
+    .option('--connections-max <number>', 'of one address', String(nginxDefaults.connectionsMax))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  revoagent nginx -i hub-1=127.0.0.1:12001 -i hub-2=127.0.0.1:12002 > nginx.conf
+  revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
+    )
+    .action((options: NginxCommand) => printNginx(options));
 }
 
 function readScopes(list: string): Scope[] {
