@@ -56,6 +56,12 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 const FILE_VARIABLE = 'REVOAGENT_CONFIG';
 const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
 
+/** The environment for a child process: this one's, with these. */
+export function environmentWith(extra: Readonly<Record<string, string>>): Record<string, string> {
+  const own = Object.entries(process.env).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]));
+  return { ...Object.fromEntries(own), ...extra };
+}
+
 /** Throws `ConfigError` with every problem there is. */
 export function loadConfig(options: LoadOptions): Loaded {
   const env = options.env ?? process.env;

@@ -188,8 +188,8 @@ export class Supervisor {
     if (!supervised.wanted) return;
     supervised.state = 'crashed';
     this.#tell(supervised, 'crashed', how);
-    // Who starts it for the first time hears of it there.
-    if (!wasReady && supervised.restarts === 0) return;
+    // Who starts it hears of it there.
+    if (!wasReady) return;
     if (ranMs > STEADY_MS) supervised.backoffMs = BACKOFF_MS;
     void this.#again(supervised);
   }
@@ -204,8 +204,8 @@ export class Supervisor {
     } catch (error) {
       if (!supervised.wanted || this.#ending.signal.aborted) return;
       this.#tell(supervised, 'crashed', messageOf(error).split('\n')[0] ?? '');
-      // One that was killed for not being ready starts anew by its end; one that could not be started has none.
-      if (supervised.process === null) void this.#again(supervised);
+      await supervised.process?.ended;
+      void this.#again(supervised);
     }
   }
 

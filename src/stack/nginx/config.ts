@@ -86,7 +86,7 @@ proxy_send_timeout 60s;
 proxy_read_timeout ${options.readTimeoutS}s;
 # An instance that refuses or dies before it was sent anything; a POST that was sent is never sent again.
 proxy_next_upstream error timeout;
-proxy_next_upstream_tries 3;
+proxy_next_upstream_tries ${options.instances.length + 2};
 proxy_next_upstream_timeout 5s;`;
 }
 
