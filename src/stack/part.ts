@@ -42,7 +42,7 @@ export interface PartStatus {
   readonly restarts: number;
   /** Milliseconds since it became ready; null where it is not. */
   readonly readyForMs: number | null;
-  readonly shown: Part['shown'] | null;
+  readonly shown: NonNullable<Part['shown']> | null;
 }
 
 /** What happened, for whoever watches. */

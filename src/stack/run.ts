@@ -26,6 +26,8 @@ export interface RunHooks {
   readonly signal: AbortSignal;
 }
 
+const LAST_WORDS_MS = 50;
+
 export function controlFile(folder: string): string {
   return path.join(folder, 'control.sock');
 }
@@ -39,12 +41,16 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     tell(event);
   };
   const stack = new Stack(options, { clock, onEvent });
+  await stack.takeOver();
   const end = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => end.resolve());
   const up = stack.up();
   // Whoever asks hears of it; until then it is nobody's rejection.
   up.catch(() => undefined);
-  const control = await serveControl(controlFile(options.folder), (call) => answer(stack, up, call, end.resolve));
+  const control = await serveControl(controlFile(options.folder), (call) =>
+    // The answer to who asked goes out first.
+    answer(stack, up, call, () => void clock.schedule(LAST_WORDS_MS, end.resolve, true)),
+  );
   tell = control.tell;
   try {
     await Promise.race([up, end.promise]);
@@ -79,8 +85,7 @@ async function answer(stack: Stack, up: Promise<void>, { command, words }: Call,
     }
     case 'down':
       await stack.down();
-      // The answer first.
-      queueMicrotask(end);
+      end();
       return null;
     default:
       throw new Error(`The stack knows no "${command}".`);

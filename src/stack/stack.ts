@@ -16,7 +16,7 @@ import { nginxPart } from './parts/nginx.ts';
 import { postgresPart } from './parts/postgres.ts';
 import { redisPart } from './parts/redis.ts';
 import { findPrograms } from './programs.ts';
-import { killLeft, readState, removeState, startOf, writeState } from './state.ts';
+import { endLeft, readState, removeState, startOf, writeState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Over the balancer's `fail_timeout`: a second instance that goes sooner finds the first one still shunned. */
@@ -47,6 +47,7 @@ export interface DeployOptions {
 export class Stack {
   readonly layout: Layout;
   readonly #clock: Clock;
+  readonly #onEvent: StackParts['onEvent'];
   readonly #supervisor: Supervisor;
   #program = shipped('bin', 'revoagent.js');
   #hubs: number[] = [];
@@ -55,6 +56,7 @@ export class Stack {
   constructor(options: StackOptions, { clock, onEvent }: StackParts) {
     this.layout = new Layout(options);
     this.#clock = clock;
+    this.#onEvent = onEvent;
     mkdirSync(options.folder, { recursive: true, mode: 0o755 });
     mkdirSync(this.layout.in('logs'), { recursive: true, mode: 0o700 });
     this.#supervisor = new Supervisor({ clock, logs: this.layout.in('logs'), onEvent, onChange: () => this.#note() });
@@ -62,7 +64,6 @@ export class Stack {
 
   /** All or nothing: where a part does not get ready, what was started is ended, and the reason thrown. */
   async up(): Promise<void> {
-    this.#requireOnly();
     requireHubs(this.layout.options.hubs);
     const parts = this.#partsOf();
     try {
@@ -161,21 +162,23 @@ export class Stack {
     }
   }
 
-  /** Throws where another supervisor runs; ends what a dead one left. */
-  #requireOnly(): void {
+  /** Throws where another supervisor runs in this folder; ends what a dead one left. Before anything else. */
+  async takeOver(): Promise<void> {
     const state = readState(this.#stateFile);
     if (state === null) return;
     if (state.startedAt !== '' && startOf(state.pid) === state.startedAt)
       throw new Error(
         `A stack runs already in ${this.layout.options.folder} (process ${state.pid}). See: revoagent status`,
       );
-    killLeft(state);
+    for (const part of await endLeft(state, this.#clock))
+      this.#onEvent({ part, what: 'stopped', detail: 'left by a stack that died' });
   }
 
   #note(): void {
-    const processes = this.#supervisor
-      .status()
-      .flatMap(({ name, pid }) => (pid === null ? [] : [{ name, pid, startedAt: startOf(pid) }]));
+    const processes = this.#supervisor.status().flatMap(({ name, pid }) => {
+      const stopSignal = this.#supervisor.partOf(name)?.stopSignal;
+      return pid === null || stopSignal === undefined ? [] : [{ name, pid, startedAt: startOf(pid), stopSignal }];
+    });
     writeState(this.#stateFile, { pid: process.pid, startedAt: startOf(process.pid), processes });
   }
 

@@ -1,5 +1,6 @@
 /** The file in which a stack says what it has started, so that nothing is left behind when its supervisor is killed. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { Clock } from '#core/clock';
 
 export interface StackState {
   /** The supervisor's. */
@@ -13,7 +14,12 @@ interface KnownProcess {
   readonly pid: number;
   /** When the system says it was started: another process may have got the number since. */
   readonly startedAt: string;
+  readonly stopSignal: NodeJS.Signals;
 }
+
+/** How long what a dead supervisor left may take to end. */
+const LEFT_MS = 15_000;
+const LEFT_ASK_MS = 50;
 
 /** Whole, or as it was before. */
 export function writeState(file: string, state: StackState): void {
@@ -66,10 +72,14 @@ function leftOf(state: StackState): readonly KnownProcess[] {
   return state.processes.filter(({ pid, startedAt }) => startedAt !== '' && startOf(pid) === startedAt);
 }
 
-export function killLeft(state: StackState): readonly string[] {
-  return leftOf(state).map(({ name, pid }) => {
-    // Each leads a group of its own.
-    process.kill(-pid, 'SIGKILL');
-    return name;
-  });
+/** As each would be ended; whoever is not gone in time is killed. Resolves with their names. */
+export async function endLeft(state: StackState, clock: Clock): Promise<readonly string[]> {
+  const left = leftOf(state);
+  for (const { pid, stopSignal } of left) process.kill(pid, stopSignal);
+  const until = clock.now() + LEFT_MS;
+  while (leftOf(state).length > 0 && clock.now() < until)
+    await new Promise<void>((resolve) => void clock.schedule(LEFT_ASK_MS, resolve, true));
+  // Each leads a group of its own.
+  for (const { pid } of leftOf(state)) process.kill(-pid, 'SIGKILL');
+  return left.map(({ name }) => name);
 }
