@@ -56,6 +56,7 @@ export async function up(options: UpOptions): Promise<void> {
 
 async function detached(options: UpOptions): Promise<void> {
   const folder = folderOf(options);
+  await requireNone(folder);
   mkdirSync(path.join(folder, 'logs'), { recursive: true });
   const log = path.join(folder, 'logs', 'supervisor.log');
   const output = openSync(log, 'w', 0o600);
@@ -89,6 +90,18 @@ async function detached(options: UpOptions): Promise<void> {
     }
     await new Promise<void>((resolve) => void systemClock.schedule(ASK_MS, resolve, true));
   }
+}
+
+/** Throws where a stack runs in the folder: it would be taken for the new one. */
+async function requireNone(folder: string): Promise<void> {
+  const none = 'no stack';
+  try {
+    await callStack(controlFile(folder), { command: 'status', words: {} }, () => undefined, none);
+  } catch (error) {
+    if (messageOf(error) === none) return;
+    throw error;
+  }
+  throw new Error(`A stack runs already in ${folder}. See: revoagent status --folder ${folder}`);
 }
 
 export async function stackStatus(options: FolderOptions): Promise<void> {

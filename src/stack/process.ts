@@ -38,6 +38,8 @@ export class StackProcess {
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.#running = false;
+        // What a killed one leaves, such as nginx's workers with their port.
+        this.kill();
         resolve(signal === null ? `ended with ${code}` : `was ended by ${signal}`);
       });
     });

@@ -47,10 +47,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   const up = stack.up();
   // Whoever asks hears of it; until then it is nobody's rejection.
   up.catch(() => undefined);
-  const control = await serveControl(controlFile(options.folder), (call) =>
-    // The answer to who asked goes out first.
-    answer(stack, up, call, () => void clock.schedule(LAST_WORDS_MS, end.resolve, true)),
-  );
+  const control = await serveControl(controlFile(options.folder), (call) => answer(stack, up, call, end.resolve));
   tell = control.tell;
   try {
     await Promise.race([up, end.promise]);
@@ -60,6 +57,8 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     autoscale?.stop();
     await stack.down();
   } finally {
+    // Who waits for an answer gets it first.
+    await new Promise<void>((resolve) => void clock.schedule(LAST_WORDS_MS, resolve, true));
     control.close();
   }
 }

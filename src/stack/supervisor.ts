@@ -152,6 +152,10 @@ export class Supervisor {
     part.prepare?.();
     const begunAt = this.#parts.clock.now();
     const process = await StackProcess.start(part, this.logOf(part.name));
+    if (this.#ending.signal.aborted || supervised.part !== part) {
+      process.kill();
+      throw new Error(`${part.name} is not wanted any more`);
+    }
     supervised.process = process;
     this.#parts.onChange();
     let failure: string | null = null;

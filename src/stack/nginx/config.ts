@@ -54,9 +54,18 @@ client_max_body_size ${bodyBytesMax};
 client_body_buffer_size 256k;
 ${temporaryPaths(folder)}
 
-# Floods of one address. Who may do how much is the hub's to say, by key.
-limit_req_zone $binary_remote_addr zone=requests_by_address:10m rate=${requestsPerSecond}r/s;
-limit_conn_zone $binary_remote_addr zone=connections_by_address:10m;
+# Floods of one address; this machine's own callers are nobody's flood. Who may do how much is the hub's to say, by key.
+geo $is_local {
+  default 0;
+  127.0.0.1 1;
+  ::1 1;
+}
+map $is_local $flooding_address {
+  0 $binary_remote_addr;
+  default "";
+}
+limit_req_zone $flooding_address zone=requests_by_address:10m rate=${requestsPerSecond}r/s;
+limit_conn_zone $flooding_address zone=connections_by_address:10m;
 limit_req_status 429;
 limit_conn_status 429;
 limit_req zone=requests_by_address burst=${requestsPerSecond * 2} nodelay;

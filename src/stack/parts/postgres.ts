@@ -32,7 +32,10 @@ export function postgresPart(layout: Layout, files: Record<'postgres' | 'initdb'
       if (existsSync(`${data}/PG_VERSION`)) return;
       const words = ['-D', data, '-U', USER, '--auth=trust', '-E', 'UTF8', '--locale=C'];
       const { status, stderr } = spawnSync(files.initdb, words, { ...user, encoding: 'utf8' });
-      if (status !== 0) throw new Error(`initdb could not make ${data}: ${stderr.trim()}`);
+      if (status !== 0)
+        throw new Error(
+          `initdb could not make ${data}: ${stderr.trim()}. It runs as the user "postgres", who must get there: another --folder?`,
+        );
       appendFileSync(`${data}/postgresql.conf`, `\ninclude '${settings}'\n`);
     },
     isReady: (signal) => repliesTo(layout.local('postgres'), startup(), /^R/, signal),
