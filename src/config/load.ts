@@ -58,8 +58,9 @@ const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
 
 /** The environment for a child process: this one's, with these. */
 export function environmentWith(extra: Readonly<Record<string, string>>): Record<string, string> {
-  const own = Object.entries(process.env).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]));
-  return { ...Object.fromEntries(own), ...extra };
+  const all: Record<string, string> = {};
+  for (const [name, text] of Object.entries({ ...process.env, ...extra })) if (text !== undefined) all[name] = text;
+  return all;
 }
 
 /** Throws `ConfigError` with every problem there is. */

@@ -33,7 +33,6 @@ const PORTS = {
   redisState: 12380,
   prometheus: 9090,
   alertmanager: 9093,
-  grafana: 3001,
   nodeExporter: 9100,
   redisCacheExporter: 9121,
   redisStateExporter: 9122,

@@ -27,7 +27,7 @@ function tryToListen(host: string, port: number): Promise<string | null> {
 const LISTENING = '0A';
 
 /** "nginx (process 123)", or that it cannot be told. */
-export function ownerOf(port: number): string {
+function ownerOf(port: number): string {
   try {
     const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listenersIn(file, port)));
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))

@@ -7,8 +7,6 @@ interface Program {
   readonly package: string;
   /** Where Debian puts it, beside the usual folders; the newest of several versions is taken. */
   readonly places?: readonly string[];
-  /** The stack goes on without it, and says so. */
-  readonly optional?: boolean;
 }
 
 export const programs = {
@@ -22,15 +20,14 @@ export const programs = {
   'prometheus-redis-exporter': { package: 'prometheus-redis-exporter' },
   'prometheus-postgres-exporter': { package: 'prometheus-postgres-exporter' },
   'prometheus-nginx-exporter': { package: 'prometheus-nginx-exporter' },
-  'grafana-server': { package: 'grafana (not one of Debian’s)', optional: true },
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof programs;
 
-const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/usr/share/grafana/bin'];
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 
 /** Undefined where it is not installed. */
-export function findProgram(name: ProgramName): string | undefined {
+function findProgram(name: ProgramName): string | undefined {
   const program: Program = programs[name];
   const places = (program.places ?? []).flatMap((place) => globSync(place).toSorted().toReversed());
   return [...places, ...FOLDERS].map((folder) => path.join(folder, name)).find(isExecutable);

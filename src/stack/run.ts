@@ -48,7 +48,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   // Whoever asks hears of it; until then it is nobody's rejection.
   up.catch(() => undefined);
   const control = await serveControl(controlFile(options.folder), (call) => answer(stack, up, call, end.resolve));
-  tell = control.tell;
+  tell = (event) => control.tell(event);
   try {
     await Promise.race([up, end.promise]);
     if (!signal.aborted) hooks.onUp(stack.status());

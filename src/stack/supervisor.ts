@@ -158,13 +158,13 @@ export class Supervisor {
     }
     supervised.process = process;
     this.#parts.onChange();
-    let failure: string | null = null;
+    const failure: { how: string | null } = { how: null };
     void process.ended.then((how) => {
-      failure = how;
+      failure.how = how;
       this.#onEnd(supervised, process, how);
     });
     while (!(await answers(this.#parts.clock, part.isReady.bind(part), READY_ANSWER_MS))) {
-      if (failure !== null) throw new Error(`${part.name} ${failure}:\n${tailOf(this.logOf(part.name))}`);
+      if (failure.how !== null) throw new Error(`${part.name} ${failure.how}:\n${tailOf(this.logOf(part.name))}`);
       this.#ending.signal.throwIfAborted();
       if (this.#parts.clock.now() - begunAt > part.readyMs) {
         process.kill();

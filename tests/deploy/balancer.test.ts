@@ -243,7 +243,7 @@ async function raw(url: string, bytes: string): Promise<string> {
   socket.on('error', () => undefined);
   socket.write(bytes);
   await waitFor(
-    () => (/\}$/.test(text) ? true : null),
+    () => (text.endsWith('}') ? true : null),
     5_000,
     () => `no answer: ${text}`,
   );

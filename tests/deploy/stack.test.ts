@@ -72,7 +72,7 @@ describe('a stack', () => {
   });
 
   it('renews its hubs under load: no request fails, none is done twice, no stream is cut', async () => {
-    const before = await stack.status();
+    const earlier = await stack.status();
     const load = startLoad(stack.url);
     const deployed = await runCli(['deploy', '--settle', '1', '--folder', stack.folder]);
     await load.stop();
@@ -84,7 +84,7 @@ describe('a stack', () => {
     for (const name of ['hub-1', 'hub-2']) {
       const pid = (status: StackStatus): number | null | undefined =>
         status.parts.find((part) => part.name === name)?.pid;
-      assert.notEqual(pid(after), pid(before), `${name} is another process`);
+      assert.notEqual(pid(after), pid(earlier), `${name} is another process`);
     }
   });
 

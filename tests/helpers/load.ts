@@ -1,5 +1,6 @@
 /** Callers that go on until they are told to stop, and what became of each of their requests. */
 import { randomUUID } from 'node:crypto';
+import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
 
 export interface Load {
@@ -11,20 +12,24 @@ export interface Load {
   stop(): Promise<void>;
 }
 
+/** So that the callers leave the machine to what they call. */
+const PAUSE_MS = 10;
+
 /** GETs, POSTs with a unique id in their message, and event streams, a few callers of each. */
 export function startLoad(url: string, callers = 2): Load {
   const done = { gets: 0, posts: 0, streams: 0 };
   const failures: string[] = [];
   const answered = new Set<string>();
-  let stopped = false;
+  const stopping = new AbortController();
   // Its own: what one load asked is told from what another did.
   const name = randomUUID();
   let next = 0;
   const loop = async (what: keyof typeof done, act: () => Promise<void>): Promise<void> => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       try {
         await act();
         done[what]++;
+        await systemClock.sleep(PAUSE_MS);
       } catch (error) {
         failures.push(
           `${what}: ${messageOf(error)}${error instanceof Error && error.cause !== undefined ? ` (${messageOf(error.cause)})` : ''}`,
@@ -54,7 +59,7 @@ export function startLoad(url: string, callers = 2): Load {
     failures,
     answered,
     async stop() {
-      stopped = true;
+      stopping.abort();
       await Promise.all(running);
     },
   };

@@ -52,7 +52,7 @@ export const defaults = {
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const ADDRESS = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})$/;
-const FILE = /^[^\0-\x1f"'\\;{}$]{1,4096}$/;
+const FILE = /^[^\p{Cc}"'\\;{}$]{1,4096}$/u;
 const INSTANCES_MAX = 64;
 
 /** Of what `nginx -v` prints; throws where that is no version. */

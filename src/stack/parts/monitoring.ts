@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { environmentWith } from '#config/index';
 import type { Layout, PortName } from '../layout.ts';
-import { HUBS_MAX, shipped } from '../layout.ts';
+import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
 import type { ProgramName } from '../programs.ts';
@@ -175,6 +175,3 @@ function prometheusConfig(layout: Layout): Record<string, unknown> {
 function authorizationOf({ options: { adminKeyFile } }: Layout): Record<string, unknown> {
   return adminKeyFile === undefined ? {} : { authorization: { type: 'Bearer', credentials_file: adminKeyFile } };
 }
-
-/** Every hub there could be. */
-export const HUB_NUMBERS: readonly number[] = Array.from({ length: HUBS_MAX }, (_, at) => at + 1);
