@@ -14,6 +14,7 @@ import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
+import { databaseContentStore } from './repositories/contents.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
@@ -70,6 +71,7 @@ export async function openStorage(
         usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
+        contents: databaseContentStore(ask),
       },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),

@@ -1,5 +1,6 @@
 /** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
 import type { ColumnType, Generated } from 'kysely';
+import type { ContentPolicy } from '#contract/content';
 import type { RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
@@ -75,6 +76,17 @@ export interface ClaimsTable {
   until_ms: number;
 }
 
+export interface ContentsTable {
+  id: string;
+  project_id: string;
+  policy: ContentPolicy;
+  started_ms: number;
+  partial: boolean;
+  truncated: boolean;
+  messages: string | null;
+  answer: string | null;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -89,5 +101,6 @@ export interface Schema {
   usage: UsageTable;
   audit: AuditTable;
   claims: ClaimsTable;
+  contents: ContentsTable;
   revoagent_migrations: MigrationsTable;
 }
