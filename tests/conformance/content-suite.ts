@@ -28,10 +28,8 @@ export function contentSuite(storage: () => Storage): void {
       await contents.insertMany([stored]);
       for (const each of [stored, late]) await contents.erase(each);
       await contents.insertMany([stored, late]);
-      for (const each of [stored, late]) {
-        await contents.erase(each);
-        assert.equal(await contents.find(projectId, each.id), 'erased');
-      }
+      for (const each of [stored, late]) assert.equal(await contents.find(projectId, each.id), 'erased');
+      await contents.erase(stored);
       const rows = await storage().db.selectFrom('contents').selectAll().where('project_id', '=', projectId).execute();
       assert.deepEqual(
         rows.map(({ messages, answer }) => [messages, answer]),
