@@ -1,4 +1,5 @@
 /** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
+import type { ContentPolicy } from './content.ts';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'degraded' | 'interrupted';
 
@@ -98,4 +99,6 @@ export interface RunRecord {
   attempts: AttemptRecord[];
   /** Left out for a route without a guardrail. */
   guardrail?: GuardrailRecord[];
+  /** Left out where nothing that is said is kept. */
+  content?: ContentPolicy;
 }

@@ -23,6 +23,7 @@ import type { Schema } from './schema.ts';
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createBatchWriter } from './batch-writer.ts';
+export { createContentWriter } from './content-writer.ts';
 export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { newId } from '#core/ids';
 import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
+import type { ContentRecord } from '#contract/content';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
 import type { Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
@@ -27,6 +28,8 @@ export interface Bench {
   readonly breakers: BreakerRegistry;
   readonly running: RunningRuns;
   readonly runs: RunRecord[];
+  /** What was said, of routes that keep it. */
+  readonly contents: ContentRecord[];
   readonly attempts: AttemptRecord[];
   /** What the usage ledger was told, in order. */
   readonly ledger: (UsageDispatch | { readonly of: string; readonly settlement: Settlement })[];
@@ -76,6 +79,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   }
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
+  const contents: ContentRecord[] = [];
   const attempts: AttemptRecord[] = [];
   const ledger: Bench['ledger'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
@@ -98,6 +102,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     },
     prices: new Prices({}),
     runSink: (run) => void runs.push(run),
+    contentSink: (content) => void contents.push(content),
   });
   const begin = ({ signal } = new AbortController()): Omit<RunCall, 'request'> => ({
     surface: 'openai',
@@ -113,6 +118,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     breakers,
     running,
     runs,
+    contents,
     attempts,
     ledger,
     get lastRun() {
@@ -137,6 +143,7 @@ function observe(attempts: AttemptRecord[]): Observer {
     queryFinished: () => undefined,
     poolWaited: () => undefined,
     runsDropped: () => undefined,
+    contentsDropped: () => undefined,
     retryBudgetExhausted: () => undefined,
     ledgerRow: () => undefined,
     ledgerUnjournalled: () => undefined,

@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
+import type { ContentRecord } from '#contract/content';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type {
   ChatAnswer,
@@ -17,6 +18,7 @@ import type {
   EmbedCall,
   Gateway,
   RunCall,
+  RunReader,
   RunSummary,
   Scope,
 } from '#contract/gateway';
@@ -30,6 +32,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { memoryContents } from './memory-contents.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -40,6 +43,7 @@ export interface Script {
   settings?: Partial<HttpSettings>;
   clock?: Clock;
   runs?: readonly RunRecord[];
+  contents?: readonly ContentRecord[];
   usage?: HttpDeps['usage'];
   /** No keys at all: keyless mode. */
   keyless?: boolean;
@@ -158,12 +162,14 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   const audit: AuditRecord[] = [];
   const log: string[] = [];
   const secrets = { chat: 'rvk_chat', read: 'rvk_read', external: 'rvk_external', admin: 'rvk_admin' };
+  const runs: RunReader = {
+    get: async (caller, id) => visible(script.runs, caller).find((run) => run.id === id) ?? null,
+    list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
+  };
   const server = createServer({
     gateway: gatewayOf(script, calls),
-    runs: {
-      get: async (caller, id) => visible(script.runs, caller).find((run) => run.id === id) ?? null,
-      list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
-    },
+    runs,
+    contents: memoryContents(runs, script.contents ?? [], audit),
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
@@ -380,6 +386,7 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     queryFinished: nothing,
     poolWaited: nothing,
     runsDropped: nothing,
+    contentsDropped: nothing,
     retryBudgetExhausted: nothing,
     ledgerRow: nothing,
     ledgerUnjournalled: nothing,
