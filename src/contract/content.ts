@@ -1,8 +1,6 @@
 /** What was said in a run, where its route keeps that: the port between the gateway, storage and the transports. */
 import type { Caller } from './gateway.ts';
-
-/** `redacted`: without what `redact` of the core finds. A route that keeps nothing has no policy here. */
-export type ContentPolicy = 'redacted' | 'full';
+import type { ContentPolicy } from './runs.ts';
 
 export interface ContentRecord {
   /** The run's. */

@@ -1,5 +1,4 @@
 /** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
-import type { ContentPolicy } from './content.ts';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'degraded' | 'interrupted';
 
@@ -66,6 +65,9 @@ export interface AttemptRecord {
   /** Whole millionths of a US dollar; null where the tokens or the price are unknown. */
   costMicroUsd: number | null;
 }
+
+/** How what is said is kept; `redacted`: without what `redact` of the core finds. A run of which nothing is kept has no policy. */
+export type ContentPolicy = 'redacted' | 'full';
 
 /** What a guardrail did to a run. */
 export interface GuardrailRecord {

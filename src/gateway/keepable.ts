@@ -4,7 +4,7 @@
  */
 import { limits } from '#core/limits';
 import { redact } from '#core/redact';
-import type { ContentPolicy } from '#contract/content';
+import type { ContentPolicy } from '#contract/runs';
 
 /** Longer than anything that `redact` finds by a part of it: what a cut leaves of an address or a number goes with this. */
 const CUT_MARGIN = 256;

@@ -1,7 +1,7 @@
 /** What the gateway may be told: routes, and the bounds of every call. Durations are in milliseconds. */
 import { limits } from '#core/limits';
-import type { ContentPolicy } from '#contract/content';
 import type { CallTimeouts } from '#contract/gateway';
+import type { ContentPolicy } from '#contract/runs';
 
 type SomeTimeouts = { readonly [Name in keyof CallTimeouts]?: number | undefined };
 

@@ -5,8 +5,8 @@
  */
 import { limits } from '#core/limits';
 import type { ChatChoice, ChatMessage } from '#contract/chat';
-import type { ContentPolicy, ContentRecord } from '#contract/content';
-import type { RunRecord } from '#contract/runs';
+import type { ContentRecord } from '#contract/content';
+import type { ContentPolicy, RunRecord } from '#contract/runs';
 import { Keepable } from './keepable.ts';
 
 /** More than is kept, so that what is cut off later is known to be there. */

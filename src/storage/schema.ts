@@ -1,7 +1,6 @@
 /** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
 import type { ColumnType, Generated } from 'kysely';
-import type { ContentPolicy } from '#contract/content';
-import type { RunRecord } from '#contract/runs';
+import type { ContentPolicy, RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
   id: string;

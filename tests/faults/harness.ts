@@ -7,7 +7,6 @@ import type { ContentRecord } from '#contract/content';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
 import type { Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
-import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
@@ -20,6 +19,7 @@ import { RunningRuns } from '#gateway/runs';
 import { GATEWAY_DEFAULTS } from '#gateway/settings';
 import type { GatewaySettings, Routes } from '#gateway/settings';
 import { createProvider } from '#providers/index';
+import { unobserved } from '../helpers/unobserved.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 
 export interface Bench {
@@ -93,7 +93,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     guardrails: options.guardrails ?? new Map(),
     clock,
     random,
-    observer: observe(attempts),
+    observer: { ...unobserved, attemptFinished: (attempt) => void attempts.push(attempt) },
     logger: quiet,
     running,
     ledger: {
@@ -131,22 +131,6 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
       request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     }),
     embedCall: (controller) => ({ ...begin(controller), request: { model: 'm', input: ['one', 'two'] } }),
-  };
-}
-
-function observe(attempts: AttemptRecord[]): Observer {
-  return {
-    requestStarted: () => undefined,
-    requestFinished: () => undefined,
-    attemptFinished: (attempt) => void attempts.push(attempt),
-    runFinished: () => undefined,
-    queryFinished: () => undefined,
-    poolWaited: () => undefined,
-    runsDropped: () => undefined,
-    contentsDropped: () => undefined,
-    retryBudgetExhausted: () => undefined,
-    ledgerRow: () => undefined,
-    ledgerUnjournalled: () => undefined,
   };
 }
 

@@ -25,7 +25,7 @@ import type {
 import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
-import type { Observer, RequestFinished } from '#contract/observer';
+import type { RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
@@ -33,6 +33,7 @@ import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { memoryContents } from './memory-contents.ts';
+import { unobserved } from './unobserved.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -186,10 +187,13 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'revoagent_up 1\n' }),
-    observer: observerOf((event) => {
-      finished.push(event);
-      for (const resolve of waiting.splice(0)) resolve(event);
-    }),
+    observer: {
+      ...unobserved,
+      requestFinished(event) {
+        finished.push(event);
+        for (const resolve of waiting.splice(0)) resolve(event);
+      },
+    },
     logger: loggerOf(log),
     clock: script.clock ?? systemClock,
     settings: { ...defaultSettings, ...script.settings },
@@ -374,24 +378,6 @@ const performanceReport: ReturnType<HttpDeps['performance']> = {
   eventLoop: { delayP99Ms: 3.1, utilisation: 0.21 },
   memory: { rssBytes: 187_000_000, heapUsedBytes: 64_000_000, heapLimitBytes: 2_200_000_000 },
 };
-
-const nothing = (): void => undefined;
-
-function observerOf(requestFinished: (event: RequestFinished) => void): Observer {
-  return {
-    requestStarted: nothing,
-    requestFinished,
-    attemptFinished: nothing,
-    runFinished: nothing,
-    queryFinished: nothing,
-    poolWaited: nothing,
-    runsDropped: nothing,
-    contentsDropped: nothing,
-    retryBudgetExhausted: nothing,
-    ledgerRow: nothing,
-    ledgerUnjournalled: nothing,
-  };
-}
 
 function loggerOf(log: string[]): HttpDeps['logger'] {
   const write =
