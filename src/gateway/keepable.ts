@@ -8,8 +8,8 @@ import type { ContentPolicy } from '#contract/runs';
 
 /** Longer than anything that `redact` finds by a part of it: what a cut leaves of an address or a number goes with this. */
 const CUT_MARGIN = 256;
-/** What a number, true, false or null counts. */
-const SCALAR_CHARS = 8;
+/** What a number, true, false, null, and a list or an object besides what is in it, counts. */
+const VALUE_CHARS = 8;
 /** Fields whose text no redactor can read. */
 const UNREADABLE: readonly string[] = ['data', 'file_data', 'url'];
 
@@ -36,6 +36,7 @@ export class Keepable {
       this.truncated = true;
       return null;
     }
+    this.#left -= VALUE_CHARS;
     if (Array.isArray(value)) {
       const items: unknown[] = [];
       for (const item of value) {
@@ -74,7 +75,7 @@ export class Keepable {
   }
 
   #scalar(value: unknown): unknown {
-    this.#left -= SCALAR_CHARS;
+    this.#left -= VALUE_CHARS;
     // A card's number may be a number.
     if (!this.#redacted || typeof value !== 'number') return value;
     const text = redact(String(value));
