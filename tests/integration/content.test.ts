@@ -26,6 +26,9 @@ const WORDS = {
 } as const;
 const PERSONAL = ['ibis@example.com', '5555 5555 5555 4444', 'sk-ibisibisibisibisibis'];
 
+/** A connection that stays open would keep the hub up for seconds. */
+const CLOSE = { connection: 'close' };
+
 type Policy = keyof typeof WORDS;
 const POLICIES: readonly Policy[] = ['off', 'redacted', 'full'];
 
@@ -52,7 +55,7 @@ async function talk(hub: HubProcess, upstream: Upstream, model: Policy): Promise
   const messages = [{ role: 'user', content: said }];
   const runs: string[] = [];
   const ask = async (target: string, body: object, headers = {}): Promise<void> => {
-    const response = await post(hub, target, { model, ...body }, headers);
+    const response = await post(hub, target, { model, ...body }, { ...CLOSE, ...headers });
     await response.text().catch(() => 'cut');
     runs.push(response.headers.get('x-revoagent-run') ?? assert.fail('no run'));
   };
@@ -94,7 +97,7 @@ async function journalOfACall(hub: HubProcess, upstream: Upstream): Promise<stri
   upstream.script(neverAnswers);
   const leaving = new AbortController();
   const body = { model: 'off', messages: [{ role: 'user', content: WORDS.off.join(' ') }] };
-  const asked = post(hub, '/v1/chat/completions', body, {}, leaving.signal).catch(() => null);
+  const asked = post(hub, '/v1/chat/completions', body, CLOSE, leaving.signal).catch(() => null);
   const journal = await waitFor(async () => {
     const text = await files(path.join(hub.dataDir, 'data', 'ledger'));
     return text.includes('test-model') ? text : null;
@@ -146,15 +149,18 @@ describe('what is said', () => {
       for (const policy of POLICIES) runs.set(policy, await talk(hub, upstream, policy));
 
       for (const [policy, ids] of runs) {
-        const read = await Promise.all(ids.map((id) => fetch(`${hub.url}/api/runs/${id}/content`)));
+        const read = await Promise.all(ids.map((id) => fetch(`${hub.url}/api/runs/${id}/content`, { headers: CLOSE })));
         const statuses = read.map(({ status }) => status);
         // All but the embeddings.
         assert.deepEqual(statuses, policy === 'off' ? ids.map(() => 404) : [...ids.slice(1).map(() => 200), 404]);
       }
       const [erased = assert.fail()] = runs.get('full') ?? [];
-      assert.equal((await fetch(`${hub.url}/api/runs/${erased}/content`, { method: 'DELETE' })).status, 200);
-      assert.equal((await fetch(`${hub.url}/api/runs/${erased}/content`)).status, 404);
-      const audit = await (await fetch(`${hub.url}/api/audit`)).text();
+      assert.equal(
+        (await fetch(`${hub.url}/api/runs/${erased}/content`, { method: 'DELETE', headers: CLOSE })).status,
+        200,
+      );
+      assert.equal((await fetch(`${hub.url}/api/runs/${erased}/content`, { headers: CLOSE })).status, 404);
+      const audit = await (await fetch(`${hub.url}/api/audit`, { headers: CLOSE })).text();
       assert.match(audit, new RegExp(`"action":"content-erased","subject":"${erased}"`));
       const journal = await journalOfACall(hub, upstream);
       assert.equal(await hub.end('SIGTERM'), 0);
