@@ -6,6 +6,7 @@ import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { BreakerControl } from '#contract/breakers';
+import type { Contents } from '#contract/content';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
@@ -25,6 +26,7 @@ import { compileCheck, Findings } from './validation.ts';
 export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
+  readonly contents: Contents;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
   readonly usage: Pick<UsageStore, 'report'>;

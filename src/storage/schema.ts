@@ -1,6 +1,6 @@
 /** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
 import type { ColumnType, Generated } from 'kysely';
-import type { RunRecord } from '#contract/runs';
+import type { ContentPolicy, RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
   id: string;
@@ -75,6 +75,17 @@ export interface ClaimsTable {
   until_ms: number;
 }
 
+export interface ContentsTable {
+  id: string;
+  project_id: string;
+  policy: ContentPolicy;
+  started_ms: number;
+  partial: boolean;
+  truncated: boolean;
+  messages: string | null;
+  answer: string | null;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -89,5 +100,6 @@ export interface Schema {
   usage: UsageTable;
   audit: AuditTable;
   claims: ClaimsTable;
+  contents: ContentsTable;
   revoagent_migrations: MigrationsTable;
 }

@@ -20,11 +20,12 @@ import { migrate } from '../../src/storage/migrate.ts';
 import { postgresSource } from '../../src/storage/postgres.ts';
 import { databaseAuditStore } from '../../src/storage/repositories/audit.ts';
 import { databaseClaimStore } from '../../src/storage/repositories/claims.ts';
+import { databaseContentStore } from '../../src/storage/repositories/contents.ts';
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
 import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
 import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
-import { auditOf, claimOf, keyOf, runOf, START_MS, usageOf } from '../conformance/records.ts';
+import { auditOf, claimOf, contentOf, keyOf, runOf, START_MS, usageOf } from '../conformance/records.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
 
@@ -44,7 +45,7 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ keys, runs, usage, audit, claims }: Stores): EveryCall {
+function everyCall({ keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
@@ -79,6 +80,12 @@ function everyCall({ keys, runs, usage, audit, claims }: Stores): EveryCall {
       finish: [() => claims.finish(numbered('claim', 7), numbered('clm', 7), START_MS)],
       release: [() => claims.release(numbered('claim', 7), numbered('clm', 7))],
       purge: [() => claims.purge(ROWS / 2, PURGE_ROWS), () => claims.purge(1, PURGE_ROWS)],
+    },
+    contents: {
+      insertMany: [() => contents.insertMany(Array.from({ length: 500 }, () => contentOf(project)))],
+      find: [() => contents.find(project, numbered('run', 7))],
+      erase: [() => contents.erase(contentOf(project, { id: numbered('run', 7) }))],
+      purge: [() => contents.purge(ROWS / 2, PURGE_ROWS), () => contents.purge(1, PURGE_ROWS)],
     },
     audit: {
       append: [() => audit.append(auditOf(project))],
@@ -124,9 +131,10 @@ async function holds(source: SessionSource): Promise<void> {
       usage: databaseUsageStore(ask),
       audit: databaseAuditStore(ask),
       claims: databaseClaimStore(ask),
+      contents: databaseContentStore(ask),
     };
     const grows = await growingTables(db);
-    assert.deepEqual(grows, ['audit', 'claims', 'keys', 'projects', 'runs', 'usage']);
+    assert.deepEqual(grows, ['audit', 'claims', 'contents', 'keys', 'projects', 'runs', 'usage']);
     for (const [name, call] of Object.entries(everyCall(stores)).flatMap(([store, methods]) =>
       Object.entries(methods).flatMap(([method, calls]) => calls.map((each) => [`${store}.${method}`, each] as const)),
     )) {
@@ -208,6 +216,8 @@ async function fill(db: Kysely<Schema>): Promise<void> {
     `insert into audit select ${id('aud', 'n')}, ${project}, n, 'cli', 'key-created', 'full', '{}'
        from generate_series(1, ${ROWS}) as n`,
     `insert into claims select ${id('claim', 'n')}, ${project}, ${id('clm', 'n')}, 'f', n % 50 > 0, n
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into contents select ${id('run', 'n')}, ${project}, 'full', n, false, false, '[]', '[]'
        from generate_series(1, ${ROWS}) as n`,
     `analyze`,
   ])

@@ -6,6 +6,7 @@ import { closeBreaker } from './close-breaker.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
+import { eraseRunContent } from './erase-run-content.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
 import { getAsset } from './get-asset.ts';
 import { getBreaker } from './get-breaker.ts';
@@ -18,6 +19,7 @@ import { getOpenapi } from './get-openapi.ts';
 import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
+import { getRunContent } from './get-run-content.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
 import { listAudit } from './list-audit.ts';
@@ -41,6 +43,8 @@ export const operations: readonly Operation[] = [
   ...callExternal,
   listRuns,
   getRun,
+  getRunContent,
+  eraseRunContent,
   getUsage,
   listBreakers,
   getBreaker,
