@@ -5,7 +5,9 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
+import type { AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
@@ -30,6 +32,8 @@ export interface Ports {
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agentStore: AgentStore;
+  readonly conversations: ConversationStore;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;

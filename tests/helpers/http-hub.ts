@@ -2,7 +2,6 @@
  * A real listening server of the http room over ports that live in memory: what the rooms below would do is said by the test.
  * Everything the ports were told is recorded, so that both sides of a guarantee can be asserted.
  */
-import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { CallerError, UnavailableError } from '#core/errors';
@@ -151,7 +150,35 @@ const away = (): Promise<never> => Promise.reject(new UnavailableError('database
 /** A hub whose database is away keeps idempotency keys in its own memory. */
 const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
 
-export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
+/** Stores whose database is away. */
+export const noAgents: HttpDeps['agentStore'] = {
+  insert: away,
+  find: away,
+  findByName: away,
+  list: away,
+  update: away,
+  delete: away,
+};
+export const noConversations: HttpDeps['conversations'] = {
+  insert: away,
+  find: away,
+  list: away,
+  search: away,
+  rename: away,
+  delete: away,
+  beginTurn: away,
+  extendTurns: away,
+  endTurn: away,
+  turns: away,
+  saveSummary: away,
+  importMany: away,
+};
+
+/** Ends after the test, or when `t` says. */
+export async function startHttpHub(
+  t: { after(end: () => Promise<void>): void },
+  script: Script = {},
+): Promise<HttpHub> {
   const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
@@ -176,6 +203,8 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
+    agentStore: noAgents,
+    conversations: noConversations,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,

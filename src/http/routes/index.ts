@@ -3,10 +3,13 @@ import type { Operation } from '../operation.ts';
 import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
 import { closeBreaker } from './close-breaker.ts';
+import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
+import { deleteAgent } from './delete-agent.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
+import { getAgent } from './get-agent.ts';
 import { getAsset } from './get-asset.ts';
 import { getBreaker } from './get-breaker.ts';
 import { getDocs } from './get-docs.ts';
@@ -20,6 +23,7 @@ import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
+import { listAgents } from './list-agents.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
 import { listExternal } from './list-external.ts';
@@ -27,6 +31,7 @@ import { listKeys } from './list-keys.ts';
 import { listModels } from './list-models.ts';
 import { listModelsOpenai } from './list-models-openai.ts';
 import { listRuns } from './list-runs.ts';
+import { replaceAgent } from './replace-agent.ts';
 import { resetBreaker } from './reset-breaker.ts';
 import { revokeKey } from './revoke-key.ts';
 
@@ -37,6 +42,11 @@ export const operations: readonly Operation[] = [
   getModel,
   chat,
   listModels,
+  createAgent,
+  listAgents,
+  getAgent,
+  replaceAgent,
+  deleteAgent,
   listExternal,
   ...callExternal,
   listRuns,
