@@ -84,11 +84,7 @@ function checkSchema(schema: unknown, at: string, say: Say): void {
   const names = isRecord(properties) ? Object.keys(properties) : [];
   if (required !== undefined && !(Array.isArray(required) && required.every((each) => typeof each === 'string')))
     say(`${at}.required`, 'must be an array of names');
-  else if (
-    properties !== undefined &&
-    Array.isArray(required) &&
-    !required.every((each) => names.includes(String(each)))
-  )
+  else if (properties !== undefined && Array.isArray(required) && !required.every((each) => names.includes(each)))
     say(`${at}.required`, 'names what is not in properties');
   for (const keyword of ['properties', '$defs', 'definitions']) checkEach(schema[keyword], `${at}.${keyword}`, say);
   for (const keyword of ['anyOf', 'oneOf', 'allOf']) checkList(schema[keyword], `${at}.${keyword}`, say);

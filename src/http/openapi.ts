@@ -75,6 +75,14 @@ function operationObject(operation: Operation): Json {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
     ...(takesBytes === true ? { requestBody: { required: false, content: { '*/*': {} } } } : {}),
+    ...(typeof takesBytes === 'string'
+      ? {
+          requestBody: {
+            required: true,
+            content: { [takesBytes]: { schema: { type: 'string' }, example: bodyExample } },
+          },
+        }
+      : {}),
     responses: { ...Object.fromEntries(documented), default: errorResponse(operation) },
   };
 }

@@ -70,8 +70,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
-  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
-  readonly takesBytes?: boolean;
+  /** Takes bytes, which its handler reads with `readBody`, of this type or of any; not together with `body`. */
+  readonly takesBytes?: boolean | string;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
   /** Honours `Idempotency-Key`: it does something that must not be done twice. */

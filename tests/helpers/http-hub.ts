@@ -4,7 +4,7 @@
  */
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { CallerError, UnavailableError } from '#core/errors';
+import { CallerError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -24,11 +24,12 @@ import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
+import type { AuditRecord, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { noAgents, noClaims, noConversations } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -145,34 +146,6 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
     ...more,
   };
 }
-
-const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
-/** A hub whose database is away keeps idempotency keys in its own memory. */
-const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
-
-/** Stores whose database is away. */
-export const noAgents: HttpDeps['agentStore'] = {
-  insert: away,
-  find: away,
-  findByName: away,
-  list: away,
-  update: away,
-  delete: away,
-};
-export const noConversations: HttpDeps['conversations'] = {
-  insert: away,
-  find: away,
-  list: away,
-  search: away,
-  rename: away,
-  delete: away,
-  beginTurn: away,
-  extendTurns: away,
-  endTurn: away,
-  turns: away,
-  saveSummary: away,
-  importMany: away,
-};
 
 /** Ends after the test, or when `t` says. */
 export async function startHttpHub(

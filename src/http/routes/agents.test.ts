@@ -4,8 +4,9 @@ import { describe, it } from 'node:test';
 import { UnavailableError } from '#core/errors';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { agentBodyExample } from '../wire/agent.ts';
-import { noAgents, startHttpHub } from '../../../tests/helpers/http-hub.ts';
+import { startHttpHub } from '../../../tests/helpers/http-hub.ts';
 import { storedHub } from '../../../tests/helpers/stored-hub.ts';
+import { noAgents } from '../../../tests/helpers/stores-away.ts';
 
 const fn = (parameters: unknown) => ({ name: 'look', description: '', parameters });
 const caller = (parameters: unknown) => ({ kind: 'caller', ...fn(parameters) });

@@ -145,7 +145,8 @@ export function settingsOf(body: AgentBody): AgentSettings {
   };
 }
 
-export function agentView({ projectId: _, createdWallMs, updatedWallMs, ...agent }: AgentRecord) {
+export function agentView(record: AgentRecord) {
+  const { projectId: _projectId, createdWallMs, updatedWallMs, ...agent } = record;
   return { ...agent, createdAt: isoTime(createdWallMs), updatedAt: isoTime(updatedWallMs) };
 }
 
