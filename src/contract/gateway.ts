@@ -16,7 +16,7 @@ export interface Caller {
   readonly scopes: ReadonlySet<Scope>;
 }
 
-export type Surface = 'openai' | 'hub';
+export type Surface = 'openai' | 'anthropic' | 'hub';
 
 /** What a caller may wish for one call; the documented headers of `/v1` and `/api/chat`. Names of deployments are held against the route. */
 export interface CallPreferences {

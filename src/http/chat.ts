@@ -22,13 +22,16 @@ export interface ChatForm {
   stream(summary: RunSummary): StreamForm;
 }
 
+/** The data of one event, where the surface names its events with the name. */
+export type StreamEvent = string | { readonly event: string; readonly data: string };
+
 export interface StreamForm {
   /** Before the first event. */
-  readonly opening: readonly string[];
+  readonly opening: readonly StreamEvent[];
   /** One chunk's JSON text as what is sent for it. */
-  translate(event: string): Iterable<string>;
+  translate(event: string): Iterable<StreamEvent>;
   /** After the last event of a whole answer. */
-  closing(): readonly string[];
+  closing(): readonly StreamEvent[];
 }
 
 export async function answerChat(
@@ -119,13 +122,17 @@ async function relay(
   context: RequestContext,
   clock: Clock,
 ): Promise<void> {
-  for (const text of form.opening) await sse.send(text);
+  for (const event of form.opening) await sendEvent(sse, event);
   for (;;) {
     const next = await waitedFor(context, clock, events.next());
     if (next.done === true) break;
-    for (const text of form.translate(next.value)) await sse.send(text);
+    for (const event of form.translate(next.value)) await sendEvent(sse, event);
   }
-  for (const text of form.closing()) await sse.send(text);
+  for (const event of form.closing()) await sendEvent(sse, event);
+}
+
+function sendEvent(sse: SseResponse, event: StreamEvent): Promise<void> {
+  return typeof event === 'string' ? sse.send(event) : sse.send(event.data, event.event);
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {

@@ -7,6 +7,7 @@ import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createConversation } from './create-conversation.ts';
 import { createEmbedding } from './create-embedding.ts';
+import { createMessage } from './create-message.ts';
 import { createKey } from './create-key.ts';
 import { eraseRunContent } from './erase-run-content.ts';
 import { deleteAgent } from './delete-agent.ts';
@@ -78,6 +79,7 @@ export const operations: readonly Operation[] = [
   closeBreaker,
   resetBreaker,
   createKey,
+  createMessage,
   listKeys,
   revokeKey,
   getHealth,
