@@ -4,6 +4,8 @@
  * for "could not look".
  */
 import type { ContentRecord } from './content.ts';
+import type { AgentStore } from './agents.ts';
+import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { Page } from './page.ts';
@@ -109,6 +111,8 @@ export interface ContentStore {
 
 export interface Stores {
   readonly contents: ContentStore;
+  readonly agents: AgentStore;
+  readonly conversations: ConversationStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

@@ -8,6 +8,8 @@ import { openTestStorage } from '../helpers/storage.ts';
 import { contentLifeSuite } from './content-life-suite.ts';
 import { contentSuite } from './content-suite.ts';
 import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
+import { agentSuite } from './agent-suite.ts';
+import { conversationSuite } from './conversation-suite.ts';
 import { lifeSuite } from './storage-life-suite.ts';
 import { usageSuite } from './usage-suite.ts';
 import { writerSuite } from './run-writer-suite.ts';
@@ -39,6 +41,8 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     claimSuite(() => storage);
     contentSuite(() => storage);
     contentLifeSuite(() => storage);
+    agentSuite(() => storage);
+    conversationSuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
   });
