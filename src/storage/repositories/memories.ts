@@ -113,7 +113,10 @@ async function searchWords(
   text: string,
 ): Promise<readonly MemoryRow[]> {
   const places = scopes.map((scope) => place(projectId, scope));
-  const { rows } = await sql<MemoryRow>`
+  return db.transaction().execute(async (transaction) => {
+    // For a word that the planner thinks common it would read the table until it met enough, through everybody's rows.
+    await sql`set local enable_seqscan = off`.execute(transaction);
+    const { rows } = await sql<MemoryRow>`
     with places as materialized (
         select string_agg(${literal(sql`word`)}::text, ' | ')::tsquery as query from unnest(${places}::text[]) as word),
       asked as materialized (
@@ -125,8 +128,9 @@ async function searchWords(
     select ${ROW} from memories join matching using (id)
     where memories.project_id = ${projectId}
     order by ts_rank_cd(words, (select string_agg(query::text, ' | ')::tsquery from asked), 1) desc, id desc
-    limit ${limits.recallNearestMax}`.execute(db);
-  return rows;
+    limit ${limits.recallNearestMax}`.execute(transaction);
+    return rows;
+  });
 }
 
 /** The nearest first. */
