@@ -159,4 +159,5 @@ const unobserved: Observer = {
   retryBudgetExhausted: ignore,
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,
+  memoryFinished: ignore,
 };

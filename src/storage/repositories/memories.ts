@@ -71,7 +71,8 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
     takeToEmbed: (model, wallMs, untilWallMs, limit) =>
       ask('memories.take-to-embed', async (db) => {
         const free = (which: RawBuilder<unknown>) => sql`(select project_id, id from memories
-          where ${which} and embed_after_ms <= ${wallMs} limit ${limit} for update skip locked)`;
+          where ${which} and embed_after_ms <= ${wallMs} order by embedding_model, embed_after_ms limit ${limit}
+          for update skip locked)`;
         const { rows } = await sql<MemoryRow>`
           with none as ${free(sql`embedding_model is null`)}, lower as ${free(sql`embedding_model < ${model}`)},
             higher as ${free(sql`embedding_model > ${model}`)},
