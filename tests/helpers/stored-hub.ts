@@ -39,7 +39,7 @@ export function storedHub(): () => StoredHub {
     hub = await start(stack);
   });
   beforeEach(async () => {
-    for (const table of ['conversations', 'agents', 'audit'] as const)
+    for (const table of ['memories', 'conversations', 'agents', 'audit'] as const)
       await current().storage.db.deleteFrom(table).execute();
   });
   after(() => stack.disposeAsync());
