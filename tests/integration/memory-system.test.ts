@@ -8,11 +8,11 @@ import type { Embedding, MemoryRecord, MemoryStore } from '#contract/memory';
 import type { MemoryFinished } from '#contract/observer';
 import { BreakerRegistry } from '#resilience/index';
 import { createGuard, DEPENDENCY_BREAKER } from '#hub/breakers';
-import { listeners, nothingTold } from '../../tests/helpers/storage.ts';
-import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
-import { embedLater } from './embeddings.ts';
-import type { Embedder } from './embeddings.ts';
-import { createMemory, isMemoryFailure } from './memory.ts';
+import { listeners, nothingTold } from '../helpers/storage.ts';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+import { embedLater } from '#memory/embeddings';
+import type { Embedder } from '#memory/embeddings';
+import { createMemory, isMemoryFailure } from '#memory/memory';
 
 const TIMEOUT_MS = 3_000;
 const hangs = (): Promise<never> => new Promise(() => undefined);
