@@ -58,6 +58,9 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       runsDropped: (count) => {
         told.dropped += count;
       },
+      contentsDropped: (count) => {
+        told.dropped += count;
+      },
     },
   };
 }
