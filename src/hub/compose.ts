@@ -28,6 +28,7 @@ import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openHubMemory } from './memory.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -67,8 +68,9 @@ export async function startHub(
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
+  const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
+  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
@@ -96,6 +98,7 @@ export async function startHub(
     audit,
     agentStore: storage.stores.agents,
     conversations: storage.stores.conversations,
+    memory,
     breakers: control,
     health,
     performance: () => telemetry.performance(),

@@ -67,6 +67,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'ledgerUnjournalled',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
 
   return {
@@ -121,6 +122,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const guardrails = counter('guardrail');
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
+  const memory = histogram('memoryDuration');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -156,6 +158,10 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
     ledgerRow: (end) => ledgerRows(end).inc(),
     ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),
+    memoryFinished({ operation, outcome, durationMs, withoutVector }) {
+      memory(`${operation} ${outcome}`).observe(durationMs / 1000);
+      if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
+    },
   };
 }
 

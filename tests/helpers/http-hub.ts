@@ -33,7 +33,7 @@ import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { memoryContents } from './memory-contents.ts';
 import { unobserved } from './unobserved.ts';
-import { noAgents, noClaims, noConversations } from './stores-away.ts';
+import { noAgents, noClaims, noConversations, noMemory } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -185,6 +185,7 @@ export async function startHttpHub(
     },
     agentStore: noAgents,
     conversations: noConversations,
+    memory: noMemory,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,

@@ -2,6 +2,7 @@
 import { UnavailableError } from '#core/errors';
 import type { AgentStore } from '#contract/agents';
 import type { ConversationStore } from '#contract/conversations';
+import type { Memory } from '#contract/memory';
 import type { ClaimStore } from '#contract/stores';
 
 const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
@@ -29,4 +30,13 @@ export const noConversations: ConversationStore = {
   turns: away,
   saveSummary: away,
   importMany: away,
+};
+
+const noFacts = (): Promise<never> => Promise.reject(new UnavailableError('memory_unavailable', 'No memory here.'));
+export const noMemory: Memory = {
+  remember: noFacts,
+  recall: noFacts,
+  find: noFacts,
+  list: noFacts,
+  forget: noFacts,
 };

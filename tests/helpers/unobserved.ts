@@ -15,4 +15,5 @@ export const unobserved: Observer = {
   retryBudgetExhausted: nothing,
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
+  memoryFinished: nothing,
 };
