@@ -119,7 +119,8 @@ export function streamOf(
     }
     return undefined;
   }
-  const stream = { summary: summary(runId), events: generate(), returned: false };
+  const spent = { promptTokens: 1, completionTokens: 2, costMicroUsd: null };
+  const stream = { summary: summary(runId), events: generate(), spent: () => spent, returned: false };
   return stream;
 }
 
