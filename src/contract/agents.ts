@@ -113,6 +113,10 @@ export interface AgentCall {
   readonly messages: readonly ChatMessage[];
   /** Tools of the caller's for this turn, in OpenAI's form, besides the agent's own. */
   readonly tools?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  /** Further fields of a chat request, for every step: they come before the agent's own sampling settings. */
+  readonly fields?: Readonly<Record<string, unknown>> | undefined;
+  /** The id of the first step's run, where the caller has been told one; a new one otherwise. */
+  readonly runId?: string | undefined;
   readonly preferences?: CallPreferences | undefined;
   readonly signal: AbortSignal;
   readonly receivedAt: number;
