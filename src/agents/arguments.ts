@@ -48,6 +48,8 @@ function withoutPatterns(schema: Readonly<Record<string, unknown>>, depth: numbe
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(schema)) {
     if (!names && UNCHECKED.has(key)) continue;
+    // What no pattern allows any more must not be refused for that.
+    if (!names && key === 'additionalProperties' && 'patternProperties' in schema) continue;
     const verbatim = !names && (key === 'enum' || key === 'const' || key === 'default' || key === 'examples');
     const named = !names && (key === 'properties' || key === '$defs' || key === 'definitions');
     kept[key] = verbatim ? value : below(value, depth + 1, named);
