@@ -54,7 +54,8 @@ function requestOf(
       continue;
     }
     const text = segmentOf(given[name]);
-    if (text === null) return `"${name}" is a part of the path: give a text or a number that is neither empty nor dots.`;
+    if (text === null)
+      return `"${name}" is a part of the path: give a text or a number that is neither empty nor dots.`;
     rest.delete(name);
     segments.push(text);
   }
