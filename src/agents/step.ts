@@ -27,16 +27,17 @@ export interface StepEnd {
 
 /** Throws as the gateway does. `text` of what has come so far is with whoever reads the events. */
 export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator<StepEvent, StepEnd> {
-  const { summary, events, spent } = await gateway.stream(call);
+  const stream = await gateway.stream(call);
+  const { summary, events } = stream;
   try {
     yield { type: 'answering', summary };
-    let said = new Said();
+    let said = new Said(call.runId);
     for await (const data of events) {
       const chunk: unknown = JSON.parse(data);
       if (!isRecord(chunk)) continue;
       const note = chunk['revoagent'];
       if (isRecord(note) && note['event'] === 'restart') {
-        said = new Said();
+        said = new Said(call.runId);
         yield { type: 'restart' };
       }
       const choice: unknown = Array.isArray(chunk['choices']) ? chunk['choices'][0] : undefined;
@@ -45,7 +46,7 @@ export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator
       if (text !== '') yield { type: 'delta', text };
     }
     const calls = said.calls();
-    return { text: said.text, message: said.message(), calls, finish: said.finish, summary, spent: spent() };
+    return { text: said.text, message: said.message(), calls, finish: said.finish, summary, spent: stream.spent() };
   } finally {
     await events.return?.();
   }
@@ -57,7 +58,12 @@ class Said {
   finish: string | null = null;
   readonly #calls: Record<string, unknown>[] = [];
   readonly #extras: Record<string, unknown> = {};
+  readonly #runId: string;
   #chars = 0;
+
+  constructor(runId: string) {
+    this.#runId = runId;
+  }
 
   /** Returns the text that is new. Throws `UpstreamError` where the answer grows without bound. */
   take({ delta, finish_reason: finish }: Record<string, unknown>): string {
@@ -75,10 +81,16 @@ class Said {
     return text;
   }
 
+  /** Each with an id of its own: some upstreams give none, or one to all. */
   calls(): ToolCall[] {
-    return this.#calls.filter(isRecord).map((call) => {
+    const seen = new Set<string>();
+    return this.#calls.filter(isRecord).map((call, place) => {
       const made = isRecord(call['function']) ? call['function'] : {};
-      return { id: textOf(call['id']), name: textOf(made['name']), arguments: textOf(made['arguments']) };
+      const given = textOf(call['id']);
+      const id = given === '' || seen.has(given) ? `call_${this.#runId}_${place}` : given;
+      seen.add(id);
+      call['id'] = id;
+      return { id, name: textOf(made['name']), arguments: textOf(made['arguments']) };
     });
   }
 
