@@ -15,6 +15,12 @@ export type StepEvent =
   | { readonly type: 'delta'; readonly text: string }
   | { readonly type: 'restart' };
 
+/** The last one: the answer is whole. */
+interface Answered {
+  readonly type: 'answered';
+  readonly step: StepEnd;
+}
+
 export interface StepEnd {
   readonly text: string;
   /** As the model said it, calls and all. */
@@ -25,8 +31,8 @@ export interface StepEnd {
   readonly spent: RunSpent;
 }
 
-/** Throws as the gateway does. `text` of what has come so far is with whoever reads the events. */
-export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator<StepEvent, StepEnd> {
+/** Throws as the gateway does. Leaving it ends the call. */
+export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator<StepEvent | Answered, void> {
   const stream = await gateway.stream(call);
   const { summary, events } = stream;
   try {
@@ -46,7 +52,9 @@ export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator
       if (text !== '') yield { type: 'delta', text };
     }
     const calls = said.calls();
-    return { text: said.text, message: said.message(), calls, finish: said.finish, summary, spent: stream.spent() };
+    const { text, finish } = said;
+    const step = { text, message: said.message(), calls, finish, summary, spent: stream.spent() };
+    yield { type: 'answered', step };
   } finally {
     await events.return?.();
   }

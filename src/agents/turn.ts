@@ -3,7 +3,7 @@
  * the agent's is reached. Knows no conversation: what it is told it has, and what comes of it is read from it.
  */
 import { newId } from '#core/ids';
-import { HubError, UpstreamError } from '#core/errors';
+import { HubError, InvariantError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { AgentCall, AgentEvent, AgentRecord, MemoryUse, ToolUse, TurnEnd, TurnResult } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
@@ -86,13 +86,13 @@ export class Turn {
 
   /** A call of the model on behalf of the turn, outside of its steps; what it costs counts. Throws as the gateway does. */
   async ask(messages: ChatMessage[]): Promise<string> {
-    const steps = this.#ask(newId('run', this.#parts.clock.wallMs()), { messages });
-    for (;;) {
-      const next = await steps.next();
-      if (next.done !== true) continue;
-      this.#spend(next.value);
-      return next.value.text;
+    let text = '';
+    for await (const event of this.#ask(newId('run', this.#parts.clock.wallMs()), { messages })) {
+      if (event.type !== 'answered') continue;
+      this.#spend(event.step);
+      text = event.step.text;
     }
+    return text;
   }
 
   /** `told`: what the model is told first. Throws a `HubError` where the turn cannot come to an end. */
@@ -147,19 +147,17 @@ export class Turn {
     this.#text = '';
     yield { type: 'step', number, runId };
     try {
-      const steps = this.#ask(runId, { ...this.#fields(number), messages });
-      for (;;) {
-        const next = await steps.next();
-        if (next.done === true) {
-          this.#spend(next.value);
-          return next.value;
+      for await (const event of this.#ask(runId, { ...this.#fields(number), messages })) {
+        if (event.type === 'answered') {
+          this.#spend(event.step);
+          return event.step;
         }
-        const event = next.value;
         if (event.type === 'delta') this.#text += event.text;
         else if (event.type === 'restart') this.#text = '';
         else this.#answering(event.summary);
         yield event;
       }
+      throw new InvariantError('a step ended without an answer and without an error');
     } catch (thrown) {
       if (!this.#isLate()) throw thrown;
       // What the cut step used is not known any more.
@@ -174,7 +172,7 @@ export class Turn {
   #ask(
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
-  ): AsyncGenerator<StepEvent, StepEnd> {
+  ): ReturnType<typeof runStep> {
     const { surface, caller, preferences, traceparent } = this.#call;
     this.signal.throwIfAborted();
     this.runIds.push(runId);
