@@ -61,10 +61,19 @@ export class RunningAgents implements Agents {
     this.#leases.close();
   }
 
-  async *turn(call: AgentCall): AsyncGenerator<AgentEvent, void> {
-    for await (const event of this.events(call)) if (event.type !== 'answering') yield event;
+  turn(call: AgentCall): AsyncGenerator<AgentEvent, void> {
+    const left = new AbortController();
+    const events = shown(this.events({ ...call, signal: AbortSignal.any([call.signal, left.signal]) }));
+    const end = events.return.bind(events);
+    // By itself a generator hears of it only once it has the next event, and that may be a while.
+    events.return = (value) => {
+      left.abort(callerGone);
+      return end(value);
+    };
+    return events;
   }
 
+  /** As `turn`; a `return()` while an event is waited for does not hasten it. */
   async *events(call: AgentCall): AsyncGenerator<TurnEvent, void> {
     const agent = await this.#agentOf(call);
     const conversation = await this.#conversationOf(agent, call);
@@ -72,6 +81,8 @@ export class RunningAgents implements Agents {
     try {
       if (conversation === null) yield* this.#alone(turn, agent, call);
       else yield* this.#inConversation(turn, agent, call, conversation);
+    } catch (thrown) {
+      throw turn.errorFor(thrown);
     } finally {
       turn.close();
       // Whoever left it before its end leaves nothing running.
@@ -99,10 +110,9 @@ export class RunningAgents implements Agents {
       await this.#keep(turn, turnId, agent.projectId, end);
       yield { type: 'end', result: turn.result(end) };
     } catch (thrown) {
-      const error = turn.errorFor(thrown);
-      if (!settled) await this.#break(turn, turnId, agent.projectId, error);
+      if (!settled) await this.#break(turn, turnId, agent.projectId, turn.errorFor(thrown));
       settled = true;
-      throw error;
+      throw thrown;
     } finally {
       if (!settled) await this.#break(turn, turnId, agent.projectId, cancelled());
       this.#leases.release(turnId);
@@ -238,6 +248,10 @@ export class RunningAgents implements Agents {
   #outcome({ output, tools, runIds }: Turn): Pick<TurnOutcome, 'output' | 'tools' | 'runIds' | 'endedWallMs'> {
     return { output, tools, runIds, endedWallMs: Math.round(this.#parts.clock.wallMs()) };
   }
+}
+
+async function* shown(events: AsyncIterable<TurnEvent>): AsyncGenerator<AgentEvent, void> {
+  for await (const event of events) if (event.type !== 'answering') yield event;
 }
 
 function memoryUse(facts: readonly RecalledMemory[] | 'unavailable' | null): MemoryUse {

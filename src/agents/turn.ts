@@ -3,7 +3,7 @@
  * the agent's is reached. Knows no conversation: what it is told it has, and what comes of it is read from it.
  */
 import { newId } from '#core/ids';
-import { HubError, InvariantError, UpstreamError } from '#core/errors';
+import { HubError, InvariantError, UnavailableError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { AgentCall, AgentEvent, AgentRecord, MemoryUse, ToolUse, TurnEnd, TurnResult } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
@@ -90,6 +90,8 @@ export class Turn {
     for await (const event of this.#ask(newId('run', this.#parts.clock.wallMs()), { messages })) {
       if (event.type !== 'answered') continue;
       this.#spend(event.step);
+      if (event.step.summary.degraded)
+        throw new UnavailableError('no_deployment_available', 'No model answered: there is the last resort only.');
       text = event.step.text;
     }
     return text;
