@@ -65,7 +65,17 @@ export class AgentGateway implements Gateway {
     });
     return {
       summary: summaries.sum(),
-      events: chunks,
+      events: {
+        [Symbol.asyncIterator]() {
+          return this;
+        },
+        next: () => chunks.next(),
+        // A generator that was never begun would end nothing.
+        async return() {
+          await events.return();
+          return chunks.return(undefined);
+        },
+      },
       spent: () => result ?? { promptTokens: null, completionTokens: null, costMicroUsd: null },
     };
   }

@@ -7,7 +7,7 @@ import type { ToolAnswer } from './tools.ts';
 interface MemoryFunction {
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  run(memory: Memory, place: MemoryPlace, given: ToolArguments, signal: AbortSignal): Promise<ToolAnswer>;
+  readonly run: (memory: Memory, place: MemoryPlace, given: ToolArguments, signal: AbortSignal) => Promise<ToolAnswer>;
 }
 
 export interface MemoryPlace {

@@ -12,7 +12,7 @@ export function estimateTokens(messages: readonly ChatMessage[]): number {
   let chars = 0;
   for (const { content, tool_calls: calls } of messages) {
     if (typeof content === 'string') chars += content.length;
-    else if (Array.isArray(content)) for (const part of content) chars += charsOf(part);
+    else for (const part of content ?? []) chars += charsOf(part);
     if (calls !== undefined) chars += JSON.stringify(calls).length;
   }
   return Math.ceil(chars / CHARS_PER_TOKEN);
@@ -25,8 +25,7 @@ function charsOf(part: Record<string, unknown>): number {
 /** All text of a message. */
 export function textIn({ content }: ChatMessage): string {
   if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return content.map((part) => (typeof part['text'] === 'string' ? part['text'] : '')).join('\n');
+  return (content ?? []).map((part) => (typeof part['text'] === 'string' ? part['text'] : '')).join('\n');
 }
 
 /** Ids of the calls that a message makes. */

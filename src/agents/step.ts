@@ -134,8 +134,7 @@ class Said {
   #takeExtra(name: string, value: unknown): void {
     if (value === null || value === undefined || value === '') return;
     const had = this.#extras[name];
-    const added: unknown = Array.isArray(had) && Array.isArray(value) ? [...(had as unknown[]), ...value] : value;
-    this.#extras[name] = added;
+    this.#extras[name] = Array.isArray(had) && Array.isArray(value) ? had.concat(value) : value;
     this.#grow(JSON.stringify(value).length);
   }
 
