@@ -1,0 +1,384 @@
+/**
+ * Agents over ports that live in memory: what models, tools, the database and the memory do is said by a test, and all they were asked is
+ * kept for it to read. Time is virtual.
+ */
+import { newId } from '#core/ids';
+import type { AgentCall, AgentEvent, AgentRecord, TurnResult } from '#contract/agents';
+import type { ChatMessage } from '#contract/chat';
+import type { ConversationRecord, TurnRecord } from '#contract/conversations';
+import type { External, ExternalAnswer, ExternalCall } from '#contract/external';
+import type { ChatCall, ChatStream, Gateway, RunSpent } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
+import type { Memory, MemoryRecord, Recalling } from '#contract/memory';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import { RunningAgents } from '#agents/agents';
+import type { AgentParts } from '#agents/agents';
+import { chunk, summary } from './http-hub.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export type Reply = (call: ChatCall) => Promise<ChatStream>;
+
+interface Shape {
+  readonly spent?: Partial<RunSpent>;
+  readonly degraded?: boolean;
+}
+
+const SPENT: RunSpent = { promptTokens: 10, completionTokens: 5, costMicroUsd: 100 };
+
+/** A model that gives these chunks. */
+export function gives(chunks: readonly string[], { spent, degraded = false }: Shape = {}): Reply {
+  return async ({ runId }) => ({
+    summary: summary(runId, { degraded }),
+    events: (async function* () {
+      yield* chunks;
+      return undefined;
+    })(),
+    spent: () => ({ ...SPENT, ...spent }),
+  });
+}
+
+export function says(text: string, finish = 'stop', shape?: Shape): Reply {
+  return gives([...(text.match(/\s*\S+/g) ?? []).map((word) => chunk(word)), chunk('', finish)], shape);
+}
+
+/** Calls tools, by name and arguments; each with the id `call-<place>`. */
+export function calls(made: readonly (readonly [string, unknown])[], shape?: Shape): Reply {
+  const delta = {
+    tool_calls: made.map(([name, given], index) => ({
+      index,
+      id: `call-${index}`,
+      type: 'function',
+      function: { name, arguments: typeof given === 'string' ? given : JSON.stringify(given) },
+    })),
+  };
+  const base = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm' };
+  const data = JSON.stringify({ ...base, choices: [{ index: 0, delta, finish_reason: null }] });
+  return gives([data, chunk('', 'tool_calls')], shape);
+}
+
+/** Says this much, and then nothing until its caller leaves. */
+export function hangsAfter(text: string): Reply {
+  return async ({ runId, signal }) => ({
+    summary: summary(runId),
+    events: (async function* () {
+      if (text !== '') yield chunk(text);
+      await aborted(signal);
+      return undefined;
+    })(),
+    spent: () => ({ promptTokens: null, completionTokens: null, costMicroUsd: null }),
+  });
+}
+
+export function fails(error: unknown): Reply {
+  return () => Promise.reject(error);
+}
+
+/** Rejects when the signal aborts, as the rooms of the hub do. */
+export function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const end = (): void => reject(abortError(signal));
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+export function agentRecord(more: Partial<AgentRecord> = {}): AgentRecord {
+  return {
+    id: newId('agt', 1_767_225_600_000),
+    projectId: DEFAULT_PROJECT_ID,
+    version: 1,
+    createdWallMs: 1_767_225_600_000,
+    updatedWallMs: 1_767_225_600_000,
+    name: 'helper',
+    description: '',
+    instructions: 'Be of help.',
+    model: 'fast',
+    sampling: {},
+    tools: [],
+    memory: { scope: 'none', recall: 0 },
+    history: { policy: 'trim', tokensMax: 1_000 },
+    limits: { steps: 8, deadlineMs: 60_000, costMicroUsd: null },
+    ...more,
+  };
+}
+
+const object = { type: 'object', properties: {} };
+
+export const weather = {
+  kind: 'external',
+  name: 'weather',
+  description: 'The weather of a city.',
+  api: 'meteo',
+  method: 'GET',
+  path: '/v1/{city}',
+  query: ['days'],
+  parameters: {
+    type: 'object',
+    properties: { city: { type: 'string' }, days: { type: 'integer' } },
+    required: ['city'],
+    additionalProperties: false,
+  },
+} as const;
+
+export const askUser = { kind: 'caller', name: 'ask_user', description: 'Asks.', parameters: object } as const;
+
+export const user = (content: string): ChatMessage => ({ role: 'user', content });
+
+/** Conversations in memory, by the rules of their port. */
+export class MemoryConversations implements AgentPartsOf<'conversations'> {
+  readonly records = new Map<string, ConversationRecord>();
+  readonly turnsOf = new Map<string, TurnRecord[]>();
+  readonly extended: (readonly string[])[] = [];
+  /** Thrown by everything that writes. */
+  away: Error | null = null;
+
+  create(agentId: string | null, more: Partial<ConversationRecord> = {}): string {
+    const id = newId('cnv', 1_767_225_600_000);
+    const times = { createdWallMs: 0, updatedWallMs: 0 };
+    const base = { projectId: DEFAULT_PROJECT_ID, title: null, turns: 0, summary: null, summaryUpTo: 0, ...times };
+    this.records.set(id, { id, agentId, ...base, ...more });
+    this.turnsOf.set(id, []);
+    return id;
+  }
+
+  /** A turn that was held already. */
+  held(
+    id: string,
+    input: readonly ChatMessage[],
+    output: readonly ChatMessage[],
+    more: Partial<TurnRecord> = {},
+  ): void {
+    const turns = this.turnsOf.get(id) ?? [];
+    turns.push({
+      id: newId('trn', 1_767_225_600_000),
+      conversationId: id,
+      projectId: DEFAULT_PROJECT_ID,
+      number: turns.length + 1,
+      state: 'whole',
+      input,
+      output,
+      end: 'stop',
+      errorCode: null,
+      tools: [],
+      runIds: [],
+      startedWallMs: 0,
+      endedWallMs: 0,
+      ...more,
+    });
+  }
+
+  async find(projectId: string, id: string): Promise<ConversationRecord | null> {
+    const found = this.records.get(id);
+    return found?.projectId === projectId ? found : null;
+  }
+
+  async beginTurn(
+    turn: Pick<TurnRecord, 'id' | 'conversationId' | 'projectId' | 'input' | 'startedWallMs'>,
+  ): Promise<{ readonly number: number } | 'missing' | 'busy'> {
+    if (this.away !== null) throw this.away;
+    const turns = this.turnsOf.get(turn.conversationId);
+    if (turns === undefined) return 'missing';
+    if (turns.some(({ state }) => state === 'running')) return 'busy';
+    this.held(turn.conversationId, turn.input, [], { ...turn, state: 'running', end: null, endedWallMs: null });
+    return { number: turns.length };
+  }
+
+  async extendTurns(turnIds: readonly string[]): Promise<void> {
+    if (this.away !== null) throw this.away;
+    this.extended.push(turnIds);
+  }
+
+  async endTurn(
+    _projectId: string,
+    turnId: string,
+    outcome: Parameters<AgentPartsOf<'conversations'>['endTurn']>[2],
+  ): Promise<boolean> {
+    if (this.away !== null) throw this.away;
+    for (const turns of this.turnsOf.values()) {
+      const place = turns.findIndex(({ id, state }) => id === turnId && state === 'running');
+      const turn = turns[place];
+      if (turn === undefined) continue;
+      turns[place] = { ...turn, ...outcome };
+      return true;
+    }
+    return false;
+  }
+
+  async turns(
+    _projectId: string,
+    id: string,
+    { before = Number.POSITIVE_INFINITY, limit }: { before?: number | undefined; limit: number },
+  ): Promise<readonly TurnRecord[]> {
+    const turns = this.turnsOf.get(id) ?? [];
+    return turns
+      .filter(({ number }) => number < before)
+      .toReversed()
+      .slice(0, limit);
+  }
+
+  async saveSummary(_projectId: string, id: string, text: string, upTo: number): Promise<void> {
+    const found = this.records.get(id);
+    if (found !== undefined) this.records.set(id, { ...found, summary: text, summaryUpTo: upTo });
+  }
+
+  last(id: string): TurnRecord {
+    const turn = this.turnsOf.get(id)?.at(-1);
+    if (turn === undefined) throw new Error('the conversation has no turn');
+    return turn;
+  }
+}
+
+type AgentPartsOf<Name extends keyof AgentParts> = AgentParts[Name];
+
+export interface AgentBench {
+  readonly agents: RunningAgents;
+  readonly clock: VirtualClock;
+  readonly conversations: MemoryConversations;
+  /** What models were asked, in order. */
+  readonly asked: ChatCall[];
+  readonly externals: ExternalCall[];
+  readonly recalls: Recalling[];
+  readonly remembered: string[];
+  readonly log: string[];
+  /** A turn of the agent, without a conversation unless one is given. */
+  call(more?: Partial<AgentCall>): AgentCall;
+}
+
+export interface AgentScript {
+  readonly agent?: Partial<AgentRecord>;
+  /** What the model does, step by step; the last one again and again. */
+  readonly model: readonly Reply[];
+  readonly external?: (call: ExternalCall) => Promise<ExternalAnswer>;
+  readonly recall?: (what: Recalling) => Promise<readonly string[]>;
+  readonly remember?: (text: string) => Promise<void>;
+}
+
+export function startAgentBench(script: AgentScript): AgentBench & { readonly agent: AgentRecord } {
+  const clock = new VirtualClock();
+  const agent = agentRecord(script.agent);
+  const conversations = new MemoryConversations();
+  const asked: ChatCall[] = [];
+  const externals: ExternalCall[] = [];
+  const recalls: Recalling[] = [];
+  const remembered: string[] = [];
+  const log: string[] = [];
+  const write =
+    (level: string) =>
+    (event: string): void =>
+      void log.push(`${level} ${event}`);
+  const agents = new RunningAgents({
+    agents: { find: async (projectId, id) => (projectId === agent.projectId && id === agent.id ? agent : null) },
+    conversations,
+    memory: memoryOf(script, recalls, remembered),
+    external: externalOf(script, externals),
+    gateway: modelsOf(script.model, asked),
+    clock,
+    logger: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+  });
+  return {
+    agents,
+    agent,
+    clock,
+    conversations,
+    asked,
+    externals,
+    recalls,
+    remembered,
+    log,
+    call: (more = {}) => ({
+      surface: 'hub',
+      caller: { keyId: null, projectId: agent.projectId, scopes: new Set(['chat']) },
+      agentId: agent.id,
+      conversationId: null,
+      messages: [user('How is the weather?')],
+      signal: new AbortController().signal,
+      receivedAt: clock.now(),
+      traceparent: undefined,
+      ...more,
+    }),
+  };
+}
+
+export function modelsOf(replies: readonly Reply[], asked: ChatCall[]): Gateway {
+  const never = (): never => {
+    throw new Error('an agent asks for streams only');
+  };
+  return {
+    complete: never,
+    embed: never,
+    deployments: () => [],
+    models: async () => [],
+    stream(call) {
+      asked.push(call);
+      const reply = replies[Math.min(asked.length, replies.length) - 1];
+      return reply === undefined ? Promise.reject(new Error('no reply is scripted')) : reply(call);
+    },
+  };
+}
+
+function externalOf({ external }: AgentScript, externals: ExternalCall[]): External {
+  return {
+    list: () => [],
+    call(call) {
+      externals.push(call);
+      return external === undefined ? Promise.reject(new Error('no tool is scripted')) : external(call);
+    },
+  };
+}
+
+/** An answer of an external API, in these parts. */
+export function answer(status: number, parts: readonly (string | Uint8Array)[], type = 'application/json') {
+  const state = { ended: false, pulled: 0 };
+  const body = (async function* () {
+    try {
+      for (const part of parts) {
+        state.pulled++;
+        yield typeof part === 'string' ? Buffer.from(part) : part;
+      }
+    } finally {
+      state.ended = true;
+    }
+    return undefined;
+  })();
+  const given: ExternalAnswer = { status, headers: { 'content-type': type }, attempts: 1, breaker: 'closed', body };
+  return { given, state };
+}
+
+function memoryOf({ recall, remember }: AgentScript, recalls: Recalling[], remembered: string[]): Memory {
+  const record = (text: string, projectId: string, scope: MemoryRecord['scope']): MemoryRecord => ({
+    id: newId('mem', 1_767_225_600_000),
+    projectId,
+    scope,
+    text,
+    createdWallMs: 0,
+  });
+  return {
+    async remember({ text, projectId, scope }) {
+      await remember?.(text);
+      remembered.push(text);
+      return record(text, projectId, scope);
+    },
+    async recall(what) {
+      recalls.push(what);
+      const texts = (await recall?.(what)) ?? [];
+      const [scope = 'project'] = what.scopes;
+      return texts.map((text) => ({ ...record(text, what.projectId, scope), score: 1 }));
+    },
+    find: async () => null,
+    list: async () => [],
+    forget: async () => false,
+  };
+}
+
+export async function eventsOf(turn: AsyncIterable<AgentEvent>): Promise<AgentEvent[]> {
+  const events: AgentEvent[] = [];
+  for await (const event of turn) events.push(event);
+  return events;
+}
+
+/** What a turn comes to. */
+export async function resultOf(turn: AsyncIterable<AgentEvent>): Promise<TurnResult> {
+  const end = (await eventsOf(turn)).at(-1);
+  if (end?.type !== 'end') throw new Error(`the turn ended with ${JSON.stringify(end)}`);
+  return end.result;
+}
