@@ -1,0 +1,543 @@
+/** A turn without a conversation: its steps, its tools, and the limits that end it. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HubError, UnavailableError, UpstreamError } from '#core/errors';
+import { limits } from '#core/limits';
+import { callerGone } from '#contract/gateway';
+import { chunk } from '../../tests/helpers/http-hub.ts';
+import {
+  aborted,
+  agentRecord,
+  answer,
+  askUser,
+  calls,
+  eventsOf,
+  fails,
+  gives,
+  hangsAfter,
+  resultOf,
+  says,
+  startAgentBench,
+  user,
+  weather,
+} from '../../tests/helpers/agent-bench.ts';
+import { settle } from '../../tests/helpers/virtual-clock.ts';
+import { until } from '../../tests/helpers/upstream.ts';
+
+const berlin = ['weather', { city: 'Berlin' }] as const;
+const sunny = async () => answer(200, ['{"sky":"clear"}']).given;
+const withWeather = { tools: [weather] };
+
+describe('the steps of a turn', () => {
+  it('tell the model its instructions, its settings and its tools, and answer with what it says', async () => {
+    const bench = startAgentBench({
+      agent: { ...withWeather, sampling: { temperature: 0.2, maxTokens: 50, stop: ['END'] } },
+      model: [says('Fine, thank you.')],
+    });
+    const events = await eventsOf(bench.agents.turn(bench.call()));
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['start', 'step', 'delta', 'delta', 'delta', 'end'],
+    );
+    const [asked] = bench.asked;
+    const { model, messages, temperature, max_tokens, stop, tools, stream } = asked?.request ?? {};
+    assert.deepEqual(
+      { model, temperature, max_tokens, stop, stream },
+      {
+        model: 'fast',
+        temperature: 0.2,
+        max_tokens: 50,
+        stop: ['END'],
+        stream: true,
+      },
+    );
+    assert.deepEqual(messages, [{ role: 'system', content: 'Be of help.' }, user('How is the weather?')]);
+    const { name, description, parameters } = weather;
+    assert.deepEqual(tools, [{ type: 'function', function: { name, description, parameters } }]);
+    const end = events.at(-1);
+    assert.ok(end?.type === 'end');
+    const { text, promptTokens, completionTokens, costMicroUsd, runIds } = end.result;
+    assert.deepEqual(
+      { text, promptTokens, completionTokens, costMicroUsd, runIds },
+      { text: 'Fine, thank you.', promptTokens: 10, completionTokens: 5, costMicroUsd: 100, runIds: [asked?.runId] },
+    );
+  });
+
+  it('run a tool with its arguments in the path and the query, tell the model what it gave, and add up what all cost', async () => {
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [calls([['weather', { city: 'a/../b?c', days: 2 }]]), says('It is sunny.')],
+      external: sunny,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.equal(result.end, 'stop');
+    assert.equal(result.text, 'It is sunny.');
+    assert.equal(result.costMicroUsd, 200);
+    assert.equal(result.runIds.length, 2);
+    assert.deepEqual(
+      bench.externals.map(({ name, method, target }) => ({ name, method, target })),
+      [{ name: 'meteo', method: 'GET', target: '/v1/a%2F..%2Fb%3Fc?days=2' }],
+    );
+    assert.deepEqual(bench.asked[1]?.request.messages.slice(-2), [
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [
+          {
+            id: 'call-0',
+            type: 'function',
+            function: { name: 'weather', arguments: '{"city":"a/../b?c","days":2}' },
+          },
+        ],
+      },
+      { role: 'tool', tool_call_id: 'call-0', content: '{"sky":"clear"}' },
+    ]);
+    assert.deepEqual(
+      result.tools.map(({ name, outcome }) => ({ name, outcome })),
+      [{ name: 'weather', outcome: 'succeeded' }],
+    );
+  });
+
+  it('send what is in neither place as a JSON body', async () => {
+    const order = { ...weather, method: 'POST', parameters: { type: 'object' } } as const;
+    const bench = startAgentBench({
+      agent: { tools: [order] },
+      model: [calls([['weather', { city: 'Berlin', days: 1, note: 'now' }]]), says('Done.')],
+      external: sunny,
+    });
+    await resultOf(bench.agents.turn(bench.call()));
+    const [call] = bench.externals;
+    assert.equal(call?.target, '/v1/Berlin?days=1');
+    assert.equal(call?.headers['content-type'], 'application/json');
+    assert.equal(Buffer.from((await call?.body(1_000)) ?? []).toString(), '{"note":"now"}');
+  });
+
+  it('keep what a vendor seals a call with, and give an id to a call that has none', async () => {
+    const made = (index: number, id: string) => ({
+      index,
+      id,
+      type: 'function',
+      extra_content: { seal: 's' },
+      function: { name: 'weather', arguments: '{"city":"Berlin"}' },
+    });
+    const piece = JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: [made(0, ''), made(1, 'same')] } }] });
+    const again = JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: [made(2, 'same')] } }] });
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [gives([piece, again, chunk('', 'tool_calls')]), says('Sunny.')],
+      external: sunny,
+    });
+    await resultOf(bench.agents.turn(bench.call()));
+    const told = bench.asked[1]?.request.messages ?? [];
+    const sent = told.find(({ role }) => role === 'assistant')?.['tool_calls'];
+    assert.ok(Array.isArray(sent));
+    assert.deepEqual(
+      sent.map((call: Record<string, unknown>) => call['extra_content']),
+      [{ seal: 's' }, { seal: 's' }, { seal: 's' }],
+    );
+    const ids = sent.map((call: Record<string, unknown>) => call['id']);
+    assert.equal(new Set(ids).size, 3);
+    assert.deepEqual(
+      told.filter(({ role }) => role === 'tool').map((message) => message['tool_call_id']),
+      ids,
+    );
+  });
+
+  it('begin the text of a step anew after a restart', async () => {
+    const restart = JSON.stringify({ choices: [], revoagent: { event: 'restart' } });
+    const bench = startAgentBench({ model: [gives([chunk('Wrong'), restart, chunk('Right.'), chunk('', 'stop')])] });
+    const events = await eventsOf(bench.agents.turn(bench.call()));
+    assert.deepEqual(events.filter(({ type }) => type === 'restart').length, 1);
+    const end = events.at(-1);
+    assert.equal(end?.type === 'end' ? end.result.text : null, 'Right.');
+  });
+
+  it('force a call in the first step only', async () => {
+    const bench = startAgentBench({ agent: withWeather, model: [calls([berlin]), says('Sunny.')], external: sunny });
+    await resultOf(bench.agents.turn(bench.call({ fields: { tool_choice: 'required', temperature: 1 } })));
+    assert.deepEqual(
+      bench.asked.map(({ request }) => [request['tool_choice'], request['temperature']]),
+      [
+        ['required', 1],
+        [undefined, 1],
+      ],
+    );
+  });
+});
+
+describe('what a tool does wrong is told to the model and reported, and the turn goes on', () => {
+  const cases = [
+    { name: 'an unknown tool', call: ['no_such', {}], outcome: 'unknown_tool', says: /no tool of this name.*weather/ },
+    { name: 'arguments that are no JSON', call: ['weather', '{"city":'], outcome: 'bad_arguments', says: /not JSON/ },
+    { name: 'arguments against the schema', call: ['weather', { days: 1 }], outcome: 'bad_arguments', says: /city/ },
+    { name: 'a path of dots', call: ['weather', { city: '..' }], outcome: 'bad_arguments', says: /part of the path/ },
+    {
+      name: 'a status 404',
+      external: () => answer(404, ['no such city']).given,
+      outcome: 'failed',
+      says: /404.*no such city/s,
+    },
+    {
+      name: 'a target that is down',
+      external: () => {
+        throw new UpstreamError('upstream_failed', 'The external API "meteo" answered with status 503.');
+      },
+      outcome: 'failed',
+      says: /status 503/,
+    },
+    {
+      name: 'a target that is too slow for itself',
+      external: () => {
+        throw new UpstreamError('upstream_timeout', 'The external API "meteo" was too slow.');
+      },
+      outcome: 'timed_out',
+      says: /too slow/,
+    },
+    {
+      name: 'bytes that are no text',
+      external: () => answer(200, ['\u0000'], 'image/png').given,
+      outcome: 'succeeded',
+      says: /no text/,
+    },
+  ] as const;
+  for (const given of cases) {
+    it(given.name, async () => {
+      const bench = startAgentBench({
+        agent: withWeather,
+        model: [calls(['call' in given ? given.call : berlin]), says('I could not find out.')],
+        external: 'external' in given ? async () => given.external() : sunny,
+      });
+      const result = await resultOf(bench.agents.turn(bench.call()));
+      assert.deepEqual(
+        result.tools.map(({ outcome }) => outcome),
+        [given.outcome],
+      );
+      assert.match(String(bench.asked[1]?.request.messages.at(-1)?.content), given.says);
+      assert.equal(result.text, 'I could not find out.');
+      assert.equal(bench.externals.length, 'external' in given ? 1 : 0);
+    });
+  }
+
+  it('a tool that hangs is given up at its limit, and its call is told to stop', async () => {
+    const signals: AbortSignal[] = [];
+    const bench = startAgentBench({
+      agent: { ...withWeather, limits: { steps: 8, deadlineMs: 600_000, costMicroUsd: null } },
+      model: [calls([berlin]), says('No answer from the weather.')],
+      external: ({ signal }) => {
+        signals.push(signal);
+        return new Promise(() => undefined);
+      },
+    });
+    const pending = resultOf(bench.agents.turn(bench.call()));
+    await until('the tool runs', () => signals.length === 1);
+    await bench.clock.advance(limits.agentToolMs);
+    const result = await pending;
+    assert.deepEqual(
+      result.tools.map(({ outcome, tookMs }) => ({ outcome, tookMs })),
+      [{ outcome: 'timed_out', tookMs: limits.agentToolMs }],
+    );
+    assert.equal(signals[0]?.aborted, true);
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  it('of 10 MB no more than the limit is read, the model gets its beginning, and is told so', async () => {
+    const part = Buffer.alloc(64 * 1024, 'é');
+    const { given, state } = answer(
+      200,
+      Array.from({ length: 160 }, () => part),
+    );
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [calls([berlin]), says('Much.')],
+      external: async () => given,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual(
+      result.tools.map(({ outcome }) => outcome),
+      ['oversize'],
+    );
+    const told = String(bench.asked[1]?.request.messages.at(-1)?.content);
+    assert.ok(Buffer.byteLength(told) < limits.toolAnswerToModelBytesMax + 200);
+    assert.match(told, /^é+\n\(The answer is cut: this is the beginning of more than 1048576 bytes/);
+    assert.deepEqual(state, { ended: true, pulled: limits.toolAnswerBytesMax / part.length + 1 });
+  });
+
+  it('of a long answer that fits the model gets the beginning, without half a character', async () => {
+    const { given } = answer(200, ['x', Buffer.alloc(100_000, 'é')]);
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [calls([berlin]), says('Much.')],
+      external: async () => given,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.equal(result.tools[0]?.outcome, 'succeeded');
+    assert.match(
+      String(bench.asked[1]?.request.messages.at(-1)?.content),
+      /^xé+\n\(The answer is cut: .* 100001 bytes/,
+    );
+  });
+});
+
+describe('tools of one step', () => {
+  it('run beside each other, a few at a time, and their results are told in the order of the calls', async () => {
+    let running = 0;
+    let most = 0;
+    const waiting: (() => void)[] = [];
+    const made = Array.from({ length: 12 }, (_, place) => ['weather', { city: `c${place}` }] as const);
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [calls(made), says('All of them.')],
+      async external({ target }) {
+        most = Math.max(most, ++running);
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        running--;
+        return answer(200, [target]).given;
+      },
+    });
+    const pending = resultOf(bench.agents.turn(bench.call()));
+    for (let ended = 0; ended < made.length; ended++) {
+      await until('a tool waits', () => waiting.length > 0);
+      waiting.pop()?.();
+      await settle();
+    }
+    await pending;
+    assert.equal(most, limits.agentToolsAtOnceMax);
+    assert.deepEqual(
+      bench.asked[1]?.request.messages.filter(({ role }) => role === 'tool').map(({ content }) => content),
+      made.map(([, { city }]) => `/v1/${city}`),
+    );
+  });
+
+  it('beyond the bound are not run, and the model is told', async () => {
+    const made = Array.from({ length: limits.agentToolsOfStepMax + 1 }, () => berlin);
+    const bench = startAgentBench({ agent: withWeather, model: [calls(made), says('Enough.')], external: sunny });
+    const { tools } = await resultOf(bench.agents.turn(bench.call()));
+    assert.equal(bench.externals.length, limits.agentToolsOfStepMax);
+    assert.equal(tools.at(-1)?.outcome, 'failed');
+    assert.equal(tools.length, made.length);
+  });
+
+  it('that are the caller’s end the turn with the calls, and the hub’s beside them are not run', async () => {
+    const bench = startAgentBench({
+      agent: { tools: [weather, askUser] },
+      model: [calls([berlin, ['ask_user', { text: 'Which?' }]])],
+      external: sunny,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.equal(result.end, 'tool_calls');
+    assert.deepEqual(result.toolCalls, [
+      { id: 'call-1', type: 'function', function: { name: 'ask_user', arguments: '{"text":"Which?"}' } },
+    ]);
+    assert.equal(bench.externals.length, 0);
+  });
+
+  it('that the caller brings for one turn are told to the model as they came', async () => {
+    const tool = { type: 'function', function: { name: 'mine', parameters: { type: 'object' } } };
+    const bench = startAgentBench({ agent: withWeather, model: [calls([['mine', {}]])] });
+    const result = await resultOf(bench.agents.turn(bench.call({ tools: [tool] })));
+    assert.equal(result.end, 'tool_calls');
+    assert.deepEqual((bench.asked[0]?.request['tools'] as unknown[]).at(-1), tool);
+  });
+
+  it('may not have the name of one of the agent’s', async () => {
+    const bench = startAgentBench({ agent: withWeather, model: [says('Hello.')] });
+    const call = bench.call({ tools: [{ type: 'function', function: { name: 'weather' } }] });
+    await assert.rejects(resultOf(bench.agents.turn(call)), { code: 'invalid_body', param: 'tools' });
+    assert.equal(bench.asked.length, 0);
+  });
+});
+
+describe('a limit', () => {
+  it('of steps ends a model that calls the same tool for ever, and the last calls are not run', async () => {
+    const bench = startAgentBench({
+      agent: { ...withWeather, limits: { steps: 3, deadlineMs: 60_000, costMicroUsd: null } },
+      model: [calls([berlin])],
+      external: sunny,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.equal(result.end, 'steps');
+    assert.equal(bench.asked.length, 3);
+    assert.equal(bench.externals.length, 2);
+  });
+
+  it('of cost ends a turn that has used it up, once what it waits for is a tool', async () => {
+    const agent = { ...withWeather, limits: { steps: 8, deadlineMs: 60_000, costMicroUsd: 200 } };
+    const bench = startAgentBench({ agent, model: [calls([berlin])], external: sunny });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual({ end: result.end, costMicroUsd: result.costMicroUsd }, { end: 'cost', costMicroUsd: 200 });
+    assert.equal(bench.externals.length, 1);
+    const answered = startAgentBench({ agent, model: [says('Dear.', 'stop', { spent: { costMicroUsd: 500 } })] });
+    assert.equal((await resultOf(answered.agents.turn(answered.call()))).end, 'stop');
+  });
+
+  it('of cost counts nothing for a step without a price, and the sum is said to be unknown', async () => {
+    const bench = startAgentBench({
+      agent: { ...withWeather, limits: { steps: 2, deadlineMs: 60_000, costMicroUsd: 100 } },
+      model: [calls([berlin], { spent: { costMicroUsd: null } }), says('Sunny.')],
+      external: sunny,
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual({ end: result.end, costMicroUsd: result.costMicroUsd }, { end: 'stop', costMicroUsd: null });
+  });
+
+  it('of time ends a model in the middle of its words, and what it said is the answer', async () => {
+    const bench = startAgentBench({ model: [hangsAfter('So far')] });
+    const pending = resultOf(bench.agents.turn(bench.call()));
+    await until('the model speaks', () => bench.asked.length === 1);
+    await bench.clock.advance(60_000);
+    const result = await pending;
+    assert.deepEqual(
+      { end: result.end, text: result.text, cost: result.costMicroUsd, tokens: result.promptTokens },
+      { end: 'deadline', text: 'So far', cost: null, tokens: null },
+    );
+    assert.equal(bench.asked[0]?.signal.aborted, true);
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  it('of time ends tools that run', async () => {
+    const bench = startAgentBench({
+      agent: { ...withWeather, limits: { steps: 8, deadlineMs: 5_000, costMicroUsd: null } },
+      model: [calls([berlin])],
+      external: ({ signal }) => aborted(signal),
+    });
+    const pending = resultOf(bench.agents.turn(bench.call()));
+    await until('the tool runs', () => bench.externals.length === 1);
+    await bench.clock.advance(5_000);
+    const { end, tools } = await pending;
+    assert.equal(end, 'deadline');
+    assert.deepEqual(
+      tools.map(({ outcome }) => outcome),
+      ['timed_out'],
+    );
+  });
+});
+
+describe('the memory of an agent', () => {
+  const remembering = { tools: [{ kind: 'memory' } as const], memory: { scope: 'agent' as const, recall: 5 } };
+
+  it('is recalled for what the user says last, and told as notes', async () => {
+    const bench = startAgentBench({
+      agent: remembering,
+      model: [says('Hello Ada.')],
+      recall: async () => ['She is Ada.'],
+    });
+    const result = await resultOf(bench.agents.turn(bench.call({ messages: [user('Hello?')] })));
+    assert.equal(result.memory, 'used');
+    const [recall] = bench.recalls;
+    assert.deepEqual([recall?.text, recall?.limit, recall?.scopes], ['Hello?', 5, [`agent:${bench.agent.id}`]]);
+    assert.match(
+      String(bench.asked[0]?.request.messages[0]?.content),
+      /^Be of help\.\n\nNotes from .*\n- She is Ada\.$/s,
+    );
+  });
+
+  it('being away, the agent answers, says so, and its model is not told that there is nothing', async () => {
+    const bench = startAgentBench({
+      agent: remembering,
+      model: [calls([['remember', { fact: 'x' }]]), says('I am here.')],
+      recall: async () => {
+        throw new UnavailableError('memory_unavailable', 'No memory here.');
+      },
+      remember: async () => {
+        throw new UnavailableError('memory_unavailable', 'No memory here.');
+      },
+    });
+    const events = await eventsOf(bench.agents.turn(bench.call()));
+    assert.equal(events[0]?.type === 'start' ? events[0].memory : null, 'unavailable');
+    const end = events.at(-1);
+    assert.ok(end?.type === 'end');
+    assert.deepEqual([end.result.text, end.result.memory], ['I am here.', 'unavailable']);
+    assert.match(String(bench.asked[0]?.request.messages[0]?.content), /cannot be reached just now/);
+    assert.match(String(bench.asked[1]?.request.messages.at(-1)?.content), /The tool failed: No memory here/);
+  });
+
+  it('being silent, it is not waited for beyond its limit', async () => {
+    const bench = startAgentBench({
+      agent: remembering,
+      model: [says('Here.')],
+      recall: () => new Promise(() => undefined),
+    });
+    const pending = resultOf(bench.agents.turn(bench.call()));
+    await until('it is recalled', () => bench.recalls.length === 1);
+    await bench.clock.advance(limits.agentRecallMs);
+    assert.equal((await pending).memory, 'unavailable');
+  });
+
+  it('is kept and looked into by the model’s own tools', async () => {
+    const bench = startAgentBench({
+      agent: { ...remembering, memory: { scope: 'project', recall: 0 } },
+      model: [
+        calls([
+          ['remember', { fact: 'Tea, no coffee.' }],
+          ['recall', { about: 'drinks' }],
+        ]),
+        says('Noted.'),
+      ],
+      recall: async () => ['Milk too.'],
+    });
+    const result = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual(bench.remembered, ['Tea, no coffee.']);
+    assert.equal(bench.asked[1]?.request.messages.at(-1)?.content, '- Milk too.');
+    assert.equal(result.memory, 'used');
+  });
+
+  it('of a conversation is not offered where there is none', async () => {
+    const bench = startAgentBench({
+      agent: { ...remembering, memory: { scope: 'conversation', recall: 5 } },
+      model: [says('Hello.')],
+    });
+    assert.equal((await resultOf(bench.agents.turn(bench.call()))).memory, 'none');
+    assert.equal(bench.asked[0]?.request['tools'], undefined);
+    assert.equal(bench.recalls.length, 0);
+  });
+});
+
+describe('a turn that cannot come to an end', () => {
+  it('throws what the gateway throws', async () => {
+    const bench = startAgentBench({ model: [fails(new UpstreamError('upstream_failed', 'No.'))] });
+    await assert.rejects(resultOf(bench.agents.turn(bench.call())), { code: 'upstream_failed' });
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  it('of an agent that the project does not have is not begun', async () => {
+    const bench = startAgentBench({ model: [says('Hello.')] });
+    const caller = { keyId: null, projectId: 'prj_other', scopes: new Set(['chat'] as const) };
+    await assert.rejects(resultOf(bench.agents.turn(bench.call({ caller }))), { code: 'not_found' });
+    const agentId = agentRecord().id;
+    await assert.rejects(resultOf(bench.agents.turn(bench.call({ agentId }))), { code: 'not_found' });
+    assert.equal(bench.asked.length, 0);
+  });
+
+  it('ends its tool when the caller leaves', async () => {
+    const left = new AbortController();
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [calls([berlin])],
+      external: ({ signal }) => aborted(signal),
+    });
+    const pending = resultOf(bench.agents.turn(bench.call({ signal: left.signal })));
+    await until('the tool runs', () => bench.externals.length === 1);
+    left.abort(callerGone);
+    await assert.rejects(pending, { code: 'cancelled' });
+    assert.equal(bench.externals[0]?.signal.aborted, true);
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  it('ends at once where it is told to return while it waits for the model', async () => {
+    const bench = startAgentBench({ model: [hangsAfter('')] });
+    const turn = bench.agents.turn(bench.call());
+    assert.deepEqual([(await turn.next()).value?.type, (await turn.next()).value?.type], ['start', 'step']);
+    const waiting = turn.next();
+    await until('the model is asked', () => bench.asked.length === 1);
+    const returned = turn.return();
+    await assert.rejects(waiting, (thrown) => thrown instanceof HubError && thrown.code === 'cancelled');
+    await returned;
+    assert.equal(bench.asked[0]?.signal.aborted, true);
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  it('is refused where the model’s answer grows beyond all bounds', async () => {
+    const bench = startAgentBench({ model: [gives(Array.from({ length: 5 }, () => chunk('x'.repeat(1024 * 1024))))] });
+    await assert.rejects(resultOf(bench.agents.turn(bench.call())), { code: 'upstream_malformed' });
+  });
+});
