@@ -40,16 +40,11 @@ describe('the steps of a turn', () => {
       ['start', 'step', 'delta', 'delta', 'delta', 'end'],
     );
     const [asked] = bench.asked;
-    const { model, messages, temperature, max_tokens, stop, tools, stream } = asked?.request ?? {};
+    assert.ok(asked !== undefined);
+    const { model, messages, temperature, max_tokens, stop, tools, stream } = asked.request;
     assert.deepEqual(
       { model, temperature, max_tokens, stop, stream },
-      {
-        model: 'fast',
-        temperature: 0.2,
-        max_tokens: 50,
-        stop: ['END'],
-        stream: true,
-      },
+      { model: 'fast', temperature: 0.2, max_tokens: 50, stop: ['END'], stream: true },
     );
     assert.deepEqual(messages, [{ role: 'system', content: 'Be of help.' }, user('How is the weather?')]);
     const { name, description, parameters } = weather;
@@ -59,7 +54,7 @@ describe('the steps of a turn', () => {
     const { text, promptTokens, completionTokens, costMicroUsd, runIds } = end.result;
     assert.deepEqual(
       { text, promptTokens, completionTokens, costMicroUsd, runIds },
-      { text: 'Fine, thank you.', promptTokens: 10, completionTokens: 5, costMicroUsd: 100, runIds: [asked?.runId] },
+      { text: 'Fine, thank you.', promptTokens: 10, completionTokens: 5, costMicroUsd: 100, runIds: [asked.runId] },
     );
   });
 
