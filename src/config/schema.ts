@@ -48,6 +48,12 @@ const server = Type.Object(
       limits.requestsInFlightMax,
       'Requests in flight at the same time; one more is told to come back.',
     ),
+    compressBytesMin: count(
+      0,
+      1_073_741_824,
+      2_048,
+      'Whole answers of so many bytes or more are sent compressed (zstd, brotli, gzip) to callers who accept it; 0: none is.',
+    ),
   },
   { ...strict, description: 'Where and how the hub listens.' },
 );
@@ -283,6 +289,7 @@ export interface Config {
     readonly headerBytesMax: number;
     readonly requestReceiveMs: number;
     readonly requestsInFlightMax: number;
+    readonly compressBytesMin: number;
   };
   readonly security: { readonly adminKeyFile?: string };
   readonly storage: {

@@ -3,6 +3,8 @@
  * `UnavailableError('database_unavailable')` when the database does not answer in time; it never answers "not there"
  * for "could not look".
  */
+import type { AgentStore } from './agents.ts';
+import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { Page } from './page.ts';
@@ -97,6 +99,8 @@ export interface ClaimStore {
 }
 
 export interface Stores {
+  readonly agents: AgentStore;
+  readonly conversations: ConversationStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

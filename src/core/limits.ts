@@ -37,6 +37,12 @@ export const limits = {
   idempotentBytesMax: 64 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
+  /** Characters of the messages of one side of a turn that a search looks in; PostgreSQL takes a megabyte of words. */
+  searchableCharsMax: 100_000,
+  /** Turns that a search reads by their words. Of words that more turns of a project hold, it looks through the newest turns instead. */
+  searchMatchesMax: 5_000,
+  /** The newest turns of a project that a search for such words looks through. */
+  searchTurnsMax: 20_000,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
   /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */

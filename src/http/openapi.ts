@@ -77,9 +77,16 @@ function operationObject(operation: Operation): Json {
   };
 }
 
-function responseObject({ description, schema, example, contentType = 'application/json' }: ResponseDoc): Json {
+function responseObject({
+  description,
+  schema,
+  example,
+  contentType = 'application/json',
+  streams,
+}: ResponseDoc): Json {
   const content = { ...(schema === undefined ? {} : { schema }), ...(example === undefined ? {} : { example }) };
-  return { description, content: { [contentType]: content } };
+  const events = streams === true ? { 'text/event-stream': { schema: { type: 'string' } } } : {};
+  return { description, content: { [contentType]: content, ...events } };
 }
 
 function parameters(schema: TSchema | undefined, place: 'path' | 'query'): Json[] {

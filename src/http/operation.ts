@@ -16,6 +16,7 @@ import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
 import type { Answer } from './answer.ts';
+import type { Precompressed } from './compression.ts';
 import type { Assets } from './page.ts';
 import type { RequestContext } from './request-context.ts';
 import { compileCheck, Findings } from './validation.ts';
@@ -40,7 +41,7 @@ export interface Ports {
 /** What handlers may use. */
 export interface Services extends Ports {
   readonly assets: Assets;
-  readonly openApi: Readonly<Record<string, unknown>>;
+  readonly openApi: Precompressed;
 }
 
 export interface ResponseDoc {
@@ -49,6 +50,8 @@ export interface ResponseDoc {
   readonly schema?: TSchema;
   readonly example?: unknown;
   readonly contentType?: string;
+  /** Comes as server-sent events where the caller asks for a stream. */
+  readonly streams?: boolean;
 }
 
 interface Documented {

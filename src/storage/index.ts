@@ -12,8 +12,10 @@ import { embeddedSource } from './embedded.ts';
 import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
+import { databaseAgentStore } from './repositories/agents.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
+import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
@@ -70,6 +72,8 @@ export async function openStorage(
         usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
+        agents: databaseAgentStore(ask),
+        conversations: databaseConversationStore(ask),
       },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),

@@ -206,6 +206,7 @@ const defaultSettings: HttpSettings = {
   headerBytesMax: limits.headerBytesMax,
   requestReceiveMs: limits.requestReceiveMs,
   requestsInFlightMax: 100,
+  compressBytesMin: 2_048,
   corsOrigins: [],
   allowedHosts: [],
   version: '0.1.0',
