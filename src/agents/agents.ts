@@ -29,7 +29,7 @@ export interface AgentParts {
   readonly agents: Pick<AgentStore, 'find'>;
   readonly conversations: Pick<
     ConversationStore,
-    'find' | 'beginTurn' | 'extendTurns' | 'endTurn' | 'turns' | 'saveSummary'
+    'insert' | 'find' | 'beginTurn' | 'extendTurns' | 'endTurn' | 'turns' | 'saveSummary'
   >;
   readonly memory: Memory;
   readonly external: External;
@@ -142,8 +142,27 @@ export class RunningAgents implements Agents {
 
   async #conversationOf(agent: AgentRecord, call: AgentCall): Promise<ConversationRecord | null> {
     if (call.conversationId === null) return null;
+    if (call.conversationId === 'new') return this.#newConversation(agent);
     const conversation = await this.#parts.conversations.find(agent.projectId, call.conversationId);
     if (conversation === null || (conversation.agentId !== null && conversation.agentId !== agent.id)) throw missing();
+    return conversation;
+  }
+
+  async #newConversation({ id: agentId, projectId }: AgentRecord): Promise<ConversationRecord> {
+    const { conversations, clock } = this.#parts;
+    const createdWallMs = Math.round(clock.wallMs());
+    const conversation: ConversationRecord = {
+      id: newId('cnv', createdWallMs),
+      projectId,
+      agentId,
+      title: null,
+      turns: 0,
+      summary: null,
+      summaryUpTo: 0,
+      createdWallMs,
+      updatedWallMs: createdWallMs,
+    };
+    await conversations.insert(conversation);
     return conversation;
   }
 

@@ -84,6 +84,14 @@ describe('a turn in a conversation', () => {
     ]);
   });
 
+  it('begins a conversation of the agent’s where it is asked for a new one', async () => {
+    const bench = talk({ model: [says('Hello.')] });
+    const [start] = await eventsOf(bench.agents.turn(bench.call({ conversationId: 'new' })));
+    const id = start?.type === 'start' ? (start.conversationId ?? '') : '';
+    assert.equal(bench.conversations.records.get(id)?.agentId, bench.agent.id);
+    assert.equal(bench.conversations.last(id).state, 'whole');
+  });
+
   it('that fails is broken with the error’s code, and the next one is not told of it', async () => {
     const bench = talk({ model: [fails(new UpstreamError('upstream_cut', 'Cut.')), says('Better.')] });
     await assert.rejects(resultOf(bench.turn([user('One?')])), { code: 'upstream_cut' });

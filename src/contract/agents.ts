@@ -105,8 +105,8 @@ export interface AgentCall {
   /** Its id. */
   readonly agentId: string;
   /**
-   * A stored conversation that this turn is added to; null for none: then `messages` is all there is, and nothing is kept of it
-   * but its runs.
+   * A stored conversation that this turn is added to, or `new` for one that it begins; null for none: then `messages` is all there
+   * is, and nothing is kept of it but its runs.
    */
   readonly conversationId: string | null;
   /** What is new: the user's messages, or the results (`role: "tool"`) of the calls that the last turn ended with. */

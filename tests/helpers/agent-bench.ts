@@ -132,13 +132,22 @@ export class MemoryConversations implements AgentPartsOf<'conversations'> {
   /** Thrown by everything that writes. */
   away: Error | null = null;
 
-  create(agentId: string | null, more: Partial<ConversationRecord> = {}): string {
+  create(agentId: string | null): string {
     const id = newId('cnv', 1_767_225_600_000);
     const times = { createdWallMs: 0, updatedWallMs: 0 };
     const base = { projectId: DEFAULT_PROJECT_ID, title: null, turns: 0, summary: null, summaryUpTo: 0, ...times };
-    this.records.set(id, { id, agentId, ...base, ...more });
-    this.turnsOf.set(id, []);
+    this.#add({ id, agentId, ...base });
     return id;
+  }
+
+  async insert(conversation: ConversationRecord): Promise<void> {
+    if (this.away !== null) throw this.away;
+    this.#add(conversation);
+  }
+
+  #add(conversation: ConversationRecord): void {
+    this.records.set(conversation.id, conversation);
+    this.turnsOf.set(conversation.id, []);
   }
 
   /** A turn that was held already. */
