@@ -108,6 +108,7 @@ export class RunningAgents implements Agents {
       const end = yield* this.#answer(turn, agent, conversation.id, told, turnId);
       settled = true;
       await this.#keep(turn, turnId, agent.projectId, end);
+      this.#leases.release(turnId);
       yield { type: 'end', result: turn.result(end) };
     } catch (thrown) {
       if (!settled) await this.#break(turn, turnId, agent.projectId, turn.errorFor(thrown));

@@ -14,6 +14,7 @@ const TAGS = [
     name: 'Chat',
     description: 'The hub’s own form of a chat. Errors are problem+json (RFC 9457), here and everywhere below.',
   },
+  { name: 'Agents', description: 'Models with instructions, tools and a memory, and the conversations with them.' },
   { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },

@@ -5,6 +5,7 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
+import type { Agents } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
@@ -30,6 +31,7 @@ export interface Ports {
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agents: Agents;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;

@@ -19,6 +19,7 @@ import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
+import { noMemory, openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
@@ -80,8 +81,11 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
+  const talking = openAgents({ stores: storage.stores, memory: noMemory, external, gateway, clock, logger });
+  stack.defer(() => talking.agents.close());
   const server = createServer({
-    gateway,
+    gateway: talking.gateway,
+    agents: talking.agents,
     external,
     runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
     keys: endingKeyless(keys, keyless),

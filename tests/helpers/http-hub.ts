@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
+import type { AgentEvent } from '#contract/agents';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type {
   ChatAnswer,
@@ -177,6 +178,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
+    agents: { turn: () => nobody() },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -199,6 +201,11 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   });
   const nextFinished = (): Promise<RequestFinished> => new Promise((resolve) => waiting.push(resolve));
   return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
+}
+
+/** No agent has this id. */
+async function* nobody(): AsyncGenerator<AgentEvent, void> {
+  await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
 }
 
 const defaultSettings: HttpSettings = {

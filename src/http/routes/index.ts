@@ -2,6 +2,7 @@
 import type { Operation } from '../operation.ts';
 import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
+import { chatWithAgent } from './chat-with-agent.ts';
 import { closeBreaker } from './close-breaker.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createEmbedding } from './create-embedding.ts';
@@ -37,6 +38,7 @@ export const operations: readonly Operation[] = [
   getModel,
   chat,
   listModels,
+  chatWithAgent,
   listExternal,
   ...callExternal,
   listRuns,

@@ -1,0 +1,30 @@
+/** Agents over what the hub has: its stores, its gateway, its external APIs. And the gateway that has them among its models. */
+import { AgentGateway } from '#agents/gateway';
+import { RunningAgents } from '#agents/agents';
+import type { AgentParts } from '#agents/agents';
+import { UnavailableError } from '#core/errors';
+import type { Gateway } from '#contract/gateway';
+import type { Memory } from '#contract/memory';
+import type { Stores } from '#contract/stores';
+
+type Given = Omit<AgentParts, 'agents' | 'conversations'> & {
+  readonly stores: Pick<Stores, 'agents' | 'conversations'>;
+};
+
+export function openAgents({ stores, ...parts }: Given): { readonly agents: RunningAgents; readonly gateway: Gateway } {
+  const agents = new RunningAgents({ ...parts, agents: stores.agents, conversations: stores.conversations });
+  return { agents, gateway: new AgentGateway({ ...parts, agents, store: stores.agents }) };
+}
+
+/** A hub without a memory system. */
+export const noMemory: Memory = {
+  remember: absent,
+  recall: absent,
+  find: absent,
+  list: absent,
+  forget: absent,
+};
+
+function absent(): Promise<never> {
+  return Promise.reject(new UnavailableError('memory_unavailable', 'This hub has no memory system.'));
+}
