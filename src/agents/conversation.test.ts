@@ -14,6 +14,7 @@ import {
   fails,
   hangsAfter,
   resultOf,
+  saidIn,
   says,
   startAgentBench,
   user,
@@ -24,7 +25,8 @@ import { until } from '../../tests/helpers/upstream.ts';
 
 const assistant = (content: string): ChatMessage => ({ role: 'assistant', content });
 const result = (id: string, content: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content });
-const toldOf = (messages: readonly ChatMessage[] = []) => messages.map(({ role, content }) => `${role}: ${content}`);
+const toldOf = (messages: readonly ChatMessage[] = []) =>
+  messages.map((message) => `${message.role}: ${saidIn(message)}`);
 
 function talk(script: AgentScript) {
   const bench = startAgentBench({ ...script, agent: { instructions: '', ...script.agent } });
@@ -77,7 +79,7 @@ describe('a turn in a conversation', () => {
     await resultOf(bench.turn([user('Thanks.')]));
     assert.deepEqual(toldOf(bench.asked.at(-1)?.request.messages), [
       'user: Weather?',
-      'assistant: null',
+      'assistant: ',
       'tool: clear',
       'assistant: Sunny.',
       'user: Thanks.',
@@ -215,7 +217,7 @@ describe('calls that the caller executes', () => {
     const { end } = await resultOf(bench.turn([user('Paint it.')]));
     assert.equal(end, 'tool_calls');
     assert.equal((await resultOf(bench.turn([result('call-0', 'blue')]))).text, 'Blue, then.');
-    assert.deepEqual(toldOf(bench.asked[1]?.request.messages), ['user: Paint it.', 'assistant: null', 'tool: blue']);
+    assert.deepEqual(toldOf(bench.asked[1]?.request.messages), ['user: Paint it.', 'assistant: ', 'tool: blue']);
   });
 
   it('left without results are told as that, when the user goes on', async () => {
@@ -224,7 +226,7 @@ describe('calls that the caller executes', () => {
     await resultOf(bench.turn([user('Never mind.')]));
     assert.deepEqual(toldOf(bench.asked[1]?.request.messages), [
       'user: Paint it.',
-      'assistant: null',
+      'assistant: ',
       'tool: No result was given for this call.',
       'user: Never mind.',
     ]);
@@ -272,7 +274,7 @@ describe('a conversation that is longer than the agent’s bound', () => {
     [assistant(`a${place}`.padEnd(200, '.'))],
   ];
   const places = (messages: readonly ChatMessage[] = []) =>
-    messages.filter(({ role }) => role === 'user').map(({ content }) => String(content).replaceAll('.', ''));
+    messages.filter(({ role }) => role === 'user').map((message) => saidIn(message).replaceAll('.', ''));
 
   it('is told from the newest turn back, as many whole ones as fit', async () => {
     const bench = talk({ agent: { history: { policy: 'trim', tokensMax: 350 } }, model: [says('Ok.')] });
@@ -310,15 +312,15 @@ describe('a conversation that is longer than the agent’s bound', () => {
     for (let place = 1; place <= 5; place++) bench.conversations.held(bench.conversationId, ...long(place));
     const { costMicroUsd, runIds } = await resultOf(bench.turn([user('now')]));
     const [summarising, answering] = bench.asked;
-    assert.match(String(summarising?.request.messages[1]?.content), /^user: q1\.+\n\nassistant: a1.*q3.*a3\.+$/s);
-    assert.match(String(answering?.request.messages[0]?.content), /Summary of this conversation so far:\nThey count\./);
+    assert.match(saidIn(summarising?.request.messages[1]), /^user: q1\.+\n\nassistant: a1.*q3.*a3\.+$/s);
+    assert.match(saidIn(answering?.request.messages[0]), /Summary of this conversation so far:\nThey count\./);
     assert.deepEqual(places(answering?.request.messages), ['q4', 'q5', 'now']);
     assert.deepEqual([costMicroUsd, runIds.length], [200, 2]);
     const kept = bench.conversations.records.get(bench.conversationId);
     assert.deepEqual([kept?.summary, kept?.summaryUpTo], ['They count.', 3]);
     await resultOf(bench.turn([user('later')]));
     assert.equal(bench.asked.length, 3);
-    assert.match(String(bench.asked[2]?.request.messages[0]?.content), /They count\./);
+    assert.match(saidIn(bench.asked[2]?.request.messages[0]), /They count\./);
     assert.deepEqual(places(bench.asked[2]?.request.messages), ['q4', 'q5', 'now', 'later']);
   });
 

@@ -16,6 +16,7 @@ import {
   gives,
   hangsAfter,
   resultOf,
+  saidIn,
   says,
   startAgentBench,
   user,
@@ -207,7 +208,7 @@ describe('what a tool does wrong is told to the model and reported, and the turn
         result.tools.map(({ outcome }) => outcome),
         [given.outcome],
       );
-      assert.match(String(bench.asked[1]?.request.messages.at(-1)?.content), given.says);
+      assert.match(saidIn(bench.asked[1]?.request.messages.at(-1)), given.says);
       assert.equal(result.text, 'I could not find out.');
       assert.equal(bench.externals.length, 'external' in given ? 1 : 0);
     });
@@ -251,7 +252,7 @@ describe('what a tool does wrong is told to the model and reported, and the turn
       result.tools.map(({ outcome }) => outcome),
       ['oversize'],
     );
-    const told = String(bench.asked[1]?.request.messages.at(-1)?.content);
+    const told = saidIn(bench.asked[1]?.request.messages.at(-1));
     assert.ok(Buffer.byteLength(told) < limits.toolAnswerToModelBytesMax + 200);
     assert.match(told, /^é+\n\(The answer is cut: this is the beginning of more than 1048576 bytes/);
     assert.deepEqual(state, { ended: true, pulled: limits.toolAnswerBytesMax / part.length + 1 });
@@ -266,10 +267,7 @@ describe('what a tool does wrong is told to the model and reported, and the turn
     });
     const result = await resultOf(bench.agents.turn(bench.call()));
     assert.equal(result.tools[0]?.outcome, 'succeeded');
-    assert.match(
-      String(bench.asked[1]?.request.messages.at(-1)?.content),
-      /^xé+\n\(The answer is cut: .* 100001 bytes/,
-    );
+    assert.match(saidIn(bench.asked[1]?.request.messages.at(-1)), /^xé+\n\(The answer is cut: .* 100001 bytes/);
   });
 });
 
@@ -331,7 +329,8 @@ describe('tools of one step', () => {
     const bench = startAgentBench({ agent: withWeather, model: [calls([['mine', {}]])] });
     const result = await resultOf(bench.agents.turn(bench.call({ tools: [tool] })));
     assert.equal(result.end, 'tool_calls');
-    assert.deepEqual((bench.asked[0]?.request['tools'] as unknown[]).at(-1), tool);
+    const told = bench.asked[0]?.request['tools'];
+    assert.deepEqual(Array.isArray(told) ? told.at(-1) : told, tool);
   });
 
   it('may not have the name of one of the agent’s', async () => {
@@ -420,10 +419,7 @@ describe('the memory of an agent', () => {
     assert.equal(result.memory, 'used');
     const [recall] = bench.recalls;
     assert.deepEqual([recall?.text, recall?.limit, recall?.scopes], ['Hello?', 5, [`agent:${bench.agent.id}`]]);
-    assert.match(
-      String(bench.asked[0]?.request.messages[0]?.content),
-      /^Be of help\.\n\nNotes from .*\n- She is Ada\.$/s,
-    );
+    assert.match(saidIn(bench.asked[0]?.request.messages[0]), /^Be of help\.\n\nNotes from .*\n- She is Ada\.$/s);
   });
 
   it('being away, the agent answers, says so, and its model is not told that there is nothing', async () => {
@@ -442,8 +438,8 @@ describe('the memory of an agent', () => {
     const end = events.at(-1);
     assert.ok(end?.type === 'end');
     assert.deepEqual([end.result.text, end.result.memory], ['I am here.', 'unavailable']);
-    assert.match(String(bench.asked[0]?.request.messages[0]?.content), /cannot be reached just now/);
-    assert.match(String(bench.asked[1]?.request.messages.at(-1)?.content), /The tool failed: No memory here/);
+    assert.match(saidIn(bench.asked[0]?.request.messages[0]), /cannot be reached just now/);
+    assert.match(saidIn(bench.asked[1]?.request.messages.at(-1)), /The tool failed: No memory here/);
   });
 
   it('being silent, it is not waited for beyond its limit', async () => {

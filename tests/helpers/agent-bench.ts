@@ -13,6 +13,7 @@ import type { Memory, MemoryRecord, Recalling } from '#contract/memory';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { RunningAgents } from '#agents/agents';
 import type { AgentParts } from '#agents/agents';
+import { textIn } from '#agents/messages';
 import { chunk, summary } from './http-hub.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -69,8 +70,10 @@ export function hangsAfter(text: string): Reply {
   });
 }
 
-export function fails(error: unknown): Reply {
-  return () => Promise.reject(error);
+export function fails(thrown: unknown): Reply {
+  return async () => {
+    throw thrown;
+  };
 }
 
 /** Rejects when the signal aborts, as the rooms of the hub do. */
@@ -121,6 +124,9 @@ export const weather = {
 } as const;
 
 export const askUser = { kind: 'caller', name: 'ask_user', description: 'Asks.', parameters: object } as const;
+
+/** The text of a message; empty where there is none. */
+export const saidIn = (message: ChatMessage | undefined): string => (message === undefined ? '' : textIn(message));
 
 export const user = (content: string): ChatMessage => ({ role: 'user', content });
 

@@ -205,7 +205,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
 
 /** No agent has this id. */
 async function* nobody(): AsyncGenerator<AgentEvent, void> {
-  await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
+  yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
 }
 
 const defaultSettings: HttpSettings = {
