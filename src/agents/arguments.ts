@@ -4,8 +4,16 @@
  */
 import { Check, Errors } from 'typebox/schema';
 import { limits } from '#core/limits';
+import type { ToolUse } from '#contract/agents';
 
 export type ToolArguments = Readonly<Record<string, unknown>>;
+
+/** What came of them. */
+export interface ToolAnswer {
+  readonly outcome: ToolUse['outcome'];
+  /** For the model. */
+  readonly text: string;
+}
 
 const PROBLEMS_MAX = 8;
 const SCHEMA_DEPTH_MAX = 64;

@@ -7,8 +7,7 @@ import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ExternalTool } from '#contract/agents';
 import type { External, ExternalAnswer } from '#contract/external';
-import type { ToolArguments } from './arguments.ts';
-import type { ToolAnswer } from './tools.ts';
+import type { ToolAnswer, ToolArguments } from './arguments.ts';
 
 const PLACE = /^\{([^{}]+)\}$/;
 

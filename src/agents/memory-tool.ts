@@ -1,8 +1,7 @@
 /** `remember` and `recall`: what a model does with the memory of its agent. */
 import type { AgentRecord } from '#contract/agents';
 import type { Memory, MemoryScope } from '#contract/memory';
-import type { ToolArguments } from './arguments.ts';
-import type { ToolAnswer } from './tools.ts';
+import type { ToolAnswer, ToolArguments } from './arguments.ts';
 
 interface MemoryFunction {
   readonly description: string;

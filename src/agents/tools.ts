@@ -12,17 +12,11 @@ import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import { UpstreamFailure } from '#contract/provider';
 import { isRecord, readArguments } from './arguments.ts';
-import type { ToolArguments } from './arguments.ts';
+import type { ToolAnswer, ToolArguments } from './arguments.ts';
 import { callExternal } from './external-tool.ts';
 import { memoryFunctions } from './memory-tool.ts';
 import type { MemoryPlace } from './memory-tool.ts';
 import { TooSlowError, within } from './within.ts';
-
-export interface ToolAnswer {
-  readonly outcome: ToolUse['outcome'];
-  /** For the model. */
-  readonly text: string;
-}
 
 /** As a model makes it. */
 export interface ToolCall {
@@ -182,7 +176,7 @@ function definition({ name, description, parameters }: Omit<HubTool, 'run'> & { 
 }
 
 /** Null for a kind of tool that has no name, which the model's provider runs itself. */
-export function nameOf(tool: Readonly<Record<string, unknown>>): string | null {
+function nameOf(tool: Readonly<Record<string, unknown>>): string | null {
   const kind = tool['function'] ?? tool['custom'];
   return isRecord(kind) && typeof kind['name'] === 'string' ? kind['name'] : null;
 }

@@ -8,7 +8,6 @@ import type { Clock } from '#core/clock';
 import { CallerError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
-import type { AgentEvent } from '#contract/agents';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type {
   ChatAnswer,
@@ -31,6 +30,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { nobody } from './nobody.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -178,7 +178,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
-    agents: { turn: () => nobody() },
+    agents: nobody,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -201,11 +201,6 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   });
   const nextFinished = (): Promise<RequestFinished> => new Promise((resolve) => waiting.push(resolve));
   return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
-}
-
-/** No agent has this id. */
-async function* nobody(): AsyncGenerator<AgentEvent, void> {
-  yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
 }
 
 const defaultSettings: HttpSettings = {
