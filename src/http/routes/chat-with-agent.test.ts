@@ -5,7 +5,6 @@ import type { TestContext } from 'node:test';
 import { UnavailableError, UpstreamError } from '#core/errors';
 import { newId } from '#core/ids';
 import { post, sseEvents } from '../../../tests/helpers/http-calls.ts';
-import { startHttpHub } from '../../../tests/helpers/http-hub.ts';
 import {
   answer,
   calls,
@@ -18,7 +17,7 @@ import {
   weather,
 } from '../../../tests/helpers/agent-bench.ts';
 import type { AgentScript } from '../../../tests/helpers/agent-bench.ts';
-import { chunk } from '../../../tests/helpers/http-hub.ts';
+import { chunk, startHttpHub } from '../../../tests/helpers/http-hub.ts';
 import { until } from '../../../tests/helpers/upstream.ts';
 
 async function talk(t: TestContext, script: AgentScript) {
@@ -41,7 +40,7 @@ describe('a chat with an agent', () => {
     const { ask, asked, conversations } = await talk(t, tool);
     const response = await ask({ prompt: 'The weather?', conversationId: 'new' });
     assert.equal(response.status, 200);
-    const body = await response.json();
+    const body = JSON.parse(await response.text());
     const { text, end, memory, runIds, promptTokens, costMicroUsd, provider } = body;
     assert.deepEqual(
       { text, end, memory, runIds, promptTokens, costMicroUsd, provider },
@@ -80,7 +79,9 @@ describe('a chat with an agent', () => {
   it('hands on the caller’s tools and wishes', async (t) => {
     const { ask, asked } = await talk(t, { model: [calls([['mine', {}]])] });
     const mine = { type: 'function', function: { name: 'mine', parameters: { type: 'object' } } };
-    const body = await (await ask({ prompt: 'Go.', tools: [mine] }, { 'x-revoagent-timeout-ms': '900' })).json();
+    const body = JSON.parse(
+      await (await ask({ prompt: 'Go.', tools: [mine] }, { 'x-revoagent-timeout-ms': '900' })).text(),
+    );
     assert.deepEqual([body.end, body.toolCalls[0].function.name], ['tool_calls', 'mine']);
     assert.deepEqual(asked[0]?.request['tools'], [mine]);
     assert.deepEqual(asked[0]?.preferences, { timeouts: { totalMs: 900 } });
@@ -91,7 +92,7 @@ describe('a chat with an agent', () => {
       const { ask, asked } = await talk(t, { model: [fails(new UpstreamError('upstream_failed', 'No.'))] });
       const response = await ask({ prompt: 'Hello?', stream });
       assert.equal(response.status, 502);
-      const problem = await response.json();
+      const problem = JSON.parse(await response.text());
       assert.deepEqual([problem.code, problem.runId], ['upstream_failed', asked[0]?.runId]);
     }
   });
@@ -135,7 +136,7 @@ describe('a chat with an agent', () => {
     const { ask, conversations, hub, asked } = await talk(t, { model: [says('Hello.')] });
     const statusOf = async (body: unknown) => {
       const response = await ask(body);
-      return [response.status, (await response.json()).code];
+      return [response.status, JSON.parse(await response.text()).code];
     };
     const foreign = conversations.create(newId('agt', 1_767_225_600_000));
     assert.deepEqual(await statusOf({ prompt: 'x', conversationId: foreign }), [404, 'not_found']);
