@@ -43,6 +43,9 @@ export const limits = {
   searchMatchesMax: 5_000,
   /** The newest turns of a project that a search for such words looks through. */
   searchTurnsMax: 20_000,
+  /** One import of conversations: its bytes, and the turns in it. */
+  importBytesMax: 16 * 1024 * 1024,
+  importTurnsMax: 5_000,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
   /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */

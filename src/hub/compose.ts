@@ -93,6 +93,8 @@ export async function startHub(
     keyless: () => keyless.current(),
     usage: storage.stores.usage,
     audit,
+    agentStore: storage.stores.agents,
+    conversations: storage.stores.conversations,
     breakers: control,
     health,
     performance: () => telemetry.performance(),

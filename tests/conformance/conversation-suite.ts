@@ -93,7 +93,16 @@ export function conversationSuite(storage: () => Storage): void {
         its.map((each) => ({ ...each, agentId: null })),
       );
     });
+  });
+  endSuite(storage);
+  turnSuite(storage);
+  leaseSuite(storage);
+  searchSuite(storage);
+  importSuite(storage);
+}
 
+function endSuite(storage: () => Storage): void {
+  describe('conversations', () => {
     it('keep the summary that stands for more turns', async () => {
       const { conversations } = storage().stores;
       const { id, projectId } = await begun(storage());
@@ -120,9 +129,6 @@ export function conversationSuite(storage: () => Storage): void {
       assert.deepEqual(await tablesWith(storage(), conversation.id), []);
     });
   });
-  turnSuite(storage);
-  searchSuite(storage);
-  importSuite(storage);
 }
 
 /** Every table in which any column of any row holds the text. */
@@ -193,7 +199,11 @@ function turnSuite(storage: () => Storage): void {
       assert.deepEqual(await numbers(undefined, 2), [3, 2]);
       assert.deepEqual(await numbers(2, 2), [1]);
     });
+  });
+}
 
+function leaseSuite(storage: () => Storage): void {
+  describe('turns', () => {
     it('whose lease ran out are read as broken, marked so by the next one, and ended by nobody any more', async () => {
       const { conversations } = storage().stores;
       const conversation = await begun(storage());

@@ -2,10 +2,9 @@
  * A real listening server of the http room over ports that live in memory: what the rooms below would do is said by the test.
  * Everything the ports were told is recorded, so that both sides of a guarantee can be asserted.
  */
-import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { CallerError, UnavailableError } from '#core/errors';
+import { CallerError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
@@ -25,12 +24,13 @@ import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
-import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
+import type { AuditRecord, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { nobody } from './nobody.ts';
+import { noAgents, noClaims, noConversations } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -149,11 +149,11 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
-const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
-/** A hub whose database is away keeps idempotency keys in its own memory. */
-const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
-
-export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
+/** Ends after the test, or when `t` says. */
+export async function startHttpHub(
+  t: { after(end: () => Promise<void>): void },
+  script: Script = {},
+): Promise<HttpHub> {
   const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
@@ -179,6 +179,8 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     agents: nobody,
+    agentStore: noAgents,
+    conversations: noConversations,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,

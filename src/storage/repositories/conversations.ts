@@ -71,25 +71,30 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
           .where('summary_up_to', '<', upTo)
           .execute();
       }),
-    importMany: (conversations) =>
-      ask('conversations.import', async (db) => {
-        const turns = conversations.flatMap((each) => each.turns);
-        try {
-          await db.transaction().execute(async (transaction) => {
-            for (const some of slices(conversations))
-              await transaction
-                .insertInto('conversations')
-                .values(some.map(({ conversation }) => columnsOf(conversation)))
-                .execute();
-            for (const some of slices(turns)) await insertTurns(transaction, some);
-          });
-          return true;
-        } catch (error) {
-          if (isTaken(error)) return false;
-          throw error;
-        }
-      }),
+    importMany: (conversations) => ask('conversations.import', (db) => importAll(db, conversations)),
   };
+}
+
+/** False where an id is taken. */
+async function importAll(
+  db: Kysely<Schema>,
+  conversations: Parameters<ConversationStore['importMany']>[0],
+): Promise<boolean> {
+  const turns = conversations.flatMap((each) => each.turns);
+  try {
+    await db.transaction().execute(async (transaction) => {
+      for (const some of slices(conversations))
+        await transaction
+          .insertInto('conversations')
+          .values(some.map(({ conversation }) => columnsOf(conversation)))
+          .execute();
+      for (const some of slices(turns)) await insertTurns(transaction, some);
+    });
+    return true;
+  } catch (error) {
+    if (isTaken(error)) return false;
+    throw error;
+  }
 }
 
 function slices<T>(rows: readonly T[]): T[][] {
