@@ -13,6 +13,7 @@ import { callerOf, defineOperation } from '../operation.ts';
 import { preferenceHeaders, preferencesOf } from '../preferences.ts';
 import type { RequestContext } from '../request-context.ts';
 import { waitedFor } from '../waiting.ts';
+import { agentParams } from '../wire/agent.ts';
 import { content } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
@@ -158,9 +159,7 @@ export const chatWithAgent = defineOperation({
     'stored before the answer ends; a turn that fails is marked broken and never told to a model again. With `stream: true`: a `start` event, then for each call ' +
     'of the model `step` and `delta` events, a `tool` event for each tool that ended, one `end` event with the `result`, then `[DONE]`; a `restart` event voids ' +
     'the text of its step; or an `error` event and no `[DONE]`.',
-  params: Type.Object({
-    id: Type.String({ description: 'As `GET /api/agents` lists it.', examples: ['agt_01k3v9zq6x8m2f4t7w1c5r9hjd'] }),
-  }),
+  params: agentParams,
   body,
   headers: preferenceHeaders,
   idempotent: true,
