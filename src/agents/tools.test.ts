@@ -73,6 +73,31 @@ describe('what a tool does wrong is told to the model and reported, and the turn
     });
   }
 
+  it('but patterns of its schema are not applied: one could stop the process', async () => {
+    const parameters = {
+      type: 'object',
+      properties: { city: { type: 'string', pattern: '^(a+)+$' }, pattern: { type: 'integer' } },
+      patternProperties: { '^(a+)+$': { type: 'string' } },
+      additionalProperties: false,
+    };
+    const bench = startAgentBench({
+      agent: { tools: [{ ...weather, parameters }] },
+      model: [
+        calls([
+          ['weather', { city: `${'a'.repeat(60)}!`, pattern: 1, [`${'a'.repeat(60)}!`]: 'x' }],
+          ['weather', { city: 'Berlin', pattern: 'one' }],
+        ]),
+        says('Sunny.'),
+      ],
+      external: sunny,
+    });
+    const { tools } = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual(
+      tools.map(({ outcome }) => outcome),
+      ['succeeded', 'bad_arguments'],
+    );
+  });
+
   it('a tool that hangs is given up at its limit, and its call is told to stop', async () => {
     const signals: AbortSignal[] = [];
     const bench = startAgentBench({

@@ -290,6 +290,18 @@ describe('the memory of an agent', () => {
     assert.equal(result.memory, 'used');
   });
 
+  it('that was away once in a turn is said to have been, even where a later call of it was served', async () => {
+    const bench = startAgentBench({
+      agent: remembering,
+      model: [calls([['remember', { fact: 'x' }]]), says('Noted.')],
+      recall: async () => {
+        throw new UnavailableError('memory_unavailable', 'No memory here.');
+      },
+    });
+    const { memory, tools } = await resultOf(bench.agents.turn(bench.call()));
+    assert.deepEqual([memory, tools[0]?.outcome], ['unavailable', 'succeeded']);
+  });
+
   it('of a conversation is not offered where there is none', async () => {
     const bench = startAgentBench({
       agent: { ...remembering, memory: { scope: 'conversation', recall: 5 } },
