@@ -130,6 +130,7 @@ class LinesReader {
   }
 
   #takeConversation(view: ConversationView, say: Say): void {
+    checkTimes('conversation', view, ['createdAt', 'updatedAt'], say);
     if (this.#read.has(view.id)) say('conversation.id', 'is that of an earlier line');
     this.#current = { conversation: conversationOf(view, this.#projectId), turns: [] };
     this.#read.set(view.id, this.#current);
@@ -140,6 +141,7 @@ class LinesReader {
       if (this.#issues.length === 0) say('', 'is a turn without a conversation before it');
       return;
     }
+    checkTimes('turn', view, ['startedAt', 'endedAt'], say);
     const { conversation, turns } = this.#current;
     if (view.conversationId !== conversation.id)
       say('turn.conversationId', `must be that of the conversation before it: ${conversation.id}`);
@@ -158,6 +160,19 @@ class LinesReader {
 }
 
 type Say = (place: string, message: string) => void;
+
+/** A leap second has the form of a time and is none here. */
+function checkTimes<N extends string>(
+  kind: string,
+  view: Record<N, string | null>,
+  names: readonly N[],
+  say: Say,
+): void {
+  for (const name of names) {
+    const time = view[name];
+    if (time !== null && !(Date.parse(time) >= 0)) say(`${kind}.${name}`, 'must be a time from 1970 on');
+  }
+}
 
 function parsed(line: Buffer, say: Say): unknown {
   try {

@@ -6,6 +6,7 @@ import { after, before, describe } from 'node:test';
 import type { Storage, StorageTarget } from '#storage/index';
 import { openTestStorage } from '../helpers/storage.ts';
 import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
+import { agentSuite } from './agent-suite.ts';
 import { conversationSuite } from './conversation-suite.ts';
 import { lifeSuite } from './storage-life-suite.ts';
 import { usageSuite } from './usage-suite.ts';
@@ -36,6 +37,7 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     auditSuite(() => storage);
     usageSuite(() => storage);
     claimSuite(() => storage);
+    agentSuite(() => storage);
     conversationSuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
