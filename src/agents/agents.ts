@@ -4,7 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf } from '#core/errors';
-import { newId } from '#core/ids';
+import { isId, newId } from '#core/ids';
 import { limits } from '#core/limits';
 import type { AgentCall, AgentEvent, AgentRecord, Agents, AgentStore, MemoryUse, TurnEnd } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
@@ -136,7 +136,8 @@ export class RunningAgents implements Agents {
   }
 
   async #agentOf({ caller, agentId }: AgentCall): Promise<AgentRecord> {
-    const agent = await this.#parts.agents.find(caller.projectId, agentId);
+    // No other text is asked for: a database refuses some of them.
+    const agent = isId('agt', agentId) ? await this.#parts.agents.find(caller.projectId, agentId) : null;
     if (agent === null) throw new CallerError('not_found', 'There is no agent of this id. GET /api/agents lists them.');
     return agent;
   }
@@ -144,6 +145,7 @@ export class RunningAgents implements Agents {
   async #conversationOf(agent: AgentRecord, call: AgentCall): Promise<ConversationRecord | null> {
     if (call.conversationId === null) return null;
     if (call.conversationId === 'new') return this.#newConversation(agent);
+    if (!isId('cnv', call.conversationId)) throw missing();
     const conversation = await this.#parts.conversations.find(agent.projectId, call.conversationId);
     if (conversation === null || (conversation.agentId !== null && conversation.agentId !== agent.id)) throw missing();
     return conversation;

@@ -182,7 +182,8 @@ describe('a turn in a conversation', () => {
     await assert.rejects(resultOf(bench.turn()), { code: 'conflict' });
     await first.return();
     const foreign = bench.conversations.create(agentRecord().id);
-    await assert.rejects(resultOf(bench.agents.turn(bench.call({ conversationId: foreign }))), { code: 'not_found' });
+    for (const conversationId of [foreign, '\0'])
+      await assert.rejects(resultOf(bench.agents.turn(bench.call({ conversationId }))), { code: 'not_found' });
     const orphan = bench.conversations.create(null);
     assert.equal((await bench.agents.turn(bench.call({ conversationId: orphan })).next()).value?.type, 'start');
   });

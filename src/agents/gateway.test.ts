@@ -218,7 +218,7 @@ describe('an agent as a model', () => {
   it('is not found by another project, nor under another name', async () => {
     const { gateway, calling } = bench({ model: [says('Hello.')] });
     const caller = { keyId: null, projectId: 'prj_other', scopes: new Set(['chat'] as const) };
-    for (const call of [{ ...calling(), caller }, calling({ model: 'agent:nobody' })]) {
+    for (const call of [{ ...calling(), caller }, calling({ model: 'agent:nobody' }), calling({ model: 'agent:\0' })]) {
       await assert.rejects(gateway.complete(call), { code: 'model_not_found' });
       await assert.rejects(gateway.stream(call), { code: 'model_not_found' });
     }

@@ -22,6 +22,8 @@ export interface AgentGatewayParts {
 }
 
 const PREFIX = 'agent:';
+/** No other text is asked for: a database refuses some of them. */
+const NAME = /^[a-z0-9-]{1,63}$/;
 
 export class AgentGateway implements Gateway {
   readonly embed: Gateway['embed'];
@@ -107,7 +109,8 @@ export class AgentGateway implements Gateway {
     const { model, messages, tools, stream: _stream, stream_options: _options, n, functions, ...fields } = request;
     if (functions !== undefined) throw unsupported('functions', 'Give the tools of an agent as tools.');
     if (n !== undefined && n !== null && n !== 1) throw unsupported('n', 'An agent gives one answer.');
-    const agent = await this.#parts.store.findByName(caller.projectId, model.slice(PREFIX.length));
+    const name = model.slice(PREFIX.length);
+    const agent = NAME.test(name) ? await this.#parts.store.findByName(caller.projectId, name) : null;
     if (agent === null)
       throw new CallerError('model_not_found', 'There is no agent of this name here. GET /v1/models lists them.', {
         param: 'model',

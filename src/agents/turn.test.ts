@@ -324,8 +324,8 @@ describe('a turn that cannot come to an end', () => {
     const bench = startAgentBench({ model: [says('Hello.')] });
     const caller = { keyId: null, projectId: 'prj_other', scopes: new Set(['chat'] as const) };
     await assert.rejects(resultOf(bench.agents.turn(bench.call({ caller }))), { code: 'not_found' });
-    const agentId = agentRecord().id;
-    await assert.rejects(resultOf(bench.agents.turn(bench.call({ agentId }))), { code: 'not_found' });
+    for (const agentId of [agentRecord().id, '\0'])
+      await assert.rejects(resultOf(bench.agents.turn(bench.call({ agentId }))), { code: 'not_found' });
     assert.equal(bench.asked.length, 0);
   });
 

@@ -17,6 +17,8 @@ import { agentParams } from '../wire/agent.ts';
 import { content } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
+const CONVERSATION_ID = 'cnv_01k3v9zq6x8m2f4t7w1c5r9hjd';
+
 const messageSchema = Type.Object({
   role: Type.Enum(['user', 'tool', 'assistant', 'system', 'developer']),
   content: Type.Optional(content),
@@ -39,6 +41,7 @@ const body = Type.Object(
         pattern: '^(?:new|cnv_[0-9a-z]{26})$',
         patternMeaning: 'must be the id of a conversation, or `new`',
         description: 'A stored conversation that this turn is added to; `new` begins one. Left out, nothing is kept.',
+        examples: [CONVERSATION_ID],
       }),
     ),
     tools: Type.Optional(
@@ -84,7 +87,7 @@ const answerSchema = Type.Object({
 
 const example: Static<typeof answerSchema> = {
   turnId: 'trn_01k3v9zq6x8m2f4t7w1c5r9hjd',
-  conversationId: 'cnv_01k3v9zq6x8m2f4t7w1c5r9hjd',
+  conversationId: CONVERSATION_ID,
   end: 'stop',
   text: 'It is sunny in Berlin.',
   toolCalls: [],
