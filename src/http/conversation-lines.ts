@@ -35,7 +35,7 @@ const ISSUES_MAX = 20;
 const LINES_AT_ONCE = 100;
 const NEWLINE = 0x0a;
 
-export function lineOf(value: object): string {
+function lineOf(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 

@@ -47,7 +47,12 @@ export function agentSuite(storage: () => Storage): void {
       assert.deepEqual(await named({ namePrefix: 'a', model: 'm' }), ['a%', 'a_b']);
       assert.deepEqual(await named({ namePrefix: '\\' }), []);
     });
+  });
+  changeSuite(storage);
+}
 
+function changeSuite(storage: () => Storage): void {
+  describe('agents', () => {
     it('are changed by one of many who replace the same version at once', async () => {
       const { agents } = storage().stores;
       const agent = agentOf(await newProject(storage()));

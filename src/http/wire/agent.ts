@@ -16,7 +16,7 @@ const DEFAULTS = {
   limits: { steps: 8, deadlineMs: 120_000, costMicroUsd: null },
 } as const;
 
-export const agentName = Type.String({
+const agentName = Type.String({
   pattern: '^[a-z0-9-]{1,63}$',
   patternMeaning: 'must be 1 to 63 small letters, digits and hyphens',
   description: 'Unique in its project: `agent:<name>` is the name of a model.',
@@ -146,8 +146,8 @@ export function settingsOf(body: AgentBody): AgentSettings {
 }
 
 export function agentView(record: AgentRecord) {
-  const { projectId: _projectId, createdWallMs, updatedWallMs, ...agent } = record;
-  return { ...agent, createdAt: isoTime(createdWallMs), updatedAt: isoTime(updatedWallMs) };
+  const { id, projectId: _projectId, createdWallMs, updatedWallMs, ...agent } = record;
+  return { id, ...agent, createdAt: isoTime(createdWallMs), updatedAt: isoTime(updatedWallMs) };
 }
 
 export const agentBodyExample = {

@@ -7,10 +7,11 @@ import { isTaken } from '../ask.ts';
 import type { ConversationsTable, Schema } from '../schema.ts';
 import { storableText } from '../storable.ts';
 import { searchConversations } from './turn-search.ts';
-import { databaseTurns, insertTurns } from './turns.ts';
+import { databaseTurns, insertTurns, searchedChars } from './turns.ts';
 
-/** Rows of one statement of an import: each takes a fraction of the time that a statement has. */
-const IMPORT_ROWS = 500;
+/** Rows and searched characters of one statement of an import: each takes a fraction of the time that a statement has. */
+const IMPORT_ROWS = 200;
+const IMPORT_CHARS = 400_000;
 
 export function databaseConversationStore(ask: Ask): ConversationStore {
   return {
@@ -83,12 +84,12 @@ async function importAll(
   const turns = conversations.flatMap((each) => each.turns);
   try {
     await db.transaction().execute(async (transaction) => {
-      for (const some of slices(conversations))
+      for (const some of slices(conversations, ({ conversation }) => conversation.summary?.length ?? 0))
         await transaction
           .insertInto('conversations')
           .values(some.map(({ conversation }) => columnsOf(conversation)))
           .execute();
-      for (const some of slices(turns)) await insertTurns(transaction, some);
+      for (const some of slices(turns, searchedChars)) await insertTurns(transaction, some);
     });
     return true;
   } catch (error) {
@@ -97,10 +98,22 @@ async function importAll(
   }
 }
 
-function slices<T>(rows: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(rows.length / IMPORT_ROWS) }, (_, index) =>
-    rows.slice(index * IMPORT_ROWS, (index + 1) * IMPORT_ROWS),
-  );
+/** In their order, each slice within both bounds. */
+function slices<T>(rows: readonly T[], charsOf: (row: T) => number): T[][] {
+  const all: T[][] = [];
+  let chars = Infinity;
+  for (const row of rows) {
+    const more = charsOf(row);
+    const last = all.at(-1);
+    if (last === undefined || last.length >= IMPORT_ROWS || chars + more > IMPORT_CHARS) {
+      all.push([row]);
+      chars = more;
+    } else {
+      last.push(row);
+      chars += more;
+    }
+  }
+  return all;
 }
 
 const READ_CONVERSATION = [

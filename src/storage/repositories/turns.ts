@@ -76,6 +76,11 @@ export function databaseTurns(ask: Ask): Pick<ConversationStore, 'beginTurn' | '
   };
 }
 
+/** How much of it a search looks in: what an insert of it costs most for. */
+export function searchedChars({ input, output }: TurnRecord): number {
+  return searchableText(input).length + searchableText(output).length;
+}
+
 /** Turns of conversations that are there. One that is said to run is broken: nobody works on it here. */
 export async function insertTurns(db: Kysely<Schema>, turns: readonly TurnRecord[]): Promise<void> {
   const rows = storableJson(
