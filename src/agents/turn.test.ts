@@ -146,6 +146,24 @@ describe('the steps of a turn', () => {
     assert.equal(end?.type === 'end' ? end.result.text : null, 'Right.');
   });
 
+  it('take the caller’s fields before the agent’s settings, and its limit of tokens under either name', async () => {
+    const bench = startAgentBench({ agent: { sampling: { temperature: 1, maxTokens: 50 } }, model: [says('Hello.')] });
+    for (const fields of [{ temperature: 0 }, { max_tokens: 5 }, { max_completion_tokens: 5 }])
+      await resultOf(bench.agents.turn(bench.call({ fields })));
+    assert.deepEqual(
+      bench.asked.map(({ request }) => [
+        request['temperature'],
+        request['max_tokens'],
+        request['max_completion_tokens'],
+      ]),
+      [
+        [0, 50, undefined],
+        [1, 5, undefined],
+        [1, undefined, 5],
+      ],
+    );
+  });
+
   it('force a call in the first step only', async () => {
     const bench = startAgentBench({ agent: withWeather, model: [calls([berlin]), says('Sunny.')], external: sunny });
     await resultOf(bench.agents.turn(bench.call({ fields: { tool_choice: 'required', temperature: 1 } })));

@@ -196,7 +196,8 @@ export class Turn {
     const given = {
       temperature,
       top_p: topP,
-      max_tokens: maxTokens,
+      // The same limit under its newer name: providers refuse both.
+      max_tokens: this.#call.fields?.['max_completion_tokens'] === undefined ? maxTokens : undefined,
       stop,
       ...this.#call.fields,
       tools: definitions.length === 0 ? undefined : definitions,
