@@ -14,6 +14,7 @@ import type { Gateway } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Memory, RecalledMemory } from '#contract/memory';
+import type { Observer } from '#contract/observer';
 import { readHistory } from './history.ts';
 import { systemMessages } from './instructions.ts';
 import { LEASE_MS, Leases } from './leases.ts';
@@ -36,6 +37,7 @@ export interface AgentParts {
   /** Asked for the models of agents; one that knows agents would let them call each other. */
   readonly gateway: Gateway;
   readonly clock: Clock;
+  readonly observer: Pick<Observer, 'turnFinished'>;
   readonly logger: Logger;
 }
 
@@ -78,12 +80,16 @@ export class RunningAgents implements Agents {
     const agent = await this.#agentOf(call);
     const conversation = await this.#conversationOf(agent, call);
     const turn = new Turn(this.#parts, agent, call, memoryPlace(agent, conversation?.id ?? null));
+    let failed = false;
     try {
       if (conversation === null) yield* this.#alone(turn, agent, call);
       else yield* this.#inConversation(turn, agent, call, conversation);
     } catch (thrown) {
+      if (!call.signal.aborted) failed = true;
       throw turn.errorFor(thrown);
     } finally {
+      const { tools, memory, ended } = turn;
+      this.#parts.observer.turnFinished({ end: ended ?? (failed ? 'failed' : 'cancelled'), tools, memory });
       turn.close();
       // Whoever left it before its end leaves nothing running.
       turn.abort(callerGone);

@@ -21,6 +21,7 @@ import {
   user,
   weather,
 } from '../../tests/helpers/agent-bench.ts';
+import type { Reply } from '../../tests/helpers/agent-bench.ts';
 import { until } from '../../tests/helpers/upstream.ts';
 
 const berlin = ['weather', { city: 'Berlin' }] as const;
@@ -328,6 +329,26 @@ describe('the memory of an agent', () => {
     assert.equal((await resultOf(bench.agents.turn(bench.call()))).memory, 'none');
     assert.equal(bench.asked[0]?.request['tools'], undefined);
     assert.equal(bench.recalls.length, 0);
+  });
+});
+
+describe('the observer is told of each turn once', () => {
+  const told = async (model: Reply, leave = false) => {
+    const left = new AbortController();
+    const bench = startAgentBench({ agent: withWeather, model: [model, says('Clear.')], external: sunny });
+    const pending = eventsOf(bench.agents.turn(bench.call({ signal: left.signal }))).catch((error: unknown) => error);
+    if (leave) {
+      await until('the model is asked', () => bench.asked.length === 1);
+      left.abort(callerGone);
+    }
+    await pending;
+    return bench.finished.map(({ end, tools, memory }) => [end, tools.map(({ outcome }) => outcome), memory]);
+  };
+
+  it('that ended, with its tools; that failed; that its caller left', async () => {
+    assert.deepEqual(await told(calls([berlin])), [['stop', ['succeeded'], 'none']]);
+    assert.deepEqual(await told(fails(new UpstreamError('upstream_failed', 'No.'))), [['failed', [], 'none']]);
+    assert.deepEqual(await told(hangsAfter('So'), true), [['cancelled', [], 'none']]);
   });
 });
 

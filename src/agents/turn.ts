@@ -33,6 +33,8 @@ export class Turn {
   readonly tools: ToolUse[] = [];
   readonly runIds: string[] = [];
   memory: MemoryUse = 'none';
+  /** How it ended; null while it runs, and where it came to no end. */
+  ended: TurnEnd | null = null;
   readonly #parts: TurnParts;
   readonly #agent: AgentRecord;
   readonly #call: AgentCall;
@@ -123,6 +125,7 @@ export class Turn {
   }
 
   result(end: TurnEnd): TurnResult {
+    this.ended = end;
     return {
       end,
       text: this.#text,

@@ -81,7 +81,7 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents({ stores: storage.stores, memory: noMemory, external, gateway, clock, logger });
+  const talking = openAgents({ stores: storage.stores, memory: noMemory, external, gateway, clock, observer, logger });
   stack.defer(() => talking.agents.close());
   const server = createServer({
     gateway: talking.gateway,

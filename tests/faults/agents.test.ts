@@ -67,6 +67,7 @@ async function startScene(t: TestContext, more: Partial<AgentRecord> = {}): Prom
     external,
     gateway,
     clock,
+    observer: { turnFinished: nothing },
     logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
   });
   const ask: Scene['ask'] = async (signal = new AbortController().signal) => {

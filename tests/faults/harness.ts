@@ -134,6 +134,7 @@ function observe(attempts: AttemptRecord[]): Observer {
     requestFinished: () => undefined,
     attemptFinished: (attempt) => void attempts.push(attempt),
     runFinished: () => undefined,
+    turnFinished: () => undefined,
     queryFinished: () => undefined,
     poolWaited: () => undefined,
     runsDropped: () => undefined,

@@ -10,6 +10,7 @@ import type { External, ExternalAnswer, ExternalCall } from '#contract/external'
 import type { ChatCall, ChatStream, Gateway, RunSpent } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { Memory, MemoryRecord, Recalling } from '#contract/memory';
+import type { TurnFinished } from '#contract/observer';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { RunningAgents } from '#agents/agents';
 import type { AgentParts } from '#agents/agents';
@@ -255,6 +256,8 @@ export interface AgentBench {
   readonly recalls: Recalling[];
   readonly remembered: string[];
   readonly log: string[];
+  /** What the observer was told. */
+  readonly finished: TurnFinished[];
   /** A turn of the agent, without a conversation unless one is given. */
   call(more?: Partial<AgentCall>): AgentCall;
 }
@@ -277,6 +280,7 @@ export function startAgentBench(script: AgentScript): AgentBench & { readonly ag
   const recalls: Recalling[] = [];
   const remembered: string[] = [];
   const log: string[] = [];
+  const finished: TurnFinished[] = [];
   const write =
     (level: string) =>
     (event: string): void =>
@@ -288,6 +292,7 @@ export function startAgentBench(script: AgentScript): AgentBench & { readonly ag
     external: externalOf(script, externals),
     gateway: modelsOf(script.model, asked),
     clock,
+    observer: { turnFinished: (event) => void finished.push(event) },
     logger: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
   });
   return {
@@ -300,6 +305,7 @@ export function startAgentBench(script: AgentScript): AgentBench & { readonly ag
     recalls,
     remembered,
     log,
+    finished,
     call: (more = {}) => ({
       surface: 'hub',
       caller: { keyId: null, projectId: agent.projectId, scopes: new Set(['chat']) },

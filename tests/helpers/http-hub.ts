@@ -29,8 +29,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
-import { nobody } from './nobody.ts';
-import { noAgents, noClaims, noConversations } from './stores-away.ts';
+import { noAgents, noClaims, noConversations, nobody } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -382,6 +381,7 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     requestFinished,
     attemptFinished: nothing,
     runFinished: nothing,
+    turnFinished: nothing,
     queryFinished: nothing,
     poolWaited: nothing,
     runsDropped: nothing,

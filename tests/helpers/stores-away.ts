@@ -1,6 +1,6 @@
-/** Stores whose database does not answer: what a transport meets of them in a test that says nothing else. */
-import { UnavailableError } from '#core/errors';
-import type { AgentStore } from '#contract/agents';
+/** Stores whose database does not answer, and no agents: what a transport meets of them in a test that says nothing else. */
+import { CallerError, UnavailableError } from '#core/errors';
+import type { Agents, AgentStore } from '#contract/agents';
 import type { ConversationStore } from '#contract/conversations';
 import type { ClaimStore } from '#contract/stores';
 
@@ -29,4 +29,11 @@ export const noConversations: ConversationStore = {
   turns: away,
   saveSummary: away,
   importMany: away,
+};
+
+/** The port of agents where there are none. */
+export const nobody: Agents = {
+  async *turn() {
+    yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
+  },
 };
