@@ -35,7 +35,7 @@ describe('an agent of a started hub', () => {
   });
   after(() => postgres.close());
 
-  it('talks in a conversation that any later turn goes on with, and every step is a run that is explained', async (t) => {
+  it('talks in a conversation whose every step is a run that is explained, and told to stop marks the turn under way', async (t) => {
     const hub = await startAgentHub(t);
     const id = await hub.create({ tools: [weatherTool] });
     hub.upstream.script(callsWeather('Berlin'), answers('It is clear.'), answers('You are welcome.'));
@@ -49,17 +49,27 @@ describe('an agent of a started hub', () => {
       assert.equal((await hub.ask('GET', `/api/runs/${String(run)}`)).body['status'], 'succeeded');
     const second = await hub.ask('POST', `/api/agents/${id}/chat`, { prompt: 'Thanks.', conversationId });
     assert.equal(second.body['text'], 'You are welcome.');
-    const told = hub.upstream.received.at(-1)?.body['messages'];
-    assert.ok(Array.isArray(told));
+    const messages = hub.upstream.received.at(-1)?.body['messages'];
+    assert.ok(Array.isArray(messages));
     assert.deepEqual(
-      told.map(({ role }) => role),
+      messages.map(({ role }) => role),
       ['system', 'user', 'assistant', 'tool', 'assistant', 'user'],
     );
     assert.deepEqual(
       (await turnsOf(hub, conversationId)).map(({ state }) => state),
       ['whole', 'whole'],
     );
+
+    // It is told to stop in the middle of a turn: that one is marked before it ends.
+    hub.upstream.script(streams(['Half'], { ending: 'stall' }));
+    const cut = hub.ask('POST', `/api/agents/${id}/chat`, { prompt: 'One more.', conversationId });
+    await until('the third turn runs', () => hub.upstream.received.length === 4);
     assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
+    const told = await cut.then(({ body }) => body['code']).catch(() => 'no answer');
+    const again = await hub.again();
+    const [last] = await turnsOf(again, conversationId);
+    assert.deepEqual([told, last?.number, last?.state, last?.errorCode], ['draining', 3, 'broken', 'draining']);
+    assert.equal(await again.hub.end('SIGTERM'), 0, again.hub.output());
   });
 
   it('killed in the middle of a turn keeps every acknowledged one, and the other is broken and never told again', async (t) => {
