@@ -35,6 +35,14 @@ export interface TurnFinished {
   readonly memory: MemoryUse;
 }
 
+export interface MemoryFinished {
+  readonly operation: 'remember' | 'recall' | 'find' | 'list' | 'forget';
+  readonly outcome: 'ok' | 'failed' | 'cancelled';
+  readonly durationMs: number;
+  /** An embedding was wanted and there was none in time: by words only. */
+  readonly withoutVector: boolean;
+}
+
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
@@ -51,4 +59,5 @@ export interface Observer {
   ledgerRow(end: 'written' | 'dropped'): void;
   /** An attempt went out that the ledger's journal could not take: a kill would lose it. */
   ledgerUnjournalled(): void;
+  memoryFinished(event: MemoryFinished): void;
 }

@@ -7,6 +7,7 @@ import type { AgentStore } from './agents.ts';
 import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { MemoryStore } from './memory.ts';
 import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
 
@@ -101,6 +102,7 @@ export interface ClaimStore {
 export interface Stores {
   readonly agents: AgentStore;
   readonly conversations: ConversationStore;
+  readonly memories: MemoryStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

@@ -16,6 +16,7 @@ const TAGS = [
   },
   { name: 'Agents', description: 'Instructions, a model, tools and a memory under one name.' },
   { name: 'Conversations', description: 'What was said in turns, kept by project.' },
+  { name: 'Memories', description: 'Facts that agents keep and recall.' },
   { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },

@@ -14,6 +14,7 @@ import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
+import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
@@ -35,6 +36,7 @@ export interface Ports {
   readonly agents: Agents;
   readonly agentStore: AgentStore;
   readonly conversations: ConversationStore;
+  readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;

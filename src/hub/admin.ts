@@ -160,4 +160,5 @@ const unobserved: Observer = {
   retryBudgetExhausted: ignore,
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,
+  memoryFinished: ignore,
 };

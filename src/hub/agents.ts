@@ -2,9 +2,7 @@
 import { AgentGateway } from '#agents/gateway';
 import { RunningAgents } from '#agents/agents';
 import type { AgentParts } from '#agents/agents';
-import { UnavailableError } from '#core/errors';
 import type { Gateway } from '#contract/gateway';
-import type { Memory } from '#contract/memory';
 import type { Stores } from '#contract/stores';
 
 type Given = Omit<AgentParts, 'agents' | 'conversations'> & {
@@ -14,17 +12,4 @@ type Given = Omit<AgentParts, 'agents' | 'conversations'> & {
 export function openAgents({ stores, ...parts }: Given): { readonly agents: RunningAgents; readonly gateway: Gateway } {
   const agents = new RunningAgents({ ...parts, agents: stores.agents, conversations: stores.conversations });
   return { agents, gateway: new AgentGateway({ ...parts, agents, store: stores.agents }) };
-}
-
-/** A hub without a memory system. */
-export const noMemory: Memory = {
-  remember: absent,
-  recall: absent,
-  find: absent,
-  list: absent,
-  forget: absent,
-};
-
-function absent(): Promise<never> {
-  return Promise.reject(new UnavailableError('memory_unavailable', 'This hub has no memory system.'));
 }

@@ -166,6 +166,21 @@ export const catalogue = {
     labels: { query: 'fixed names in storage/repositories', outcome: 'ok, failed' },
     buckets: SHORT,
   },
+  memoryDuration: {
+    name: 'revoagent_memory_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a call of the memory system, its embedding included.',
+    labels: { operation: 'remember, recall, find, list, forget', outcome: 'ok, failed, cancelled' },
+    buckets: SHORT,
+  },
+  memoryWithoutVector: {
+    name: 'revoagent_memory_without_vector_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Facts kept, and recalls served, by words only because no embedding came in time.',
+    labels: { operation: 'remember, recall' },
+  },
   poolWait: {
     name: 'revoagent_pool_wait_seconds',
     type: 'histogram',

@@ -66,6 +66,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'ledgerUnjournalled',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
 
   return {
@@ -122,6 +123,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const agentTools = counter('agentTools');
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
+  const memory = histogram('memoryDuration');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -160,6 +162,10 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
     ledgerRow: (end) => ledgerRows(end).inc(),
     ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),
+    memoryFinished({ operation, outcome, durationMs, withoutVector }) {
+      memory(`${operation} ${outcome}`).observe(durationMs / 1000);
+      if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
+    },
   };
 }
 

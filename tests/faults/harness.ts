@@ -141,6 +141,7 @@ function observe(attempts: AttemptRecord[]): Observer {
     retryBudgetExhausted: () => undefined,
     ledgerRow: () => undefined,
     ledgerUnjournalled: () => undefined,
+    memoryFinished: () => undefined,
   };
 }
 

@@ -29,7 +29,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
-import { noAgents, noClaims, noConversations, nobody } from './stores-away.ts';
+import { noAgents, noClaims, noConversations, noMemory, nobody } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -180,6 +180,7 @@ export async function startHttpHub(
     agents: nobody,
     agentStore: noAgents,
     conversations: noConversations,
+    memory: noMemory,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -388,6 +389,7 @@ function observerOf(requestFinished: (event: RequestFinished) => void): Observer
     retryBudgetExhausted: nothing,
     ledgerRow: nothing,
     ledgerUnjournalled: nothing,
+    memoryFinished: nothing,
   };
 }
 

@@ -53,6 +53,7 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       retryBudgetExhausted: ignore,
       ledgerRow: ignore,
       ledgerUnjournalled: ignore,
+      memoryFinished: ignore,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),
       runsDropped: (count) => {

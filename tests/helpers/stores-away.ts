@@ -2,6 +2,7 @@
 import { CallerError, UnavailableError } from '#core/errors';
 import type { Agents, AgentStore } from '#contract/agents';
 import type { ConversationStore } from '#contract/conversations';
+import type { Memory } from '#contract/memory';
 import type { ClaimStore } from '#contract/stores';
 
 const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
@@ -36,4 +37,13 @@ export const nobody: Agents = {
   async *turn() {
     yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
   },
+};
+
+const noFacts = (): Promise<never> => Promise.reject(new UnavailableError('memory_unavailable', 'No memory here.'));
+export const noMemory: Memory = {
+  remember: noFacts,
+  recall: noFacts,
+  find: noFacts,
+  list: noFacts,
+  forget: noFacts,
 };

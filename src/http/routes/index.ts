@@ -29,6 +29,11 @@ import { getRun } from './get-run.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
 import { listAgents } from './list-agents.ts';
+import { createMemory } from './create-memory.ts';
+import { deleteMemory } from './delete-memory.ts';
+import { getMemory } from './get-memory.ts';
+import { listMemories } from './list-memories.ts';
+import { searchMemories } from './search-memories.ts';
 import { importConversations } from './import-conversations.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
@@ -65,6 +70,11 @@ export const operations: readonly Operation[] = [
   getConversation,
   renameConversation,
   deleteConversation,
+  createMemory,
+  listMemories,
+  searchMemories,
+  getMemory,
+  deleteMemory,
   listExternal,
   ...callExternal,
   listRuns,

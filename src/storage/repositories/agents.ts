@@ -58,10 +58,22 @@ export function databaseAgentStore(ask: Ask): AgentStore {
       }),
     delete: (projectId, id, version) =>
       ask('agents.delete', async (db) => {
-        let query = db.deleteFrom('agents').where('project_id', '=', projectId).where('id', '=', id);
-        if (version !== undefined) query = query.where('version', '=', version);
-        const { numDeletedRows } = await query.executeTakeFirst();
-        return numDeletedRows > 0n ? 'deleted' : unchanged(db, projectId, id);
+        const gone = await db
+          .with('gone', (one) => {
+            const query = one.deleteFrom('agents').where('project_id', '=', projectId).where('id', '=', id);
+            return (version === undefined ? query : query.where('version', '=', version)).returning('id');
+          })
+          .with('forgotten', (one) =>
+            one
+              .deleteFrom('memories')
+              .where('project_id', '=', projectId)
+              .where('scope', '=', `agent:${id}`)
+              .where(({ exists, selectFrom }) => exists(selectFrom('gone').select('id'))),
+          )
+          .selectFrom('gone')
+          .select('id')
+          .executeTakeFirst();
+        return gone === undefined ? unchanged(db, projectId, id) : 'deleted';
       }),
   };
 }

@@ -53,13 +53,22 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
       }),
     delete: (projectId, id) =>
       ask('conversations.delete', async (db) => {
-        // Its turns go with it, in the same statement.
-        const { numDeletedRows } = await db
-          .deleteFrom('conversations')
-          .where('project_id', '=', projectId)
-          .where('id', '=', id)
+        // Its turns go with it, in the same statement, and so do its facts.
+        const gone = await db
+          .with('gone', (one) =>
+            one.deleteFrom('conversations').where('project_id', '=', projectId).where('id', '=', id).returning('id'),
+          )
+          .with('forgotten', (one) =>
+            one
+              .deleteFrom('memories')
+              .where('project_id', '=', projectId)
+              .where('scope', '=', `conversation:${id}`)
+              .where(({ exists, selectFrom }) => exists(selectFrom('gone').select('id'))),
+          )
+          .selectFrom('gone')
+          .select('id')
           .executeTakeFirst();
-        return numDeletedRows > 0n;
+        return gone !== undefined;
       }),
     saveSummary: (projectId, id, summary, upTo) =>
       ask('conversations.save-summary', async (db) => {
