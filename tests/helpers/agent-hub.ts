@@ -87,12 +87,16 @@ function callsOf(url: string): Pick<AgentHub, 'ask' | 'create'> {
 
 /** A model that calls the weather tool; the usage is that of every scripted answer. */
 export function callsWeather(city = 'Berlin', spoken = ''): Behaviour {
+  return callsTool('weather', { city }, spoken);
+}
+
+export function callsTool(name: string, given: Json, spoken = ''): Behaviour {
   return async (exchange) => {
     const { response } = exchange;
     const made = { index: 0, id: 'call_1', type: 'function' };
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     await flushed(response, chunk(exchange, { role: 'assistant', content: spoken }));
-    const called = { ...made, function: { name: 'weather', arguments: JSON.stringify({ city }) } };
+    const called = { ...made, function: { name, arguments: JSON.stringify(given) } };
     await flushed(response, chunk(exchange, { tool_calls: [called] }));
     await flushed(response, chunk(exchange, {}, 'tool_calls'));
     const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };

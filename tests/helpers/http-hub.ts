@@ -29,7 +29,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
-import { noAgents, noClaims, noConversations, noMemory, nobody } from './stores-away.ts';
+import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -177,10 +177,7 @@ export async function startHttpHub(
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
-    agents: nobody,
-    agentStore: noAgents,
-    conversations: noConversations,
-    memory: noMemory,
+    ...nothingKept,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,

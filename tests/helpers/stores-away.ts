@@ -17,7 +17,7 @@ export const noAgents: AgentStore = {
   update: away,
   delete: away,
 };
-export const noConversations: ConversationStore = {
+const noConversations: ConversationStore = {
   insert: away,
   find: away,
   list: away,
@@ -33,17 +33,25 @@ export const noConversations: ConversationStore = {
 };
 
 /** The port of agents where there are none. */
-export const nobody: Agents = {
+const nobody: Agents = {
   async *turn() {
     yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
   },
 };
 
 const noFacts = (): Promise<never> => Promise.reject(new UnavailableError('memory_unavailable', 'No memory here.'));
-export const noMemory: Memory = {
+const noMemory: Memory = {
   remember: noFacts,
   recall: noFacts,
   find: noFacts,
   list: noFacts,
   forget: noFacts,
 };
+
+/** For the ports of a server. */
+export const nothingKept = {
+  agents: nobody,
+  agentStore: noAgents,
+  conversations: noConversations,
+  memory: noMemory,
+} as const;

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
-import { callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
+import { callsTool, callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
 import type { AgentHub } from '../helpers/agent-hub.ts';
 import { waitFor } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
@@ -70,6 +70,37 @@ describe('an agent of a started hub', () => {
     const [last] = await turnsOf(again, conversationId);
     assert.deepEqual([told, last?.number, last?.state, last?.errorCode], ['draining', 3, 'broken', 'draining']);
     assert.equal(await again.hub.end('SIGTERM'), 0, again.hub.output());
+  });
+
+  it('remembers, answers without its memory while that is out of order, says so, and uses it again afterwards', async (t) => {
+    const hub = await startAgentHub(t);
+    const id = await hub.create({ memory: { scope: 'agent', recall: 5 }, tools: [{ kind: 'memory' }] });
+    const chat = async (prompt: string) => (await hub.ask('POST', `/api/agents/${id}/chat`, { prompt })).body;
+    const toldFirst = () => {
+      const messages = hub.upstream.received.at(-1)?.body['messages'];
+      return Array.isArray(messages) ? String(messages[0].content) : '';
+    };
+    hub.upstream.script(callsTool('remember', { fact: 'Ada drinks tea.' }));
+    const kept = await chat('I am Ada, and I drink tea.');
+    assert.partialDeepStrictEqual(kept, { text: 'All is well.', memory: 'used', tools: [{ outcome: 'succeeded' }] });
+    assert.equal((await chat('What does Ada drink?'))['memory'], 'used');
+    assert.match(toldFirst(), /- Ada drinks tea\.$/);
+
+    const circuit = '/api/circuit-breakers/memory';
+    const forced = await hub.ask('POST', `${circuit}/force-open`, { reason: 'a test', forMs: 60_000 });
+    assert.equal(forced.status, 200, forced.text);
+    hub.upstream.script(callsTool('recall', { about: 'Ada' }));
+    const without = await chat('What does Ada drink?');
+    assert.partialDeepStrictEqual(without, {
+      text: 'All is well.',
+      memory: 'unavailable',
+      tools: [{ outcome: 'failed' }],
+    });
+    assert.match(toldFirst(), /Your memory cannot be reached just now/);
+
+    assert.equal((await hub.ask('POST', `${circuit}/reset`, { reason: 'a test' })).status, 200);
+    assert.equal((await chat('What does Ada drink?'))['memory'], 'used');
+    assert.match(toldFirst(), /- Ada drinks tea\.$/);
   });
 
   it('killed in the middle of a turn keeps every acknowledged one, and the other is broken and never told again', async (t) => {
