@@ -41,7 +41,7 @@ interface Asked {
 export function createMemory(parts: MemoryParts): Memory {
   const { store, clock } = parts;
   return {
-    remember({ projectId, scope, text, signal }) {
+    async remember({ projectId, scope, text, signal }) {
       const fact = factOf(text);
       return call(parts, { operation: 'remember', signal, embed: { projectId, text: fact } }, async (embedding) => {
         const createdWallMs = clock.wallMs();

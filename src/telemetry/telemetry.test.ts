@@ -65,6 +65,7 @@ function everything(
   observer.retryBudgetExhausted();
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
+  observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   attach({
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),

@@ -11,25 +11,41 @@ const HARD_TEXT = `'"\\ \u{1F600} é \n & | ! ( ) <-> :* in prj project'; drop t
 
 const meaning = (...values: number[]): Embedding => ({ model: 'test/one', values });
 
-export function memorySuite(storage: () => Storage): void {
-  const keep = async (
-    projectId: string,
-    text: string,
-    embedding: Embedding | null = null,
-    fields: Partial<MemoryRecord> = {},
-  ): Promise<MemoryRecord> => {
-    const memory = memoryOf(projectId, { text, ...fields });
-    await storage().stores.memories.insert(memory, embedding);
-    return memory;
+/** Keeps facts, and says the texts of those that a search finds. */
+function over(storage: () => Storage) {
+  return {
+    async keep(
+      projectId: string,
+      text: string,
+      embedding: Embedding | null = null,
+      fields: Partial<MemoryRecord> = {},
+    ): Promise<MemoryRecord> {
+      const memory = memoryOf(projectId, { text, ...fields });
+      await storage().stores.memories.insert(memory, embedding);
+      return memory;
+    },
+    async texts(
+      projectId: string,
+      text: string,
+      embedding: Embedding | null = null,
+      scopes: readonly MemoryScope[] = ['project'],
+    ): Promise<string[]> {
+      const found = await storage().stores.memories.search(projectId, scopes, { text, embedding }, 10);
+      return found.map((one) => one.text);
+    },
   };
-  const texts = async (
-    projectId: string,
-    text: string,
-    embedding: Embedding | null = null,
-    scopes: readonly MemoryScope[] = ['project'],
-  ) => (await storage().stores.memories.search(projectId, scopes, { text, embedding }, 10)).map((found) => found.text);
+}
 
-  describe('memories', () => {
+export function memorySuite(storage: () => Storage): void {
+  factSuite(storage);
+  forgettingSuite(storage);
+  wordSuite(storage);
+  meaningSuite(storage);
+}
+
+function factSuite(storage: () => Storage): void {
+  const { keep, texts } = over(storage);
+  describe('facts', () => {
     it('come back as they were inserted, and are listed newest first by scope, page by page', async () => {
       const { memories } = storage().stores;
       const projectId = await newProject(storage());
@@ -62,74 +78,12 @@ export function memorySuite(storage: () => Storage): void {
       assert.equal(await memories.delete(others, theirs.id), true);
       assert.equal(await memories.find(others, theirs.id), null);
     });
+  });
+}
 
-    it('are found by any of the words in any form, those with more of them first', async () => {
-      const projectId = await newProject(storage());
-      await keep(projectId, 'Anna lives in Berlin');
-      await keep(projectId, 'Anna prefers tea');
-      await keep(projectId, 'Carla is a pilot');
-      assert.deepEqual(await texts(projectId, 'Where is ANNA living? Berlin?'), [
-        'Anna lives in Berlin',
-        'Anna prefers tea',
-      ]);
-      assert.deepEqual(await texts(projectId, 'where is the'), [], 'words that say nothing find nothing');
-      assert.deepEqual(await texts(projectId, ''), []);
-    });
-
-    it('are safe from every text, and found by it', async () => {
-      const projectId = await newProject(storage());
-      const texts_ = [
-        HARD_TEXT,
-        `o'brien\\path "quoted"`,
-        'a:*b & c',
-        '\0null',
-        '\uD800half',
-        "''''",
-        '\\',
-        `C:\\dir\\o'x`,
-      ];
-      for (const text of texts_) {
-        await keep(projectId, text);
-        await texts(projectId, text);
-      }
-      assert.ok((await texts(projectId, `o'brien`)).includes(`o'brien\\path "quoted"`));
-      assert.ok((await texts(projectId, `C:\\dir\\o'x`)).includes(`C:\\dir\\o'x`));
-    });
-
-    it('are found by meaning where no word is shared, the nearest first, and by both before those by one', async () => {
-      const projectId = await newProject(storage());
-      await keep(projectId, 'near', meaning(10, 1, 0));
-      await keep(projectId, 'far', meaning(-1, 0, 0.1));
-      await keep(projectId, 'between', meaning(1, 5, 0));
-      assert.deepEqual(await texts(projectId, 'nothing', meaning(1, 0, 0)), ['near', 'between', 'far']);
-      await keep(projectId, 'a cat', meaning(0, 0, 1));
-      assert.equal((await texts(projectId, 'cat', meaning(0, 0.5, 1)))[0], 'a cat');
-      assert.equal((await texts(projectId, 'cat'))[0], 'a cat', 'without an embedding, by words');
-    });
-
-    it('are compared only with embeddings of their own model and length, and one without direction is none', async () => {
-      const { memories } = storage().stores;
-      const projectId = await newProject(storage());
-      await keep(projectId, 'one', meaning(1, 0));
-      await keep(projectId, 'longer', meaning(1, 0, 0));
-      await keep(projectId, 'other', { model: 'test/two', values: [1, 0] });
-      for (const none of [[], [0, 0], [Number.NaN, 1], [Infinity, 1]]) await keep(projectId, 'none', meaning(...none));
-      assert.deepEqual(await texts(projectId, 'x', meaning(1, 0)), ['one']);
-      assert.deepEqual(await texts(projectId, 'x', meaning(1, 0, 0)), ['longer']);
-      assert.deepEqual(await texts(projectId, 'x', meaning(0, 0)), []);
-      await memories.setEmbedding(projectId, (await keep(projectId, 'late')).id, meaning(2, 0));
-      assert.deepEqual((await texts(projectId, 'x', meaning(1, 0))).toSorted(), ['late', 'one']);
-    });
-
-    it('by a rare word are found among any number that hold a common one, also asked together', async () => {
-      const projectId = await newProject(storage());
-      await fillScope(storage(), projectId, limits.recallMatchesMax * 3);
-      await keep(projectId, 'common and needle');
-      await fillScope(storage(), projectId, limits.recallMatchesMax);
-      assert.equal((await texts(projectId, 'common needle'))[0], 'common and needle');
-      assert.equal((await texts(projectId, 'common')).length, 10);
-    });
-
+function forgettingSuite(storage: () => Storage): void {
+  const { keep } = over(storage);
+  describe('facts that go or wait', () => {
     it('are taken to be embedded by one at a time, until the time is up or they are of this model', async () => {
       const { memories, db } = { ...storage().stores, db: storage().db };
       await db.deleteFrom('memories').execute();
@@ -161,6 +115,83 @@ export function memorySuite(storage: () => Storage): void {
       assert.equal(await agents.delete(projectId, agent.id, undefined), 'deleted');
       assert.ok(await conversations.delete(projectId, conversation.id));
       assert.deepEqual(await memories.list(projectId, { limit: 9 }, {}), [stays]);
+    });
+  });
+}
+
+function wordSuite(storage: () => Storage): void {
+  const { keep, texts } = over(storage);
+  describe('facts by words', () => {
+    it('are found by any of the words in any form, those with more of them first', async () => {
+      const projectId = await newProject(storage());
+      await keep(projectId, 'Anna lives in Berlin');
+      await keep(projectId, 'Anna prefers tea');
+      await keep(projectId, 'Carla is a pilot');
+      assert.deepEqual(await texts(projectId, 'Where is ANNA living? Berlin?'), [
+        'Anna lives in Berlin',
+        'Anna prefers tea',
+      ]);
+      assert.deepEqual(await texts(projectId, 'where is the'), [], 'words that say nothing find nothing');
+      assert.deepEqual(await texts(projectId, ''), []);
+    });
+
+    it('are safe from every text, and found by it', async () => {
+      const projectId = await newProject(storage());
+      const hard = [
+        HARD_TEXT,
+        `o'brien\\path "quoted"`,
+        'a:*b & c',
+        '\0null',
+        '\uD800half',
+        "''''",
+        '\\',
+        `C:\\dir\\o'x`,
+      ];
+      for (const text of hard) {
+        await keep(projectId, text);
+        await texts(projectId, text);
+      }
+      assert.ok((await texts(projectId, `o'brien`)).includes(`o'brien\\path "quoted"`));
+      assert.ok((await texts(projectId, `C:\\dir\\o'x`)).includes(`C:\\dir\\o'x`));
+    });
+
+    it('by a rare word are found among any number that hold a common one, also asked together', async () => {
+      const projectId = await newProject(storage());
+      await fillScope(storage(), projectId, limits.recallMatchesMax * 3);
+      await keep(projectId, 'common and needle');
+      await fillScope(storage(), projectId, limits.recallMatchesMax);
+      assert.equal((await texts(projectId, 'common needle'))[0], 'common and needle');
+      assert.equal((await texts(projectId, 'common')).length, 10);
+    });
+  });
+}
+
+function meaningSuite(storage: () => Storage): void {
+  const { keep, texts } = over(storage);
+  describe('facts by meaning', () => {
+    it('are found by meaning where no word is shared, the nearest first, and by both before those by one', async () => {
+      const projectId = await newProject(storage());
+      await keep(projectId, 'near', meaning(10, 1, 0));
+      await keep(projectId, 'far', meaning(-1, 0, 0.1));
+      await keep(projectId, 'between', meaning(1, 5, 0));
+      assert.deepEqual(await texts(projectId, 'nothing', meaning(1, 0, 0)), ['near', 'between', 'far']);
+      await keep(projectId, 'a cat', meaning(0, 0, 1));
+      assert.equal((await texts(projectId, 'cat', meaning(0, 0.5, 1)))[0], 'a cat');
+      assert.equal((await texts(projectId, 'cat'))[0], 'a cat', 'without an embedding, by words');
+    });
+
+    it('are compared only with embeddings of their own model and length, and one without direction is none', async () => {
+      const { memories } = storage().stores;
+      const projectId = await newProject(storage());
+      await keep(projectId, 'one', meaning(1, 0));
+      await keep(projectId, 'longer', meaning(1, 0, 0));
+      await keep(projectId, 'other', { model: 'test/two', values: [1, 0] });
+      for (const none of [[], [0, 0], [Number.NaN, 1], [Infinity, 1]]) await keep(projectId, 'none', meaning(...none));
+      assert.deepEqual(await texts(projectId, 'x', meaning(1, 0)), ['one']);
+      assert.deepEqual(await texts(projectId, 'x', meaning(1, 0, 0)), ['longer']);
+      assert.deepEqual(await texts(projectId, 'x', meaning(0, 0)), []);
+      await memories.setEmbedding(projectId, (await keep(projectId, 'late')).id, meaning(2, 0));
+      assert.deepEqual((await texts(projectId, 'x', meaning(1, 0))).toSorted(), ['late', 'one']);
     });
   });
 }

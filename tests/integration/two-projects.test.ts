@@ -23,7 +23,16 @@ const CANARY = 'canary-of-one';
 /** Paths whose parameters are no ids of a project's: models, circuits and APIs are the whole hub's. */
 const SHARED = ['/v1/models/{id}', '/api/circuit-breakers/{key}', '/api/external/{name}/{path}'];
 /** What must show the first project its own, so that showing nothing proves something. */
-const SHOWING = ['exportConversations', 'listAgents', 'listAudit', 'listConversations', 'listKeys', 'listRuns'];
+const SHOWING = [
+  'exportConversations',
+  'listAgents',
+  'listAudit',
+  'listConversations',
+  'listKeys',
+  'listMemories',
+  'listRuns',
+  'searchMemories',
+];
 
 interface Project {
   ask(
@@ -64,6 +73,7 @@ const makers: Readonly<Record<string, Maker>> = {
     return id;
   },
   key: async (project, mark) => idIn(await project.ask('POST', '/api/keys', { name: mark, scopes: ['chat'] })),
+  mem: async (project, mark) => idIn(await project.ask('POST', '/api/memories', { text: `${mark} ${letters()}` })),
   run: async (project, mark) => {
     const { run } = await project.ask('POST', '/api/chat', {
       model: 'm',
@@ -186,7 +196,9 @@ function queriesOf({ parameters }: Operation, made: readonly string[]): string[]
     return schema['type'] === 'string' && schema['pattern'] === undefined ? [CANARY] : [];
   };
   const inQuery = parameters.filter((parameter) => parameter.in === 'query');
-  return ['', ...inQuery.flatMap((parameter) => valuesOf(parameter).map((value) => query(parameter.name, value)))];
+  // Where one must be given there is no asking for everything.
+  const all = inQuery.some(({ required }) => required) ? [] : [''];
+  return [...all, ...inQuery.flatMap((parameter) => valuesOf(parameter).map((value) => query(parameter.name, value)))];
 }
 
 /** A hub with two projects, and the key of an administrator of each. */
@@ -207,6 +219,7 @@ async function start(t: TestContext): Promise<{ url: string; secrets: string[] }
   const config = {
     server: { port: 0, shutdownGraceMs: 0 },
     storage: { dataDir },
+    memory: { embeddingModel: 'm' },
     providers: { simulator },
     routes: { '*': { groups: [[{ provider: 'simulator' }]] } },
   };

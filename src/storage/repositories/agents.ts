@@ -4,6 +4,7 @@ import type { AgentRecord, AgentSettings, AgentStore } from '#contract/agents';
 import type { Ask } from '../ask.ts';
 import { isTaken } from '../ask.ts';
 import type { AgentsTable, Schema } from '../schema.ts';
+import { factsOfGone } from './memories.ts';
 import { storableJson } from '../storable.ts';
 
 export function databaseAgentStore(ask: Ask): AgentStore {
@@ -63,13 +64,7 @@ export function databaseAgentStore(ask: Ask): AgentStore {
             const query = one.deleteFrom('agents').where('project_id', '=', projectId).where('id', '=', id);
             return (version === undefined ? query : query.where('version', '=', version)).returning('id');
           })
-          .with('forgotten', (one) =>
-            one
-              .deleteFrom('memories')
-              .where('project_id', '=', projectId)
-              .where('scope', '=', `agent:${id}`)
-              .where(({ exists, selectFrom }) => exists(selectFrom('gone').select('id'))),
-          )
+          .with('forgotten', (one) => factsOfGone(one, projectId, `agent:${id}`))
           .selectFrom('gone')
           .select('id')
           .executeTakeFirst();

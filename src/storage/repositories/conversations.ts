@@ -5,6 +5,7 @@ import type { ConversationRecord, ConversationStore } from '#contract/conversati
 import type { Ask } from '../ask.ts';
 import { isTaken } from '../ask.ts';
 import type { ConversationsTable, Schema } from '../schema.ts';
+import { factsOfGone } from './memories.ts';
 import { storableText } from '../storable.ts';
 import { searchConversations } from './turn-search.ts';
 import { databaseTurns, insertTurns, searchedChars } from './turns.ts';
@@ -58,13 +59,7 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
           .with('gone', (one) =>
             one.deleteFrom('conversations').where('project_id', '=', projectId).where('id', '=', id).returning('id'),
           )
-          .with('forgotten', (one) =>
-            one
-              .deleteFrom('memories')
-              .where('project_id', '=', projectId)
-              .where('scope', '=', `conversation:${id}`)
-              .where(({ exists, selectFrom }) => exists(selectFrom('gone').select('id'))),
-          )
+          .with('forgotten', (one) => factsOfGone(one, projectId, `conversation:${id}`))
           .selectFrom('gone')
           .select('id')
           .executeTakeFirst();

@@ -4,7 +4,7 @@
  * rankings are joined by reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009), which needs no common scale.
  */
 import { sql } from 'kysely';
-import type { Kysely, RawBuilder, Selectable } from 'kysely';
+import type { Kysely, QueryCreator, RawBuilder, Selectable } from 'kysely';
 import { limits } from '#core/limits';
 import type { Embedding, MemoryRecord, MemoryScope, MemoryStore, RecalledMemory } from '#contract/memory';
 import type { Ask } from '../ask.ts';
@@ -89,6 +89,15 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
         await db.updateTable('memories').set(stored).where('project_id', '=', projectId).where('id', '=', id).execute();
       }),
   };
+}
+
+/** Deletes the facts of a scope where the statement that it is part of has something in `gone`. */
+export function factsOfGone(db: QueryCreator<Schema>, projectId: string, scope: MemoryScope) {
+  return db
+    .deleteFrom('memories')
+    .where('project_id', '=', projectId)
+    .where('scope', '=', scope)
+    .where(sql<boolean>`exists (select from gone)`);
 }
 
 function oneMemory(db: Kysely<Schema>, projectId: string, id: string) {
