@@ -66,6 +66,12 @@ export const limits = {
   ledgerBacklogMax: 20_000,
   /** The ledger's journal on disk, in bytes: about 600,000 attempts. */
   ledgerJournalBytesMax: 256 * 1024 * 1024,
+  /** Kept of a run's messages, newest first, and again of its answer, where the route keeps them; in characters of text. */
+  contentCharsMax: 256 * 1024,
+  /** What was said in runs and waits for the database, in bytes; the oldest go first, counted. */
+  contentBacklogBytesMax: 64 * 1024 * 1024,
+  /** The same, written at once. */
+  contentBatchBytesMax: 2 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
   /** How long an agent waits for one tool, and for what it remembers, in milliseconds. */

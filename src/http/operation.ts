@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { Agents, AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { Contents } from '#contract/content';
 import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
@@ -28,6 +29,7 @@ import { compileCheck, Findings } from './validation.ts';
 export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
+  readonly contents: Contents;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
   readonly usage: Pick<UsageStore, 'report'>;

@@ -15,6 +15,7 @@ import type { PoolOptions, PoolStats } from './postgres.ts';
 import { databaseAgentStore } from './repositories/agents.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
+import { databaseContentStore } from './repositories/contents.ts';
 import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseMemoryStore } from './repositories/memories.ts';
@@ -25,6 +26,7 @@ import type { Schema } from './schema.ts';
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createBatchWriter } from './batch-writer.ts';
+export { createContentWriter } from './content-writer.ts';
 export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';
@@ -73,6 +75,7 @@ export async function openStorage(
         usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
+        contents: databaseContentStore(ask),
         agents: databaseAgentStore(ask),
         conversations: databaseConversationStore(ask),
         memories: databaseMemoryStore(ask),

@@ -3,7 +3,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { AgentSettings, ToolUse, TurnEnd } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
 import type { TurnState } from '#contract/conversations';
-import type { RunRecord } from '#contract/runs';
+import type { ContentPolicy, RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
   id: string;
@@ -76,6 +76,17 @@ export interface ClaimsTable {
   fingerprint: string;
   done: boolean;
   until_ms: number;
+}
+
+export interface ContentsTable {
+  id: string;
+  project_id: string;
+  policy: ContentPolicy;
+  started_ms: number;
+  partial: boolean;
+  truncated: boolean;
+  messages: string | null;
+  answer: string | null;
 }
 
 export interface AgentsTable {
@@ -155,6 +166,7 @@ export interface Schema {
   usage: UsageTable;
   audit: AuditTable;
   claims: ClaimsTable;
+  contents: ContentsTable;
   agents: AgentsTable;
   conversations: ConversationsTable;
   turns: TurnsTable;

@@ -1,5 +1,6 @@
 /** Records for the storage suite, each in a project that no other test knows. */
 import { newId } from '#core/ids';
+import type { ContentRecord } from '#contract/content';
 import type { AgentRecord } from '#contract/agents';
 import type { ConversationRecord, TurnRecord } from '#contract/conversations';
 import type { UsageRecord } from '#contract/ledger';
@@ -89,6 +90,21 @@ export function usageOf(projectId: string, fields: Partial<UsageRecord> = {}): U
 
 export function claimOf(projectId: string, id: string, fields: Partial<ClaimRecord> = {}): ClaimRecord {
   return { id, projectId, owner: newId('clm', START_MS), fingerprint: 'f', ...fields };
+}
+
+export function contentOf(projectId: string, fields: Partial<ContentRecord> = {}): ContentRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  return {
+    id: newId('run', startedWallMs),
+    projectId,
+    policy: 'full',
+    startedWallMs,
+    partial: false,
+    truncated: false,
+    messages: '[{"role":"user","content":"Are you well?"}]',
+    answer: '[{"index":0,"message":{"role":"assistant","content":"I am."},"finish_reason":"stop"}]',
+    ...fields,
+  };
 }
 
 export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {

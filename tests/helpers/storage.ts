@@ -59,6 +59,9 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       runsDropped: (count) => {
         told.dropped += count;
       },
+      contentsDropped: (count) => {
+        told.dropped += count;
+      },
     },
   };
 }

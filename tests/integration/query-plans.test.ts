@@ -23,6 +23,7 @@ import { postgresSource } from '../../src/storage/postgres.ts';
 import { databaseAgentStore } from '../../src/storage/repositories/agents.ts';
 import { databaseAuditStore } from '../../src/storage/repositories/audit.ts';
 import { databaseClaimStore } from '../../src/storage/repositories/claims.ts';
+import { databaseContentStore } from '../../src/storage/repositories/contents.ts';
 import { databaseConversationStore } from '../../src/storage/repositories/conversations.ts';
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
 import { databaseMemoryStore } from '../../src/storage/repositories/memories.ts';
@@ -33,6 +34,7 @@ import {
   agentOf,
   auditOf,
   claimOf,
+  contentOf,
   conversationOf,
   keyOf,
   memoryOf,
@@ -60,7 +62,7 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ agents, conversations, memories, keys, runs, usage, audit, claims }: Stores): EveryCall {
+function everyCall({ agents, conversations, memories, keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
@@ -95,6 +97,12 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
       finish: [() => claims.finish(numbered('claim', 7), numbered('clm', 7), START_MS)],
       release: [() => claims.release(numbered('claim', 7), numbered('clm', 7))],
       purge: [() => claims.purge(ROWS / 2, PURGE_ROWS), () => claims.purge(1, PURGE_ROWS)],
+    },
+    contents: {
+      insertMany: [() => contents.insertMany(Array.from({ length: 500 }, () => contentOf(project)))],
+      find: [() => contents.find(project, numbered('run', 7))],
+      erase: [() => contents.erase(contentOf(project, { id: numbered('run', 7) }))],
+      purge: [() => contents.purge(ROWS / 2, PURGE_ROWS), () => contents.purge(1, PURGE_ROWS)],
     },
     audit: {
       append: [() => audit.append(auditOf(project))],
@@ -223,6 +231,7 @@ async function holds(source: SessionSource): Promise<void> {
       usage: databaseUsageStore(ask),
       audit: databaseAuditStore(ask),
       claims: databaseClaimStore(ask),
+      contents: databaseContentStore(ask),
       agents: databaseAgentStore(ask),
       conversations: databaseConversationStore(ask),
       memories: databaseMemoryStore(ask),
@@ -232,6 +241,7 @@ async function holds(source: SessionSource): Promise<void> {
       'agents',
       'audit',
       'claims',
+      'contents',
       'conversations',
       'keys',
       'memories',
@@ -337,6 +347,8 @@ async function fill(db: Kysely<Schema>): Promise<void> {
     `insert into audit select ${id('aud', 'n')}, ${project}, n, 'cli', 'key-created', 'full', '{}'
        from generate_series(1, ${ROWS}) as n`,
     `insert into claims select ${id('claim', 'n')}, ${project}, ${id('clm', 'n')}, 'f', n % 50 > 0, n
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into contents select ${id('run', 'n')}, ${project}, 'full', n, false, false, '[]', '[]'
        from generate_series(1, ${ROWS}) as n`,
     `insert into agents select ${project}, ${id('agt', 'n')}, 'agent-' || n, 'm-' || n % 900, 1, '{}', n, n
        from generate_series(1, ${ROWS}) as n`,

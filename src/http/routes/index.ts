@@ -9,6 +9,7 @@ import { createChatCompletion } from './create-chat-completion.ts';
 import { createConversation } from './create-conversation.ts';
 import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
+import { eraseRunContent } from './erase-run-content.ts';
 import { deleteAgent } from './delete-agent.ts';
 import { deleteConversation } from './delete-conversation.ts';
 import { exportConversations } from './export-conversations.ts';
@@ -26,6 +27,7 @@ import { getOpenapi } from './get-openapi.ts';
 import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
+import { getRunContent } from './get-run-content.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
 import { listAgents } from './list-agents.ts';
@@ -79,6 +81,8 @@ export const operations: readonly Operation[] = [
   ...callExternal,
   listRuns,
   getRun,
+  getRunContent,
+  eraseRunContent,
   getUsage,
   listBreakers,
   getBreaker,
