@@ -9,7 +9,11 @@ type Given = Omit<AgentParts, 'agents' | 'conversations'> & {
   readonly stores: Pick<Stores, 'agents' | 'conversations'>;
 };
 
-export function openAgents({ stores, ...parts }: Given): { readonly agents: RunningAgents; readonly gateway: Gateway } {
+export function openAgents(
+  stack: AsyncDisposableStack,
+  { stores, ...parts }: Given,
+): { readonly agents: RunningAgents; readonly gateway: Gateway } {
   const agents = new RunningAgents({ ...parts, agents: stores.agents, conversations: stores.conversations });
+  stack.defer(() => agents.close());
   return { agents, gateway: new AgentGateway({ ...parts, agents, store: stores.agents }) };
 }

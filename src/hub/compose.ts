@@ -86,12 +86,10 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents({ stores: storage.stores, memory, external, gateway, clock, observer, logger });
-  stack.defer(() => talking.agents.close());
+  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
-    gateway: talking.gateway,
-    agents: talking.agents,
+    ...talking,
     external,
     runs: reader,
     contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),
