@@ -151,8 +151,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
     },
-    turnFinished({ end, tools, memory }) {
-      agentTurns(`${end} ${memory}`).inc();
+    turnFinished({ end, tools, memory: use }) {
+      agentTurns(`${end} ${use}`).inc();
       for (const { outcome } of tools) agentTools(outcome).inc();
     },
     queryFinished({ query, durationMs, failed }) {
