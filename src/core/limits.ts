@@ -74,4 +74,18 @@ export const limits = {
   contentBatchBytesMax: 2 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
+  /** How long an agent waits for one tool, and for what it remembers, in milliseconds. */
+  agentToolMs: 60_000,
+  agentRecallMs: 5_000,
+  /** Tools of one step that run at once, and that one step may call. */
+  agentToolsAtOnceMax: 8,
+  agentToolsOfStepMax: 32,
+  /** What is read of a tool's answer, and what of it the model is given. */
+  toolAnswerBytesMax: 1024 * 1024,
+  toolAnswerToModelBytesMax: 64 * 1024,
+  /** The largest arguments of one call of a tool, and the largest text of one step of an agent; in characters. */
+  toolArgumentsCharsMax: 256 * 1024,
+  agentTextCharsMax: 4 * 1024 * 1024,
+  /** Turns of a conversation that are looked at for what a model is told of it. */
+  historyTurnsMax: 1_000,
 } as const;

@@ -91,13 +91,30 @@ async function streamChat(
   services: Services,
 ): Promise<Answer> {
   const { clock, gateway, logger } = services;
-  const sse = new SseResponse(context, clock, { 'x-revoagent-run': call.runId });
-  let stream: ChatStream | null = null;
+  return sendStream(context, services, { 'x-revoagent-run': call.runId }, async (sse) => {
+    const stream = await waitedFor(context, clock, gateway.stream(call));
+    try {
+      context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
+      sse.commit(summaryHeaders(stream.summary));
+      await relay(stream, form.stream(stream.summary), sse, context, clock);
+    } finally {
+      await stream.events.return?.().catch((thrown: unknown) => {
+        logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
+      });
+    }
+  });
+}
+
+/** Server-sent events to their honest end: `[DONE]` where `send` comes to one, a status or an error event where it throws. */
+export async function sendStream(
+  context: RequestContext,
+  { clock, logger }: Services,
+  earlyHeaders: Record<string, string>,
+  send: (sse: SseResponse) => Promise<void>,
+): Promise<Answer> {
+  const sse = new SseResponse(context, clock, earlyHeaders);
   try {
-    stream = await waitedFor(context, clock, gateway.stream(call));
-    context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
-    sse.commit(summaryHeaders(stream.summary));
-    await relay(stream, form.stream(stream.summary), sse, context, clock);
+    await send(sse);
     sse.finish();
   } catch (thrown) {
     sse.abandon();
@@ -105,12 +122,8 @@ async function streamChat(
     const error = context.gone ? new CallerError('cancelled', 'The caller left.') : translateError(thrown);
     context.error = error;
     if (error.code === 'internal')
-      logger.error('stream-failed', { requestId: context.requestId, runId: call.runId }, thrown);
+      logger.error('stream-failed', { requestId: context.requestId, runId: context.runId }, thrown);
     if (!context.gone) sse.fail(error);
-  } finally {
-    await stream?.events.return?.().catch((thrown: unknown) => {
-      logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
-    });
   }
   return { kind: 'sent' };
 }

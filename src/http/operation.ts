@@ -5,7 +5,7 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
-import type { AgentStore } from '#contract/agents';
+import type { Agents, AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
 import type { Contents } from '#contract/content';
 import type { ConversationStore } from '#contract/conversations';
@@ -35,6 +35,7 @@ export interface Ports {
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agents: Agents;
   readonly agentStore: AgentStore;
   readonly conversations: ConversationStore;
   readonly memory: Memory;

@@ -153,6 +153,7 @@ const unobserved: Observer = {
   requestFinished: ignore,
   attemptFinished: ignore,
   runFinished: ignore,
+  turnFinished: ignore,
   queryFinished: ignore,
   poolWaited: ignore,
   runsDropped: ignore,

@@ -21,6 +21,7 @@ import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
+import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
@@ -85,9 +86,10 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
+  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
-    gateway,
+    ...talking,
     external,
     runs: reader,
     contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),

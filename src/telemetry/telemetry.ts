@@ -120,6 +120,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const runs = counter('runs');
   const tokens = counter('tokens');
   const guardrails = counter('guardrail');
+  const agentTurns = counter('agentTurns');
+  const agentTools = counter('agentTools');
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
@@ -148,6 +150,10 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       const provider = run.provider ?? 'none';
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
+    },
+    turnFinished({ end, tools, memory: use }) {
+      agentTurns(`${end} ${use}`).inc();
+      for (const { outcome } of tools) agentTools(outcome).inc();
     },
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);

@@ -49,6 +49,7 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       requestFinished: ignore,
       attemptFinished: ignore,
       runFinished: ignore,
+      turnFinished: ignore,
       retryBudgetExhausted: ignore,
       ledgerRow: ignore,
       ledgerUnjournalled: ignore,

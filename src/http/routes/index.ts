@@ -2,6 +2,7 @@
 import type { Operation } from '../operation.ts';
 import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
+import { chatWithAgent } from './chat-with-agent.ts';
 import { closeBreaker } from './close-breaker.ts';
 import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
@@ -60,6 +61,7 @@ export const operations: readonly Operation[] = [
   listModels,
   createAgent,
   listAgents,
+  chatWithAgent,
   getAgent,
   replaceAgent,
   deleteAgent,
