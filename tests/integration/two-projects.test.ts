@@ -200,7 +200,7 @@ async function start(t: TestContext): Promise<{ url: string; secrets: string[] }
     storage: { dataDir },
     memory: { embeddingModel: 'm' },
     providers: { simulator },
-    routes: { '*': { groups: [[{ provider: 'simulator' }]] } },
+    routes: { '*': { groups: [[{ provider: 'simulator' }]], content: 'redacted' } },
   };
   await writeFile(file, JSON.stringify(config));
   const loaded = loadConfig({ file, kinds: providerKinds, env: {} });
