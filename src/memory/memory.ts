@@ -79,7 +79,6 @@ async function call<T>(
     failed = false;
     return result;
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
     if (!isMemoryFailure(error)) throw error;
     throw new UnavailableError('memory_unavailable', 'The memory does not answer just now. Try again in a moment.', {
       internal: `${asked.operation}: ${messageOf(error)}`,
