@@ -54,7 +54,16 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'storage.url',
 };
 const FILE_VARIABLE = 'REVOAGENT_CONFIG';
+const KEY_VARIABLE = 'REVOAGENT_KEY';
+/** What clients of a hub read, the command line's own among them; they set nothing here. */
+const CLIENT_VARIABLES: readonly string[] = ['REVOAGENT_URL', KEY_VARIABLE];
 const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
+
+/** The key that a command shows to a hub elsewhere. */
+export function clientKey(env: Environment = process.env): string | undefined {
+  const key = env[KEY_VARIABLE]?.trim();
+  return key === '' ? undefined : key;
+}
 
 /** Throws `ConfigError` with every problem there is. */
 export function loadConfig(options: LoadOptions): Loaded {
@@ -103,6 +112,7 @@ class Loader {
   readEnvironment(): void {
     for (const [name, text] of Object.entries(this.#env)) {
       if (!name.startsWith('REVOAGENT_') || name === FILE_VARIABLE || name in ENVIRONMENT) continue;
+      if (CLIENT_VARIABLES.includes(name)) continue;
       if (isServiceLink(name, text)) continue;
       const message = unknownKey(name, [...Object.keys(ENVIRONMENT), FILE_VARIABLE]);
       this.#problems.push({ path: '', origin: `env ${name}`, message });
