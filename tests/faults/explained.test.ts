@@ -112,7 +112,7 @@ describe('a run that went on', () => {
     await bench.clock.advance(1_000);
     assert.equal((await result).error, null);
     assert.deepEqual(sentences(bench), [
-      'At once two/test-model was asked instead (attempt 2).',
+      'two/test-model was asked instead (attempt 2).',
       'After 1000 ms one/test-model was tried again (attempt 3).',
       'The answer was its own; the run was over.',
     ]);

@@ -68,18 +68,15 @@ export function nextWords(run: RunRecord, attempt: AttemptRecord): string | null
   return lastWords(run, attempt);
 }
 
-/** A pause that is no pause is not worth a figure. */
-const PAUSE_SHOWN_MS = 1;
-
+/** Only a retry waits. */
 function followedWords({ number, kind, deployment }: AttemptRecord, pauseMs: number): string {
-  const when = pauseMs >= PAUSE_SHOWN_MS ? `After ${Math.round(pauseMs)} ms ` : 'At once ';
   switch (kind) {
     case 'retry':
-      return `${when}${deployment} was tried again (attempt ${number}).`;
+      return `After ${Math.round(pauseMs)} ms ${deployment} was tried again (attempt ${number}).`;
     case 'continuation':
-      return `${when}${deployment} was asked to go on with the answer (attempt ${number}).`;
+      return `${deployment} was asked to go on with the answer (attempt ${number}).`;
     default:
-      return `${when}${deployment} was asked instead (attempt ${number}).`;
+      return `${deployment} was asked instead (attempt ${number}).`;
   }
 }
 

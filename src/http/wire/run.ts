@@ -130,7 +130,7 @@ export const runExample = {
       outcomeText: 'It answered with status 503.',
       verdict: 'retry_same',
       verdictText: VERDICT_WORDS.retry_same,
-      next: 'At once groq/llama-3.3-70b-versatile was asked instead (attempt 2).',
+      next: 'groq/llama-3.3-70b-versatile was asked instead (attempt 2).',
       upstreamStatus: 503,
       startedMs: 0.4,
       connectMs: 11.2,
