@@ -5,7 +5,10 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
+import type { AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { Contents } from '#contract/content';
+import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
@@ -25,11 +28,14 @@ import { compileCheck, Findings } from './validation.ts';
 export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
+  readonly contents: Contents;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agentStore: AgentStore;
+  readonly conversations: ConversationStore;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
@@ -66,8 +72,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
-  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
-  readonly takesBytes?: boolean;
+  /** Takes bytes, which its handler reads with `readBody`, of this type or of any; not together with `body`. */
+  readonly takesBytes?: boolean | string;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
   /** Honours `Idempotency-Key`: it does something that must not be done twice. */

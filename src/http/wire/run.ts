@@ -59,6 +59,9 @@ export const runSchema = Type.Object({
     }),
     { description: 'What the guardrail of the route did; empty without one.' },
   ),
+  content: Type.String({
+    description: '`off`, `redacted` or `full`: whether what was said was kept, for `GET /api/runs/{id}/content`.',
+  }),
 });
 
 export type RunView = Static<typeof runSchema>;
@@ -82,6 +85,7 @@ export function runView(run: RunRecord): RunView {
     overheadMs: run.overheadMs,
     attempts: run.attempts.map((attempt) => attemptView(run, attempt)),
     guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
+    content: run.content ?? 'off',
   };
 }
 
@@ -169,4 +173,5 @@ export const runExample = {
     },
   ],
   guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
+  content: 'off',
 } satisfies RunView;
