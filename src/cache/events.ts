@@ -15,7 +15,7 @@ export type CacheEvent =
   | { readonly kind: 'bus-gap'; readonly replayed: number | 'marked stale' }
   /** A tier did not take an invalidation: it is not read until it has. `overflowed`: it will be cleared as a whole. */
   | { readonly kind: 'outbox'; readonly tier: string; readonly waiting: number; readonly overflowed: boolean }
-  /** A value was larger than any tier takes, or its factory made none that JSON can hold. */
+  /** A value was larger than any tier takes. */
   | { readonly kind: 'not-stored'; readonly reason: string };
 
 export interface CacheStats {

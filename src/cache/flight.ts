@@ -9,16 +9,14 @@ export class Flight {
   readonly options: FillOptions;
   /** As far as they are known: the factory may add some. */
   readonly tags: Set<string>;
-  /** Memory's number from before anything was read. */
-  readonly since: number;
-  readonly startedAt: number;
+  /** Memory's number from before anything was read that it may answer with. */
+  since: number;
   readonly answer: Promise<unknown>;
-  /** An invalidation came after it began: it answers those who wait, and nothing of it is stored. */
-  detached = false;
   answered = false;
   /** Made when it is first asked for: most flights abort nothing. */
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
+  #untilAborted: PromiseWithResolvers<never> | undefined;
   #waiting = 0;
   #background: boolean;
   readonly #resolve: (value: unknown) => void;
@@ -26,13 +24,12 @@ export class Flight {
 
   constructor(
     key: string,
-    begin: { options: FillOptions; tags: readonly string[]; since: number; startedAt: number; background: boolean },
+    begin: { options: FillOptions; tags: readonly string[]; since: number; background: boolean },
   ) {
     this.key = key;
     this.options = begin.options;
     this.tags = new Set(begin.tags);
     this.since = begin.since;
-    this.startedAt = begin.startedAt;
     this.#background = begin.background;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.answer = promise;
@@ -55,7 +52,15 @@ export class Flight {
   abort(reason: unknown): void {
     this.#aborted ??= { reason };
     this.#controller?.abort(reason);
+    this.#untilAborted?.reject(reason);
     this.fail(reason);
+  }
+
+  /** Rejects when it is aborted: a factory that minds no signal holds nobody. */
+  untilAborted(): Promise<never> {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted.reason);
+    this.#untilAborted ??= Promise.withResolvers<never>();
+    return this.#untilAborted.promise;
   }
 
   /** The first answer counts. */

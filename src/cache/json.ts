@@ -64,3 +64,10 @@ function checkObject(value: object, path: string, depth: number): void {
   }
   for (const [name, each] of Object.entries(value)) check(each, `${path}.${name}`, depth + 1);
 }
+
+/** For tests: who changes a value that others share finds out. */
+export function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const each of Object.values(value)) deepFreeze(each);
+  return Object.freeze(value);
+}

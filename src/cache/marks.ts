@@ -17,15 +17,16 @@ export class Marks {
   readonly #marks = new Map<string, Mark>();
   readonly #max: number;
   #floor = 0;
-  /** Of the last invalidation. */
-  number = 0;
+  /** The number of the last invalidation. */
+  last = 0;
 
   constructor(max = MARKS_MAX) {
     this.#max = max;
   }
 
-  invalidate(name: string, hard: boolean): void {
-    const number = ++this.number;
+  /** `number` is larger than every one before. */
+  invalidate(name: string, hard: boolean, number: number): void {
+    this.last = number;
     const mark = this.#marks.get(name) ?? { hard: 0, soft: 0 };
     if (hard) mark.hard = number;
     else mark.soft = number;

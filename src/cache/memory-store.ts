@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock';
 import { Marks } from './marks.ts';
+import type { Judgement } from './marks.ts';
 import { EVERYTHING, lifeMs, marksOf } from './tier.ts';
 import type { Entry, Invalidation } from './tier.ts';
 
@@ -18,6 +19,8 @@ export interface MemoryOptions {
   readonly bytesMax: number;
   /** JSON bytes of one entry. */
   readonly entryBytesMax: number;
+  /** What came from elsewhere is good for so long, at the latest. Without it, for its own time. */
+  readonly ttlMs?: number;
 }
 
 /** An entry as it lies in memory, with moments of this process's clock. */
@@ -31,10 +34,15 @@ export class Kept<Payload> {
   /** The number of the last invalidation that its marks were held against. */
   checked: number;
   freshUntil: number;
+  /** Until then it may be served while it is refreshed. */
   staleUntil: number;
+  /** Until then it may stand in for a factory that fails or is slow. */
+  readonly coverUntil: number;
   expired: boolean;
+  /** Made at the first hit: every later one gives the same promise. */
+  answer: Promise<Payload> | undefined;
 
-  constructor(key: string, source: Entry<Payload>, since: number, now: number) {
+  constructor(key: string, source: Entry<Payload>, since: number, now: number, ttlMs: number) {
     this.payload = source.payload;
     this.source = source;
     this.bornAt = now - source.ageMs;
@@ -43,9 +51,27 @@ export class Kept<Payload> {
     this.since = since;
     this.checked = since;
     this.expired = false;
-    this.freshUntil = this.bornAt + source.ttlMs;
-    this.staleUntil = this.freshUntil + source.swrMs;
+    const end = this.bornAt + source.ttlMs;
+    this.freshUntil = Math.min(end, now + ttlMs);
+    this.staleUntil = Math.min(end + source.swrMs, now + ttlMs);
+    this.coverUntil = end + source.staleOnErrorMs;
+    this.answer = undefined;
     if (source.expired) this.expire();
+  }
+
+  /** Whether it passed its own end; memory may have to ask the tiers beneath before that. */
+  hasEnded(now: number): boolean {
+    return this.expired || now >= this.bornAt + this.source.ttlMs;
+  }
+
+  mayCover(now: number): boolean {
+    return now < this.coverUntil || now < this.staleUntil;
+  }
+
+  /** The factory failed: this copy passes for fresh, so that a sick upstream is left alone until then. */
+  rest(until: number): void {
+    this.freshUntil = Math.min(until, this.dieAt);
+    this.staleUntil = this.freshUntil;
   }
 
   expire(): void {
@@ -59,10 +85,16 @@ export class MemoryStore<Payload> {
   readonly #clock: Clock;
   readonly #entries: LRUCache<string, Kept<Payload>>;
   readonly #marks: Marks;
+  /** Keys are asked for only when a value is stored: what lies here was removed with its invalidation. */
+  readonly #keys = new Marks();
+  /** Of the last invalidation. Taken before a value is made or fetched, and given to `store` with it. */
+  number = 0;
   readonly #entryBytesMax: number;
+  readonly #ttlMs: number;
   evictions = 0;
 
-  constructor(clock: Clock, { bytesMax, entryBytesMax }: MemoryOptions, marks = new Marks()) {
+  constructor(clock: Clock, { bytesMax, entryBytesMax, ttlMs = Infinity }: MemoryOptions, marks = new Marks()) {
+    this.#ttlMs = ttlMs;
     this.#clock = clock;
     this.#marks = marks;
     this.#entryBytesMax = entryBytesMax;
@@ -73,11 +105,6 @@ export class MemoryStore<Payload> {
         if (reason === 'evict') this.evictions++;
       },
     });
-  }
-
-  /** Taken before a value is made or fetched, and given to `store` with it. */
-  get number(): number {
-    return this.#marks.number;
   }
 
   get bytes(): number {
@@ -91,14 +118,14 @@ export class MemoryStore<Payload> {
   find(key: string, now: number): Kept<Payload> | undefined {
     const kept = this.#entries.get(key);
     if (kept === undefined) return undefined;
-    if (kept.checked !== this.#marks.number) {
+    if (kept.checked < this.#marks.last) {
       const judgement = this.#marks.judge(kept.marks, kept.since);
       if (judgement === 'gone') {
         this.#entries.delete(key);
         return undefined;
       }
       if (judgement === 'expired') kept.expire();
-      kept.checked = this.#marks.number;
+      kept.checked = this.#marks.last;
     }
     if (now < kept.dieAt) return kept;
     this.#entries.delete(key);
@@ -107,28 +134,37 @@ export class MemoryStore<Payload> {
 
   /** Null where it is not kept: too large, or invalidated since. */
   store(key: string, entry: Entry<Payload>, since: number): Kept<Payload> | null {
-    if (entry.bytes > this.#entryBytesMax || this.judge(marksOf(key, entry.tags), since) === 'gone') {
+    if (this.judge(key, entry.tags, since) !== 'valid') return null;
+    if (entry.bytes > this.#entryBytesMax) {
       this.#entries.delete(key);
       return null;
     }
-    const kept = new Kept(key, entry, since, this.#clock.now());
+    const kept = new Kept(key, entry, since, this.#clock.now(), this.#ttlMs);
     this.#entries.set(key, kept, { size: ENTRY_COST_BYTES + 2 * key.length + VALUE_COST * entry.bytes });
     return kept;
   }
 
-  judge(marks: readonly string[], since: number): ReturnType<Marks['judge']> {
-    return this.#marks.judge(marks, since);
+  /** What became of a value of this key whose making began at `since`. */
+  judge(key: string, tags: readonly string[], since: number): Judgement {
+    if (since === this.number) return 'valid';
+    const judgement = this.#keys.judge([`k:${key}`], since);
+    return judgement === 'gone' ? judgement : worse(judgement, this.#marks.judge(marksOf(key, tags), since));
   }
 
-  /** Of a key, only what is stored now; whoever fills it is stopped by its own bookkeeping. */
   invalidate({ name, hard }: Invalidation): void {
+    const number = ++this.number;
     if (name.startsWith('k:')) {
+      this.#keys.invalidate(name, hard, number);
       const key = name.slice(2);
       if (hard) this.#entries.delete(key);
       else this.#entries.peek(key)?.expire();
       return;
     }
     if (name === EVERYTHING && hard) this.#entries.clear();
-    this.#marks.invalidate(name, hard);
+    this.#marks.invalidate(name, hard, number);
   }
+}
+
+function worse(one: Judgement, other: Judgement): Judgement {
+  return other === 'valid' ? one : other;
 }

@@ -6,7 +6,6 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock';
 import { MemoryStore } from './memory-store.ts';
 import type { Kept, MemoryOptions } from './memory-store.ts';
-import { marksOf } from './tier.ts';
 import type { Acquired, AcquireRequest, Announcement, Entry, Invalidation, Position, Ticket, Tier } from './tier.ts';
 
 const LEASES_MAX = 10_000;
@@ -22,6 +21,7 @@ interface Lease {
 
 export class MemoryTier implements Tier {
   readonly name: string = 'shared-memory';
+  readonly limits = { readMs: 40, writeMs: 100, inFlightMax: 512 };
   readonly #clock: Clock;
   readonly #store: MemoryStore<Uint8Array>;
   readonly #leases = new LRUCache<string, Lease>({ max: LEASES_MAX });
@@ -41,7 +41,7 @@ export class MemoryTier implements Tier {
     const fresh = kept !== undefined && now < kept.freshUntil;
     if (fresh && stale !== undefined && stale.ageMs <= freshShare * stale.ttlMs) return { kind: 'hit', entry: stale };
     const lease = this.#lease(key, now);
-    const held = lease !== undefined && this.#store.judge(marksOf(key, tags), lease.since) === 'valid';
+    const held = lease !== undefined && this.#store.judge(key, tags, lease.since) === 'valid';
     if (held || leaseMs === 0) {
       return fresh && stale !== undefined ? { kind: 'hit', entry: stale } : { kind: 'missed', stale };
     }
@@ -70,8 +70,10 @@ export class MemoryTier implements Tier {
 
   set(key: string, entry: Entry<Uint8Array>, origin: string): void {
     this.#leases.delete(key);
+    const invalidation = { name: `k:${key}`, hard: true };
+    this.#store.invalidate(invalidation);
     this.#store.store(key, entry, this.#store.number);
-    this.#announce({ name: `k:${key}`, hard: true }, origin);
+    this.#announce(invalidation, origin);
   }
 
   invalidate(invalidations: readonly Invalidation[], origin: string): void {

@@ -81,9 +81,17 @@ export interface Position {
   readonly number: number;
 }
 
+/** What a caller may lose to a tier, in milliseconds, and what may be under way at once. */
+export interface TierLimits {
+  readonly readMs: number;
+  readonly writeMs: number;
+  readonly inFlightMax: number;
+}
+
 export interface Tier<Payload = Uint8Array> {
   /** For metrics, unique among the tiers of a cache. */
   readonly name: string;
+  readonly limits: TierLimits;
   acquire(request: AcquireRequest): Awaitable<Acquired<Payload>>;
   /** Stores if the lease still holds; ends the lease. */
   put(key: string, entry: Entry<Payload>, ticket: Ticket): Awaitable<boolean>;
