@@ -200,7 +200,7 @@ export class Cache {
   /** A flight that still may answer: not left by all, and begun after every invalidation that touches it. */
   #underWay(key: string): Flight | undefined {
     const flight = this.#flights.get(key);
-    if (flight === undefined || flight.aborted) return undefined;
+    if (flight === undefined || flight.aborted || flight.failed) return undefined;
     return this.#memory.judge(key, [...flight.tags], flight.since) === 'valid' ? flight : undefined;
   }
 

@@ -13,6 +13,8 @@ export class Flight {
   since: number;
   readonly answer: Promise<unknown>;
   answered = false;
+  /** It can answer nobody who comes now. */
+  failed = false;
   /** Made when it is first asked for: most flights abort nothing. */
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
@@ -70,6 +72,7 @@ export class Flight {
   }
 
   fail(error: unknown): void {
+    this.failed ||= !this.answered;
     this.answered = true;
     this.#reject(error);
   }
