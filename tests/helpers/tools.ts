@@ -15,6 +15,7 @@ interface Tool {
 export const tools = {
   postgres: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
   initdb: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
+  'redis-server': { package: 'redis-server', places: ['/usr/bin'] },
   curl: { package: 'curl', places: ['/usr/bin'] },
   chromium: { package: 'chromium', places: ['/usr/bin'] },
 } as const satisfies Record<string, Tool>;
