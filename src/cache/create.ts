@@ -1,6 +1,7 @@
 /** Builds a cache from its options: memory, the guarded tiers beneath it with their outboxes, and what listens to it. */
 import { systemClock } from '#core/clock';
 import { systemRandom } from '#core/random';
+import { Bus } from './bus.ts';
 import { Cache } from './cache.ts';
 import { newStats } from './events.ts';
 import type { CacheEvent } from './events.ts';
@@ -11,6 +12,7 @@ import { MemoryStore } from './memory-store.ts';
 import { FILL_DEFAULTS, fillOptions, LEASE_DEFAULTS, MEMORY_DEFAULTS } from './options.ts';
 import type { CacheOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
+import { Purger } from './purge.ts';
 import { Remote } from './remote.ts';
 import type { RemoteTier } from './remote.ts';
 import { newToken } from './token.ts';
@@ -57,6 +59,12 @@ export function createCache(options: CacheOptions): Cache {
   });
   const origin = newToken();
   const remote = new Remote(remotes, clock, lease, origin);
+  const [nearest] = remotes;
+  const listeners = [
+    ...(nearest ? [new Bus({ guarded: nearest.guarded, memory, clock, random, stats, tell, origin })] : []),
+    ...remotes.map(({ guarded }) => new Purger(guarded, clock, random)),
+  ];
+  for (const listener of listeners) listener.start();
   return new Cache({
     memory,
     remote,
@@ -68,7 +76,7 @@ export function createCache(options: CacheOptions): Cache {
     seal: options.freeze === true ? deepFreeze : (value) => value,
     defaults: fillOptions(FILL_DEFAULTS, options.defaults ?? {}),
     end: async () => {
-      for (const { outbox } of remotes) outbox.close();
+      for (const each of [...listeners, ...remotes.map(({ outbox }) => outbox)]) each.close();
       for (const tier of tiers) await tier.close();
     },
   });
