@@ -182,8 +182,16 @@ export class Cache {
     if (this.#closed) return Promise.reject(new CacheClosedError());
     this.#stats.misses++;
     const under = this.#underWay(key);
-    if (under !== undefined) this.#stats.shared++;
-    return (under ?? this.#begin(key, factory, options, { background: false, early: false })).join(options?.signal);
+    if (under === undefined)
+      return this.#begin(key, factory, options, { background: false, early: false }).join(options?.signal);
+    this.#stats.shared++;
+    const answer = under.join(options?.signal);
+    if (this.#memory.number === under.since) return answer;
+    // The factory may yet name a tag that was invalidated after it began and before this caller came.
+    return answer.then((value) => {
+      const stands = this.#memory.judge(key, [...under.tags], under.since) === 'valid';
+      return stands ? value : this.#fly(key, factory, options);
+    });
   }
 
   #refresh(

@@ -11,6 +11,7 @@ import type { FactoryContext, Said } from './context.ts';
 import type { CacheEvent, CacheStats } from './events.ts';
 import type { Flight } from './flight.ts';
 import { CacheValueError } from './json.ts';
+import { forbidsCover } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
 import type { LeaseSettings } from './options.ts';
 import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
@@ -177,8 +178,9 @@ export class Filler {
     if (kept !== undefined) return kept.mayCover(now) ? { value: kept.payload, ageMs: now - kept.bornAt } : undefined;
     if (found.stale === undefined) return undefined;
     const { entry, since } = found.stale;
-    const gone = memory.judge(flight.key, entry.tags, since) === 'gone';
-    return gone ? undefined : { value: entry.payload.value, ageMs: entry.ageMs };
+    const judgement = memory.judge(flight.key, entry.tags, since);
+    const no = judgement === 'gone' || forbidsCover(entry, entry.expired || judgement === 'expired');
+    return no ? undefined : { value: entry.payload.value, ageMs: entry.ageMs };
   }
 
   #answerStale(flight: Flight, found: Found): boolean {

@@ -65,7 +65,7 @@ export class Kept<Payload> {
   }
 
   mayCover(now: number): boolean {
-    return now < this.coverUntil || now < this.staleUntil;
+    return now < this.staleUntil || (now < this.coverUntil && !forbidsCover(this.source, this.expired));
   }
 
   /** The factory failed: this copy passes for fresh, so that a sick upstream is left alone until then. */
@@ -79,6 +79,11 @@ export class Kept<Payload> {
     this.freshUntil = Number.NEGATIVE_INFINITY;
     this.staleUntil = Number.NEGATIVE_INFINITY;
   }
+}
+
+/** Expired by hand, and never to be served where the factory fails. */
+export function forbidsCover({ staleOnErrorMs }: Entry<unknown>, expired: boolean): boolean {
+  return expired && staleOnErrorMs === 0;
 }
 
 export class MemoryStore<Payload> {
