@@ -1,11 +1,68 @@
 /** Every tier of the cache through the one suite. */
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import { CACHE_TABLES } from '../../src/cache/database/statements.ts';
+import { DatabaseTier } from '../../src/cache/database/tier.ts';
+import type { DatabasePort, Row } from '../../src/cache/database/tier.ts';
 import { MemoryTier } from '../../src/cache/memory-tier.ts';
 import { connectRedis } from '../../src/cache/redis/port.ts';
 import { RedisTier } from '../../src/cache/redis/tier.ts';
 import { waitFor } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 import { tierSuite } from './cache-tier-suite.ts';
+
+/** Without a parser numbers of 64 bits come as text, with one as they are told: the tier takes both. */
+function portOfPool(pool: pg.Pool): DatabasePort {
+  return {
+    query: async (text, values) => (await pool.query<Row>(text, [...values])).rows,
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query('begin');
+        const result = await work(async (text, values) => (await client.query<Row>(text, [...values])).rows);
+        await client.query('commit');
+        return result;
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      } finally {
+        client.release();
+      }
+    },
+  };
+}
+
+tierSuite('PostgreSQL', async () => {
+  const postgres = await startPostgres();
+  const pool = new pg.Pool({ connectionString: postgres.url, max: 8 });
+  pool.on('error', () => undefined);
+  await pool.query(CACHE_TABLES);
+  return {
+    open: async (namespace) => new DatabaseTier(portOfPool(pool), { namespace }),
+    pass: () => undefined,
+    async end() {
+      await pool.end();
+      await postgres.close();
+    },
+  };
+});
+
+tierSuite('PGlite', async () => {
+  const database = await PGlite.create();
+  await database.exec(CACHE_TABLES);
+  const port: DatabasePort = {
+    query: async (text, values) => (await database.query<Row>(text, [...values])).rows,
+    transaction: (work) =>
+      database.transaction((inside) => work(async (text, values) => (await inside.query<Row>(text, [...values])).rows)),
+  };
+  return {
+    open: async (namespace) => new DatabaseTier(port, { namespace }),
+    pass: () => undefined,
+    end: () => database.close(),
+  };
+});
 
 const MB = 1024 * 1024;
 
