@@ -3,15 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createCodec, encode } from '../../src/cache/codec.ts';
 import type { Acquired, AcquireRequest, Announcement, Entry, Position, Tier } from '../../src/cache/tier.ts';
+import type { TierMaker } from '../helpers/cache-tiers.ts';
 import { waitFor } from '../helpers/hub-process.ts';
-
-export interface TierMaker {
-  /** The tier of that namespace: called twice for one, the two share what they keep. */
-  open(namespace: string): Promise<Tier>;
-  /** Lets time go by, if it does not by itself. */
-  pass(ms: number): void;
-  end(): Promise<void>;
-}
 
 const WAIT_MS = 10_000;
 const codec = createCodec(1024 * 1024);
@@ -177,6 +170,17 @@ function lifetimes(bench: Bench): void {
       WAIT_MS,
       () => 'the entry to be forgotten did not come',
     );
+  });
+
+  it('removes what has expired in batches, where it does not go by itself', async () => {
+    const tier = await open();
+    if (tier.purge === undefined) return;
+    const dead = await entryOf(1, { ttlMs: 1, swrMs: 0, staleOnErrorMs: 0 });
+    for (let each = 0; each < 510; each++) await tier.set(`dead:${each}`, dead, 'me');
+    await tier.set('alive', await entryOf(1), 'me');
+    assert.equal(await tier.purge(), true);
+    assert.equal(await tier.purge(), false);
+    assert.equal(await valueAt(tier, 'alive'), 1);
   });
 
   it('lets a fresh entry be made anew before its end, by one', async () => {
