@@ -21,3 +21,10 @@ export type {
   Tier,
   TierLimits,
 } from './tier.ts';
+export { CACHE_TABLES } from './database/statements.ts';
+export { DatabaseTier } from './database/tier.ts';
+export type { DatabasePort, DatabaseTierOptions, Query, Row } from './database/tier.ts';
+export { connectRedis } from './redis/port.ts';
+export type { RedisArgument, RedisOptions, RedisPort } from './redis/port.ts';
+export { RedisTier } from './redis/tier.ts';
+export type { RedisTierOptions } from './redis/tier.ts';

@@ -50,6 +50,8 @@ export function connectRedis(options: RedisOptions): RedisPort {
       ...(tls !== undefined && { tls }),
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
+      // Its own would leave a refusal (NOPERM) unhandled, which ends the process.
+      autoResubscribe: false,
       maxRetriesPerRequest: 0,
       connectTimeout: CONNECT_MS,
       socketTimeout: SILENCE_MS,
@@ -84,7 +86,6 @@ export function connectRedis(options: RedisOptions): RedisPort {
       redis.on('message', (from: string, message: string) => {
         if (from === channel) listener(message);
       });
-      // Once it was subscribed, the client subscribes again by itself; the first time may fail with the connection.
       redis.on('ready', () => {
         redis.subscribe(channel).catch((error: unknown) => options.onError?.(asError(error)));
       });

@@ -37,8 +37,8 @@ export class RedisTier implements Tier {
   readonly #port: RedisPort;
   readonly #keys: readonly string[];
   readonly #channel: string;
-  /** Offered wherever Redis has no epoch: after a flush, or the first time. */
-  readonly #epoch = newToken();
+  readonly #instance = newToken();
+  #calls = 0;
 
   constructor(port: RedisPort, { namespace, name = 'redis', limits = {} }: RedisTierOptions) {
     const base = `revoagent:cache:${checkNamespace(namespace)}:`;
@@ -135,7 +135,9 @@ export class RedisTier implements Tier {
   }
 
   #run(script: Script, ...args: RedisArgument[]): Promise<unknown> {
-    return this.#port.run(script, this.#keys, [this.#epoch, ...args]);
+    // An epoch for the case that Redis has none, never the same twice: one that comes back empty must not look like itself.
+    const epoch = `${this.#instance}.${++this.#calls}`;
+    return this.#port.run(script, this.#keys, [epoch, ...args]);
   }
 }
 
