@@ -47,6 +47,8 @@ export class Cache {
   readonly #flights = new Map<string, Flight>();
   /** Factories see none of the first caller's async context: the value is everybody's. */
   readonly #clean = AsyncLocalStorage.snapshot();
+  /** What a flight does after it answered, too: storing its value. */
+  readonly #running = new Set<Promise<void>>();
   #closed = false;
 
   constructor(parts: CacheParts) {
@@ -157,11 +159,15 @@ export class Cache {
     return { ...this.#stats, entries, bytes, evictions };
   }
 
-  /** Ends what is under way: its callers get a `CacheClosedError`. May be called again. */
+  /**
+   * Ends what is under way: its callers get a `CacheClosedError`. What was answered is stored before the tiers are closed, each
+   * within its deadline. An invalidation that still waits for a tier is lost with the process. May be called again.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     for (const flight of this.#flights.values()) flight.abort(new CacheClosedError());
+    await Promise.all(this.#running);
     await this.#parts.end();
   }
 
@@ -225,9 +231,11 @@ export class Cache {
       background: how.background,
     });
     this.#flights.set(key, flight);
-    void this.#clean(() => this.#filler.run(flight, factory, how.early)).then(() => {
+    const running = this.#clean(() => this.#filler.run(flight, factory, how.early)).then(() => {
+      this.#running.delete(running);
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
+    this.#running.add(running);
     return flight;
   }
 

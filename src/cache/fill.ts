@@ -67,17 +67,21 @@ export class Filler {
       });
       await this.#make(flight, factory, found);
     } catch (error) {
-      this.#its.remote.release(found.leases);
-      // Everybody left, or the cache was closed: that says nothing about the factory.
-      if (flight.aborted && !(error instanceof FactoryTimeoutError)) return;
-      // What the factory made is a mistake in the program: no copy is to hide it.
-      if (error instanceof CacheValueError || !this.#answerStale(flight, found)) flight.fail(error);
-      else this.#restFor(flight);
+      this.#fail(flight, found, error);
+      await this.#its.remote.release(found.leases);
     } finally {
       soft.cancel();
       hard.cancel();
       stopKeeping();
     }
+  }
+
+  #fail(flight: Flight, found: Found, error: unknown): void {
+    // Everybody left, or the cache was closed: that says nothing about the factory.
+    if (flight.aborted && !(error instanceof FactoryTimeoutError)) return;
+    // What the factory made is a mistake in the program: no copy is to hide it.
+    if (error instanceof CacheValueError || !this.#answerStale(flight, found)) flight.fail(error);
+    else this.#restFor(flight);
   }
 
   /** True: the factory is to run, under `found.leases`. */
@@ -97,7 +101,7 @@ export class Filler {
       this.#takeStale(flight, found, acquired);
       if (acquired.kind === 'leased') {
         found.leases = acquired.leases;
-        if (flight.aborted) remote.release(acquired.leases);
+        if (flight.aborted) await remote.release(acquired.leases);
         return !flight.aborted;
       }
       // Somebody else makes it, and nobody waits for it here.
@@ -135,14 +139,14 @@ export class Filler {
     }
     if (!said.stored) {
       flight.resolve(value);
-      remote.release(found.leases);
+      await remote.release(found.leases);
       return;
     }
     const entry = this.#entryOf(flight, value, said, clock.now() - startedAt);
     flight.resolve(this.#keep(flight, entry));
     const undone = memory.judge(flight.key, entry.tags, flight.since) !== 'valid';
     if (entry.bytes > ENTRY_BYTES_MAX) tell({ kind: 'not-stored', reason: `a value of ${entry.bytes} bytes` });
-    if (undone) remote.release(found.leases);
+    if (undone) await remote.release(found.leases);
     else await remote.store(found.leases, entry);
   }
 

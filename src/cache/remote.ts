@@ -80,7 +80,7 @@ export class Remote {
     }
     const leases = { key: ask.key, held };
     if (!missed) return { kind: 'leased', leases, stale };
-    this.release(leases);
+    await this.release(leases);
     return { kind: 'missed', stale };
   }
 
@@ -107,8 +107,8 @@ export class Remote {
     for (const { tier, ticket } of held.toReversed()) await tier.guarded.put(key, packed, ticket);
   }
 
-  release({ key, held }: Leases): void {
-    for (const { tier, ticket } of held) void tier.guarded.release(key, ticket.token);
+  async release({ key, held }: Leases): Promise<void> {
+    await Promise.all(held.map(({ tier, ticket }) => tier.guarded.release(key, ticket.token)));
   }
 
   async set(key: string, entry: Entry<Encoded>): Promise<void> {
