@@ -9,7 +9,7 @@ import { waitFor } from '../helpers/hub-process.ts';
 const WAIT_MS = 10_000;
 const codec = createCodec(1024 * 1024);
 
-export async function entryOf(value: unknown, rest: Partial<Entry<Uint8Array>> = {}): Promise<Entry<Uint8Array>> {
+async function entryOf(value: unknown, rest: Partial<Entry<Uint8Array>> = {}): Promise<Entry<Uint8Array>> {
   const encoded = encode(value);
   return {
     payload: await codec.pack(encoded),
@@ -25,7 +25,7 @@ export async function entryOf(value: unknown, rest: Partial<Entry<Uint8Array>> =
   };
 }
 
-export const requestOf = (key: string, rest: Partial<AcquireRequest> = {}): AcquireRequest => ({
+const requestOf = (key: string, rest: Partial<AcquireRequest> = {}): AcquireRequest => ({
   key,
   tags: [],
   token: 'token-1',

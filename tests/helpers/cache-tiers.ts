@@ -7,7 +7,6 @@ import type { DatabasePort, Row } from '../../src/cache/database/tier.ts';
 import { MemoryTier } from '../../src/cache/memory-tier.ts';
 import { connectRedis } from '../../src/cache/redis/port.ts';
 import { RedisTier } from '../../src/cache/redis/tier.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import type { Tier } from '../../src/cache/tier.ts';
 import { waitFor } from './hub-process.ts';
 import { startPostgres } from './postgres.ts';
@@ -74,7 +73,8 @@ async function pgliteMaker(): Promise<TierMaker> {
   };
 }
 
-export async function memoryMaker(clock: Clock & { jump?(ms: number): void }): Promise<TierMaker> {
+async function memoryMaker(): Promise<TierMaker> {
+  const clock = new VirtualClock();
   const tiers = new Map<string, MemoryTier>();
   return {
     async open(namespace) {
@@ -82,7 +82,7 @@ export async function memoryMaker(clock: Clock & { jump?(ms: number): void }): P
       tiers.set(namespace, tier);
       return tier;
     },
-    pass: (ms) => clock.jump?.(ms),
+    pass: (ms) => clock.jump(ms),
     end: async () => undefined,
   };
 }
@@ -101,7 +101,7 @@ async function redisMaker(): Promise<TierMaker> {
 }
 
 export const tierMakers: Readonly<Record<string, () => Promise<TierMaker>>> = {
-  memory: () => memoryMaker(new VirtualClock()),
+  memory: memoryMaker,
   Redis: redisMaker,
   PostgreSQL: postgresMaker,
   PGlite: pgliteMaker,

@@ -10,7 +10,7 @@ export interface Script {
 }
 
 /** Announcements that the log keeps, about. */
-export const LOG_LENGTH = 1_000;
+const LOG_LENGTH = 1_000;
 /** A mark outlives every fill that began before it: longer than a lease can be renewed. */
 const MARK_MS = 120_000;
 
