@@ -100,7 +100,7 @@ async function callsASecond({ keys, callers }: Subject, call: Call, forMs: numbe
   const unique = process.hrtime.bigint().toString(36);
   const names = Array.from({ length: keys }, (_, key) => `key-${key}`);
   const next = (): string => names[made++ % keys] ?? `miss-${unique}-${made}`;
-  for (const name of names) await call(name);
+  for (let from = 0; from < keys; from += CALLERS) await Promise.all(names.slice(from, from + CALLERS).map(call));
   const load = async (ms: number): Promise<number> => {
     const from = made;
     const startedAt = performance.now();

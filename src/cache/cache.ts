@@ -96,7 +96,7 @@ export class Cache {
     }
     this.#stats.misses++;
     const since = this.#memory.number;
-    const ask = { key: stored, tags: [], token: '', freshShare: 1 };
+    const ask = { key: stored, tags: [], freshShare: 1 };
     const acquired = await this.#parts.remote.acquire(ask, 0);
     if (acquired.kind !== 'hit') return undefined;
     const value = this.#parts.seal(acquired.entry.payload.value);

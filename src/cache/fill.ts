@@ -16,7 +16,6 @@ import type { MemoryStore } from './memory-store.ts';
 import type { LeaseSettings } from './options.ts';
 import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
 import type { Leases, Remote, RemoteAcquired } from './remote.ts';
-import { newToken } from './token.ts';
 import type { Entry } from './tier.ts';
 
 export type Factory = (context: FactoryContext) => unknown;
@@ -93,7 +92,7 @@ export class Filler {
     for (let pollMs = POLL_MS_FIRST; ; pollMs = Math.min(pollMs * 1.5, POLL_MS_MAX)) {
       if (!flight.answered) flight.since = memory.number;
       const tags = [...flight.tags];
-      const acquired = await remote.acquire({ key: flight.key, tags, token: newToken(), freshShare });
+      const acquired = await remote.acquire({ key: flight.key, tags, freshShare });
       if (acquired.kind === 'hit') {
         flight.resolve(this.#keep(flight, acquired.entry));
         return false;

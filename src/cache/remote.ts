@@ -39,7 +39,7 @@ interface Asked {
   readonly entry: Entry<Encoded> | undefined;
 }
 
-type Ask = Omit<AcquireRequest, 'leaseMs'>;
+type Ask = Omit<AcquireRequest, 'leaseMs' | 'token'>;
 
 export class Remote {
   readonly #tiers: readonly RemoteTier[];
@@ -47,6 +47,7 @@ export class Remote {
   readonly #lease: LeaseSettings;
   readonly #origin: string;
   readonly #codec = createCodec(ENTRY_BYTES_MAX);
+  #asked = 0;
 
   constructor(tiers: readonly RemoteTier[], clock: Clock, lease: LeaseSettings, origin: string) {
     this.#tiers = tiers;
@@ -64,8 +65,10 @@ export class Remote {
     const held: Held[] = [];
     let stale: Entry<Encoded> | undefined;
     let missed = leaseMs === 0;
+    // Nobody else's: the first half is this instance's random name.
+    const token = `${this.#origin}.${++this.#asked}`;
     for (const tier of this.#tiers) {
-      const asked = await this.#ask(tier, { ...ask, leaseMs });
+      const asked = await this.#ask(tier, { ...ask, token, leaseMs });
       if (asked === undefined) continue;
       const { acquired, entry } = asked;
       if (acquired.kind === 'leased') held.push({ tier, ticket: acquired.ticket });

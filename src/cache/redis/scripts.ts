@@ -14,14 +14,15 @@ const LOG_LENGTH = 1_000;
 /** A mark outlives every fill that began before it: longer than a lease can be renewed. */
 const MARK_MS = 120_000;
 
-/** KEYS: meta, log, channel, and the base of every other key. ARGV[1]: an epoch, in case there is none yet. */
+/** KEYS[1]: what every key of the namespace begins with. An epoch is drawn from the server's time: it is never the same twice. */
 const PRELUDE = `
-local base = KEYS[4]
-local meta = redis.call('HMGET', KEYS[1], 'e', 'n', 'h', 's')
+local base = KEYS[1]
+local meta = redis.call('HMGET', base .. 'meta', 'e', 'n', 'h', 's')
 if not meta[1] then
-  redis.call('HSET', KEYS[1], 'e', ARGV[1], 'n', 0, 'h', 0, 's', 0)
-  redis.call('DEL', KEYS[2])
-  meta = {ARGV[1], '0', '0', '0'}
+  local now = redis.call('TIME')
+  meta = {now[1] .. '.' .. now[2], '0', '0', '0'}
+  redis.call('HSET', base .. 'meta', 'e', meta[1], 'n', 0, 'h', 0, 's', 0)
+  redis.call('DEL', base .. 'log')
 end
 local epoch, number = meta[1], tonumber(meta[2])
 local allHard, allSoft = tonumber(meta[3]), tonumber(meta[4])
@@ -55,12 +56,12 @@ local function extend(names, since, ms)
 end
 
 local function announce(origin, hard, name)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${LOG_LENGTH}, number .. '-0', 'o', origin, 'h', hard, 'm', name)
-  redis.call('PUBLISH', KEYS[3], epoch .. ' ' .. number .. ' ' .. origin .. ' ' .. hard .. ' ' .. name)
+  redis.call('XADD', base .. 'log', 'MAXLEN', '~', ${LOG_LENGTH}, number .. '-0', 'o', origin, 'h', hard, 'm', name)
+  redis.call('PUBLISH', base .. 'bus', epoch .. ' ' .. number .. ' ' .. origin .. ' ' .. hard .. ' ' .. name)
 end
 
 local function nextNumber()
-  number = redis.call('HINCRBY', KEYS[1], 'n', 1)
+  number = redis.call('HINCRBY', base .. 'meta', 'n', 1)
 end
 `;
 
@@ -69,12 +70,12 @@ const script = (name: string, flags: string, body: string): Script => ({
   lua: `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${PRELUDE}\n${body}`,
 });
 
-/** ARGV: epoch, key, token, leaseMs, freshShare, names of the known marks (JSON). Gives {kind, value, ageMs, judgement, epoch, number}. */
+/** ARGV: key, token, leaseMs, freshShare, names of the known marks (JSON). Gives {kind, value, ageMs, judgement, epoch, number}. */
 export const ACQUIRE = script(
   'acquire',
   'allow-oom',
   `
-local entryKey, leaseKey = base .. 'e:' .. ARGV[2], base .. 'l:' .. ARGV[2]
+local entryKey, leaseKey = base .. 'e:' .. ARGV[1], base .. 'l:' .. ARGV[1]
 local value = redis.call('GET', entryKey)
 local age, judgement, fresh = 0, 2, false
 if value then
@@ -85,64 +86,64 @@ if value then
     judgement = judge(marks == '[]' and {} or cjson.decode(marks), tonumber(since), 2)
     if judgement == 0 and flag == 'x' then judgement = 1 end
     fresh = judgement == 0 and age < ttl
-    if fresh and age <= tonumber(ARGV[5]) * ttl then return {0, value, age, judgement} end
+    if fresh and age <= tonumber(ARGV[4]) * ttl then return {0, value, age, judgement} end
   end
   if judgement == 2 then value = false end
 end
 local lease = redis.call('GET', leaseKey)
-local held = ARGV[4] == '0'
+local held = ARGV[3] == '0'
 if lease and not held then
   local since = tonumber(string.match(lease, ' (%d+)$'))
-  held = judge(cjson.decode(ARGV[6]), since, nil) == 0
+  held = judge(cjson.decode(ARGV[5]), since, nil) == 0
 end
 if held then return {fresh and 0 or 2, value, age, judgement} end
-redis.call('SET', leaseKey, ARGV[3] .. ' ' .. number, 'PX', ARGV[4])
+redis.call('SET', leaseKey, ARGV[2] .. ' ' .. number, 'PX', ARGV[3])
 return {1, value, age, judgement, epoch, number}
 `,
 );
 
-/** ARGV: epoch, key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). */
+/** ARGV: key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). */
 export const PUT = script(
   'put',
   '',
   `
-local leaseKey = base .. 'l:' .. ARGV[2]
+local leaseKey = base .. 'l:' .. ARGV[1]
 local lease = redis.call('GET', leaseKey)
-if not lease or string.match(lease, '^%S+') ~= ARGV[3] then return 0 end
+if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
 redis.call('DEL', leaseKey)
-local marks, since = cjson.decode(ARGV[9]), tonumber(ARGV[5])
-if ARGV[4] ~= epoch or judge(marks, since, nil) == 2 then return 0 end
-extend(marks, since, ARGV[8] + ${MARK_MS})
-redis.call('SET', base .. 'e:' .. ARGV[2], '.' .. ARGV[5] .. ' ' .. epoch .. ' ' .. ARGV[6] .. '\\n' .. ARGV[7], 'PX', ARGV[8])
+local marks, since = cjson.decode(ARGV[8]), tonumber(ARGV[4])
+if ARGV[3] ~= epoch or judge(marks, since, nil) == 2 then return 0 end
+extend(marks, since, ARGV[7] + ${MARK_MS})
+redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. ARGV[4] .. ' ' .. epoch .. ' ' .. ARGV[5] .. '\\n' .. ARGV[6], 'PX', ARGV[7])
 return 1
 `,
 );
 
-/** ARGV: epoch, key, origin, header, payload, life left in ms, marks (JSON). */
+/** ARGV: key, origin, header, payload, life left in ms, marks (JSON). */
 export const SET = script(
   'set',
   '',
   `
 nextNumber()
-redis.call('DEL', base .. 'l:' .. ARGV[2])
-extend(cjson.decode(ARGV[7]), number, ARGV[6] + ${MARK_MS})
-redis.call('SET', base .. 'e:' .. ARGV[2], '.' .. number .. ' ' .. epoch .. ' ' .. ARGV[4] .. '\\n' .. ARGV[5], 'PX', ARGV[6])
-announce(ARGV[3], 1, 'k:' .. ARGV[2])
+redis.call('DEL', base .. 'l:' .. ARGV[1])
+extend(cjson.decode(ARGV[6]), number, ARGV[5] + ${MARK_MS})
+redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. number .. ' ' .. epoch .. ' ' .. ARGV[3] .. '\\n' .. ARGV[4], 'PX', ARGV[5])
+announce(ARGV[2], 1, 'k:' .. ARGV[1])
 return 1
 `,
 );
 
-/** ARGV: epoch, origin, then hard (1 or 0) and name by turns. */
+/** ARGV: origin, then hard (1 or 0) and name by turns. */
 export const INVALIDATE = script(
   'invalidate',
   'allow-oom',
   `
-for index = 3, #ARGV, 2 do
+for index = 2, #ARGV, 2 do
   local hard, name = ARGV[index], ARGV[index + 1]
   nextNumber()
   local field = hard == '1' and 'h' or 's'
   if name == '*' then
-    redis.call('HSET', KEYS[1], field, number)
+    redis.call('HSET', base .. 'meta', field, number)
   elseif string.sub(name, 1, 2) == 'k:' then
     local key = string.sub(name, 3)
     redis.call('DEL', base .. 'l:' .. key)
@@ -152,49 +153,49 @@ for index = 3, #ARGV, 2 do
     extend({name}, number, ${MARK_MS})
     redis.call('HSET', base .. 'm:' .. name, field, number)
   end
-  announce(ARGV[2], hard, name)
+  announce(ARGV[1], hard, name)
 end
 return 1
 `,
 );
 
-/** ARGV: epoch, key, token, leaseMs. */
+/** ARGV: key, token, leaseMs. */
 export const RENEW = script(
   'renew',
   'allow-oom',
   `
-local leaseKey = base .. 'l:' .. ARGV[2]
+local leaseKey = base .. 'l:' .. ARGV[1]
 local lease = redis.call('GET', leaseKey)
-if not lease or string.match(lease, '^%S+') ~= ARGV[3] then return 0 end
-redis.call('PEXPIRE', leaseKey, ARGV[4])
+if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
+redis.call('PEXPIRE', leaseKey, ARGV[3])
 return 1
 `,
 );
 
-/** ARGV: epoch, key, token. */
+/** ARGV: key, token. */
 export const RELEASE = script(
   'release',
   'allow-oom',
   `
-local leaseKey = base .. 'l:' .. ARGV[2]
+local leaseKey = base .. 'l:' .. ARGV[1]
 local lease = redis.call('GET', leaseKey)
-if lease and string.match(lease, '^%S+') == ARGV[3] then redis.call('DEL', leaseKey) end
+if lease and string.match(lease, '^%S+') == ARGV[2] then redis.call('DEL', leaseKey) end
 return 1
 `,
 );
 
 export const POSITION = script('position', 'allow-oom', `return {epoch, number}`);
 
-/** ARGV: epoch, the position's epoch, its number. Gives {epoch, number, number, origin, hard, name, …}, or nothing if too much was lost. */
+/** ARGV: the position's epoch, its number. Gives {epoch, number, number, origin, hard, name, …}, or nothing if too much was lost. */
 export const SINCE = script(
   'since',
   'allow-oom',
   `
-local from = tonumber(ARGV[3])
-if ARGV[2] ~= epoch or from > number then return false end
+local from = tonumber(ARGV[2])
+if ARGV[1] ~= epoch or from > number then return false end
 local reply = {epoch, number}
 if from == number then return reply end
-local entries = redis.call('XRANGE', KEYS[2], '(' .. from .. '-0', '+')
+local entries = redis.call('XRANGE', base .. 'log', '(' .. from .. '-0', '+')
 if #entries == 0 or entries[1][1] ~= (from + 1) .. '-0' then return false end
 for _, entry in ipairs(entries) do
   local fields = entry[2]

@@ -16,7 +16,6 @@ import type {
   Tier,
   TierLimits,
 } from '../tier.ts';
-import { newToken } from '../token.ts';
 import type { RedisArgument, RedisPort } from './port.ts';
 import { ACQUIRE, INVALIDATE, POSITION, PUT, RELEASE, RENEW, SET, SINCE } from './scripts.ts';
 import type { Script } from './scripts.ts';
@@ -37,8 +36,6 @@ export class RedisTier implements Tier {
   readonly #port: RedisPort;
   readonly #keys: readonly string[];
   readonly #channel: string;
-  readonly #instance = newToken();
-  #calls = 0;
 
   constructor(port: RedisPort, { namespace, name = 'redis', limits = {} }: RedisTierOptions) {
     const base = `revoagent:cache:${checkNamespace(namespace)}:`;
@@ -46,7 +43,7 @@ export class RedisTier implements Tier {
     this.name = name;
     this.limits = { ...LIMITS, ...limits };
     this.#channel = `${base}bus`;
-    this.#keys = [`${base}meta`, `${base}log`, this.#channel, base];
+    this.#keys = [base];
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {
@@ -135,9 +132,7 @@ export class RedisTier implements Tier {
   }
 
   #run(script: Script, ...args: RedisArgument[]): Promise<unknown> {
-    // An epoch for the case that Redis has none, never the same twice: one that comes back empty must not look like itself.
-    const epoch = `${this.#instance}.${++this.#calls}`;
-    return this.#port.run(script, this.#keys, [epoch, ...args]);
+    return this.#port.run(script, this.#keys, args);
   }
 }
 
