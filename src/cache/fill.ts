@@ -106,7 +106,9 @@ export class Filler {
       // Somebody else makes it, and nobody waits for it here.
       if (flight.answered) return false;
       if (clock.now() >= giveUpAt) return true;
-      await clock.sleep(pollMs * (0.5 + random.next()));
+      const waitMs = pollMs * (0.5 + random.next());
+      // Work goes on after it: the process must not end while a caller waits for another one's factory.
+      await new Promise<void>((resolve) => clock.schedule(waitMs, resolve, true));
       if (flight.aborted) return false;
     }
   }

@@ -28,3 +28,7 @@ export { connectRedis } from './redis/port.ts';
 export type { RedisArgument, RedisOptions, RedisPort } from './redis/port.ts';
 export { RedisTier } from './redis/tier.ts';
 export type { RedisTierOptions } from './redis/tier.ts';
+export { systemClock } from '#core/clock';
+export type { Clock, Timer } from '#core/clock';
+export { systemRandom } from '#core/random';
+export type { Random } from '#core/random';
