@@ -13,6 +13,7 @@ import type {
   Position,
   Ticket,
   Tier,
+  TierLimits,
 } from '../../src/cache/tier.ts';
 
 export interface Chaos {
@@ -31,7 +32,7 @@ export const CALM: Chaos = { delayMs: 5, failsBefore: 0, failsAfter: 0, hangs: 0
 
 export class ChaosTier implements Tier {
   readonly name: string;
-  readonly limits;
+  limits: TierLimits;
   #chaos: Chaos = CALM;
   readonly #hung: ((reason: Error) => void)[] = [];
   readonly #inner: Tier;

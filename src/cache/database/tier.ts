@@ -57,18 +57,20 @@ export class DatabaseTier implements Tier {
 
   async acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {
     const { key, tags, token, leaseMs, freshShare } = request;
-    const row = await this.#withMeta(() => this.#port.query(sql.READ, [this.#namespace, key]));
-    const stale = entryOf(row);
-    const fresh = stale !== undefined && !stale.expired && stale.ageMs < stale.ttlMs;
-    if (fresh && stale.ageMs <= freshShare * stale.ttlMs) return { kind: 'hit', entry: stale };
-    if (leaseMs > 0) {
-      const number = Number(row['number']);
-      const marks = marksOf(key, tags).slice(1);
-      const leased = await this.#port.query(sql.LEASE, [this.#namespace, key, token, number, leaseMs, marks]);
-      const ticket = { token, stamp: `${String(row['epoch'])} ${number}` };
-      if (leased.length > 0) return { kind: 'leased', ticket, stale };
+    const first = await this.#read(key);
+    const found = foundBy(first, freshShare);
+    if (found.kind === 'hit' || leaseMs === 0) return orFresh(found);
+    const number = Number(first['number']);
+    const marks = marksOf(key, tags).slice(1);
+    const leased = await this.#port.query(sql.LEASE, [this.#namespace, key, token, number, leaseMs, marks]);
+    if (leased.length === 0) return orFresh(found);
+    // The holder before may have stored its value between the look and the lease.
+    const again = foundBy(await this.#read(key), freshShare);
+    if (again.kind === 'missed') {
+      return { kind: 'leased', ticket: { token, stamp: `${String(first['epoch'])} ${number}` }, stale: again.stale };
     }
-    return fresh ? { kind: 'hit', entry: stale } : { kind: 'missed', stale };
+    await this.release(key, token);
+    return again;
   }
 
   async put(key: string, entry: Entry<Uint8Array>, { token, stamp }: Ticket): Promise<boolean> {
@@ -147,6 +149,10 @@ export class DatabaseTier implements Tier {
     // Nothing is its own.
   }
 
+  #read(key: string): Promise<Row> {
+    return this.#withMeta(() => this.#port.query(sql.READ, [this.#namespace, key]));
+  }
+
   /** Runs `work` under the next numbers, and announces them. */
   async #numbered(
     invalidations: readonly Invalidation[],
@@ -189,6 +195,25 @@ export class DatabaseTier implements Tier {
 
 function positionOf(row: Row): Position {
   return { epoch: String(row['epoch']), number: Number(row['number']) };
+}
+
+type Found = Exclude<Acquired<Uint8Array>, { kind: 'leased' }>;
+
+function foundBy(row: Row, freshShare: number): Found {
+  const entry = entryOf(row);
+  const fresh = entry !== undefined && isFresh(entry) && entry.ageMs <= freshShare * entry.ttlMs;
+  return fresh ? { kind: 'hit', entry } : { kind: 'missed', stale: entry };
+}
+
+/** Where it is not the asker's to make it anew, what is fresh will do. */
+function orFresh(found: Found): Found {
+  return found.kind === 'missed' && found.stale !== undefined && isFresh(found.stale)
+    ? { kind: 'hit', entry: found.stale }
+    : found;
+}
+
+function isFresh({ expired, ageMs, ttlMs }: Entry<unknown>): boolean {
+  return !expired && ageMs < ttlMs;
 }
 
 function entryOf(row: Row): Entry<Uint8Array> | undefined {
