@@ -15,18 +15,7 @@ const HELP = `npm run fuzz -- [options]
   npm run fuzz -- --seed 7 --requests 20000
 `;
 
-const { values } = parseArgs({
-  options: { seed: { type: 'string' }, requests: { type: 'string', default: '5000' }, help: { type: 'boolean' } },
-});
-if (values.help === true) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
-const [seed, requests] = [values.seed ?? String(randomInt(1_000_000)), values.requests].map(Number);
-if (seed === undefined || requests === undefined || !Number.isInteger(seed) || !Number.isInteger(requests)) {
-  process.stderr.write(`--seed and --requests want whole numbers.\n\n${HELP}`);
-  process.exit(2);
-}
+const { seed, requests } = readOptions();
 process.stdout.write(`seed ${seed}, ${requests} requests\n`);
 await using hub = await startFuzzedHub();
 const every = process.stdout.isTTY ? 100 : Math.max(1, Math.ceil(requests / 10));
@@ -43,3 +32,28 @@ for (const { what, curl } of findings) process.stdout.write(`\n${what}\n    ${cu
 for (const id of never) process.stdout.write(`\n${id} never succeeded\n`);
 for (const entry of hub.errors()) process.stdout.write(`\nlogged: ${entry}`);
 process.exitCode = findings.length + never.length + hub.errors().length > 0 ? 1 : 0;
+
+function readOptions(): { seed: number; requests: number } {
+  try {
+    const { values } = parseArgs({
+      options: { seed: { type: 'string' }, requests: { type: 'string' }, help: { type: 'boolean' } },
+    });
+    if (values.help === true) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    return {
+      seed: count('seed', values.seed, randomInt(1_000_000)),
+      requests: count('requests', values.requests, 5_000),
+    };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+function count(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  if (!/^\d{1,15}$/.test(text)) throw new Error(`--${name} wants a whole number, not "${text}".`);
+  return Number(text);
+}

@@ -6,10 +6,15 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { messageOf } from '#core/errors';
 import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
+import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
 import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
+import { printNginx, readInstance } from './nginx.ts';
+import type { NginxCommand } from './nginx.ts';
 import { serve } from './serve.ts';
+import { stackDeploy, stackDown, stackLogs, stackScale, stackStatus, up } from './stack.ts';
+import type { FolderOptions, UpOptions } from './stack.ts';
 import type { CommonOptions, ServeOptions } from './options.ts';
 
 const configOption = (): Option =>
@@ -51,6 +56,9 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
 
   addConfigCommands(root);
   addKeyCommands(root);
+  addNginxCommand(root);
+  addUpCommand(root);
+  addStackCommands(root);
   return root;
 }
 
@@ -113,6 +121,114 @@ function addKeyCommands(root: Command): void {
     .description('print a new key that no hub knows yet, for REVOAGENT_ADMIN_KEY_FILE')
     .addHelpText('after', '\nExample:\n  revoagent keys generate > admin.key')
     .action(() => generate());
+}
+
+const folderOption = (): Option =>
+  new Option(
+    '--folder <folder>',
+    'data, logs and state (default: /var/lib/revoagent-stack as root, else .revoagent-stack)',
+  );
+
+function addUpCommand(root: Command): void {
+  root
+    .command('up')
+    .description(
+      'start a whole stack on this machine: PostgreSQL, Redis, hubs, NGINX, Prometheus, Alertmanager, exporters',
+    )
+    .addOption(configOption())
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .option('-d, --detach', 'go on in the background once everything is ready')
+    .option('--hubs <number>', `how many, ${HUBS_MIN} to ${HUBS_MAX}`, String(HUBS_MIN))
+    .option(
+      '-l, --listen <host:port>',
+      'where the balancer listens (default: port 80 as root, else 8080, of this machine)',
+    )
+    .option('--admin-key-file <file>', 'a key of "revoagent keys generate" that is an admin\'s from the start')
+    .option('--port-offset <number>', 'added to every port', '0')
+    .option('--tls-listen <host:port>', 'where the balancer speaks TLS')
+    .option('--tls-certificate <file>', 'the chain, in PEM')
+    .option('--tls-key <file>', 'its key, in PEM')
+    .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
+    .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
+    .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
+    .action((options: UpOptions) => up(options));
+}
+
+function addStackCommands(root: Command): void {
+  root
+    .command('status')
+    .description('what runs of the stack')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent status --json | jq .hubs')
+    .action((options: FolderOptions) => stackStatus(options));
+  root
+    .command('logs')
+    .description('the last lines that a part of the stack wrote')
+    .argument('<part>', 'as "status" shows it')
+    .option('-n, --lines <number>', 'how many', '50')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent logs hub-1 --lines 200')
+    .action((part: string, options: FolderOptions & { lines: string }) => stackLogs(part, options));
+  root
+    .command('scale')
+    .description('have so many hubs; none of their requests is lost')
+    .argument('<hubs>', `${HUBS_MIN} to ${HUBS_MAX}`)
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent scale 4')
+    .action((count: string, options: FolderOptions) => stackScale(count, options));
+  root
+    .command('deploy')
+    .description('renew one hub after the other; all go back where one is not ready or fails its callers')
+    .option('--from <folder>', 'an installation of the new version (default: this one)')
+    .option('--settle <seconds>', 'between two hubs (default: 11)')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
+    .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+  root
+    .command('down')
+    .description('end the stack; its data stays')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent down')
+    .action((options: FolderOptions) => stackDown(options));
+}
+
+function addNginxCommand(root: Command): void {
+  root
+    .command('nginx')
+    .description("print nginx's configuration for a balancer in front of these instances")
+    .addOption(
+      new Option('-i, --instance <name=host:port>', 'an instance; once for each')
+        .argParser(readInstance)
+        .makeOptionMandatory(),
+    )
+    .option('-l, --listen <host:port>', 'where the balancer listens', '127.0.0.1:8080')
+    .option('--status-listen <host:port>', "where nginx's own figures are; keep it private", '127.0.0.1:8081')
+    .option('--tls-listen <host:port>', 'where it speaks TLS; --listen then leads here')
+    .option('--tls-certificate <file>', 'the chain, in PEM')
+    .option('--tls-key <file>', 'its key, in PEM')
+    .option('--folder <folder>', "nginx's own, for logs and what does not fit into memory", '/var/lib/revoagent-nginx')
+    .option('--nginx-version <version>', 'what it is for (default: what `nginx -v` says here)')
+    .option(
+      '--requests-per-second <number>',
+      'of one address; twice as many at once',
+      String(nginxDefaults.requestsPerSecond),
+    )
+    .option('--connections-max <number>', 'of one address', String(nginxDefaults.connectionsMax))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  revoagent nginx -i hub-1=127.0.0.1:12001 -i hub-2=127.0.0.1:12002 > nginx.conf
+  revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
+    )
+    .action((options: NginxCommand) => printNginx(options));
 }
 
 function readScopes(list: string): Scope[] {

@@ -56,6 +56,13 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 const FILE_VARIABLE = 'REVOAGENT_CONFIG';
 const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
 
+/** The environment for a child process: this one's, with these. */
+export function environmentWith(extra: Readonly<Record<string, string>>): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const [name, text] of Object.entries({ ...process.env, ...extra })) if (text !== undefined) all[name] = text;
+  return all;
+}
+
 /** Throws `ConfigError` with every problem there is. */
 export function loadConfig(options: LoadOptions): Loaded {
   const env = options.env ?? process.env;

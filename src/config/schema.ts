@@ -48,6 +48,12 @@ const server = Type.Object(
       limits.requestsInFlightMax,
       'Requests in flight at the same time; one more is told to come back.',
     ),
+    compressBytesMin: count(
+      0,
+      1_073_741_824,
+      2_048,
+      'Whole answers of so many bytes or more are sent compressed (zstd, brotli, gzip) to callers who accept it; 0: none is.',
+    ),
   },
   { ...strict, description: 'Where and how the hub listens.' },
 );
@@ -85,6 +91,12 @@ const storage = Type.Object(
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
     runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
     usageRetentionDays: count(1, 3_650, 400, 'Rows of the usage ledger older than this are deleted.'),
+    contentRetentionDays: count(
+      1,
+      3_650,
+      7,
+      'What was said in runs of routes that keep it, older than this or than runRetentionDays, is deleted.',
+    ),
   },
   { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
@@ -185,6 +197,13 @@ const route = Type.Object(
         { ...strict, description: 'Judges, changes or refuses requests and answers of this route.' },
       ),
     ),
+    content: Type.Optional(
+      Type.Enum(['off', 'redacted', 'full'], {
+        default: 'off',
+        description:
+          'Whether messages and answers are stored: never; with e-mail addresses, keys, card numbers and the like taken out; as they are. docs/content.md tells more.',
+      }),
+    ),
     lastResort: Type.Optional(
       Type.Object(
         { text: text('What the assistant is made to say.') },
@@ -283,6 +302,7 @@ export interface Config {
     readonly headerBytesMax: number;
     readonly requestReceiveMs: number;
     readonly requestsInFlightMax: number;
+    readonly compressBytesMin: number;
   };
   readonly security: { readonly adminKeyFile?: string };
   readonly storage: {
@@ -297,6 +317,7 @@ export interface Config {
     readonly slowQueryMs: number;
     readonly runRetentionDays: number;
     readonly usageRetentionDays: number;
+    readonly contentRetentionDays: number;
   };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
@@ -347,6 +368,7 @@ export interface RouteConfig {
   readonly hedge?: { readonly afterMs: number };
   readonly continueCut?: boolean;
   readonly guardrail?: { readonly module: string; readonly onFailure: 'open' | 'closed'; readonly timeoutMs: number };
+  readonly content?: 'off' | 'redacted' | 'full';
   readonly lastResort?: { readonly text: string };
 }
 

@@ -1,6 +1,7 @@
 /** API keys as transports and the CLI see them. The secret exists in one answer only, when the key is made. */
 import type { Caller, Scope } from './gateway.ts';
-import type { KeyRecord, Page } from './stores.ts';
+import type { Page } from './page.ts';
+import type { KeyRecord } from './stores.ts';
 
 export interface Keys {
   /**

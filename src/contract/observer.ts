@@ -37,6 +37,8 @@ export interface Observer {
   poolWaited(waitedMs: number): void;
   /** Run records given up: the backlog was full, or the database refused their values. */
   runsDropped(count: number): void;
+  /** As `runsDropped`, of what was said in runs. */
+  contentsDropped(count: number): void;
   retryBudgetExhausted(): void;
   /** A row of the usage ledger is in the database, or given up. */
   ledgerRow(end: 'written' | 'dropped'): void;

@@ -66,6 +66,9 @@ export interface AttemptRecord {
   costMicroUsd: number | null;
 }
 
+/** How what is said is kept; `redacted`: without what `redact` of the core finds. A run of which nothing is kept has no policy. */
+export type ContentPolicy = 'redacted' | 'full';
+
 /** What a guardrail did to a run. */
 export interface GuardrailRecord {
   stage: 'before' | 'after';
@@ -98,4 +101,6 @@ export interface RunRecord {
   attempts: AttemptRecord[];
   /** Left out for a route without a guardrail. */
   guardrail?: GuardrailRecord[];
+  /** Left out where nothing that is said is kept. */
+  content?: ContentPolicy;
 }

@@ -3,8 +3,12 @@
  * `UnavailableError('database_unavailable')` when the database does not answer in time; it never answers "not there"
  * for "could not look".
  */
+import type { ContentRecord } from './content.ts';
+import type { AgentStore } from './agents.ts';
+import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
 
 export interface KeyRecord {
@@ -16,13 +20,6 @@ export interface KeyRecord {
   readonly secretHash: Uint8Array;
   readonly createdWallMs: number;
   readonly revokedWallMs: number | null;
-}
-
-export interface Page {
-  /** Rows older than this id. */
-  readonly before?: string | undefined;
-  /** 1 to `limits.pageRowsMax`. */
-  readonly limit: number;
 }
 
 export interface KeyStore {
@@ -102,7 +99,20 @@ export interface ClaimStore {
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
+export interface ContentStore {
+  /** Writes many at once; where there is a row of the id already, or was one that has been erased, it stays as it is. */
+  insertMany(contents: readonly ContentRecord[]): Promise<void>;
+  find(projectId: string, id: string): Promise<ContentRecord | 'erased' | null>;
+  /** Deletes what was said, and keeps the place, so that a write that comes later changes nothing. */
+  erase(of: Pick<ContentRecord, 'id' | 'projectId' | 'policy' | 'startedWallMs'>): Promise<void>;
+  /** Deletes at most `rowsMax` of runs that began before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface Stores {
+  readonly contents: ContentStore;
+  readonly agents: AgentStore;
+  readonly conversations: ConversationStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

@@ -5,7 +5,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 
-export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm';
+export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm' | 'agt' | 'cnv' | 'trn' | 'mem';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const RANDOM_CHARS = 16;

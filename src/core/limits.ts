@@ -37,12 +37,27 @@ export const limits = {
   idempotentBytesMax: 64 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
+  /** Characters of the messages of one side of a turn that a search looks in; PostgreSQL takes a megabyte of words. */
+  searchableCharsMax: 100_000,
+  /** Turns that a search reads by their words. Of words that more turns of a project hold, it looks through the newest turns instead. */
+  searchMatchesMax: 5_000,
+  /** The newest turns of a project that a search for such words looks through. */
+  searchTurnsMax: 20_000,
+  /** One import of conversations: its bytes, and the turns in it. */
+  importBytesMax: 16 * 1024 * 1024,
+  importTurnsMax: 5_000,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
   /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */
   ledgerBacklogMax: 20_000,
   /** The ledger's journal on disk, in bytes: about 600,000 attempts. */
   ledgerJournalBytesMax: 256 * 1024 * 1024,
+  /** Kept of a run's messages, newest first, and again of its answer, where the route keeps them; in characters of text. */
+  contentCharsMax: 256 * 1024,
+  /** What was said in runs and waits for the database, in bytes; the oldest go first, counted. */
+  contentBacklogBytesMax: 64 * 1024 * 1024,
+  /** The same, written at once. */
+  contentBatchBytesMax: 2 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
 } as const;

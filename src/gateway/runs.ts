@@ -1,11 +1,12 @@
 /**
  * A run from its first byte to its last: what happened to it, how long the hub itself took, and the bounded map of those that are
- * under way. Holds no prompt and no answer. Hub time is the total minus the waits for upstreams (their answers, and the pauses
+ * under way. The record holds no prompt and no answer; the transcript does, where the route keeps them. Hub time is the total minus the waits for upstreams (their answers, and the pauses
  * before a retry) and for a reader who takes his time.
  */
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
+import type { ContentRecord } from '#contract/content';
 import type { RunCall, RunSummary } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Ledger } from '#contract/ledger';
@@ -14,6 +15,8 @@ import type { Observer } from '#contract/observer';
 import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
 import type { Deployment } from './deployment.ts';
 import type { Prices } from './prices.ts';
+import type { RouteSettings } from './settings.ts';
+import { Transcript } from './transcript.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
 export class RunningRuns {
@@ -47,6 +50,8 @@ export interface RunContext {
   readonly prices: Prices;
   /** Takes the record of a run that has ended; must not throw, must not wait. */
   readonly runSink: (run: RunRecord) => void;
+  /** Takes what was said in such a run, where its route keeps that; as `runSink`. */
+  readonly contentSink: (content: ContentRecord) => void;
 }
 
 export interface AnswerFacts {
@@ -59,6 +64,8 @@ export class Run {
   readonly record: RunRecord;
   /** Attempts that went out; those a breaker or bulkhead held back are in the record only. */
   dispatched = 0;
+  /** Where the route keeps what is said. */
+  transcript: Transcript | null = null;
   readonly #context: RunContext;
   #waitedMs = 0;
   #waits = 0;
@@ -90,6 +97,14 @@ export class Run {
       attempts: [],
     };
     running.add(this.record);
+  }
+
+  /** The route that the model name met. */
+  met(name: string, { content = 'off' }: RouteSettings): void {
+    this.record.route = name;
+    if (content === 'off') return;
+    this.record.content = content;
+    this.transcript = new Transcript(content);
   }
 
   /** Milliseconds since the run began. */
@@ -179,6 +194,9 @@ export class Run {
     this.#context.running.remove(record.id);
     this.#context.observer.runFinished(record);
     this.#context.runSink(record);
+    // What no upstream was given is nobody's to keep.
+    const content = this.dispatched === 0 ? null : (this.transcript?.record(record) ?? null);
+    if (content !== null) this.#context.contentSink(content);
   }
 
   #overheadMs(elapsedMs: number): number {

@@ -20,15 +20,16 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
   let route: Route | null = null;
   try {
     route = router.require(call.request.model);
-    run.record.route = route.name;
+    run.met(route.name, route.settings);
     const guard = Guard.of(context, run, route);
     const request = guard === null ? call.request : await guard.before(call.request);
+    run.transcript?.asked(request.messages);
     const attempts = new Attempts(context, run, route);
     if (guard?.judgesAnswers === true) return await judged(run, attempts, guard, request);
     const committed = await attempts.answer((attempt) => commit(attempt, request, StreamProgress.of(request)));
     const continued = call.preferences?.continueCut ?? route.settings.continueCut ?? false;
     const events = new AnswerEvents({ context, attempts, request, committed, continued });
-    return { summary: run.summary(committed.attempt.deployment), events };
+    return { summary: run.summary(committed.attempt.deployment), events: run.transcript?.following(events) ?? events };
   } catch (thrown) {
     const text = lastResortText(route, thrown);
     if (text === undefined) throw run.fail(thrown);

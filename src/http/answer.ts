@@ -1,11 +1,13 @@
-/** What a handler gives back; the pipeline writes it. */
+/** What a handler gives back; the pipeline writes it, compressed where it is large and the caller accepts that. */
+import type { Precompressed } from './compression.ts';
+
 export type Answer =
   | { readonly kind: 'json'; readonly status: number; readonly body: unknown; readonly headers?: Headers }
   | {
       readonly kind: 'bytes';
       readonly status: number;
       readonly contentType: string;
-      readonly bytes: Uint8Array | string;
+      readonly bytes: Uint8Array | string | Precompressed;
       readonly headers?: Headers;
     }
   /** The handler wrote the response itself. */

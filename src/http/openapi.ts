@@ -14,6 +14,8 @@ const TAGS = [
     name: 'Chat',
     description: 'The hub’s own form of a chat. Errors are problem+json (RFC 9457), here and everywhere below.',
   },
+  { name: 'Agents', description: 'Instructions, a model, tools and a memory under one name.' },
+  { name: 'Conversations', description: 'What was said in turns, kept by project.' },
   { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },
@@ -73,13 +75,28 @@ function operationObject(operation: Operation): Json {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
     ...(takesBytes === true ? { requestBody: { required: false, content: { '*/*': {} } } } : {}),
+    ...(typeof takesBytes === 'string'
+      ? {
+          requestBody: {
+            required: true,
+            content: { [takesBytes]: { schema: { type: 'string' }, example: bodyExample } },
+          },
+        }
+      : {}),
     responses: { ...Object.fromEntries(documented), default: errorResponse(operation) },
   };
 }
 
-function responseObject({ description, schema, example, contentType = 'application/json' }: ResponseDoc): Json {
+function responseObject({
+  description,
+  schema,
+  example,
+  contentType = 'application/json',
+  streams,
+}: ResponseDoc): Json {
   const content = { ...(schema === undefined ? {} : { schema }), ...(example === undefined ? {} : { example }) };
-  return { description, content: { [contentType]: content } };
+  const events = streams === true ? { 'text/event-stream': { schema: { type: 'string' } } } : {};
+  return { description, content: { [contentType]: content, ...events } };
 }
 
 function parameters(schema: TSchema | undefined, place: 'path' | 'query'): Json[] {

@@ -5,7 +5,10 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
+import type { AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { Contents } from '#contract/content';
+import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
@@ -16,6 +19,7 @@ import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
 import type { Answer } from './answer.ts';
+import type { Precompressed } from './compression.ts';
 import type { Assets } from './page.ts';
 import type { RequestContext } from './request-context.ts';
 import { compileCheck, Findings } from './validation.ts';
@@ -24,11 +28,14 @@ import { compileCheck, Findings } from './validation.ts';
 export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
+  readonly contents: Contents;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agentStore: AgentStore;
+  readonly conversations: ConversationStore;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
@@ -40,7 +47,7 @@ export interface Ports {
 /** What handlers may use. */
 export interface Services extends Ports {
   readonly assets: Assets;
-  readonly openApi: Readonly<Record<string, unknown>>;
+  readonly openApi: Precompressed;
 }
 
 export interface ResponseDoc {
@@ -49,6 +56,8 @@ export interface ResponseDoc {
   readonly schema?: TSchema;
   readonly example?: unknown;
   readonly contentType?: string;
+  /** Comes as server-sent events where the caller asks for a stream. */
+  readonly streams?: boolean;
 }
 
 interface Documented {
@@ -63,8 +72,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
-  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
-  readonly takesBytes?: boolean;
+  /** Takes bytes, which its handler reads with `readBody`, of this type or of any; not together with `body`. */
+  readonly takesBytes?: boolean | string;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
   /** Honours `Idempotency-Key`: it does something that must not be done twice. */

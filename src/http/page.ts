@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Answer } from './answer.ts';
+import { Precompressed } from './compression.ts';
 import type { RequestContext } from './request-context.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -21,7 +22,7 @@ const POLICY =
 
 interface Asset {
   readonly contentType: string;
-  readonly bytes: Uint8Array;
+  readonly bytes: Precompressed;
   readonly etag: string;
 }
 
@@ -38,9 +39,9 @@ export function readAssets(): Assets {
 
 function readAsset(name: string, file: URL): [string, Asset] {
   const bytes = readFileSync(file);
-  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+  const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
   const type = TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
-  return [name, { contentType: `${type}; charset=utf-8`, bytes, etag }];
+  return [name, { contentType: `${type}; charset=utf-8`, bytes: new Precompressed(bytes), etag }];
 }
 
 /** Null for a file that is not one of ours. */
@@ -51,6 +52,7 @@ export function assetAnswer(assets: Assets, name: string, { incoming }: RequestC
   const headers = {
     'content-security-policy': POLICY,
     'cache-control': 'no-cache',
+    // The same whatever the encoding: weak, since the bytes differ.
     etag,
     // Only behind TLS may a page ask for TLS for a year: on plain HTTP it would lock people out of their own machine.
     ...(incoming.headers['x-forwarded-proto'] === 'https' ? { 'strict-transport-security': 'max-age=31536000' } : {}),

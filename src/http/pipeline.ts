@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CallerError, LimitError } from '#core/errors';
 import type { Observer } from '#contract/observer';
 import { readJsonBody } from './body.ts';
+import { Compressor, Precompressed } from './compression.ts';
 import type { Connections } from './connections.ts';
 import { allowOrigin, answeredPreflight } from './cors.ts';
 import { renderError } from './errors/render.ts';
@@ -25,6 +26,8 @@ export interface HttpSettings {
   /** From the first byte of a request to the last of its body. */
   readonly requestReceiveMs: number;
   readonly requestsInFlightMax: number;
+  /** Whole answers of so many bytes are compressed for callers who accept it; 0: none is. */
+  readonly compressBytesMin: number;
   /** Origins (`https://app.example`) whose pages may call. */
   readonly corsOrigins: readonly string[];
   /** Names besides loopback that a hub without keys may be called by. */
@@ -46,11 +49,13 @@ export class Pipeline {
   readonly #connections: Connections;
   readonly #operations: readonly Operation[];
   readonly #trace = createTracer();
+  readonly #compressor: Compressor;
   readonly #local = new WeakSet<IncomingMessage>();
 
   constructor(deps: HttpDeps & Services, connections: Connections, operations: readonly Operation[]) {
     this.#deps = deps;
     this.#connections = connections;
+    this.#compressor = new Compressor(deps.settings.compressBytesMin);
     this.#operations = operations;
   }
 
@@ -73,7 +78,8 @@ export class Pipeline {
             ? undefined
             : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
         if (operation.idempotent === true && (await this.#replayed(context, operation, body))) return;
-        send(context, await run({ params, query, body }, context));
+        const sending = this.#send(context, await run({ params, query, body }, context));
+        if (sending !== undefined) await sending;
       } catch (thrown) {
         this.fail(context, thrown);
       } finally {
@@ -89,8 +95,36 @@ export class Pipeline {
     if (claim?.kind === 'mine') context.recording = new Recording(claim);
     if (claim?.kind !== 'answered') return false;
     const { status, headers, body: bytes } = claim.answer;
-    context.respond(status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
+    await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
     return true;
+  }
+
+  #send(context: RequestContext, answer: Answer): Promise<void> | undefined {
+    if (answer.kind === 'sent') return undefined;
+    const [contentType, body] =
+      answer.kind === 'json'
+        ? (['application/json', JSON.stringify(answer.body)] as const)
+        : ([answer.contentType, answer.bytes] as const);
+    return this.#respond(context, answer.status, { 'content-type': contentType, ...answer.headers }, body);
+  }
+
+  /** Nothing to wait for where the answer goes out as it is. */
+  #respond(
+    context: RequestContext,
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array | string | Precompressed,
+  ): Promise<void> | undefined {
+    const plain = body instanceof Precompressed ? body.bytes : body;
+    if (!this.#compressor.concerns(headers['content-type'] ?? '', body)) {
+      context.respond(status, headers, plain);
+      return undefined;
+    }
+    const { vary } = context.headers;
+    context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
+    const accepts = context.incoming.headers['accept-encoding'];
+    const encoding = this.#compressor.encode(accepts, body);
+    return encoding.then((encoded) => context.respond(status, headers, plain, encoded));
   }
 
   #unsettled(context: RequestContext, thrown: unknown): void {
@@ -167,21 +201,5 @@ export class Pipeline {
     const { status, headers, body } = renderError(error, context.surface, context);
     const run = context.runId === null ? {} : { 'x-revoagent-run': context.runId };
     context.respond(status, { ...headers, ...run }, body);
-  }
-}
-
-function send(context: RequestContext, answer: Answer): void {
-  switch (answer.kind) {
-    case 'sent':
-      return;
-    case 'json':
-      context.respond(
-        answer.status,
-        { 'content-type': 'application/json', ...answer.headers },
-        JSON.stringify(answer.body),
-      );
-      return;
-    case 'bytes':
-      context.respond(answer.status, { 'content-type': answer.contentType, ...answer.headers }, answer.bytes);
   }
 }

@@ -10,6 +10,7 @@ import type { Caller, Surface } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Observer } from '#contract/observer';
 import { presentations } from './errors/presentation.ts';
+import type { Encoded } from './compression.ts';
 import type { Trace } from './trace.ts';
 
 /** What a request id may be when the caller chooses it: printable, short, and harmless in a log and in a header. */
@@ -110,8 +111,13 @@ export class RequestContext {
     this.#controller?.abort(reason);
   }
 
-  /** The whole response at once. */
-  respond(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array | string): void {
+  /** The whole response at once; where `encoded` is given, its bytes are sent in place of the body's. */
+  respond(
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array | string,
+    encoded: Encoded | null = null,
+  ): void {
     const { outgoing, recording } = this;
     if (outgoing.headersSent) return;
     // Also for a caller who has left: he will ask again.
@@ -120,9 +126,11 @@ export class RequestContext {
     recording?.end();
     if (outgoing.destroyed) return;
     // What says "as you have it" has no length of its own.
-    const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    outgoing.writeHead(status, { ...this.headers, ...headers, ...length });
-    outgoing.end(body);
+    const sent = encoded?.bytes ?? body;
+    const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(sent)) };
+    const coding = encoded === null ? {} : { 'content-encoding': encoded.encoding };
+    outgoing.writeHead(status, { ...this.headers, ...headers, ...coding, ...length });
+    outgoing.end(sent);
   }
 
   /** `callback` runs when the response is whole or the connection closed. */

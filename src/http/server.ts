@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import { InvariantError } from '#core/errors';
+import { Precompressed } from './compression.ts';
 import { Connections } from './connections.ts';
 import { renderError } from './errors/render.ts';
 import { translateClientError } from './errors/translate.ts';
@@ -54,7 +55,8 @@ const PATH_PART_CHARS_MAX = 1_024;
 
 export function createServer(deps: HttpDeps): HttpServer {
   const connections = new Connections(deps.clock);
-  const openApi = openApiDocument(operations, deps.settings.version);
+  const document = openApiDocument(operations, deps.settings.version);
+  const openApi = new Precompressed(Buffer.from(JSON.stringify(document)));
   const pipeline = new Pipeline({ ...deps, openApi, assets: readAssets() }, connections, operations);
   const app = createRouter(pipeline);
   let address: HttpAddress | null = null;

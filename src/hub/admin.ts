@@ -156,6 +156,7 @@ const unobserved: Observer = {
   queryFinished: ignore,
   poolWaited: ignore,
   runsDropped: ignore,
+  contentsDropped: ignore,
   retryBudgetExhausted: ignore,
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,

@@ -30,4 +30,24 @@ export const outbound = [
     breaker: 'none',
     why: 'a command of the CLI asks the hub of its own machine, once, and ends',
   },
+  {
+    module: 'stack/probes.ts',
+    breaker: 'none',
+    why: 'the supervisor of a local stack asks its own parts whether they live; no caller waits for it',
+  },
+  {
+    module: 'stack/figures.ts',
+    breaker: 'none',
+    why: 'a deploy asks a hub of its own stack, by its local socket, how many of its callers it failed',
+  },
+  {
+    module: 'stack/autoscale.ts',
+    breaker: 'none',
+    why: "the supervisor asks its own stack's Prometheus every 15 s; without an answer nothing is scaled",
+  },
+  {
+    module: 'stack/control.ts',
+    breaker: 'none',
+    why: 'a command of the CLI speaks to the supervisor of its own machine, once, and ends',
+  },
 ] as const;

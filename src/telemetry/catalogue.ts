@@ -185,6 +185,13 @@ export const catalogue = {
     help: 'Run records given up: the backlog was full, or the database refused their values.',
     labels: {},
   },
+  contentsDropped: {
+    name: 'revoagent_contents_dropped_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Runs of which what was said is lost: the backlog was full, or the database refused it.',
+    labels: {},
+  },
   ledgerBacklog: {
     name: 'revoagent_ledger_backlog',
     type: 'gauge',

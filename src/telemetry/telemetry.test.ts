@@ -60,6 +60,7 @@ function everything(
   observer.queryFinished({ query: 'keys.find', durationMs: 2, failed: false });
   observer.poolWaited(1);
   observer.runsDropped(2);
+  observer.contentsDropped(3);
   observer.retryBudgetExhausted();
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();

@@ -63,6 +63,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'breakerLate',
     'retryBudget',
     'runsDropped',
+    'contentsDropped',
     'ledgerUnjournalled',
   ] as const)
     metrics.counter(key).inc(0);
@@ -151,6 +152,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     },
     poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
+    contentsDropped: (count) => metrics.counter('contentsDropped').inc(count),
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
     ledgerRow: (end) => ledgerRows(end).inc(),
     ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),

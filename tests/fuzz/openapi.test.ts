@@ -33,7 +33,7 @@ describe('the fuzzer', () => {
   const ok = { description: 'ok', content: { 'application/json': { schema: { type: 'object', required: ['id'] } } } };
   const document = {
     paths: Object.fromEntries(
-      ['good', 'fails', 'hangs', 'undocumented', 'wrong', 'leaks', 'tells', 'never'].map((name) => [
+      ['good', 'fails', 'hangs', 'undocumented', 'page', 'wrong', 'leaks', 'tells', 'never'].map((name) => [
         `/${name}`,
         { get: { operationId: name, parameters: [], responses: { 200: ok, default: { description: 'an error' } } } },
       ]),
@@ -44,6 +44,7 @@ describe('the fuzzer', () => {
     '/fails': (response) => json(response, 500, { id: 'a' }),
     '/hangs': () => undefined,
     '/undocumented': (response) => json(response, 202, { id: 'a' }),
+    '/page': (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>a</p>'),
     '/wrong': (response) => json(response, 200, { other: 1 }),
     '/leaks': (response) => json(response, 200, { id: 'Error\n    at run (/srv/app/src/http/server.ts:1:2)' }),
     '/tells': (response) => json(response, 200, { id: 'the secret word' }),
@@ -64,11 +65,19 @@ describe('the fuzzer', () => {
       server.close();
     });
     const { port } = server.address() as AddressInfo;
-    const options = { seed: 1, requests: 0, headers: {}, deadlineMs: 300, secrets: ['secret word'], spared: [] };
+    const options = {
+      seed: 1,
+      requests: 0,
+      tries: 5,
+      headers: {},
+      deadlineMs: 300,
+      secrets: ['secret word'],
+      spared: [],
+    };
     const { findings, never } = await fuzz({ url: `http://127.0.0.1:${port}`, document, ...options });
     const found = new Set(findings.map(({ what }) => what.replace(/:.*$/s, '')));
-    assert.deepEqual([...found].toSorted(), ['fails', 'hangs', 'leaks', 'tells', 'undocumented', 'wrong']);
+    assert.deepEqual([...found].toSorted(), ['fails', 'hangs', 'leaks', 'page', 'tells', 'undocumented', 'wrong']);
     assert.deepEqual(never.toSorted(), ['fails', 'hangs', 'never']);
-    assert.match(findings[0]?.curl ?? '', /^curl -X GET 'http:/);
+    assert.match(findings[0]?.curl ?? '', /^curl --path-as-is -X GET .* 'http:/);
   });
 });

@@ -64,11 +64,11 @@ export function valueOf(schema: unknown, chance: Chance, oddIn: number, depth = 
   if (Array.isArray(branches)) return valueOf(chance.pick(branches), chance, oddIn, depth + 1);
   switch (schema['type']) {
     case 'string':
-      return textOf(schema, chance);
+      return textOf(schema, chance, oddIn);
     case 'integer':
-      return numberOf(schema, chance);
+      return numberOf(schema, chance, oddIn);
     case 'number':
-      return numberOf(schema, chance) + (chance.oneIn(3) ? 0.5 : 0);
+      return numberOf(schema, chance, oddIn) + (chance.oneIn(3) ? 0.5 : 0);
     case 'boolean':
       return chance.oneIn(2);
     case 'null':
@@ -96,17 +96,19 @@ export function oddValue(chance: Chance, depth = 0): unknown {
   ])();
 }
 
-function textOf({ examples, minLength, maxLength, pattern }: Schema, chance: Chance): string {
+function textOf({ examples, minLength, maxLength, pattern }: Schema, chance: Chance, oddIn: number): string {
   if (Array.isArray(examples) && typeof examples[0] === 'string') return examples[0];
   if (typeof pattern === 'string') return chance.pick(['abc', 'a1', '2026-01-01', 'text', '2026-01-01T00:00:00Z']);
   const least = typeof minLength === 'number' ? minLength : 0;
   const most = typeof maxLength === 'number' ? maxLength : least + 20;
-  return 'abc def '.repeat(Math.ceil(most / 8)).slice(0, chance.pick([least, Math.min(most, least + 8)]));
+  const length = chance.oneIn(oddIn) ? Math.min(most, 100_000) + 1 : chance.pick([least, Math.min(most, least + 8)]);
+  return 'abc def '.repeat(Math.ceil(length / 8)).slice(0, length);
 }
 
-function numberOf({ minimum, maximum }: Schema, chance: Chance): number {
+function numberOf({ minimum, maximum }: Schema, chance: Chance, oddIn: number): number {
   const least = typeof minimum === 'number' ? minimum : 0;
   const most = typeof maximum === 'number' ? maximum : least + 100;
+  if (chance.oneIn(oddIn)) return chance.pick([least - 1, most + 1]);
   return chance.pick([least, most, Math.floor((least + most) / 2), least + 1]);
 }
 
@@ -118,13 +120,14 @@ function arrayOf({ items, minItems }: Schema, chance: Chance, oddIn: number, dep
 function objectOf(schema: Schema, chance: Chance, oddIn: number, depth: number): Record<string, unknown> {
   const properties = isSchema(schema['properties']) ? schema['properties'] : {};
   const required: readonly unknown[] = Array.isArray(schema['required']) ? schema['required'] : [];
-  const made: Record<string, unknown> = {};
+  const made: [string, unknown][] = [];
   for (const [name, inner] of Object.entries(properties)) {
     const left = required.includes(name) ? chance.oneIn(oddIn * 4) : chance.oneIn(2);
-    if (!left) made[name] = valueOf(inner, chance, oddIn, depth + 1);
+    if (!left) made.push([name, valueOf(inner, chance, oddIn, depth + 1)]);
   }
-  if (chance.oneIn(oddIn)) made[chance.oddText()] = oddValue(chance, depth + 1);
-  return made;
+  if (chance.oneIn(oddIn)) made.push([chance.oddText(), oddValue(chance, depth + 1)]);
+  // So `__proto__` is a field like any other.
+  return Object.fromEntries(made);
 }
 
 export function isSchema(value: unknown): value is Schema {

@@ -57,6 +57,9 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       runsDropped: (count) => {
         told.dropped += count;
       },
+      contentsDropped: (count) => {
+        told.dropped += count;
+      },
     },
   };
 }

@@ -15,7 +15,17 @@ interface Tool {
 export const tools = {
   postgres: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
   initdb: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
+  nginx: { package: 'nginx', places: ['/usr/sbin'] },
   'redis-server': { package: 'redis-server', places: ['/usr/bin'] },
+  prometheus: { package: 'prometheus', places: ['/usr/bin'] },
+  promtool: { package: 'prometheus', places: ['/usr/bin'] },
+  amtool: { package: 'prometheus-alertmanager', places: ['/usr/bin'] },
+  'prometheus-alertmanager': { package: 'prometheus-alertmanager', places: ['/usr/bin'] },
+  'prometheus-node-exporter': { package: 'prometheus-node-exporter', places: ['/usr/bin'] },
+  'prometheus-redis-exporter': { package: 'prometheus-redis-exporter', places: ['/usr/bin'] },
+  'prometheus-postgres-exporter': { package: 'prometheus-postgres-exporter', places: ['/usr/bin'] },
+  'prometheus-nginx-exporter': { package: 'prometheus-nginx-exporter', places: ['/usr/bin'] },
+  openssl: { package: 'openssl', places: ['/usr/bin'] },
   curl: { package: 'curl', places: ['/usr/bin'] },
   chromium: { package: 'chromium', places: ['/usr/bin'] },
 } as const satisfies Record<string, Tool>;

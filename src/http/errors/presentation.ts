@@ -119,6 +119,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'There is no such path, or no such thing that this key may see.',
     action: 'Check the path and the id; /docs lists every operation.',
   },
+  content_off: {
+    ...caller,
+    status: 404,
+    title: 'Nothing kept',
+    openaiCode: 'content_off',
+    meaning: 'The route of the run keeps nothing of what is said.',
+    action: 'Where it should, set `content` of the route to `redacted` or `full`; it holds for later runs.',
+  },
   model_not_found: {
     ...caller,
     status: 404,
@@ -142,6 +150,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'conflict',
     meaning: 'What the request asks for contradicts the present state.',
     action: 'Read the state again, then decide.',
+  },
+  version_changed: {
+    ...caller,
+    status: 412,
+    title: 'Version changed',
+    openaiCode: 'version_changed',
+    meaning: 'The thing is no longer at the version that If-Match names: somebody changed it meanwhile.',
+    action: 'Read it again, apply the change to what is there now, and send its new ETag.',
   },
   idempotency_key_in_use: {
     ...caller,
@@ -326,6 +342,13 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiCode: 'database_unavailable',
     meaning: 'The database did not answer in time, and this operation cannot do without it.',
     action: 'Send it again shortly. Chat goes on with keys that were seen lately.',
+  },
+  memory_unavailable: {
+    ...unavailable,
+    title: 'Memory unavailable',
+    openaiCode: 'memory_unavailable',
+    meaning: 'The memory system did not answer in time, and this operation cannot do without it.',
+    action: 'Send it again shortly. Agents answer without their memory meanwhile, and say so.',
   },
   internal: {
     status: 500,

@@ -148,6 +148,7 @@ export const chat = defineOperation({
   bodyExample: { prompt: 'Say hello in French.' },
   responses: {
     200: {
+      streams: true,
       description: 'The answer, or with `stream: true` its events.',
       schema: answerSchema,
       example: {

@@ -29,6 +29,7 @@ export const createChatCompletion = defineOperation({
   bodyExample: { model: 'openai/gpt-4o-mini', messages: [{ role: 'user', content: 'Say hello.' }] },
   responses: {
     200: {
+      streams: true,
       description: 'The completion, or with `stream: true` its chunks.',
       schema: Type.Object({
         id: Type.String(),

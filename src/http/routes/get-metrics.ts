@@ -11,7 +11,7 @@ export const getMetrics = defineOperation({
   description:
     'In Prometheus’ text format. Once keys exist it takes one with the scope `read`: put it into `authorization.credentials_file` of the scrape job.',
   alwaysAdmitted: true,
-  responses: { 200: { description: 'The metrics.', contentType: 'text/plain; version=0.0.4' } },
+  responses: { 200: { description: 'The metrics.', contentType: 'text/plain; version=0.0.4; charset=utf-8' } },
   async handle(_input, { metrics }) {
     const { contentType, body } = await metrics();
     return { kind: 'bytes', status: 200, contentType, bytes: body };

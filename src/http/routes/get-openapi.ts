@@ -1,5 +1,4 @@
 /** `GET /openapi.json`: this API, for machines. */
-import { json } from '../answer.ts';
 import { defineOperation } from '../operation.ts';
 
 export const getOpenapi = defineOperation({
@@ -11,5 +10,5 @@ export const getOpenapi = defineOperation({
   summary: 'The OpenAPI description',
   description: 'OpenAPI 3.1, made from the same values that route and check requests. `/docs` shows it to people.',
   responses: { 200: { description: 'The document.', contentType: 'application/json' } },
-  handle: (_input, { openApi }) => json(openApi),
+  handle: (_input, { openApi }) => ({ kind: 'bytes', status: 200, contentType: 'application/json', bytes: openApi }),
 });

@@ -3,12 +3,20 @@ import type { Operation } from '../operation.ts';
 import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
 import { closeBreaker } from './close-breaker.ts';
+import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
+import { createConversation } from './create-conversation.ts';
 import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
+import { eraseRunContent } from './erase-run-content.ts';
+import { deleteAgent } from './delete-agent.ts';
+import { deleteConversation } from './delete-conversation.ts';
+import { exportConversations } from './export-conversations.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
+import { getAgent } from './get-agent.ts';
 import { getAsset } from './get-asset.ts';
 import { getBreaker } from './get-breaker.ts';
+import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
 import { getLiveness } from './get-liveness.ts';
@@ -18,15 +26,22 @@ import { getOpenapi } from './get-openapi.ts';
 import { getPerformance } from './get-performance.ts';
 import { getReadiness } from './get-readiness.ts';
 import { getRun } from './get-run.ts';
+import { getRunContent } from './get-run-content.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
+import { listAgents } from './list-agents.ts';
+import { importConversations } from './import-conversations.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
+import { listConversations } from './list-conversations.ts';
 import { listExternal } from './list-external.ts';
 import { listKeys } from './list-keys.ts';
 import { listModels } from './list-models.ts';
 import { listModelsOpenai } from './list-models-openai.ts';
 import { listRuns } from './list-runs.ts';
+import { listTurns } from './list-turns.ts';
+import { renameConversation } from './rename-conversation.ts';
+import { replaceAgent } from './replace-agent.ts';
 import { resetBreaker } from './reset-breaker.ts';
 import { revokeKey } from './revoke-key.ts';
 
@@ -37,10 +52,25 @@ export const operations: readonly Operation[] = [
   getModel,
   chat,
   listModels,
+  createAgent,
+  listAgents,
+  getAgent,
+  replaceAgent,
+  deleteAgent,
+  createConversation,
+  listConversations,
+  exportConversations,
+  importConversations,
+  listTurns,
+  getConversation,
+  renameConversation,
+  deleteConversation,
   listExternal,
   ...callExternal,
   listRuns,
   getRun,
+  getRunContent,
+  eraseRunContent,
   getUsage,
   listBreakers,
   getBreaker,

@@ -14,7 +14,7 @@ const content = Type.Union([Type.String(), parts, Type.Null()], {
   description: 'Text, or an array of parts (`text`, `image_url`, …).',
 });
 
-const messageSchema = Type.Object({
+export const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   content: Type.Optional(content),
 });

@@ -53,6 +53,9 @@ export const runSchema = Type.Object({
     }),
     { description: 'What the guardrail of the route did; empty without one.' },
   ),
+  content: Type.String({
+    description: '`off`, `redacted` or `full`: whether what was said was kept, for `GET /api/runs/{id}/content`.',
+  }),
 });
 
 export type RunView = Static<typeof runSchema>;
@@ -76,6 +79,7 @@ export function runView(run: RunRecord): RunView {
     overheadMs: run.overheadMs,
     attempts: run.attempts.map(attemptView),
     guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
+    content: run.content ?? 'off',
   };
 }
 
@@ -149,4 +153,5 @@ export const runExample = {
     },
   ],
   guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
+  content: 'off',
 } satisfies RunView;

@@ -2,10 +2,12 @@
 import { first } from './0001-first.ts';
 import { usage } from './0002-usage.ts';
 import { claims } from './0003-claims.ts';
+import { contents } from './0004-contents.ts';
+import { agents } from './0005-agents.ts';
 
 export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
 }
 
-export const migrations = [first, usage, claims] as const satisfies readonly Migration[];
+export const migrations = [first, usage, claims, contents, agents] as const satisfies readonly Migration[];

@@ -1,0 +1,58 @@
+/** `nginx`: prints the balancer's configuration. */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { InvalidArgumentError } from 'commander';
+import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
+import type { NginxInstance } from '#stack/index';
+
+export interface NginxCommand {
+  readonly instance: readonly NginxInstance[];
+  readonly listen: string;
+  readonly statusListen: string;
+  readonly tlsListen?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly folder: string;
+  readonly nginxVersion?: string;
+  readonly requestsPerSecond: string;
+  readonly connectionsMax: string;
+}
+
+/** Throws with everything that is wrong. */
+export function printNginx(options: NginxCommand): void {
+  const { instance: instances, listen, statusListen, folder, nginxVersion } = options;
+  const config = nginxConfig({
+    ...nginxDefaults,
+    instances,
+    listen,
+    statusListen,
+    tls: tlsOf(options),
+    folder: path.resolve(folder),
+    version: parseVersion(nginxVersion ?? installedVersion()),
+    requestsPerSecond: Number(options.requestsPerSecond),
+    connectionsMax: Number(options.connectionsMax),
+  });
+  process.stdout.write(config);
+}
+
+/** For commander: one more of a list. */
+export function readInstance(text: string, before: readonly NginxInstance[] | undefined): NginxInstance[] {
+  const at = text.indexOf('=');
+  if (at < 1)
+    throw new InvalidArgumentError(`"${text}" is not of the form name=host:port, as in hub-1=127.0.0.1:12001.`);
+  return [...(before ?? []), { name: text.slice(0, at), address: text.slice(at + 1) }];
+}
+
+function tlsOf({ tlsListen: listen, tlsCertificate, tlsKey }: NginxCommand) {
+  if (listen === undefined && tlsCertificate === undefined && tlsKey === undefined) return undefined;
+  if (listen === undefined || tlsCertificate === undefined || tlsKey === undefined)
+    throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
+  return { listen, certificate: path.resolve(tlsCertificate), key: path.resolve(tlsKey) };
+}
+
+function installedVersion(): string {
+  const { error, stderr } = spawnSync('nginx', ['-v'], { encoding: 'utf8' });
+  if (error !== undefined)
+    throw new Error('There is no nginx here to ask for its version. Say what it is for: --nginx-version 1.22.1');
+  return stderr;
+}

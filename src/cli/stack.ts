@@ -1,0 +1,219 @@
+/** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { callStack, controlFile, runStack } from '#stack/index';
+import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
+import { writeJson } from './options.ts';
+
+export interface FolderOptions {
+  readonly folder?: string;
+  readonly json?: boolean;
+}
+
+export interface UpOptions extends FolderOptions {
+  readonly config?: string;
+  readonly hubs: string;
+  readonly listen?: string;
+  readonly adminKeyFile?: string;
+  readonly portOffset: string;
+  readonly tlsListen?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly monitoring: boolean;
+  readonly autoscale?: boolean;
+  readonly requestsPerMinute?: string;
+  readonly detach?: boolean;
+}
+
+const START_MS = 120_000;
+const ASK_MS = 100;
+
+/** In the foreground until a signal or `down`; with `--detach` until everything is ready. */
+export async function up(options: UpOptions): Promise<void> {
+  if (options.detach === true) return detached(options);
+  const ending = new AbortController();
+  const stop = (): void => {
+    if (ending.signal.aborted) return;
+    if (options.json !== true) console.log('Ending, in the reverse order. What is being served gets its time.');
+    ending.abort(new Error('asked to end'));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  try {
+    await runStack(runOptionsOf(options), {
+      clock: systemClock,
+      signal: ending.signal,
+      onEvent: (event) => showEvent(event, options),
+      onUp: (status) => showUp(status, options),
+      onNote: (text) => (options.json === true ? writeJson({ note: text }) : console.log(text)),
+    });
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
+  }
+}
+
+async function detached(options: UpOptions): Promise<void> {
+  const folder = folderOf(options);
+  await requireNone(folder);
+  mkdirSync(path.join(folder, 'logs'), { recursive: true });
+  const log = path.join(folder, 'logs', 'supervisor.log');
+  const output = openSync(log, 'w', 0o600);
+  const words = process.argv.slice(1).filter((word) => word !== '--detach' && word !== '-d');
+  const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', output, output] });
+  closeSync(output);
+  let ended = false;
+  child.once('exit', () => (ended = true));
+  const none = 'no stack yet';
+  const until = systemClock.now() + START_MS;
+  for (;;) {
+    try {
+      const status = await callStack(
+        controlFile(folder),
+        { command: 'ready', words: {} },
+        (event) => showEvent(event, options),
+        none,
+      );
+      child.unref();
+      return showUp(status as StackStatus, options);
+    } catch (error) {
+      const early = messageOf(error) === none && !ended && systemClock.now() < until;
+      if (!early)
+        throw ended
+          ? new Error(
+              readFileSync(log, 'utf8')
+                .trim()
+                .replace(/^revoagent: /gm, ''),
+            )
+          : error;
+    }
+    await new Promise<void>((resolve) => void systemClock.schedule(ASK_MS, resolve, true));
+  }
+}
+
+/** Throws where a stack runs in the folder: it would be taken for the new one. */
+async function requireNone(folder: string): Promise<void> {
+  const none = 'no stack';
+  try {
+    await callStack(controlFile(folder), { command: 'status', words: {} }, () => undefined, none);
+  } catch (error) {
+    if (messageOf(error) === none) return;
+    throw error;
+  }
+  throw new Error(`A stack runs already in ${folder}. See: revoagent status --folder ${folder}`);
+}
+
+export async function stackStatus(options: FolderOptions): Promise<void> {
+  const status = await call<StackStatus>(options, 'status');
+  if (options.json === true) return writeJson(status);
+  for (const { name, state, pid, restarts, readyForMs, shown } of status.parts)
+    console.log(
+      [
+        name.padEnd(22),
+        state.padEnd(9),
+        String(pid ?? '–').padStart(8),
+        (readyForMs === null ? '–' : `${Math.round(readyForMs / 1000)} s`).padStart(9),
+        restarts === 0 ? '' : `${restarts} restarts`,
+        shown?.url ?? '',
+      ].join('  '),
+    );
+}
+
+export async function stackLogs(part: string, options: FolderOptions & { readonly lines: string }): Promise<void> {
+  const lines = Number(options.lines);
+  if (!Number.isInteger(lines) || lines < 1)
+    throw new Error(`--lines wants a whole number above 0, not "${options.lines}".`);
+  const file = await call<string>(options, 'log', { part });
+  const text = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  if (options.json === true) writeJson({ part, file, text });
+  else console.log(text);
+}
+
+export async function stackScale(count: string, options: FolderOptions): Promise<void> {
+  const hubs = Number(count);
+  if (!Number.isInteger(hubs)) throw new Error(`"${count}" is no number of hubs.`);
+  showDone(await call<StackStatus>(options, 'scale', { hubs }), options);
+}
+
+export async function stackDeploy(
+  options: FolderOptions & { readonly from?: string; readonly settle?: string },
+): Promise<void> {
+  const program = path.resolve(
+    options.from ?? path.dirname(path.dirname(process.argv[1] ?? '')),
+    'bin',
+    'revoagent.js',
+  );
+  const settleMs = options.settle === undefined ? undefined : Number(options.settle) * 1_000;
+  if (settleMs !== undefined && !(settleMs >= 0)) throw new Error(`--settle wants seconds, not "${options.settle}".`);
+  showDone(await call<StackStatus>(options, 'deploy', { program, settleMs }), options);
+}
+
+export async function stackDown(options: FolderOptions): Promise<void> {
+  await call<null>(options, 'down');
+  if (options.json === true) writeJson({ down: true });
+  else console.log('Everything has ended. The data stays where it is.');
+}
+
+async function call<T>(options: FolderOptions, command: string, words: Record<string, unknown> = {}): Promise<T> {
+  const folder = folderOf(options);
+  const none = `No stack runs in ${folder}. Start one: revoagent up`;
+  const result = await callStack(controlFile(folder), { command, words }, (event) => showEvent(event, options), none);
+  // The other end is this very program.
+  return result as T;
+}
+
+/** For root where services keep their data, since PostgreSQL runs as another user, who must get there. */
+function folderOf({ folder }: FolderOptions): string {
+  return path.resolve(folder ?? (process.getuid?.() === 0 ? '/var/lib/revoagent-stack' : '.revoagent-stack'));
+}
+
+function runOptionsOf(options: UpOptions): RunOptions {
+  const { config, listen, adminKeyFile, tlsListen, tlsCertificate, tlsKey, monitoring } = options;
+  const tls = [tlsListen, tlsCertificate, tlsKey].filter((each) => each !== undefined);
+  if (tls.length !== 0 && tls.length !== 3)
+    throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
+  if (options.autoscale === true && !monitoring)
+    throw new Error('--autoscale asks Prometheus: it needs the monitoring.');
+  for (const address of [listen, tlsListen])
+    if (address !== undefined && !/^(?:127\.|localhost:|\[::1\])/.test(address) && adminKeyFile === undefined)
+      throw new Error(
+        `Who listens on ${address} needs a key first: revoagent keys generate > admin.key, then --admin-key-file admin.key`,
+      );
+  return {
+    folder: folderOf(options),
+    hubs: Number(options.hubs),
+    portOffset: Number(options.portOffset),
+    listen,
+    configFile: config === undefined ? undefined : path.resolve(config),
+    adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
+    tls:
+      tlsListen === undefined || tlsCertificate === undefined || tlsKey === undefined
+        ? undefined
+        : { listen: tlsListen, certificate: path.resolve(tlsCertificate), key: path.resolve(tlsKey) },
+    monitoring,
+    autoscale:
+      options.autoscale !== true
+        ? null
+        : options.requestsPerMinute === undefined
+          ? {}
+          : { requestsPerMinute: Number(options.requestsPerMinute) },
+  };
+}
+
+function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {
+  if (json === true) writeJson({ event: { part, what, detail } });
+  else if (what !== 'starting') console.log(`  ${part.padEnd(22)} ${what}${detail === '' ? '' : `  ${detail}`}`);
+}
+
+function showUp(status: StackStatus, { json }: FolderOptions): void {
+  if (json === true) return writeJson({ up: status });
+  console.log('\nEverything is ready:\n');
+  for (const { shown } of status.parts) if (shown !== null) console.log(`  ${shown.what.padEnd(22)} ${shown.url}`);
+  console.log('\nrevoagent status | logs <part> | scale <hubs> | deploy | down');
+}
+
+function showDone(status: StackStatus, { json }: FolderOptions): void {
+  if (json === true) writeJson(status);
+  else console.log(`Done: ${status.hubs} hubs.`);
+}

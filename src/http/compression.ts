@@ -1,0 +1,121 @@
+/**
+ * Whole answers in fewer bytes, by what the caller accepts: zstd, brotli or gzip. Streams are never compressed: an event must not wait
+ * for the next one. Work is done beside the event loop and bounded: while all places are taken, answers go out as they are.
+ */
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib';
+
+export type Encoding = 'zstd' | 'br' | 'gzip';
+
+interface Effort {
+  /** For an answer that is made for one caller: fast. */
+  readonly once: (bytes: Uint8Array) => Promise<Uint8Array>;
+  /** For bytes that are compressed once and sent often: small. */
+  readonly often: (bytes: Uint8Array) => Promise<Uint8Array>;
+}
+
+const zstdAsync = promisify(zstdCompress);
+const brotliAsync = promisify(brotliCompress);
+const gzipAsync = promisify(gzip);
+
+function zstdAt(level: number): Effort['once'] {
+  return (bytes) => zstdAsync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+}
+
+function brotliAt(quality: number): Effort['once'] {
+  return (bytes) =>
+    brotliAsync(bytes, {
+      params: {
+        [constants.BROTLI_PARAM_QUALITY]: quality,
+        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength,
+      },
+    });
+}
+
+/** In the order of preference where a caller likes several alike: what is made fastest comes first. */
+const EFFORTS: Readonly<Record<Encoding, Effort>> = {
+  zstd: { once: zstdAt(3), often: zstdAt(15) },
+  br: { once: brotliAt(4), often: brotliAt(9) },
+  gzip: {
+    once: (bytes) => gzipAsync(bytes, { level: constants.Z_BEST_SPEED }),
+    often: (bytes) => gzipAsync(bytes, { level: constants.Z_BEST_COMPRESSION }),
+  },
+};
+const ENCODINGS: readonly Encoding[] = ['zstd', 'br', 'gzip'];
+
+const TEXTS =
+  /^(?:text\/(?!event-stream)|application\/(?:[\w.-]+\+)?(?:json|xml|x-ndjson|jsonl|javascript)\b|image\/svg\+xml)/;
+
+/** Answers that are compressed at the same time; the runtime has four threads for this and for files. */
+const PLACES = 8;
+
+/** What of ours the caller likes best (RFC 9110, 12.5.3); null where it is none. */
+export function acceptedEncoding(header: string | undefined): Encoding | null {
+  if (header === undefined || header === '') return null;
+  const weights = new Map<string, number>();
+  for (const part of header.split(',')) {
+    const [name = '', ...parameters] = part.split(';');
+    const weight = parameters.map((text) => /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(text)?.[1]).find(Boolean);
+    weights.set(name.trim().toLowerCase(), weight === undefined ? 1 : Number(weight));
+  }
+  const weightOf = (name: string): number => weights.get(name) ?? weights.get('*') ?? 0;
+  let best: Encoding | null = null;
+  for (const encoding of ENCODINGS) if (weightOf(encoding) > (best === null ? 0 : weightOf(best))) best = encoding;
+  // Who names `identity` as the better one gets it.
+  return best !== null && (weights.get('identity') ?? 0) > weightOf(best) ? null : best;
+}
+
+/** Bytes that are compressed when they are first asked for, once in each encoding. */
+export class Precompressed {
+  readonly bytes: Uint8Array;
+  readonly #made = new Map<Encoding, Promise<Uint8Array>>();
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  in(encoding: Encoding): Promise<Uint8Array> {
+    let made = this.#made.get(encoding);
+    if (made === undefined) {
+      made = EFFORTS[encoding].often(this.bytes);
+      this.#made.set(encoding, made);
+    }
+    return made;
+  }
+}
+
+export interface Encoded {
+  readonly encoding: Encoding;
+  readonly bytes: Uint8Array;
+}
+
+export class Compressor {
+  readonly #bytesMin: number;
+  #taken = 0;
+
+  /** Smaller answers are sent as they are; 0: all are. */
+  constructor(bytesMin: number) {
+    this.#bytesMin = bytesMin;
+  }
+
+  /** Whether such an answer depends on what the caller accepts. */
+  concerns(contentType: string, body: Uint8Array | string | Precompressed): boolean {
+    const length = body instanceof Precompressed ? body.bytes.byteLength : body.length;
+    return this.#bytesMin > 0 && length >= this.#bytesMin && TEXTS.test(contentType);
+  }
+
+  /** Null where it should go out as it is. */
+  async encode(accepts: string | undefined, body: Uint8Array | string | Precompressed): Promise<Encoded | null> {
+    const encoding = acceptedEncoding(accepts);
+    if (encoding === null) return null;
+    if (body instanceof Precompressed) return { encoding, bytes: await body.in(encoding) };
+    if (this.#taken >= PLACES) return null;
+    this.#taken++;
+    try {
+      const bytes = await EFFORTS[encoding].once(typeof body === 'string' ? Buffer.from(body) : body);
+      return { encoding, bytes };
+    } finally {
+      this.#taken--;
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** What the command line may use of this room. */
+export { callStack } from './control.ts';
+export { HUBS_MAX, HUBS_MIN } from './layout.ts';
+export { nginxConfig } from './nginx/config.ts';
+export { defaults as nginxDefaults, parseVersion } from './nginx/options.ts';
+export type { NginxInstance, NginxOptions } from './nginx/options.ts';
+export type { StackEvent } from './part.ts';
+export { controlFile, runStack } from './run.ts';
+export type { RunOptions } from './run.ts';
+export type { StackStatus } from './stack.ts';

@@ -1,0 +1,80 @@
+/** Where everything of a stack is: its folder on disk, its ports, the files that ship with the project. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface StackOptions {
+  /** Its data, logs and state. */
+  readonly folder: string;
+  /** 2 to `HUBS_MAX`. */
+  readonly hubs: number;
+  /** Added to every port. */
+  readonly portOffset: number;
+  /** `host:port` of the balancer; by default 80, or 8080 where this user may not. */
+  readonly listen?: string | undefined;
+  /** The hubs' configuration; without it each finds providers by itself. */
+  readonly configFile?: string | undefined;
+  /** A key that every hub takes as an admin's at its start. */
+  readonly adminKeyFile?: string | undefined;
+  readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;
+  /** Prometheus, Alertmanager and the exporters. */
+  readonly monitoring: boolean;
+}
+
+export const HUBS_MIN = 2;
+export const HUBS_MAX = 10;
+
+const PORTS = {
+  balancer: 8080,
+  balancerStatus: 8081,
+  hub: 12001,
+  postgres: 12432,
+  redisCache: 12379,
+  redisState: 12380,
+  prometheus: 9090,
+  alertmanager: 9093,
+  nodeExporter: 9100,
+  redisCacheExporter: 9121,
+  redisStateExporter: 9122,
+  postgresExporter: 9187,
+  nginxExporter: 9113,
+} as const;
+
+export type PortName = keyof typeof PORTS;
+
+export class Layout {
+  readonly options: StackOptions;
+
+  constructor(options: StackOptions) {
+    this.options = options;
+  }
+
+  port(name: PortName): number {
+    return PORTS[name] + this.options.portOffset;
+  }
+
+  local(name: PortName): string {
+    return `127.0.0.1:${this.port(name)}`;
+  }
+
+  hubAddress(number: number): string {
+    return `127.0.0.1:${this.port('hub') + number - 1}`;
+  }
+
+  get listen(): string {
+    const { listen, portOffset } = this.options;
+    if (listen !== undefined) return listen;
+    return portOffset === 0 && process.getuid?.() === 0 ? '127.0.0.1:80' : this.local('balancer');
+  }
+
+  in(...names: readonly string[]): string {
+    return path.join(this.options.folder, ...names);
+  }
+}
+
+/** A file that ships with the project, two folders above the source and `dist/` alike. */
+export function shipped(...names: readonly string[]): string {
+  const file = fileURLToPath(new URL(`../../${names.join('/')}`, import.meta.url));
+  if (!existsSync(file)) throw new Error(`${file} is missing: the installation is not whole`);
+  return file;
+}

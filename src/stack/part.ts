@@ -1,0 +1,53 @@
+/** One process of a stack: how it is started, when it may be used, and how it is ended. */
+
+export interface Part {
+  /** Unique in the stack: `postgres`, `hub-1`. */
+  readonly name: string;
+  /** What must be ready before this is started; it is ended before they are. */
+  readonly needs: readonly string[];
+  /** A program's file and its words. */
+  readonly command: readonly [string, ...string[]];
+  /** Its whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly user?: User | undefined;
+  /** Addresses it binds, `host:port`: looked at before it is started. */
+  readonly binds: readonly string[];
+  /** Its files, made or made again before each start. Throws with what stands in the way. */
+  prepare?(): void;
+  /** Whether it can be used; asked again and again while it starts. May reject. */
+  isReady(signal: AbortSignal): Promise<boolean>;
+  /** Whether it still works at all; where it does not for long, it is killed and started again. May reject. */
+  isAlive?(signal: AbortSignal): Promise<boolean>;
+  /** Milliseconds from its start until it must be ready. */
+  readonly readyMs: number;
+  readonly stopSignal: NodeJS.Signals;
+  /** Milliseconds it gets to end by itself. */
+  readonly stopMs: number;
+  /** For people. */
+  readonly shown?: { readonly what: string; readonly url: string } | undefined;
+}
+
+/** Whose process it is; PostgreSQL refuses to be root's. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type PartState = 'waiting' | 'starting' | 'ready' | 'crashed' | 'stopping' | 'stopped';
+
+export interface PartStatus {
+  readonly name: string;
+  readonly state: PartState;
+  readonly pid: number | null;
+  readonly restarts: number;
+  /** Milliseconds since it became ready; null where it is not. */
+  readonly readyForMs: number | null;
+  readonly shown: NonNullable<Part['shown']> | null;
+}
+
+/** What happened, for whoever watches. */
+export interface StackEvent {
+  readonly part: string;
+  readonly what: 'starting' | 'ready' | 'crashed' | 'hung' | 'stopping' | 'stopped' | 'killed';
+  readonly detail: string;
+}

@@ -1,0 +1,54 @@
+/** A hub of a stack: the same program that a person starts, on its own port, over the stack's database. */
+import { mkdirSync } from 'node:fs';
+import { environmentWith } from '#config/index';
+import type { Layout } from '../layout.ts';
+import { shipped } from '../layout.ts';
+import type { Part } from '../part.ts';
+import { answersOk } from '../probes.ts';
+import { postgresUrl } from './postgres.ts';
+
+/** Over the hub's own grace for requests and streams. */
+const STOP_MS = 45_000;
+
+export function hubName(number: number): string {
+  return `hub-${number}`;
+}
+
+/** `program`: another version's `bin/revoagent.js`; this one's by default. */
+export function hubPart(layout: Layout, number: number, program = shipped('bin', 'revoagent.js')): Part {
+  const { configFile, adminKeyFile } = layout.options;
+  const name = hubName(number);
+  const address = layout.hubAddress(number);
+  const folder = layout.in('hubs', name);
+  const port = address.slice(address.lastIndexOf(':') + 1);
+  return {
+    name,
+    needs: ['postgres', 'redis-cache', 'redis-state'],
+    command: [
+      process.execPath,
+      program,
+      'serve',
+      '--json',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      port,
+      '--data-dir',
+      folder,
+      ...(configFile === undefined ? [] : ['--config', configFile]),
+    ],
+    env: environmentWith({
+      DATABASE_URL: postgresUrl(layout),
+      REVOAGENT_INSTANCE: name,
+      ...(adminKeyFile === undefined ? {} : { REVOAGENT_ADMIN_KEY_FILE: adminKeyFile }),
+    }),
+    binds: [address],
+    prepare: () => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
+    isReady: (signal) => answersOk(`http://${address}/health/ready`, signal),
+    isAlive: (signal) => answersOk(`http://${address}/health/live`, signal),
+    readyMs: 40_000,
+    stopSignal: 'SIGTERM',
+    stopMs: STOP_MS,
+    shown: { what: `hub ${number}`, url: `http://${address}` },
+  };
+}

@@ -1,0 +1,104 @@
+/** A stack from its start to its end, with the socket by which `status`, `logs`, `scale`, `deploy` and `down` speak to it. */
+import path from 'node:path';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { autoscaleDefaults, startAutoscale } from './autoscale.ts';
+import type { AutoscaleTargets } from './autoscale.ts';
+import { serveControl } from './control.ts';
+import type { Call } from './control.ts';
+import type { StackOptions } from './layout.ts';
+import type { StackEvent } from './part.ts';
+import { Stack } from './stack.ts';
+import type { StackStatus } from './stack.ts';
+
+export interface RunOptions extends StackOptions {
+  /** Follow the load; null: as many hubs as were asked for. */
+  readonly autoscale: Partial<AutoscaleTargets> | null;
+}
+
+export interface RunHooks {
+  readonly clock: Clock;
+  readonly onEvent: (event: StackEvent) => void;
+  /** Everything is ready. */
+  readonly onUp: (status: StackStatus) => void;
+  readonly onNote: (text: string) => void;
+  /** Ends the stack. */
+  readonly signal: AbortSignal;
+}
+
+const LAST_WORDS_MS = 50;
+
+export function controlFile(folder: string): string {
+  return path.join(folder, 'control.sock');
+}
+
+/** Resolves when the stack was ended; rejects where it could not be started, and then nothing of it runs. */
+export async function runStack(options: RunOptions, hooks: RunHooks): Promise<void> {
+  const { clock, signal, onNote } = hooks;
+  let tell: (event: StackEvent) => void = () => undefined;
+  const onEvent = (event: StackEvent): void => {
+    hooks.onEvent(event);
+    tell(event);
+  };
+  const stack = new Stack(options, { clock, onEvent });
+  await stack.takeOver();
+  const end = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => end.resolve());
+  const up = stack.up();
+  // Whoever asks hears of it; until then it is nobody's rejection.
+  up.catch(() => undefined);
+  const control = await serveControl(controlFile(options.folder), (call) => answer(stack, up, call, end.resolve));
+  tell = (event) => control.tell(event);
+  try {
+    await Promise.race([up, end.promise]);
+    if (!signal.aborted) hooks.onUp(stack.status());
+    const autoscale = options.autoscale === null ? null : follow(stack, options.autoscale, clock, onNote);
+    await end.promise;
+    autoscale?.stop();
+    await stack.down();
+  } finally {
+    // Who waits for an answer gets it first.
+    await new Promise<void>((resolve) => void clock.schedule(LAST_WORDS_MS, resolve, true));
+    control.close();
+  }
+}
+
+async function answer(stack: Stack, up: Promise<void>, { command, words }: Call, end: () => void): Promise<unknown> {
+  switch (command) {
+    case 'ready':
+      await up;
+      return stack.status();
+    case 'status':
+      return stack.status();
+    case 'log':
+      return stack.logOf(String(words['part']));
+    case 'scale':
+      await up;
+      await stack.scale(Number(words['hubs']));
+      return stack.status();
+    case 'deploy': {
+      await up;
+      const settleMs = typeof words['settleMs'] === 'number' ? words['settleMs'] : undefined;
+      await stack.deploy({ program: String(words['program']), settleMs });
+      return stack.status();
+    }
+    case 'down':
+      await stack.down();
+      end();
+      return null;
+    default:
+      throw new Error(`The stack knows no "${command}".`);
+  }
+}
+
+function follow(stack: Stack, targets: Partial<AutoscaleTargets>, clock: Clock, onNote: (text: string) => void) {
+  return startAutoscale({
+    clock,
+    prometheus: `http://${stack.layout.local('prometheus')}`,
+    targets: { ...autoscaleDefaults, ...targets },
+    current: () => stack.status().hubs,
+    scale: (count) => stack.scale(count),
+    onDecision: (from, to) => onNote(`the load asks for ${to} hubs; there are ${from}`),
+    onFailure: (error) => onNote(`the load is not known: ${messageOf(error)}`),
+  });
+}

@@ -1,0 +1,85 @@
+/** The file in which a stack says what it has started, so that nothing is left behind when its supervisor is killed. */
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { Clock } from '#core/clock';
+
+export interface StackState {
+  /** The supervisor's. */
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly processes: readonly KnownProcess[];
+}
+
+interface KnownProcess {
+  readonly name: string;
+  readonly pid: number;
+  /** When the system says it was started: another process may have got the number since. */
+  readonly startedAt: string;
+  readonly stopSignal: NodeJS.Signals;
+}
+
+/** How long what a dead supervisor left may take to end. */
+const LEFT_MS = 15_000;
+const LEFT_ASK_MS = 50;
+
+/** Whole, or as it was before. */
+export function writeState(file: string, state: StackState): void {
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+export function removeState(file: string): void {
+  rmSync(file, { force: true });
+}
+
+/** Null where there is none, or none that can be read. */
+export function readState(file: string): StackState | null {
+  if (!existsSync(file)) return null;
+  try {
+    const state: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return isState(state) ? state : null;
+  } catch {
+    // Torn by a full disk: then nothing is known of it.
+    return null;
+  }
+}
+
+function isState(value: unknown): value is StackState {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    typeof value.pid === 'number' &&
+    'startedAt' in value &&
+    'processes' in value &&
+    Array.isArray(value.processes)
+  );
+}
+
+/** For this process now; empty where the system does not say. */
+export function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // After the name, which may hold anything: the 22nd field of all (proc(5)).
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    // Gone, or no Linux.
+    return '';
+  }
+}
+
+/** Those of the state that still run. */
+function leftOf(state: StackState): readonly KnownProcess[] {
+  return state.processes.filter(({ pid, startedAt }) => startedAt !== '' && startOf(pid) === startedAt);
+}
+
+/** As each would be ended; whoever is not gone in time is killed. Resolves with their names. */
+export async function endLeft(state: StackState, clock: Clock): Promise<readonly string[]> {
+  const left = leftOf(state);
+  for (const { pid, stopSignal } of left) process.kill(pid, stopSignal);
+  const until = clock.now() + LEFT_MS;
+  while (leftOf(state).length > 0 && clock.now() < until)
+    await new Promise<void>((resolve) => void clock.schedule(LEFT_ASK_MS, resolve, true));
+  // Each leads a group of its own.
+  for (const { pid } of leftOf(state)) process.kill(-pid, 'SIGKILL');
+  return left.map(({ name }) => name);
+}

@@ -1,0 +1,18 @@
+/** An observer that looks away: a test names what it wants to see. */
+import type { Observer } from '#contract/observer';
+
+const nothing = (): void => undefined;
+
+export const unobserved: Observer = {
+  requestStarted: nothing,
+  requestFinished: nothing,
+  attemptFinished: nothing,
+  runFinished: nothing,
+  queryFinished: nothing,
+  poolWaited: nothing,
+  runsDropped: nothing,
+  contentsDropped: nothing,
+  retryBudgetExhausted: nothing,
+  ledgerRow: nothing,
+  ledgerUnjournalled: nothing,
+};
