@@ -47,7 +47,7 @@ export function cacheSuite(tierName: string, make: () => Promise<TierMaker>): vo
         let made = 0;
         const caches: Cache[] = [];
         after(() => Promise.all(caches.map((cache) => cache.close())));
-        promises({
+        const bench: Bench = {
           plain: way === 'plain',
           async instances() {
             const namespace = `${way === 'plain' ? 'plain' : 'bad'}${++made}`;
@@ -69,7 +69,9 @@ export function cacheSuite(tierName: string, make: () => Promise<TierMaker>): vo
             caches.push(...opened);
             return opened as [Cache, Cache, Cache];
           },
-        });
+        };
+        promises(bench);
+        invalidations(bench);
       });
     }
   });
@@ -122,7 +124,9 @@ function promises({ plain, instances }: Bench): void {
       }
     }
   });
+}
 
+function invalidations({ plain, instances }: Bench): void {
   for (const [what, invalidate] of Object.entries({
     delete: (cache: Cache) => cache.delete('users:1'),
     deleteTag: (cache: Cache) => cache.deleteTag('team'),
