@@ -42,7 +42,10 @@ local function judge(names, since, missing)
   end
   return worst
 end
+`;
 
+/** Only where something is written: a read pays for every function that it does not use. */
+const WRITES = `
 local function extend(names, since, ms)
   for _, name in ipairs(names) do
     local key = base .. 'm:' .. name
@@ -106,7 +109,7 @@ return {1, value, age, judgement, epoch, number}
 export const PUT = script(
   'put',
   '',
-  `
+  `${WRITES}
 local leaseKey = base .. 'l:' .. ARGV[1]
 local lease = redis.call('GET', leaseKey)
 if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
@@ -123,7 +126,7 @@ return 1
 export const SET = script(
   'set',
   '',
-  `
+  `${WRITES}
 nextNumber()
 redis.call('DEL', base .. 'l:' .. ARGV[1])
 extend(cjson.decode(ARGV[6]), number, ARGV[5] + ${MARK_MS})
@@ -137,7 +140,7 @@ return 1
 export const INVALIDATE = script(
   'invalidate',
   'allow-oom',
-  `
+  `${WRITES}
 for index = 2, #ARGV, 2 do
   local hard, name = ARGV[index], ARGV[index + 1]
   nextNumber()
