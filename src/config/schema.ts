@@ -280,6 +280,18 @@ const logging = Type.Object(
   { ...strict, description: 'The log, on standard error.' },
 );
 
+const memory = Type.Object(
+  {
+    embeddingModel: Type.Optional(
+      text(
+        'A route or a model that gives embeddings, as in /v1/embeddings, by which facts are found by meaning; always one model behind it. Left out: by words only.',
+      ),
+    ),
+    timeoutMs: ms(100, 60_000, 3_000, 'For one call of the memory; its embedding has half of it.'),
+  },
+  { ...strict, description: 'Facts that agents keep.' },
+);
+
 /** A provider kind as the configuration sees it: the provider room is above this one, so the kinds are handed in. */
 export interface KindSchema {
   readonly kind: string;
@@ -287,7 +299,7 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, resilience, logging };
+export const sections = { server, security, storage, memory, resilience, logging };
 export const routeSchema = route;
 
 export interface Config {
@@ -319,6 +331,7 @@ export interface Config {
     readonly usageRetentionDays: number;
     readonly contentRetentionDays: number;
   };
+  readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
   readonly external: Readonly<Record<string, ExternalConfig>>;

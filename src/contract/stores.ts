@@ -8,6 +8,7 @@ import type { AgentStore } from './agents.ts';
 import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { MemoryStore } from './memory.ts';
 import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
 
@@ -113,6 +114,7 @@ export interface Stores {
   readonly contents: ContentStore;
   readonly agents: AgentStore;
   readonly conversations: ConversationStore;
+  readonly memories: MemoryStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

@@ -8,6 +8,7 @@ import type { Random } from '#core/random';
 import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
 import type { CallTimeouts } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
 import type { Classified } from './classify.ts';
@@ -19,7 +20,6 @@ import { preferredRoute, timeoutsFor } from './preferences.ts';
 import type { Breakers, RetryBudget } from './protection.ts';
 import type { Route } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
-import { abortError } from './runs.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export interface CallContext extends RunContext {

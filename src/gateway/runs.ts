@@ -4,11 +4,11 @@
  * before a retry) and for a reader who takes his time.
  */
 import type { Clock } from '#core/clock';
-import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
+import { HubError, InvariantError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ContentRecord } from '#contract/content';
-import type { RunCall, RunSummary } from '#contract/gateway';
-import { callerGone } from '#contract/gateway';
+import type { RunCall, RunSpent, RunSummary } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
 import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -134,6 +134,17 @@ export class Run {
     };
   }
 
+  /** As `ChatStream.spent`. */
+  spent(): RunSpent {
+    const { promptTokens, completionTokens, attempts } = this.record;
+    const unknown = attempts.some(
+      ({ outcome, firstTokenMs, costMicroUsd }) =>
+        costMicroUsd === null && (outcome === 'succeeded' || firstTokenMs !== null),
+    );
+    const known = attempts.reduce((sum, { costMicroUsd }) => sum + (costMicroUsd ?? 0), 0);
+    return { promptTokens, completionTokens, costMicroUsd: unknown ? null : known };
+  }
+
   succeed(deployment: Deployment, answer: AnswerFacts): void {
     const { record } = this;
     record.provider = deployment.provider.name;
@@ -203,17 +214,6 @@ export class Run {
     const waitingMs = this.#waits > 0 ? this.#context.clock.now() - this.#waitingSince : 0;
     return Math.max(0, elapsedMs - this.#waitedMs - waitingMs);
   }
-}
-
-/** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
-export function abortError(signal: AbortSignal): HubError {
-  if (signal.reason === callerGone)
-    return new CallerError('cancelled', 'The caller left before the answer was complete.');
-  if (signal.reason instanceof HubError) return signal.reason;
-  return new UnavailableError('draining', 'The hub is shutting down and ended this run. Send the request again.', {
-    retryAfterMs: 1_000,
-    cause: signal.reason,
-  });
 }
 
 /** An upstream's figure is stored only where it is one. */

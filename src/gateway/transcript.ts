@@ -88,7 +88,7 @@ class Heard {
       choice = { message: emptyFields(), finishReason: null };
       this.#byIndex.set(index, choice);
     }
-    if (isFields(delta)) this.#merge(choice.message, delta);
+    if (isFields(delta)) this.#merged(choice.message, delta, 0);
     if (finish !== undefined && finish !== null) choice.finishReason = finish;
   }
 
@@ -100,36 +100,36 @@ class Heard {
     }));
   }
 
-  /** Texts are said piece by piece, names once; items of a list have an index where they come in pieces. */
-  #merge(whole: Fields, delta: Fields): void {
-    for (const [name, value] of Object.entries(delta)) {
-      const before = whole[name];
-      if (value === null || value === undefined) whole[name] ??= null;
-      else if (typeof value === 'string' && typeof before === 'string') {
-        if (!SAID_ONCE.includes(name)) whole[name] = before + this.#fitting(value);
-      } else if (Array.isArray(value)) whole[name] = this.#joined(Array.isArray(before) ? before : [], value);
-      else if (isFields(value)) {
-        const fields = isFields(before) ? before : emptyFields();
-        this.#merge(fields, value);
-        whole[name] = fields;
-      } else if (this.#room(FIELD_CHARS)) whole[name] = typeof value === 'string' ? this.#fitting(value) : value;
+  /** What was there and what comes to it. */
+  #joined(before: unknown, more: unknown, depth: number): unknown {
+    if (depth > limits.jsonDepthMax) {
+      this.truncated = true;
+      return null;
     }
+    if (typeof more === 'string') return (typeof before === 'string' ? before : '') + this.#fitting(more);
+    if (Array.isArray(more)) return this.#listed(Array.isArray(before) ? before : [], more, depth);
+    if (isFields(more)) return this.#merged(isFields(before) ? before : emptyFields(), more, depth);
+    return more ?? before ?? null;
   }
 
-  #joined(items: unknown[], more: readonly unknown[]): unknown[] {
+  /** Texts are said piece by piece, names once. */
+  #merged(whole: Fields, delta: Fields, depth: number): Fields {
+    for (const [name, value] of Object.entries(delta)) {
+      const before = whole[name];
+      if (before === undefined && !this.#room(FIELD_CHARS + name.length)) break;
+      if (typeof before === 'string' && SAID_ONCE.includes(name)) continue;
+      whole[name] = this.#joined(before, value, depth + 1);
+    }
+    return whole;
+  }
+
+  /** Items have an index where they come in pieces. */
+  #listed(items: unknown[], more: readonly unknown[], depth: number): unknown[] {
     for (const item of more) {
-      if (!isFields(item)) {
-        if (this.#room(typeof item === 'string' ? item.length : FIELD_CHARS)) items.push(item);
-        continue;
-      }
-      const { index } = item;
-      let fields = index === undefined ? undefined : items.find((each) => isFields(each) && each['index'] === index);
-      if (!isFields(fields)) {
-        if (!this.#room(FIELD_CHARS)) continue;
-        fields = emptyFields();
-        items.push(fields);
-      }
-      if (isFields(fields)) this.#merge(fields, item);
+      const { index }: Fields = isFields(item) ? item : {};
+      const at = index === undefined ? -1 : items.findIndex((each) => isFields(each) && each['index'] === index);
+      if (at !== -1) items[at] = this.#joined(items[at], item, depth + 1);
+      else if (this.#room(FIELD_CHARS)) items.push(this.#joined(undefined, item, depth + 1));
     }
     return items;
   }
@@ -140,9 +140,12 @@ class Heard {
   }
 
   #room(chars: number): boolean {
-    if (this.#left <= 0) this.truncated = true;
-    else this.#left -= chars;
-    return !this.truncated;
+    if (this.#left <= 0) {
+      this.truncated = true;
+      return false;
+    }
+    this.#left -= chars;
+    return true;
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
-import type { AgentStore } from '#contract/agents';
+import type { Agents, AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
 import type { Contents } from '#contract/content';
 import type { ConversationStore } from '#contract/conversations';
@@ -15,6 +15,7 @@ import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
+import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
@@ -34,8 +35,10 @@ export interface Ports {
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agents: Agents;
   readonly agentStore: AgentStore;
   readonly conversations: ConversationStore;
+  readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;

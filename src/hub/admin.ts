@@ -153,6 +153,7 @@ const unobserved: Observer = {
   requestFinished: ignore,
   attemptFinished: ignore,
   runFinished: ignore,
+  turnFinished: ignore,
   queryFinished: ignore,
   poolWaited: ignore,
   runsDropped: ignore,
@@ -160,4 +161,5 @@ const unobserved: Observer = {
   retryBudgetExhausted: ignore,
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,
+  memoryFinished: ignore,
 };

@@ -21,6 +21,7 @@ import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
+import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
@@ -28,6 +29,7 @@ import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openHubMemory } from './memory.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -67,8 +69,9 @@ export async function startHub(
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
+  const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
+  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
@@ -83,9 +86,10 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
+  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
-    gateway,
+    ...talking,
     external,
     runs: reader,
     contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),
@@ -96,6 +100,7 @@ export async function startHub(
     audit,
     agentStore: storage.stores.agents,
     conversations: storage.stores.conversations,
+    memory,
     breakers: control,
     health,
     performance: () => telemetry.performance(),

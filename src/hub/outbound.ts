@@ -19,6 +19,11 @@ export const outbound = [
     breaker: 'database',
     why: 'every repository call goes through the guard the hub gives to storage',
   },
+  {
+    module: 'storage/postgres.ts',
+    breaker: 'memory',
+    why: 'calls of the memory system go through a guard of its own before that of the database',
+  },
   { module: 'storage/pglite-worker.ts', breaker: 'database', why: 'the embedded database runs behind the same guard' },
   {
     module: 'cache/redis/port.ts',

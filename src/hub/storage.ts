@@ -14,7 +14,7 @@ import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
 import { createContentWriter, createRunWriter, isUnavailable, openStorage } from '#storage/index';
 import type { Storage } from '#storage/index';
-import { createGuard } from './breakers.ts';
+import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
 
 export interface StorageParts {
@@ -25,8 +25,6 @@ export interface StorageParts {
   readonly breakers: BreakerRegistry;
 }
 
-/** A database that is back must be met again within seconds, not after the half minute that a model provider is given. */
-const DATABASE_BREAKER = { openMs: 500, openMsMax: 4_000, probeSuccesses: 1, minFailureRate: 0 } as const;
 const PURGE_EVERY_MS = 3_600_000;
 const PURGE_ROWS = 5_000;
 const DAY_MS = 86_400_000;
@@ -35,7 +33,7 @@ const FLUSH_MS = 5_000;
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
   makeFolder(dataDir);
-  const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
+  const guard = createGuard(breakers.get('database', DEPENDENCY_BREAKER), isUnavailable);
   const target =
     url === undefined
       ? ({ kind: 'embedded', dataDir: path.resolve(dataDir), queryTimeoutMs: pool.statementTimeoutMs } as const)

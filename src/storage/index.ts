@@ -18,6 +18,7 @@ import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseContentStore } from './repositories/contents.ts';
 import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
+import { databaseMemoryStore } from './repositories/memories.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
@@ -77,6 +78,7 @@ export async function openStorage(
         contents: databaseContentStore(ask),
         agents: databaseAgentStore(ask),
         conversations: databaseConversationStore(ask),
+        memories: databaseMemoryStore(ask),
       },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),

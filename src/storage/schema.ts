@@ -135,6 +135,23 @@ export interface TurnsTable {
   words: ColumnType<never>;
 }
 
+export interface MemoriesTable {
+  project_id: string;
+  id: string;
+  scope: string;
+  text: string;
+  /** Made by `wordsOf`; read by the database alone. */
+  words: unknown;
+  /** Null, and so the next three, until there is an embedding. */
+  embedding_model: string | null;
+  dimensions: number | null;
+  signs: string | null;
+  embedding: Uint8Array | null;
+  /** Who looks for rows to embed leaves it alone until then. */
+  embed_after_ms: number;
+  created_ms: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -153,5 +170,6 @@ export interface Schema {
   agents: AgentsTable;
   conversations: ConversationsTable;
   turns: TurnsTable;
+  memories: MemoriesTable;
   revoagent_migrations: MigrationsTable;
 }

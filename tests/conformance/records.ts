@@ -4,6 +4,7 @@ import type { ContentRecord } from '#contract/content';
 import type { AgentRecord } from '#contract/agents';
 import type { ConversationRecord, TurnRecord } from '#contract/conversations';
 import type { UsageRecord } from '#contract/ledger';
+import type { MemoryRecord } from '#contract/memory';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, ClaimRecord, KeyRecord } from '#contract/stores';
 import type { Page } from '#contract/page';
@@ -179,6 +180,11 @@ export function turnOf(
     endedWallMs: startedWallMs + 1,
     ...fields,
   };
+}
+
+export function memoryOf(projectId: string, fields: Partial<MemoryRecord> = {}): MemoryRecord {
+  const createdWallMs = fields.createdWallMs ?? START_MS;
+  return { id: newId('mem', createdWallMs), projectId, scope: 'project', text: 'a fact', createdWallMs, ...fields };
 }
 
 /** The ids of every page, until one is not full. */

@@ -11,6 +11,7 @@ import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-
 import { agentSuite } from './agent-suite.ts';
 import { conversationSuite } from './conversation-suite.ts';
 import { lifeSuite } from './storage-life-suite.ts';
+import { memorySuite } from './memory-suite.ts';
 import { usageSuite } from './usage-suite.ts';
 import { writerSuite } from './run-writer-suite.ts';
 
@@ -43,6 +44,7 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     contentLifeSuite(() => storage);
     agentSuite(() => storage);
     conversationSuite(() => storage);
+    memorySuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
   });

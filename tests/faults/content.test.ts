@@ -195,6 +195,19 @@ describe('what is said in a stream', () => {
     );
   });
 
+  it('that nests without end reaches its caller all the same', async (t) => {
+    const { bench, one } = await start(t, 'full');
+    one.otherwise = async (exchange) => {
+      const [head = '', tail = ''] = chunk(exchange, { extra: 'HERE' }).split('"HERE"');
+      const raw = [`${head}${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}${tail}`];
+      await streams(['', 'All is well.'], { raw })(exchange);
+    };
+    assert.deepEqual(await streamResult(bench), { text: 'All is well.', error: null });
+    const [{ choices, truncated } = assert.fail()] = kept(bench);
+    assert.ok(JSON.stringify(choices).includes('"content":"All is well."'));
+    assert.equal(truncated, true);
+  });
+
   it('is put together from its deltas: tool calls, thoughts and several choices', async (t) => {
     const { bench, one } = await start(t, 'redacted');
     const call = (index: number, more: object): object => ({ tool_calls: [{ index, ...more }] });

@@ -33,7 +33,7 @@ import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { memoryContents } from './memory-contents.ts';
 import { unobserved } from './unobserved.ts';
-import { noAgents, noClaims, noConversations } from './stores-away.ts';
+import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -124,7 +124,8 @@ export function streamOf(
     }
     return undefined;
   }
-  const stream = { summary: summary(runId), events: generate(), returned: false };
+  const spent = { promptTokens: 1, completionTokens: 2, costMicroUsd: null };
+  const stream = { summary: summary(runId), events: generate(), spent: () => spent, returned: false };
   return stream;
 }
 
@@ -183,8 +184,7 @@ export async function startHttpHub(
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
-    agentStore: noAgents,
-    conversations: noConversations,
+    ...nothingKept,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,

@@ -3,11 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach } from 'node:test';
+import { systemClock } from '#core/clock';
 import type { External } from '#contract/external';
+import { createMemory } from '#memory/memory';
 import type { Storage } from '#storage/index';
 import { startHttpHub } from './http-hub.ts';
 import type { HttpHub } from './http-hub.ts';
-import { openTestStorage } from './storage.ts';
+import { listeners, nothingTold, openGuard, openTestStorage } from './storage.ts';
 
 export interface StoredHub extends HttpHub {
   readonly storage: Storage;
@@ -39,7 +41,7 @@ export function storedHub(): () => StoredHub {
     hub = await start(stack);
   });
   beforeEach(async () => {
-    for (const table of ['conversations', 'agents', 'audit'] as const)
+    for (const table of ['memories', 'conversations', 'agents', 'audit'] as const)
       await current().storage.db.deleteFrom(table).execute();
   });
   after(() => stack.disposeAsync());
@@ -53,11 +55,23 @@ async function start(stack: AsyncDisposableStack): Promise<StoredHub> {
   stack.defer(() => storage.close());
   const { agents: agentStore, conversations, audit } = storage.stores;
   const call = () => Promise.reject(new Error('nobody calls an API here'));
+  const { observer, logger } = listeners(nothingTold());
+  const guard = { ...openGuard, name: 'memory' };
+  const store = storage.stores.memories;
+  const memory = createMemory({
+    store,
+    embedder: null,
+    guard,
+    clock: systemClock,
+    observer,
+    logger,
+    timeoutMs: 10_000,
+  });
   const hub = await startHttpHub(
     { after: (end) => stack.defer(end) },
     {
       settings: { bodyBytesMax: 1_000_000 },
-      deps: { agentStore, conversations, audit, external: { ...external, call } },
+      deps: { agentStore, conversations, memory, audit, external: { ...external, call } },
     },
   );
   return { ...hub, storage, ask: (...asked) => ask(hub, ...asked) };

@@ -1,7 +1,8 @@
-/** Stores whose database does not answer: what a transport meets of them in a test that says nothing else. */
-import { UnavailableError } from '#core/errors';
-import type { AgentStore } from '#contract/agents';
+/** Stores whose database does not answer, and no agents: what a transport meets of them in a test that says nothing else. */
+import { CallerError, UnavailableError } from '#core/errors';
+import type { Agents, AgentStore } from '#contract/agents';
 import type { ConversationStore } from '#contract/conversations';
+import type { Memory } from '#contract/memory';
 import type { ClaimStore } from '#contract/stores';
 
 const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
@@ -16,7 +17,7 @@ export const noAgents: AgentStore = {
   update: away,
   delete: away,
 };
-export const noConversations: ConversationStore = {
+const noConversations: ConversationStore = {
   insert: away,
   find: away,
   list: away,
@@ -30,3 +31,27 @@ export const noConversations: ConversationStore = {
   saveSummary: away,
   importMany: away,
 };
+
+/** The port of agents where there are none. */
+const nobody: Agents = {
+  async *turn() {
+    yield await Promise.reject(new CallerError('not_found', 'There is no agent of this id.'));
+  },
+};
+
+const noFacts = (): Promise<never> => Promise.reject(new UnavailableError('memory_unavailable', 'No memory here.'));
+const noMemory: Memory = {
+  remember: noFacts,
+  recall: noFacts,
+  find: noFacts,
+  list: noFacts,
+  forget: noFacts,
+};
+
+/** For the ports of a server. */
+export const nothingKept = {
+  agents: nobody,
+  agentStore: noAgents,
+  conversations: noConversations,
+  memory: noMemory,
+} as const;

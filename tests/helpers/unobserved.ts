@@ -8,6 +8,7 @@ export const unobserved: Observer = {
   requestFinished: nothing,
   attemptFinished: nothing,
   runFinished: nothing,
+  turnFinished: nothing,
   queryFinished: nothing,
   poolWaited: nothing,
   runsDropped: nothing,
@@ -15,4 +16,5 @@ export const unobserved: Observer = {
   retryBudgetExhausted: nothing,
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
+  memoryFinished: nothing,
 };

@@ -22,7 +22,7 @@ it('every block of the guide to agents runs, and what it makes is there', async 
   const { stdout } = await promisify(execFile)('sh', ['-c', script], { env, cwd: folder, timeout: RUN_MS });
   assert.match(stdout, /"instructions":"Be brief and kind\."/);
   assert.match(stdout, /\}412$/m);
-  assert.match(stdout, /"deleted":true\}\{"conversations":1,"turns":0\}/);
+  assert.match(stdout, /"deleted":true\}\{"conversations":1,"turns":2\}/);
   const { data } = (await (await fetch(`${url}/api/conversations`)).json()) as { data: { title: string }[] };
   assert.deepEqual(
     data.map(({ title }) => title),

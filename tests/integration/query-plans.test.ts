@@ -11,6 +11,7 @@ import { describe, it } from 'node:test';
 import { Kysely, sql } from 'kysely';
 import { systemClock } from '#core/clock';
 import type { ConversationStore } from '#contract/conversations';
+import type { MemoryScope, MemoryStore } from '#contract/memory';
 import type { Stores } from '#contract/stores';
 import type { Page } from '#contract/page';
 import { createAsk } from '../../src/storage/ask.ts';
@@ -25,6 +26,7 @@ import { databaseClaimStore } from '../../src/storage/repositories/claims.ts';
 import { databaseContentStore } from '../../src/storage/repositories/contents.ts';
 import { databaseConversationStore } from '../../src/storage/repositories/conversations.ts';
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
+import { databaseMemoryStore } from '../../src/storage/repositories/memories.ts';
 import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
 import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
@@ -35,6 +37,7 @@ import {
   contentOf,
   conversationOf,
   keyOf,
+  memoryOf,
   runOf,
   START_MS,
   turnOf,
@@ -59,7 +62,7 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ agents, conversations, keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
+function everyCall({ agents, conversations, memories, keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
@@ -120,6 +123,7 @@ function everyCall({ agents, conversations, keys, runs, usage, audit, claims, co
       delete: [undefined, 9].map((version) => () => agents.delete(project, numbered('agt', 37), version)),
     },
     conversations: conversationCalls(conversations, project),
+    memories: memoryCalls(memories, project),
   };
 }
 
@@ -166,6 +170,30 @@ function conversationCalls(conversations: ConversationStore, project: string): E
   };
 }
 
+function memoryCalls(memories: MemoryStore, project: string): EveryCall['memories'] {
+  const here = numbered('mem', 7);
+  const [newest, older] = [{ limit: 50 }, { before: numbered('mem', 20_000), limit: 50 }];
+  const [own, all]: MemoryScope[][] = [['agent:7'], ['agent:7', 'project']];
+  const embedding = { model: 'm-1', values: [1, -1, 0.5, 0] };
+  return {
+    insert: [embedding, null].map((given) => () => memories.insert(memoryOf(project), given)),
+    find: [() => memories.find(project, here)],
+    list: [{}, { scope: 'agent:7' as const }].flatMap((filter) => [
+      () => memories.list(project, newest, filter),
+      () => memories.list(project, older, filter),
+    ]),
+    search: [own, all].flatMap((scopes = []) =>
+      ['common', 'rare7', 'common rare7', 'absent', ''].flatMap((text) => [
+        () => memories.search(project, scopes, { text, embedding: null }, 8),
+        () => memories.search(project, scopes, { text, embedding }, 8),
+      ]),
+    ),
+    takeToEmbed: ['m-1', 'm-2', 'a'].map((model) => () => memories.takeToEmbed(model, START_MS, START_MS + 1, 32)),
+    setEmbedding: [() => memories.setEmbedding(project, here, embedding)],
+    delete: [() => memories.delete(project, here)],
+  };
+}
+
 describe('no statement of the hub reads a whole table that grows', () => {
   it('on PostgreSQL', async (t) => {
     const postgres = await startPostgres();
@@ -206,6 +234,7 @@ async function holds(source: SessionSource): Promise<void> {
       contents: databaseContentStore(ask),
       agents: databaseAgentStore(ask),
       conversations: databaseConversationStore(ask),
+      memories: databaseMemoryStore(ask),
     };
     const grows = await growingTables(db);
     assert.deepEqual(grows, [
@@ -215,6 +244,7 @@ async function holds(source: SessionSource): Promise<void> {
       'contents',
       'conversations',
       'keys',
+      'memories',
       'projects',
       'runs',
       'turns',
@@ -328,6 +358,10 @@ async function fill(db: Kysely<Schema>): Promise<void> {
        select ${project}, ${id('cnv', 'n')}, turn, ${id('trn', 'n * 10 + turn')}, 'whole', '[]', '[]', '[]', '{}', n,
          array_to_tsvector(array['project ' || ${project}, 'common', 'rare' || n])
        from generate_series(1, ${ROWS}) as n, generate_series(1, 7) as turn where turn = 1 or n % ${PROJECTS} = 7`,
+    `insert into memories (project_id, id, scope, text, words, embedding_model, dimensions, signs, embedding, embed_after_ms, created_ms)
+       select ${project}, ${id('mem', 'n')}, 'agent:7', '', array_to_tsvector(array['in ' || ${project} || ' agent:7', 'common', 'rare' || n]),
+         'm-' || n % 3, 4, '1010', '\\x0000803f000000000000000000000000', 0, n
+       from generate_series(1, ${ROWS}) as n`,
     `analyze`,
   ])
     await sql.raw(statement).execute(db);

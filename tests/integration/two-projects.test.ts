@@ -23,7 +23,16 @@ const CANARY = 'canary-of-one';
 /** Paths whose parameters are no ids of a project's: models, circuits and APIs are the whole hub's. */
 const SHARED = ['/v1/models/{id}', '/api/circuit-breakers/{key}', '/api/external/{name}/{path}'];
 /** What must show the first project its own, so that showing nothing proves something. */
-const SHOWING = ['exportConversations', 'listAgents', 'listAudit', 'listConversations', 'listKeys', 'listRuns'];
+const SHOWING = [
+  'exportConversations',
+  'listAgents',
+  'listAudit',
+  'listConversations',
+  'listKeys',
+  'listMemories',
+  'listRuns',
+  'searchMemories',
+];
 
 interface Project {
   ask(
@@ -34,38 +43,41 @@ interface Project {
   ): Promise<{ status: number; text: string; run: string | null }>;
 }
 
-type Maker = (project: Project) => Promise<string>;
+/** `mark` is in every text of it. */
+type Maker = (project: Project, mark: string) => Promise<string>;
 
 /** One new thing of each kind, by the prefix of its id. */
 const makers: Readonly<Record<string, Maker>> = {
-  agt: async (project) => {
-    const body = { name: `${CANARY}-${letters()}`, instructions: CANARY, model: CANARY };
+  agt: async (project, mark) => {
+    // Models and their circuits are the whole hub's.
+    const body = { name: `${mark}-${letters()}`, instructions: mark, model: 'm' };
     return idIn(await project.ask('POST', '/api/agents', body));
   },
-  cnv: async (project) => {
+  cnv: async (project, mark) => {
     const [id, at] = [`cnv_${letters()}`, '2026-01-01T00:00:00.000Z'];
     const conversation = {
       id,
       agentId: null,
-      title: CANARY,
+      title: mark,
       turns: 1,
-      summary: CANARY,
+      summary: mark,
       summaryUpTo: 1,
       createdAt: at,
       updatedAt: at,
     };
-    const said = [{ role: 'user', content: CANARY }];
+    const said = [{ role: 'user', content: mark }];
     const turn = { id: `trn_${letters()}`, conversationId: id, number: 1, state: 'whole', input: said, output: [] };
     const rest = { end: 'stop', errorCode: null, tools: [], runIds: [], startedAt: at, endedAt: at };
     const lines = [{ conversation }, { turn: { ...turn, ...rest } }].map((line) => JSON.stringify(line)).join('\n');
     assert.equal((await project.ask('POST', '/api/conversations/import', lines, 'application/jsonl')).status, 201);
     return id;
   },
-  key: async (project) => idIn(await project.ask('POST', '/api/keys', { name: CANARY, scopes: ['chat'] })),
-  run: async (project) => {
+  key: async (project, mark) => idIn(await project.ask('POST', '/api/keys', { name: mark, scopes: ['chat'] })),
+  mem: async (project, mark) => idIn(await project.ask('POST', '/api/memories', { text: `${mark} ${letters()}` })),
+  run: async (project, mark) => {
     const { run } = await project.ask('POST', '/api/chat', {
       model: 'm',
-      messages: [{ role: 'user', content: CANARY }],
+      messages: [{ role: 'user', content: mark }],
     });
     return run ?? assert.fail('a chat without a run');
   },
@@ -77,7 +89,7 @@ test('what one project has, another neither sees nor reaches', async (t) => {
   const made: string[] = [CANARY];
   const make = async (kind: string, operation: Operation): Promise<string> => {
     const maker = makers[kind] ?? assert.fail(`${operation.id} takes a ${kind}_…: say in "makers" how one is made`);
-    const id = await maker(one);
+    const id = await maker(one, CANARY);
     made.push(id);
     return id;
   };
@@ -88,10 +100,14 @@ test('what one project has, another neither sees nor reaches', async (t) => {
     for (const place of placesOf(operation))
       await t.test(`${operation.id} finds no other project’s ${place.kind} of its ${place.where}`, async () => {
         taking++;
-        const { at, body } = filled(operation, place, await make(place.kind, operation));
-        const refused = await other.ask(operation.method, at, body);
+        const id = await make(place.kind, operation);
+        const ask = async (project: Project) => {
+          const { at, body } = filled(operation, place, id, await ownOf(project, operation));
+          return project.ask(operation.method, at, body);
+        };
+        const refused = await ask(other);
         assert.equal(refused.status, 404, refused.text);
-        const allowed = await one.ask(operation.method, at, body);
+        const allowed = await ask(one);
         assert.ok(
           allowed.status >= 200 && allowed.status < 300,
           `its own project is told ${allowed.status}: ${allowed.text}`,
@@ -100,7 +116,7 @@ test('what one project has, another neither sees nor reaches', async (t) => {
   }
   assert.ok(taking >= 10, `only ${taking} operations took an id`);
 
-  for (const kind of Object.keys(makers)) made.push(await (makers[kind] as Maker)(one));
+  for (const kind of Object.keys(makers)) made.push(await (makers[kind] as Maker)(one, CANARY));
   const showing = new Set<string>();
   for (const operation of operations.filter(({ method, path: at }) => method === 'GET' && !at.includes('{')))
     await t.test(`${operation.id} shows nothing of another project`, async () => {
@@ -151,9 +167,24 @@ function kindOf(schema: unknown): string | undefined {
   return typeof example === 'string' ? /^([a-z]{3})_[0-9a-z]{26}$/.exec(example)?.[1] : undefined;
 }
 
-function filled({ path: at, body }: Operation, { where, name }: Place, id: string): { at: string; body: unknown } {
-  if (where === 'path') return { at: at.replace(`{${name}}`, id), body: body?.example };
-  return { at, body: { ...(isSchema(body?.example) ? body.example : {}), [name]: id } };
+/** One of the project's own things for each parameter of the path. */
+async function ownOf(project: Project, operation: Operation): Promise<Map<string, string>> {
+  const places = placesOf(operation).filter(({ where }) => where === 'path');
+  const own = places.map(async ({ name, kind }) => [name, await (makers[kind] as Maker)(project, 'its-own')] as const);
+  return new Map(await Promise.all(own));
+}
+
+/** The id in its place, and in every other place of the path one that is not to blame. */
+function filled(
+  { path: at, body }: Operation,
+  { where, name }: Place,
+  id: string,
+  own: ReadonlyMap<string, string>,
+): { at: string; body: unknown } {
+  const ids = new Map(where === 'path' ? [...own, [name, id]] : own);
+  const target = at.replaceAll(/\{(\w+)\}/g, (all, each: string) => ids.get(each) ?? all);
+  if (where === 'path') return { at: target, body: body?.example };
+  return { at: target, body: { ...(isSchema(body?.example) ? body.example : {}), [name]: id } };
 }
 
 /** None, and each parameter by itself: with everything of its kind that there is, or with the word that is in every text. */
@@ -165,7 +196,9 @@ function queriesOf({ parameters }: Operation, made: readonly string[]): string[]
     return schema['type'] === 'string' && schema['pattern'] === undefined ? [CANARY] : [];
   };
   const inQuery = parameters.filter((parameter) => parameter.in === 'query');
-  return ['', ...inQuery.flatMap((parameter) => valuesOf(parameter).map((value) => query(parameter.name, value)))];
+  // Where one must be given there is no asking for everything.
+  const all = inQuery.some(({ required }) => required) ? [] : [''];
+  return [...all, ...inQuery.flatMap((parameter) => valuesOf(parameter).map((value) => query(parameter.name, value)))];
 }
 
 /** A hub with two projects, and the key of an administrator of each. */
@@ -186,8 +219,9 @@ async function start(t: TestContext): Promise<{ url: string; secrets: string[] }
   const config = {
     server: { port: 0, shutdownGraceMs: 0 },
     storage: { dataDir },
+    memory: { embeddingModel: 'm' },
     providers: { simulator },
-    routes: { '*': { groups: [[{ provider: 'simulator' }]] } },
+    routes: { '*': { groups: [[{ provider: 'simulator' }]], content: 'full' } },
   };
   await writeFile(file, JSON.stringify(config));
   const loaded = loadConfig({ file, kinds: providerKinds, env: {} });

@@ -8,8 +8,9 @@ import type { RunSummary } from '#contract/gateway';
 import type { ChatForm, StreamForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import type { Services } from '../operation.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
+import type { RequestContext } from '../request-context.ts';
 import { modelName } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
@@ -70,8 +71,8 @@ function toChatRequest(given: Static<typeof body>, model: string): ChatRequest {
 }
 
 /** The first of the list: routes come before what providers offer, so an operator decides by naming one. */
-async function defaultModel({ gateway }: Services, signal: AbortSignal): Promise<string> {
-  const [first] = await gateway.models(signal);
+async function defaultModel({ gateway }: Services, context: RequestContext): Promise<string> {
+  const [first] = await gateway.models(callerOf(context), context.signal);
   if (first === undefined)
     throw new CallerError('model_not_found', 'There is no model to answer by default. Name one.', { param: 'model' });
   return first.id;
@@ -164,7 +165,7 @@ export const chat = defineOperation({
     },
   },
   async handle({ body: given, context }, services) {
-    const model = given.model ?? (await defaultModel(services, context.signal));
+    const model = given.model ?? (await defaultModel(services, context));
     return answerChat(toChatRequest(given, model), hubForm, context, services);
   },
 });

@@ -2,11 +2,13 @@
 import type { Operation } from '../operation.ts';
 import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
+import { chatWithAgent } from './chat-with-agent.ts';
 import { closeBreaker } from './close-breaker.ts';
 import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createConversation } from './create-conversation.ts';
 import { createEmbedding } from './create-embedding.ts';
+import { createMessage } from './create-message.ts';
 import { createKey } from './create-key.ts';
 import { eraseRunContent } from './erase-run-content.ts';
 import { deleteAgent } from './delete-agent.ts';
@@ -30,6 +32,11 @@ import { getRunContent } from './get-run-content.ts';
 import { getStatusPage } from './get-status-page.ts';
 import { getUsage } from './get-usage.ts';
 import { listAgents } from './list-agents.ts';
+import { createMemory } from './create-memory.ts';
+import { deleteMemory } from './delete-memory.ts';
+import { getMemory } from './get-memory.ts';
+import { listMemories } from './list-memories.ts';
+import { searchMemories } from './search-memories.ts';
 import { importConversations } from './import-conversations.ts';
 import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
@@ -54,6 +61,7 @@ export const operations: readonly Operation[] = [
   listModels,
   createAgent,
   listAgents,
+  chatWithAgent,
   getAgent,
   replaceAgent,
   deleteAgent,
@@ -65,6 +73,11 @@ export const operations: readonly Operation[] = [
   getConversation,
   renameConversation,
   deleteConversation,
+  createMemory,
+  listMemories,
+  searchMemories,
+  getMemory,
+  deleteMemory,
   listExternal,
   ...callExternal,
   listRuns,
@@ -78,6 +91,7 @@ export const operations: readonly Operation[] = [
   closeBreaker,
   resetBreaker,
   createKey,
+  createMessage,
   listKeys,
   revokeKey,
   getHealth,

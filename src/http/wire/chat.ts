@@ -10,7 +10,7 @@ export const modelName = Type.String({
   description: 'A route, or a provider and its model: `openai/gpt-4o`. GET /v1/models lists them.',
 });
 
-const content = Type.Union([Type.String(), parts, Type.Null()], {
+export const content = Type.Union([Type.String(), parts, Type.Null()], {
   description: 'Text, or an array of parts (`text`, `image_url`, …).',
 });
 

@@ -4,6 +4,7 @@ import type { AgentRecord, AgentSettings, AgentStore } from '#contract/agents';
 import type { Ask } from '../ask.ts';
 import { isTaken } from '../ask.ts';
 import type { AgentsTable, Schema } from '../schema.ts';
+import { factsOfGone } from './memories.ts';
 import { storableJson } from '../storable.ts';
 
 export function databaseAgentStore(ask: Ask): AgentStore {
@@ -58,10 +59,16 @@ export function databaseAgentStore(ask: Ask): AgentStore {
       }),
     delete: (projectId, id, version) =>
       ask('agents.delete', async (db) => {
-        let query = db.deleteFrom('agents').where('project_id', '=', projectId).where('id', '=', id);
-        if (version !== undefined) query = query.where('version', '=', version);
-        const { numDeletedRows } = await query.executeTakeFirst();
-        return numDeletedRows > 0n ? 'deleted' : unchanged(db, projectId, id);
+        const gone = await db
+          .with('gone', (one) => {
+            const query = one.deleteFrom('agents').where('project_id', '=', projectId).where('id', '=', id);
+            return (version === undefined ? query : query.where('version', '=', version)).returning('id');
+          })
+          .with('forgotten', (one) => factsOfGone(one, projectId, `agent:${id}`))
+          .selectFrom('gone')
+          .select('id')
+          .executeTakeFirst();
+        return gone === undefined ? unchanged(db, projectId, id) : 'deleted';
       }),
   };
 }

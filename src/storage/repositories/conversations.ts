@@ -5,6 +5,7 @@ import type { ConversationRecord, ConversationStore } from '#contract/conversati
 import type { Ask } from '../ask.ts';
 import { isTaken } from '../ask.ts';
 import type { ConversationsTable, Schema } from '../schema.ts';
+import { factsOfGone } from './memories.ts';
 import { storableText } from '../storable.ts';
 import { searchConversations } from './turn-search.ts';
 import { databaseTurns, insertTurns, searchedChars } from './turns.ts';
@@ -53,13 +54,16 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
       }),
     delete: (projectId, id) =>
       ask('conversations.delete', async (db) => {
-        // Its turns go with it, in the same statement.
-        const { numDeletedRows } = await db
-          .deleteFrom('conversations')
-          .where('project_id', '=', projectId)
-          .where('id', '=', id)
+        // Its turns go with it, in the same statement, and so do its facts.
+        const gone = await db
+          .with('gone', (one) =>
+            one.deleteFrom('conversations').where('project_id', '=', projectId).where('id', '=', id).returning('id'),
+          )
+          .with('forgotten', (one) => factsOfGone(one, projectId, `conversation:${id}`))
+          .selectFrom('gone')
+          .select('id')
           .executeTakeFirst();
-        return numDeletedRows > 0n;
+        return gone !== undefined;
       }),
     saveSummary: (projectId, id, summary, upTo) =>
       ask('conversations.save-summary', async (db) => {
