@@ -200,7 +200,11 @@ describe('the circuit', () => {
       upstream.otherwise = refuses(500);
       for (let call = 0; call < 5; call++) assert.equal(hubError((await ask(bench)).error).code, 'upstream_failed');
       const [fifth] = bench.lastRun.attempts;
-      assert.deepEqual([fifth?.breakerState, fifth?.breakerStateAfter], ['closed', 'open'], 'the attempt that opened it');
+      assert.deepEqual(
+        [fifth?.breakerState, fifth?.breakerStateAfter],
+        ['closed', 'open'],
+        'the attempt that opened it',
+      );
       assert.equal(bench.breakers.get('provider:one/test-model').state.kind, 'open');
 
       for (let call = 0; call < 3; call++) {
