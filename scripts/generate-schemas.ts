@@ -13,6 +13,7 @@ import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
+import { composeBalancer } from './deploy/balancer.ts';
 
 export interface Generated {
   /** From the root of the repository. */
@@ -32,6 +33,8 @@ export const generated: readonly Generated[] = [
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),
   },
+  { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
+  { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
 ];
 
 const ROOT = new URL('../', import.meta.url);
