@@ -14,6 +14,7 @@ import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { composeBalancer } from './deploy/balancer.ts';
+import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
 
 export interface Generated {
   /** From the root of the repository. */
@@ -35,6 +36,7 @@ export const generated: readonly Generated[] = [
   },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
   { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
+  ...[...kubernetesFiles()].map(([file, text]) => ({ file: `deploy/kubernetes/${file}`, render: async () => text })),
 ];
 
 const ROOT = new URL('../', import.meta.url);

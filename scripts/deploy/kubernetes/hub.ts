@@ -183,10 +183,7 @@ const networkPolicy: Manifest = {
     ingress: [
       {
         // This namespace, and those of the gateway and of Prometheus once they are labelled.
-        from: [
-          { podSelector: {} },
-          { namespaceSelector: { matchLabels: { 'revoagent/may-reach-hub': 'true' } } },
-        ],
+        from: [{ podSelector: {} }, { namespaceSelector: { matchLabels: { 'revoagent/may-reach-hub': 'true' } } }],
         ports: [{ protocol: 'TCP', port: 'http' }],
       },
     ],

@@ -93,7 +93,10 @@ interface Resources {
 type Variable =
   | { readonly name: string; readonly value: string }
   | { readonly name: string; readonly valueFrom: { readonly fieldRef: { readonly fieldPath: string } } }
-  | { readonly name: string; readonly valueFrom: { readonly secretKeyRef: { readonly name: string; readonly key: string } } };
+  | {
+      readonly name: string;
+      readonly valueFrom: { readonly secretKeyRef: { readonly name: string; readonly key: string } };
+    };
 
 interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: string };

@@ -34,7 +34,11 @@ export function postgresManifests(settings: string): Readonly<Record<string, Man
       apiVersion: 'v1',
       kind: 'Service',
       metadata: metadataOf('postgres', 'postgres'),
-      spec: { clusterIP: 'None', selector: POSTGRES, ports: [{ name: 'postgres', port: 5432, targetPort: 'postgres' }] },
+      spec: {
+        clusterIP: 'None',
+        selector: POSTGRES,
+        ports: [{ name: 'postgres', port: 5432, targetPort: 'postgres' }],
+      },
     },
     'postgres-network-policy': {
       apiVersion: 'networking.k8s.io/v1',
