@@ -19,7 +19,8 @@ const PROMISED = [
 ];
 
 test('every file that is promised is generated', () => {
-  const files = generated.map(({ file }) => file);
+  // What is deployed is proved in tests/deploy/manifests.test.ts.
+  const files = generated.map(({ file }) => file).filter((file) => !file.startsWith('deploy/'));
   assert.deepEqual(files.toSorted(), PROMISED);
 });
 
