@@ -148,8 +148,8 @@ function restricted(container: Json, spec: Json | undefined): string[] {
 function figures(manifest: Json, { metrics }: Facts): string[] {
   const recorded = new Set(everyKey(manifest, 'record').map(text));
   return [...everyKey(manifest, 'query'), ...everyKey(manifest, 'expr')]
-    .flatMap((query) => text(query).match(/\b(?:revoagent|http_server|process)[a-z0-9_:]*/g) ?? [])
-    .filter((name) => !metrics.has(name) && !recorded.has(name) && name !== 'revoagent')
+    .flatMap((query) => text(query).match(/\b(?:revoagent[a-z0-9_:]+|[a-z_][a-z0-9_:]*(?=[{[]))/g) ?? [])
+    .filter((name) => !metrics.has(name) && !recorded.has(name) && name !== 'up')
     .map((name) => `there is no metric ${name}`);
 }
 
