@@ -13,7 +13,7 @@ import { preferenceHeaders } from '../preferences.ts';
 import { modelName } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
-const body = Type.Object(
+export const hubChatSchema = Type.Object(
   {
     model: Type.Optional(modelName),
     prompt: Type.Optional(Type.String({ minLength: 1, description: 'One question. Give this or `messages`.' })),
@@ -51,7 +51,7 @@ const answerSchema = Type.Object({
   simulated: Type.Boolean({ description: 'From the built-in simulator.' }),
 });
 
-function toChatRequest(given: Static<typeof body>, model: string): ChatRequest {
+export function toChatRequest(given: Static<typeof hubChatSchema>, model: string): ChatRequest {
   if ((given.prompt === undefined) === (given.messages === undefined)) {
     throw new CallerError('invalid_body', 'Give either prompt or messages.', { param: 'prompt' });
   }
@@ -70,7 +70,7 @@ function toChatRequest(given: Static<typeof body>, model: string): ChatRequest {
 }
 
 /** The first of the list: routes come before what providers offer, so an operator decides by naming one. */
-async function defaultModel({ gateway }: Services, signal: AbortSignal): Promise<string> {
+export async function defaultModel({ gateway }: Pick<Services, 'gateway'>, signal: AbortSignal): Promise<string> {
   const [first] = await gateway.models(signal);
   if (first === undefined)
     throw new CallerError('model_not_found', 'There is no model to answer by default. Name one.', { param: 'model' });
@@ -90,7 +90,7 @@ const hubForm: ChatForm = {
   stream: (summary) => hubStream(summary),
 };
 
-function hubStream(summary: RunSummary): StreamForm {
+export function hubStream(summary: RunSummary): StreamForm {
   let finishReason: string | null = null;
   let usage: Static<typeof usageSchema> | null = null;
   return {
@@ -142,7 +142,7 @@ export const chat = defineOperation({
     `Shorter than the OpenAI form: a prompt or messages in, a text out. Without \`model\` the first one that \`GET /api/models\` lists answers. ` +
     'For tools, images and vendor parameters use `POST /v1/chat/completions`. With `stream: true`: one `start` event, `delta` events with text, ' +
     'one `end` event with the finish reason and usage, then `[DONE]`; a `restart` event (`x-revoagent-continue`) voids the text before it; or an `error` event and no `[DONE]`.',
-  body,
+  body: hubChatSchema,
   headers: preferenceHeaders,
   idempotent: true,
   bodyExample: { prompt: 'Say hello in French.' },
