@@ -70,7 +70,8 @@ function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSig
   });
 }
 
-function parseJson(bytes: Buffer): unknown {
+/** Throws `invalid_body`, with the place and never the content. */
+export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw new CallerError('invalid_body', 'The body is empty. Send a JSON object.');
   if (!isUtf8(bytes)) {
     throw new CallerError(

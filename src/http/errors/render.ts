@@ -52,7 +52,7 @@ export function renderErrorEvent(error: HubError, surface: Surface, where: Where
     : JSON.stringify({ type: 'error', error: problem(error, where) });
 }
 
-function problem(error: HubError, where: Where): Problem {
+export function problem(error: HubError, where: Where): Problem {
   const { status, title } = presentations[error.code];
   return {
     type: `urn:revoagent:error:${error.code}`,

@@ -4,6 +4,7 @@
  */
 export const closeCodes = {
   normal: { code: 1000, meaning: 'The client closed.', action: 'Nothing.' },
+  protocol: { code: 1002, meaning: 'A frame broke RFC 6455.', action: 'Mend the client.' },
   unsupported: { code: 1003, meaning: 'A binary message came.', action: 'Send JSON text.' },
   notUtf8: { code: 1007, meaning: 'A text message was not UTF-8.', action: 'Mend the client.' },
   refused: {

@@ -37,9 +37,9 @@ export class Outbox {
     socket.send(text, () => this.#taken());
   }
 
-  /** Resolves when there is room, or when the socket ends. */
-  async room(): Promise<void> {
-    while (this.full) {
+  /** Resolves when there is room, when the socket ends, or after `wake` where the signal aborted. */
+  async room(signal?: AbortSignal): Promise<void> {
+    while (this.full && signal?.aborted !== true) {
       this.#watch();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -49,18 +49,19 @@ export class Outbox {
   close(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#wake();
+    this.wake();
+  }
+
+  /** Everybody who waits looks again. */
+  wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 
   #taken(): void {
     this.#takenAt = this.#parts.clock.now();
-    if (!this.full) this.#wake();
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    if (!this.full) this.wake();
   }
 
   #watch(): void {

@@ -2,9 +2,9 @@
  * One run of a socket, from its checked message to the one `end` or `error` that closes it. A chat goes over the gateway's port, an
  * agent's turn over that of the agents; what either says is worded as `messages.ts` has it.
  */
-import { CallerError } from '#core/errors';
+import { CallerError, InvariantError } from '#core/errors';
 import { newId } from '#core/ids';
-import type { AgentEvent, Agents } from '#contract/agents';
+import type { Agents } from '#contract/agents';
 import type { ChatRequest } from '#contract/chat';
 import type { CallPreferences, Caller, ChatCall, Gateway } from '#contract/gateway';
 import type { Clock } from '#core/clock';
@@ -26,15 +26,15 @@ interface RunParts {
   readonly began: (runId: string) => void;
 }
 
-/** JSON texts of server messages, the last an `end`. Throws what ended the run otherwise. `return()` cancels. */
-export function runOf(message: RunMessage, ports: RunPorts, parts: RunParts): AsyncGenerator<string, void> {
+/** JSON texts of server messages; what it returns is the `end`. Throws what ended the run otherwise; the signal cancels. */
+export function runOf(message: RunMessage, ports: RunPorts, parts: RunParts): AsyncGenerator<string, string> {
   return message.type === 'chat' ? chatRun(message, ports, parts) : agentRun(message, ports, parts);
 }
 
 type Chat = Extract<RunMessage, { type: 'chat' }>;
 type Turn = Extract<RunMessage, { type: 'agent' }>;
 
-async function* chatRun(message: Chat, ports: RunPorts, parts: RunParts): AsyncGenerator<string, void> {
+async function* chatRun(message: Chat, ports: RunPorts, parts: RunParts): AsyncGenerator<string, string> {
   const { id } = message;
   const runId = newId('run', ports.clock.wallMs());
   const receivedAt = ports.clock.now();
@@ -50,7 +50,10 @@ async function* chatRun(message: Chat, ports: RunPorts, parts: RunParts): AsyncG
       // For OpenAI's form it is read all the same: for the end, and for the note that the text so far is void.
       for (const text of form.translate(next.value)) if (!whole || isRestart(text)) yield withId(id, text);
     }
-    for (const text of form.closing()) yield withId(id, text);
+    return form
+      .closing()
+      .map((text) => withId(id, text))
+      .join('');
   } finally {
     await events.return?.();
   }
@@ -63,16 +66,15 @@ async function requestOf({ request, form }: Chat, { gateway }: RunPorts, signal:
   return { ...request, stream: true, stream_options: { ...request.stream_options, include_usage: true } };
 }
 
-async function* agentRun(message: Turn, { agents, clock }: RunPorts, parts: RunParts): AsyncGenerator<string, void> {
+async function* agentRun(message: Turn, { agents, clock }: RunPorts, parts: RunParts): AsyncGenerator<string, string> {
   if (agents === undefined) throw new CallerError('not_found', 'This hub has no agents.');
   const { id, agentId, conversationId = null, messages } = message;
   const call = { ...shared(message, parts, clock.now()), agentId, conversationId, messages };
-  for await (const event of agents.turn(call)) yield JSON.stringify(wordsOf(event, id));
-}
-
-function wordsOf(event: AgentEvent, id: string): object {
-  if (event.type !== 'end') return { id, ...event };
-  return { id, type: 'end', turn: event.result };
+  for await (const event of agents.turn(call)) {
+    if (event.type === 'end') return JSON.stringify({ id, type: 'end', turn: event.result });
+    yield JSON.stringify({ id, ...event });
+  }
+  throw new InvariantError('a turn ended without its last event');
 }
 
 function shared(
