@@ -19,6 +19,7 @@ import { pathParams, routerPath } from './paths.ts';
 import type { HttpDeps } from './pipeline.ts';
 import { Pipeline } from './pipeline.ts';
 import { operations } from './routes/index.ts';
+import { isHandshake, Sockets } from './websocket/sockets.ts';
 
 export type { HttpDeps, HttpSettings } from './pipeline.ts';
 
@@ -58,6 +59,7 @@ export function createServer(deps: HttpDeps): HttpServer {
   const document = openApiDocument(operations, deps.settings.version);
   const openApi = new Precompressed(Buffer.from(JSON.stringify(document)));
   const pipeline = new Pipeline({ ...deps, openApi, assets: readAssets() }, connections, operations);
+  const sockets = new Sockets({ deps, door: pipeline, connections });
   const app = createRouter(pipeline);
   let address: HttpAddress | null = null;
 
@@ -73,12 +75,14 @@ export function createServer(deps: HttpDeps): HttpServer {
         noDelay: true,
         // A missing Host is refused by the pipeline, in the surface's own form.
         requireHostHeader: false,
+        shouldUpgradeCallback: isHandshake,
       },
       onRequest,
     );
     server.maxRequestsPerSocket = 0;
     server.on('clientError', (error, socket) => answerClientError(error, socket, connections));
     connections.addServer(server);
+    sockets.serve(server);
     return server;
   }
 

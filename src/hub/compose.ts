@@ -94,6 +94,7 @@ export async function startHub(
     performance: () => telemetry.performance(),
     metrics: () => telemetry.metrics(),
     observer,
+    sockets: telemetry.sockets,
     logger,
     clock,
     settings: { ...config.server, version },

@@ -25,6 +25,7 @@ import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
+import type { SocketObserver } from '#contract/socket-observer';
 import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
@@ -41,6 +42,7 @@ export interface Script {
   clock?: Clock;
   runs?: readonly RunRecord[];
   usage?: HttpDeps['usage'];
+  sockets?: SocketObserver;
   /** No keys at all: keyless mode. */
   keyless?: boolean;
   deps?: Partial<HttpDeps>;
@@ -184,6 +186,7 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       finished.push(event);
       for (const resolve of waiting.splice(0)) resolve(event);
     }),
+    sockets: script.sockets ?? { opened: nothing, closed: nothing, message: nothing, runs: nothing },
     logger: loggerOf(log),
     clock: script.clock ?? systemClock,
     settings: { ...defaultSettings, ...script.settings },
@@ -208,6 +211,17 @@ const defaultSettings: HttpSettings = {
   compressBytesMin: 2_048,
   corsOrigins: [],
   allowedHosts: [],
+  webSocket: {
+    socketsMax: 100,
+    runsMax: 32,
+    runsInFlightMax: 1_000,
+    messageBytesMax: 64 * 1024,
+    queueBytesMax: 64 * 1024,
+    authenticateMs: 10_000,
+    pingMs: 30_000,
+    idleMs: 600_000,
+    stalledMs: 30_000,
+  },
   version: '0.1.0',
 };
 

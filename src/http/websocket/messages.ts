@@ -52,7 +52,8 @@ export const clientMessages = {
     },
     {
       ...strict,
-      description: 'Begins a run; `request` is that of `POST /v1/chat/completions`, and each `delta` carries a `chunk`.',
+      description:
+        'Begins a run; `request` is that of `POST /v1/chat/completions`, and each `delta` carries a `chunk`.',
     },
   ),
   agent: Type.Object(
@@ -68,7 +69,10 @@ export const clientMessages = {
   ),
   cancel: Type.Object(
     { type: Type.Literal('cancel'), id },
-    { ...strict, description: 'Ends a run, which answers with an `error` `cancelled`. An id that does not run is ignored.' },
+    {
+      ...strict,
+      description: 'Ends a run, which answers with an `error` `cancelled`. An id that does not run is ignored.',
+    },
   ),
   ping: Type.Object(
     { type: Type.Literal('ping') },
@@ -150,7 +154,10 @@ export const serverMessages = {
     { type: Type.Literal('step'), id, number: Type.Integer({ minimum: 1 }), runId: text },
     { ...strict, description: 'An agent asks the model.' },
   ),
-  delta: Type.Object({ type: Type.Literal('delta'), id, text }, { ...strict, description: 'The next part of the text.' }),
+  delta: Type.Object(
+    { type: Type.Literal('delta'), id, text },
+    { ...strict, description: 'The next part of the text.' },
+  ),
   chunk: Type.Object(
     { type: Type.Literal('delta'), id, chunk: Type.Record(Type.String(), Type.Unknown()) },
     { ...strict, description: 'One chunk of OpenAI’s stream, for `form: "openai"`.' },
