@@ -8,6 +8,7 @@ import { createEmbedding } from './create-embedding.ts';
 import { createKey } from './create-key.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
 import { getAsset } from './get-asset.ts';
+import { getAsyncapi } from './get-asyncapi.ts';
 import { getBreaker } from './get-breaker.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
@@ -57,6 +58,7 @@ export const operations: readonly Operation[] = [
   listAudit,
   getMetrics,
   getOpenapi,
+  getAsyncapi,
   getStatusPage,
   getDocs,
   getAsset,

@@ -12,13 +12,11 @@ import type { Connections } from '../connections.ts';
 import { callerOfKey, presentedKey } from '../guard.ts';
 import type { HttpDeps } from '../pipeline.ts';
 import type { RequestContext } from '../request-context.ts';
+import { SOCKET_PATH, SUBPROTOCOL } from './protocol.ts';
 import { createMessageReader } from './read-message.ts';
 import type { Handshake, SocketDeps } from './socket.ts';
 import { ChatSocket } from './socket.ts';
 
-export const SOCKET_PATH = '/ws/chat';
-/** What a client that offers any must offer. */
-export const SUBPROTOCOL = 'revoagent.v1';
 const KEY_PREFIX = 'bearer.';
 const FULL_RETRY_MS = 1_000;
 
@@ -90,8 +88,7 @@ export class Sockets {
       if (socket.destroyed) return;
       outgoing.detachSocket(socket);
       this.#ws.handleUpgrade(incoming, socket, head, (opened) => this.#opened(opened, handshake, socket));
-      // The request ends where the socket begins.
-      outgoing.emit('close');
+      context.switched();
     } catch (thrown) {
       door.fail(context, thrown);
     }
@@ -105,6 +102,7 @@ export class Sockets {
     if (connections.draining) {
       throw new UnavailableError('draining', 'This instance is shutting down.', { retryAfterMs: FULL_RETRY_MS });
     }
+    checkHandshake(incoming);
     const { socketsMax } = deps.settings.webSocket;
     if (this.#open >= socketsMax) {
       throw new LimitError(
@@ -125,6 +123,18 @@ export class Sockets {
     this.#open++;
     opened.once('close', () => void this.#open--);
     this.#parts.connections.upgraded(socket, new ChatSocket(opened, handshake, this.#socketDeps));
+  }
+}
+
+/** What `ws` would refuse in words of its own. */
+function checkHandshake({ headers }: IncomingMessage): void {
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    throw new CallerError('bad_request', 'The header sec-websocket-key is missing or no 16 bytes in base64.');
+  }
+  if (headers['sec-websocket-version'] !== '13') {
+    throw new CallerError('bad_request', 'The header sec-websocket-version must be 13.', {
+      param: 'sec-websocket-version',
+    });
   }
 }
 
