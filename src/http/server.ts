@@ -59,6 +59,7 @@ export function createServer(deps: HttpDeps): HttpServer {
   const connections = new Connections(deps.clock);
   const document = openApiDocument(operations, deps.settings.version);
   const openApi = new Precompressed(Buffer.from(JSON.stringify(document)));
+  const asyncApi = new Precompressed(Buffer.from(JSON.stringify(asyncApiDocument(deps.settings.version))));
   const asyncApi = new Precompressed(Buffer.from(JSON.stringify(document)));
   const pipeline = new Pipeline({ ...deps, openApi, asyncApi, assets: readAssets() }, connections, operations);
   const sockets = new Sockets({ deps, door: pipeline, connections });

@@ -203,6 +203,19 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
 }
 
+/** Bounds that no test meets by chance. */
+export const WEB_SOCKET: HttpSettings['webSocket'] = {
+  socketsMax: 100,
+  runsMax: 32,
+  runsInFlightMax: 1_000,
+  messageBytesMax: 64 * 1024,
+  queueBytesMax: 64 * 1024,
+  authenticateMs: 10_000,
+  pingMs: 30_000,
+  idleMs: 600_000,
+  stalledMs: 30_000,
+};
+
 const defaultSettings: HttpSettings = {
   bodyBytesMax: 64 * 1024,
   headerBytesMax: limits.headerBytesMax,
@@ -211,17 +224,7 @@ const defaultSettings: HttpSettings = {
   compressBytesMin: 2_048,
   corsOrigins: [],
   allowedHosts: [],
-  webSocket: {
-    socketsMax: 100,
-    runsMax: 32,
-    runsInFlightMax: 1_000,
-    messageBytesMax: 64 * 1024,
-    queueBytesMax: 64 * 1024,
-    authenticateMs: 10_000,
-    pingMs: 30_000,
-    idleMs: 600_000,
-    stalledMs: 30_000,
-  },
+  webSocket: WEB_SOCKET,
   version: '0.1.0',
 };
 

@@ -50,7 +50,7 @@ export function asyncApiJson(version: string): string {
   return `${JSON.stringify(asyncApiDocument(version), null, 2)}\n`;
 }
 
-type Messages = Readonly<Record<string, TSchema>>;
+type Messages = Readonly<Record<string, TSchema & { readonly description?: string }>>;
 
 function refs(of: Messages, side: string): Json {
   return Object.fromEntries(
@@ -62,7 +62,7 @@ function messages(of: Messages, side: string): Json {
   return Object.fromEntries(
     Object.entries(of).map(([name, schema]) => [
       `${side}.${name}`,
-      { name, ...(typeof schema.description === 'string' ? { summary: schema.description } : {}), payload: schema },
+      { name, ...(schema.description === undefined ? {} : { summary: schema.description }), payload: schema },
     ]),
   );
 }
