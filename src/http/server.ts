@@ -60,7 +60,6 @@ export function createServer(deps: HttpDeps): HttpServer {
   const document = openApiDocument(operations, deps.settings.version);
   const openApi = new Precompressed(Buffer.from(JSON.stringify(document)));
   const asyncApi = new Precompressed(Buffer.from(JSON.stringify(asyncApiDocument(deps.settings.version))));
-  const asyncApi = new Precompressed(Buffer.from(JSON.stringify(document)));
   const pipeline = new Pipeline({ ...deps, openApi, asyncApi, assets: readAssets() }, connections, operations);
   const sockets = new Sockets({ deps, door: pipeline, connections });
   const app = createRouter(pipeline);

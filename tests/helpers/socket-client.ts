@@ -3,7 +3,6 @@
  * the schema file that is checked in: what the file does not say, the hub must not send.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { Ajv } from 'ajv';
@@ -61,9 +60,11 @@ export function connect(
     told.push(message);
     for (const look of waiting.splice(0)) look();
   });
-  const closed = once(socket, 'close').then(([code, reason]) => {
-    for (const look of waiting.splice(0)) look();
-    return { code: Number(code), reason: String(reason) };
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.once('close', (code, reason) => {
+      for (const look of waiting.splice(0)) look();
+      resolve({ code, reason: String(reason) });
+    });
   });
   t.after(() => socket.terminate());
   return {
@@ -97,6 +98,7 @@ export function refusal(client: SocketClient): Promise<{ status: number; code: s
     client.socket.once('unexpected-response', (_request, response) => {
       let text = '';
       response.on('data', (part) => (text += String(part)));
+      response.on('end', () => client.socket.terminate());
       response.on('end', () => resolve({ status: response.statusCode ?? 0, code: JSON.parse(text).code }));
     });
   });
