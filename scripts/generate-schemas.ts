@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { openApiJson } from '#http/openapi-json';
-import { asyncApiJson } from '#http/websocket/asyncapi';
+import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
 import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
@@ -30,6 +30,7 @@ export const generated: readonly Generated[] = [
   { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
+  { file: 'docs/websocket.md', render: () => withTable('docs/websocket.md', closeCodeTable()) },
   {
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),

@@ -54,8 +54,8 @@ export function connect(
   const told: Told[] = [];
   const waiting: (() => void)[] = [];
   socket.on('error', () => undefined);
-  socket.on('message', (data) => {
-    const message: Told = JSON.parse(String(data));
+  socket.on('message', (data: Buffer) => {
+    const message: Told = JSON.parse(data.toString());
     nameOf('server', message);
     told.push(message);
     for (const look of waiting.splice(0)) look();

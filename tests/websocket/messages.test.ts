@@ -30,7 +30,7 @@ const agents: Agents = {
     yield { type: 'start', turnId: 'trn_1', conversationId, memory: 'unavailable' };
     yield { type: 'step', number: 1, runId: 'run_1' };
     yield { type: 'tool', use: result.tools[0] };
-    yield { type: 'delta', text: `${agentId}: ${String(messages[0]?.content)}` };
+    yield { type: 'delta', text: `${agentId}: ${JSON.stringify(messages[0]?.content)}` };
     yield { type: 'restart' };
     yield { type: 'end', result };
   },
@@ -139,7 +139,7 @@ describe('messages of /ws/chat', () => {
       ['start', 'step', 'tool', 'delta', 'restart', 'end'],
     );
     assert.deepEqual(end['turn'], result);
-    assert.equal(client.of('a')[3]?.['text'], 'agt_1: Hi.');
+    assert.equal(client.of('a')[3]?.['text'], 'agt_1: "Hi."');
   });
 
   it('says not_found for an agent where the hub has none', async (t) => {

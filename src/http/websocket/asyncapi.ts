@@ -50,6 +50,12 @@ export function asyncApiJson(version: string): string {
   return `${JSON.stringify(asyncApiDocument(version), null, 2)}\n`;
 }
 
+/** The table of docs/websocket.md. */
+export function closeCodeTable(): string {
+  const rows = Object.values(closeCodes).map(({ code, meaning, action }) => `| ${code} | ${meaning} | ${action} |`);
+  return ['| code | what happened | what to do |', '|---|---|---|', ...rows].join('\n');
+}
+
 type Messages = Readonly<Record<string, TSchema & { readonly description?: string }>>;
 
 function refs(of: Messages, side: string): Json {

@@ -98,7 +98,7 @@ const text = Type.String();
 
 const usage = Type.Object({ promptTokens: whole, completionTokens: whole, totalTokens: whole }, strict);
 
-export const toolUse = Type.Object({
+const toolUse = Type.Object({
   id: text,
   name: text,
   outcome: Type.Enum(['succeeded', 'failed', 'timed_out', 'unknown_tool', 'bad_arguments', 'oversize']),

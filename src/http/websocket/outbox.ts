@@ -39,7 +39,8 @@ export class Outbox {
 
   /** Resolves when there is room, when the socket ends, or after `wake` where the signal aborted. */
   async room(signal?: AbortSignal): Promise<void> {
-    while (this.full && signal?.aborted !== true) {
+    for (;;) {
+      if (!this.full || signal?.aborted === true) return;
       this.#watch();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }

@@ -68,7 +68,7 @@ export class ChatSocket {
   readonly #runs = new Map<string, Run>();
   readonly #id: string;
   #presented: string | null;
-  #authTimer: Timer | null = null;
+  readonly #authTimer: Timer | null;
   #closing: CloseKind | null = null;
   #closed = false;
   #draining = false;
@@ -102,7 +102,9 @@ export class ChatSocket {
     socket.on('error', (error) => this.#protocolError(error));
     socket.once('close', (code) => this.#ended(code));
     observer.opened();
-    if (!this.#known) this.#authTimer = clock.schedule(settings.authenticateMs, () => this.#close('unauthenticated'));
+    this.#authTimer = this.#known
+      ? null
+      : clock.schedule(settings.authenticateMs, () => this.#close('unauthenticated'));
     this.#hello();
   }
 

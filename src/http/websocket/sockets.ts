@@ -60,7 +60,14 @@ export class Sockets {
     });
     const { gateway, agents, clock, keys, keyless, logger, sockets: observer } = deps;
     this.#socketDeps = {
-      ...{ gateway, agents, clock, keys, keyless, logger, observer, settings },
+      gateway,
+      agents,
+      clock,
+      keys,
+      keyless,
+      logger,
+      observer,
+      settings,
       read: createMessageReader(),
       takePlace: () => this.#runs < settings.runsInFlightMax && ++this.#runs > 0,
       givePlace: () => void this.#runs--,
