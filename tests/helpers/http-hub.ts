@@ -31,6 +31,7 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { WEB_SOCKET } from './socket-client.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -202,19 +203,6 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
   const nextFinished = (): Promise<RequestFinished> => new Promise((resolve) => waiting.push(resolve));
   return { url, server, calls, finished, audit, log, keys: secrets, nextFinished };
 }
-
-/** Bounds that no test meets by chance. */
-export const WEB_SOCKET: HttpSettings['webSocket'] = {
-  socketsMax: 100,
-  runsMax: 32,
-  runsInFlightMax: 1_000,
-  messageBytesMax: 64 * 1024,
-  queueBytesMax: 64 * 1024,
-  authenticateMs: 10_000,
-  pingMs: 30_000,
-  idleMs: 600_000,
-  stalledMs: 30_000,
-};
 
 const defaultSettings: HttpSettings = {
   bodyBytesMax: 64 * 1024,

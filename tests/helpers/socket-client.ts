@@ -8,6 +8,20 @@ import type { TestContext } from 'node:test';
 import { Ajv } from 'ajv';
 import type { ClientOptions } from 'ws';
 import { WebSocket } from 'ws';
+import type { HttpSettings } from '#http/server';
+
+/** Bounds that no test meets by chance. */
+export const WEB_SOCKET: HttpSettings['webSocket'] = {
+  socketsMax: 100,
+  runsMax: 32,
+  runsInFlightMax: 1_000,
+  messageBytesMax: 64 * 1024,
+  queueBytesMax: 64 * 1024,
+  authenticateMs: 10_000,
+  pingMs: 30_000,
+  idleMs: 600_000,
+  stalledMs: 30_000,
+};
 
 export interface Told {
   readonly type: string;

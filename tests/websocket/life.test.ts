@@ -5,9 +5,9 @@ import type { TestContext } from 'node:test';
 import type { ChatCall, ChatStream } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { HttpSettings } from '#http/server';
-import { WEB_SOCKET, chunk, startHttpHub, streamOf } from '../helpers/http-hub.ts';
+import { chunk, startHttpHub, streamOf } from '../helpers/http-hub.ts';
 import type { HttpHub, Script } from '../helpers/http-hub.ts';
-import { connect, ended, opened, refusal } from '../helpers/socket-client.ts';
+import { WEB_SOCKET, connect, ended, opened, refusal } from '../helpers/socket-client.ts';
 import { gate, until } from '../helpers/upstream.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import type { WebSocket } from 'ws';
 import type { Agents } from '#contract/agents';
 import { clientMessages } from '#http/websocket/messages';
-import { WEB_SOCKET, chunk, startHttpHub, streamOf } from '../helpers/http-hub.ts';
-import { ended, nameOf, opened, refusal, connect } from '../helpers/socket-client.ts';
+import { chunk, startHttpHub, streamOf } from '../helpers/http-hub.ts';
+import { WEB_SOCKET, ended, nameOf, opened, refusal, connect } from '../helpers/socket-client.ts';
 import { gate } from '../helpers/upstream.ts';
 
 const bearer = (key: string): { headers: Record<string, string> } => ({ headers: { authorization: `Bearer ${key}` } });
