@@ -5,11 +5,10 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { WebSocket } from 'ws';
-import { createLab, freePort } from './lab.ts';
+import { createLab, freePort, until } from './lab.ts';
 import type { Lab } from './lab.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
-import { startNodeServer } from './servers/subject.ts';
 
 const BIN = new URL('../bin/revoagent.js', import.meta.url).pathname;
 const RUNS = 10;
@@ -33,8 +32,13 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchResul
   await using lab = await createLab();
   const sockets = quick ? 100 : 1_000;
   const port = await freePort();
-  await startNodeServer(lab, { name: 'hub', port, args: [BIN, 'serve', '--config', await writeConfig(lab, port)] });
+  const args = [BIN, 'serve', '--config', await writeConfig(lab, port)];
+  await lab.start({ name: 'hub', file: process.execPath, args, side: 'measured' });
   const url = `http://127.0.0.1:${port}`;
+  await until(
+    async () => (await fetch(`${url}/health/ready`).catch(() => null))?.ok === true,
+    async () => 'The hub did not start.',
+  );
   const before = await figuresOf(url);
   const open: WebSocket[] = [];
   for (let from = 0; from < sockets; from += CONNECTING) {
@@ -83,8 +87,8 @@ async function writeConfig(lab: Lab, port: number): Promise<string> {
     server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage: { dataDir: lab.file('hub-sockets-data') },
     providers: { sim: { kind: 'simulator', seed: 1, firstTokenMs: { p50: 2_000, p95: 4_000 }, tokensPerSecond: 5 } },
-    routes: { bench: { targets: [{ provider: 'sim', model: 'sim-small' }] } },
-    resilience: { bulkhead: { max: 20_000 } },
+    routes: { bench: { groups: [[{ provider: 'sim', model: 'chat' }]] } },
+    resilience: { concurrentMax: 20_000 },
     logging: { level: 'warn' },
   };
   await writeFile(file, JSON.stringify(config));
@@ -135,6 +139,7 @@ async function sampled(url: string, work: Promise<unknown>, progress: (text: str
 }
 
 async function figuresOf(url: string): Promise<Figures> {
-  const answer: Figures = await (await fetch(`${url}/api/performance`)).json();
+  const text = await (await fetch(`${url}/api/performance`)).text();
+  const answer: Figures = JSON.parse(text);
   return answer;
 }
