@@ -12,6 +12,8 @@ import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
 import { printNginx, readInstance } from './nginx.ts';
 import type { NginxCommand } from './nginx.ts';
+import { listRuns, showRun } from './runs.ts';
+import type { RunsOptions } from './runs.ts';
 import { serve } from './serve.ts';
 import { stackDeploy, stackDown, stackLogs, stackScale, stackStatus, up } from './stack.ts';
 import type { FolderOptions, UpOptions } from './stack.ts';
@@ -36,6 +38,7 @@ Examples:
   revoagent serve --config revoagent.yaml    start with a file
   revoagent config check                     every error of the file at once
   revoagent keys create --name ci --scopes chat
+  revoagent runs list                        what became of the last requests
 
 Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
     );
@@ -56,6 +59,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
 
   addConfigCommands(root);
   addKeyCommands(root);
+  addRunCommands(root);
   addNginxCommand(root);
   addUpCommand(root);
   addStackCommands(root);
@@ -229,6 +233,64 @@ Examples:
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
     .action((options: NginxCommand) => printNginx(options));
+}
+
+const urlOption = (): Option =>
+  new Option(
+    '-u, --url <address>',
+    'a hub elsewhere; without it, the one that runs on this configuration’s data folder',
+  ).env('REVOAGENT_URL');
+
+function addRunCommands(root: Command): void {
+  const runs = root
+    .command('runs')
+    .description('see what became of requests, attempt by attempt')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  revoagent runs list --limit 5\n  revoagent runs show run_01k0000000000000000000000000',
+    );
+  runs
+    .command('list')
+    .description('list runs, newest first')
+    .addOption(new Option('-l, --limit <number>', 'how many, at most').argParser(readLimit).default(RUNS_SHOWN))
+    .addOption(urlOption())
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  revoagent runs list --limit 5
+  revoagent runs list --json | jq -r '.[] | select(.status == "failed") | .id'
+  REVOAGENT_KEY=rvk_… revoagent runs list --url https://hub.example.com`,
+    )
+    .action((options: RunsOptions & { limit: number }) => listRuns(options));
+  runs
+    .command('show')
+    .description('explain a run: each attempt, why it was made, how it ended and what came next')
+    .argument('<id>', 'from the answer’s header x-revoagent-run, or from "runs list"')
+    .addOption(urlOption())
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  revoagent runs show run_01k0000000000000000000000000
+  REVOAGENT_KEY=rvk_… revoagent runs show run_01k0000000000000000000000000 --url https://hub.example.com`,
+    )
+    .action((id: string, options: RunsOptions) => showRun(id, options));
+}
+
+const RUNS_SHOWN = 20;
+/** A page of the API. */
+const RUNS_SHOWN_MAX = 200;
+
+function readLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > RUNS_SHOWN_MAX)
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${RUNS_SHOWN_MAX}.`);
+  return limit;
 }
 
 function readScopes(list: string): Scope[] {

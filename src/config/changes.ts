@@ -16,6 +16,7 @@ const NEED_RESTART = [
   'server',
   'storage',
   'security',
+  'memory',
   'logging.format',
   'resilience.breaker',
   'resilience.retryBudget',

@@ -5,7 +5,7 @@ export type { Changes } from './changes.ts';
 export type { Discovered, LocalOllama } from './discover.ts';
 export { configJson } from './document.ts';
 export { settingsMarkdown } from './settings-page.ts';
-export { environmentWith, loadConfig } from './load.ts';
+export { clientKey, environmentWith, loadConfig } from './load.ts';
 export type { Loaded } from './load.ts';
 export { printedValues } from './print.ts';
 export { ConfigError, lineOf } from './problem.ts';

@@ -54,7 +54,12 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'storage.url',
 };
 const FILE_VARIABLE = 'REVOAGENT_CONFIG';
+/** They set nothing: the file's name, and what clients of a hub read. */
+const NO_SETTINGS: readonly string[] = [FILE_VARIABLE, 'REVOAGENT_URL', 'REVOAGENT_KEY'];
 const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
+
+/** The key that a command shows to a hub elsewhere. */
+export const clientKey = (): string | undefined => process.env['REVOAGENT_KEY'];
 
 /** The environment for a child process: this one's, with these. */
 export function environmentWith(extra: Readonly<Record<string, string>>): Record<string, string> {
@@ -109,7 +114,7 @@ class Loader {
 
   readEnvironment(): void {
     for (const [name, text] of Object.entries(this.#env)) {
-      if (!name.startsWith('REVOAGENT_') || name === FILE_VARIABLE || name in ENVIRONMENT) continue;
+      if (!name.startsWith('REVOAGENT_') || NO_SETTINGS.includes(name) || name in ENVIRONMENT) continue;
       if (isServiceLink(name, text)) continue;
       const message = unknownKey(name, [...Object.keys(ENVIRONMENT), FILE_VARIABLE]);
       this.#problems.push({ path: '', origin: `env ${name}`, message });

@@ -94,6 +94,12 @@ const storage = Type.Object(
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
     runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
     usageRetentionDays: count(1, 3_650, 400, 'Rows of the usage ledger older than this are deleted.'),
+    contentRetentionDays: count(
+      1,
+      3_650,
+      7,
+      'What was said in runs of routes that keep it, older than this or than runRetentionDays, is deleted.',
+    ),
   },
   { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
@@ -194,6 +200,13 @@ const route = Type.Object(
         { ...strict, description: 'Judges, changes or refuses requests and answers of this route.' },
       ),
     ),
+    content: Type.Optional(
+      Type.Enum(['off', 'redacted', 'full'], {
+        default: 'off',
+        description:
+          'Whether messages and answers are stored: never; with e-mail addresses, keys, card numbers and the like taken out; as they are. docs/content.md tells more.',
+      }),
+    ),
     lastResort: Type.Optional(
       Type.Object(
         { text: text('What the assistant is made to say.') },
@@ -270,6 +283,18 @@ const logging = Type.Object(
   { ...strict, description: 'The log, on standard error.' },
 );
 
+const memory = Type.Object(
+  {
+    embeddingModel: Type.Optional(
+      text(
+        'A route or a model that gives embeddings, as in /v1/embeddings, by which facts are found by meaning; always one model behind it. Left out: by words only.',
+      ),
+    ),
+    timeoutMs: ms(100, 60_000, 3_000, 'For one call of the memory; its embedding has half of it.'),
+  },
+  { ...strict, description: 'Facts that agents keep.' },
+);
+
 /** A provider kind as the configuration sees it: the provider room is above this one, so the kinds are handed in. */
 export interface KindSchema {
   readonly kind: string;
@@ -277,7 +302,7 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, resilience, logging };
+export const sections = { server, security, storage, memory, resilience, logging };
 export const routeSchema = route;
 
 export interface Config {
@@ -308,7 +333,9 @@ export interface Config {
     readonly slowQueryMs: number;
     readonly runRetentionDays: number;
     readonly usageRetentionDays: number;
+    readonly contentRetentionDays: number;
   };
+  readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
   readonly external: Readonly<Record<string, ExternalConfig>>;
@@ -358,6 +385,7 @@ export interface RouteConfig {
   readonly hedge?: { readonly afterMs: number };
   readonly continueCut?: boolean;
   readonly guardrail?: { readonly module: string; readonly onFailure: 'open' | 'closed'; readonly timeoutMs: number };
+  readonly content?: 'off' | 'redacted' | 'full';
   readonly lastResort?: { readonly text: string };
 }
 

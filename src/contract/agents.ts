@@ -105,14 +105,18 @@ export interface AgentCall {
   /** Its id. */
   readonly agentId: string;
   /**
-   * A stored conversation that this turn is added to; null for none: then `messages` is all there is, and nothing is kept of it
-   * but its runs.
+   * A stored conversation that this turn is added to, or `new` for one that it begins; null for none: then `messages` is all there
+   * is, and nothing is kept of it but its runs.
    */
   readonly conversationId: string | null;
   /** What is new: the user's messages, or the results (`role: "tool"`) of the calls that the last turn ended with. */
   readonly messages: readonly ChatMessage[];
   /** Tools of the caller's for this turn, in OpenAI's form, besides the agent's own. */
   readonly tools?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  /** Further fields of a chat request, for every step: they come before the agent's own sampling settings. */
+  readonly fields?: Readonly<Record<string, unknown>> | undefined;
+  /** The id of the first step's run, where the caller has been told one; a new one otherwise. */
+  readonly runId?: string | undefined;
   readonly preferences?: CallPreferences | undefined;
   readonly signal: AbortSignal;
   readonly receivedAt: number;

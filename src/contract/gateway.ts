@@ -2,6 +2,7 @@
  * What transports (HTTP, WebSocket) ask of the gateway, and what it gives back. The HTTP room sees these types
  * and no mechanism; the gateway sees no HTTP.
  */
+import { CallerError, HubError, UnavailableError } from '#core/errors';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
@@ -16,7 +17,7 @@ export interface Caller {
   readonly scopes: ReadonlySet<Scope>;
 }
 
-export type Surface = 'openai' | 'hub';
+export type Surface = 'openai' | 'anthropic' | 'hub';
 
 /** What a caller may wish for one call; the documented headers of `/v1` and `/api/chat`. Names of deployments are held against the route. */
 export interface CallPreferences {
@@ -69,6 +70,17 @@ export interface EmbedCall extends RunCall {
 /** The abort reason of a caller who went away; breakers tell it from our own deadlines by identity. */
 export const callerGone: Error = Object.assign(new Error('the caller went away'), { name: 'CallerGone' });
 
+/** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
+export function abortError(signal: AbortSignal): HubError {
+  if (signal.reason === callerGone)
+    return new CallerError('cancelled', 'The caller left before the answer was complete.');
+  if (signal.reason instanceof HubError) return signal.reason;
+  return new UnavailableError('draining', 'The hub is shutting down and ended this run. Send the request again.', {
+    retryAfterMs: 1_000,
+    cause: signal.reason,
+  });
+}
+
 /** What response headers and `/api/runs` say of a run that has an answer (or, for a stream, has committed to one). */
 export interface RunSummary {
   readonly runId: string;
@@ -101,6 +113,16 @@ export interface ChatStream {
    * the next one is the backpressure: nothing is read from the upstream beyond what the reader took. `return()` cancels.
    */
   readonly events: AsyncIterableIterator<string>;
+  /** What the run has used, over all its attempts; known once `events` has ended. */
+  spent(): RunSpent;
+}
+
+export interface RunSpent {
+  /** As the upstream stated them; null where it did not. */
+  readonly promptTokens: number | null;
+  readonly completionTokens: number | null;
+  /** Null where an attempt that began to answer has an unknown price. */
+  readonly costMicroUsd: number | null;
 }
 
 export interface Gateway {
@@ -110,8 +132,8 @@ export interface Gateway {
   stream(call: ChatCall): Promise<ChatStream>;
   /** As `complete`; a deployment whose provider has no embeddings is passed over. */
   embed(call: EmbedCall): Promise<EmbedAnswer>;
-  /** Routes and what the providers offer, in that order, each id once. Served from a short-lived copy. */
-  models(signal: AbortSignal): Promise<readonly Model[]>;
+  /** Routes, what the providers offer, and what the caller's project adds, in that order, each id once. */
+  models(caller: Caller, signal: AbortSignal): Promise<readonly Model[]>;
   /** Each deployment that routes use, with the state of its breaker. */
   deployments(): readonly DeploymentStatus[];
 }

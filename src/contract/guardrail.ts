@@ -15,6 +15,8 @@ export interface GuardrailContext {
   readonly keyId: string | null;
   /** Aborted at the deadline (`timeoutMs` of the route's guardrail), and when the caller leaves. */
   readonly signal: AbortSignal;
+  /** The text with `[email]`, `[key]`, `[iban]`, `[card]` or `[phone]` in place of what has the shape of one: what `content: redacted` does. */
+  readonly redact: (text: string) => string;
 }
 
 export type GuardrailVerdict<T> =

@@ -20,8 +20,14 @@ export interface RecalledMemory extends MemoryRecord {
   readonly score: number;
 }
 
+/** Embeddings of different models or lengths are never compared. */
+export interface Embedding {
+  readonly model: string;
+  readonly values: readonly number[];
+}
+
 export interface MemoryStore {
-  insert(memory: MemoryRecord, embedding: readonly number[] | null): Promise<void>;
+  insert(memory: MemoryRecord, embedding: Embedding | null): Promise<void>;
   find(projectId: string, id: string): Promise<MemoryRecord | null>;
   /** The newest first. */
   list(
@@ -34,9 +40,16 @@ export interface MemoryStore {
   search(
     projectId: string,
     scopes: readonly MemoryScope[],
-    query: { readonly text: string; readonly embedding: readonly number[] | null },
+    query: { readonly text: string; readonly embedding: Embedding | null },
     limit: number,
   ): Promise<readonly RecalledMemory[]>;
+  /**
+   * Takes at most `limit` facts of any project that have no embedding of this model and were not taken until `wallMs`; nobody else takes
+   * them until `untilWallMs`.
+   */
+  takeToEmbed(model: string, wallMs: number, untilWallMs: number, limit: number): Promise<readonly MemoryRecord[]>;
+  /** Does nothing where the fact is gone. */
+  setEmbedding(projectId: string, id: string, embedding: Embedding): Promise<void>;
 }
 
 export interface Remembering {

@@ -2,6 +2,7 @@
  * What the rooms below the hub tell about their work. Telemetry turns these calls into metrics and logs; a room that reports
  * neither knows a metric's name nor pays for a label map. Every method is cheap, synchronous and never throws.
  */
+import type { MemoryUse, ToolUse, TurnEnd } from './agents.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
 export interface RequestFinished {
@@ -27,19 +28,38 @@ export interface QueryFinished {
   readonly failed: boolean;
 }
 
+export interface TurnFinished {
+  /** `cancelled`: its caller left, or the hub goes down. */
+  readonly end: TurnEnd | 'failed' | 'cancelled';
+  readonly tools: readonly ToolUse[];
+  readonly memory: MemoryUse;
+}
+
+export interface MemoryFinished {
+  readonly operation: 'remember' | 'recall' | 'find' | 'list' | 'forget';
+  readonly outcome: 'ok' | 'failed' | 'cancelled';
+  readonly durationMs: number;
+  /** An embedding was wanted and there was none in time: by words only. */
+  readonly withoutVector: boolean;
+}
+
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
   attemptFinished(attempt: AttemptRecord): void;
   runFinished(run: RunRecord): void;
+  turnFinished(event: TurnFinished): void;
   queryFinished(event: QueryFinished): void;
   /** A connection was handed out after waiting this long. */
   poolWaited(waitedMs: number): void;
   /** Run records given up: the backlog was full, or the database refused their values. */
   runsDropped(count: number): void;
+  /** As `runsDropped`, of what was said in runs. */
+  contentsDropped(count: number): void;
   retryBudgetExhausted(): void;
   /** A row of the usage ledger is in the database, or given up. */
   ledgerRow(end: 'written' | 'dropped'): void;
   /** An attempt went out that the ledger's journal could not take: a kill would lose it. */
   ledgerUnjournalled(): void;
+  memoryFinished(event: MemoryFinished): void;
 }

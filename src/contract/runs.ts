@@ -1,4 +1,5 @@
 /** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
+import type { BreakerStateName } from './breakers.ts';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'degraded' | 'interrupted';
 
@@ -26,6 +27,21 @@ export type AttemptOutcome =
 /** What may be done after a failed attempt. */
 export type Verdict = 'retry_same' | 'try_other' | 'give_up';
 
+/** Why a run made no further attempt, where another might have helped. */
+export type StopReason =
+  /** The bound on attempts of one run. */
+  | 'attempts_spent'
+  /** The bound on retries of one run. */
+  | 'retries_spent'
+  /** The budget of retries that all runs share. */
+  | 'retry_budget'
+  /** The upstream asks for a longer pause than a caller is let wait for. */
+  | 'pause_too_long'
+  | 'deadline'
+  /** The caller wanted no other deployment. */
+  | 'no_fallback'
+  | 'nobody_left';
+
 /** Why there was an attempt at all. */
 export type AttemptKind =
   | 'first'
@@ -48,7 +64,9 @@ export interface AttemptRecord {
   /** Why this deployment was chosen, in words for a person. */
   reason: string;
   /** The breaker's state when the attempt asked for its permit. */
-  breakerState: string;
+  breakerState: BreakerStateName;
+  /** Its state once the breaker had heard how the attempt ended; left out while it runs. */
+  breakerStateAfter?: BreakerStateName;
   outcome: AttemptOutcome;
   verdict: Verdict | null;
   upstreamStatus: number | null;
@@ -65,6 +83,9 @@ export interface AttemptRecord {
   /** Whole millionths of a US dollar; null where the tokens or the price are unknown. */
   costMicroUsd: number | null;
 }
+
+/** How what is said is kept; `redacted`: without what `redact` of the core finds. A run of which nothing is kept has no policy. */
+export type ContentPolicy = 'redacted' | 'full';
 
 /** What a guardrail did to a run. */
 export interface GuardrailRecord {
@@ -96,6 +117,10 @@ export interface RunRecord {
   durationMs: number | null;
   overheadMs: number | null;
   attempts: AttemptRecord[];
+  /** Left out where no further attempt was looked for. */
+  stop?: StopReason;
   /** Left out for a route without a guardrail. */
   guardrail?: GuardrailRecord[];
+  /** Left out where nothing that is said is kept. */
+  content?: ContentPolicy;
 }

@@ -3,8 +3,12 @@
  * `UnavailableError('database_unavailable')` when the database does not answer in time; it never answers "not there"
  * for "could not look".
  */
+import type { ContentRecord } from './content.ts';
+import type { AgentStore } from './agents.ts';
+import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { MemoryStore } from './memory.ts';
 import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
 
@@ -96,7 +100,21 @@ export interface ClaimStore {
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
+export interface ContentStore {
+  /** Writes many at once; where there is a row of the id already, or was one that has been erased, it stays as it is. */
+  insertMany(contents: readonly ContentRecord[]): Promise<void>;
+  find(projectId: string, id: string): Promise<ContentRecord | 'erased' | null>;
+  /** Deletes what was said, and keeps the place, so that a write that comes later changes nothing. */
+  erase(of: Pick<ContentRecord, 'id' | 'projectId' | 'policy' | 'startedWallMs'>): Promise<void>;
+  /** Deletes at most `rowsMax` of runs that began before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
+}
+
 export interface Stores {
+  readonly contents: ContentStore;
+  readonly agents: AgentStore;
+  readonly conversations: ConversationStore;
+  readonly memories: MemoryStore;
   readonly claims: ClaimStore;
   readonly keys: KeyStore;
   readonly runs: RunStore;

@@ -17,6 +17,7 @@ export const ERROR_CODES = [
   'forbidden',
   'forbidden_origin',
   'not_found',
+  'content_off',
   'model_not_found',
   'method_not_allowed',
   'conflict',

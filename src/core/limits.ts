@@ -37,12 +37,55 @@ export const limits = {
   idempotentBytesMax: 64 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
+  /** Characters of the messages of one side of a turn that a search looks in; PostgreSQL takes a megabyte of words. */
+  searchableCharsMax: 100_000,
+  /** Turns that a search reads by their words. Of words that more turns of a project hold, it looks through the newest turns instead. */
+  searchMatchesMax: 5_000,
+  /** The newest turns of a project that a search for such words looks through. */
+  searchTurnsMax: 20_000,
+  /** Characters of one fact in the memory. */
+  memoryCharsMax: 4_000,
+  /** Characters of what facts are recalled for; of a longer text the last ones count. */
+  recallCharsMax: 8_000,
+  /** Facts of one recall or search. */
+  recallRowsMax: 50,
+  /** Words that a recall looks up: the longest ones, which are the rarest. */
+  recallWordsMax: 24,
+  /** Facts that each of these words brings to be ranked; a commoner one brings that many, whichever the index has first. */
+  recallMatchesMax: 500,
+  /** The newest facts of a scope whose embeddings a recall compares. */
+  recallVectorsMax: 10_000,
+  /** Of these the nearest by the signs of their dimensions, whose whole embeddings are compared. Among fewer facts it is exact. */
+  recallNearestMax: 200,
+  /** One import of conversations: its bytes, and the turns in it. */
+  importBytesMax: 16 * 1024 * 1024,
+  importTurnsMax: 5_000,
   /** Run records that wait for the database; the oldest go first, counted. */
   runBacklogMax: 20_000,
   /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */
   ledgerBacklogMax: 20_000,
   /** The ledger's journal on disk, in bytes: about 600,000 attempts. */
   ledgerJournalBytesMax: 256 * 1024 * 1024,
+  /** Kept of a run's messages, newest first, and again of its answer, where the route keeps them; in characters of text. */
+  contentCharsMax: 256 * 1024,
+  /** What was said in runs and waits for the database, in bytes; the oldest go first, counted. */
+  contentBacklogBytesMax: 64 * 1024 * 1024,
+  /** The same, written at once. */
+  contentBatchBytesMax: 2 * 1024 * 1024,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
+  /** How long an agent waits for one tool, and for what it remembers, in milliseconds. */
+  agentToolMs: 60_000,
+  agentRecallMs: 5_000,
+  /** Tools of one step that run at once, and that one step may call. */
+  agentToolsAtOnceMax: 8,
+  agentToolsOfStepMax: 32,
+  /** What is read of a tool's answer, and what of it the model is given. */
+  toolAnswerBytesMax: 1024 * 1024,
+  toolAnswerToModelBytesMax: 64 * 1024,
+  /** The largest arguments of one call of a tool, and the largest text of one step of an agent; in characters. */
+  toolArgumentsCharsMax: 256 * 1024,
+  agentTextCharsMax: 4 * 1024 * 1024,
+  /** Turns of a conversation that are looked at for what a model is told of it. */
+  historyTurnsMax: 1_000,
 } as const;

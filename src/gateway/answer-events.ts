@@ -4,12 +4,12 @@
  */
 import { HubError } from '#core/errors';
 import type { ChatRequest } from '#contract/chat';
+import { abortError } from '#contract/gateway';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderEvent } from '#contract/provider';
 import type { Attempt } from './attempt.ts';
 import type { Attempts, CallContext } from './attempts.ts';
 import { SaidSoFar } from './continuation.ts';
-import { abortError } from './runs.ts';
 import type { Run } from './runs.ts';
 import { StreamProgress } from './stream-progress.ts';
 

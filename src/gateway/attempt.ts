@@ -13,7 +13,7 @@ import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
 import { dispatchOf } from './dispatch.ts';
 import type { StatedUsage } from './prices.ts';
-import type { Permit } from './protection.ts';
+import type { Breaker, Permit } from './protection.ts';
 import type { Choice } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
 
@@ -21,6 +21,7 @@ export interface AttemptParts {
   readonly context: RunContext;
   readonly run: Run;
   readonly choice: Choice;
+  readonly breaker: Breaker;
   readonly permit: Permit;
   readonly timeouts: CallTimeouts;
   readonly record: AttemptRecord;
@@ -40,6 +41,7 @@ export class Attempt {
   readonly run: Run;
   readonly #context: RunContext;
   readonly #clock: Clock;
+  readonly #breaker: Breaker;
   readonly #permit: Permit;
   readonly #record: AttemptRecord;
   readonly #startedAt: number;
@@ -63,6 +65,7 @@ export class Attempt {
     this.timeouts = timeouts;
     this.#context = context;
     this.#clock = context.clock;
+    this.#breaker = parts.breaker;
     this.#permit = parts.permit;
     this.#record = parts.record;
     this.#startedAt = context.clock.now();
@@ -141,18 +144,18 @@ export class Attempt {
       const now = this.#clock.now();
       this.deployment.plainLatency.record(now - this.#startedAt, now);
     }
-    this.#permit.success();
+    this.#tellBreaker('success');
   }
 
   /** Another attempt of the run has answered: this one is not needed any more, and is not to blame. */
   supersede(): void {
-    if (this.#settle('superseded', null)) this.#permit.ignore();
+    if (this.#settle('superseded', null)) this.#tellBreaker('ignore');
     this.destroy();
   }
 
   /** Neither good nor bad: the reader left. */
   leave(): void {
-    if (this.#settle('cancelled', null)) this.#permit.ignore();
+    if (this.#settle('cancelled', null)) this.#tellBreaker('ignore');
   }
 
   /** Ends the exchange, whatever it is doing. */
@@ -177,8 +180,7 @@ export class Attempt {
     if (this.#settle(classified.outcome, classified.verdict)) {
       this.deployment.lastFailureWallMs = this.#clock.wallMs();
       this.deployment.lastFailure = classified.outcome;
-      if (classified.breaker === 'success' || classified.breaker === 'ignore') this.#permit[classified.breaker]();
-      else this.#permit[classified.breaker](classified.retryAfterMs);
+      this.#tellBreaker(classified.breaker, classified.retryAfterMs);
       this.#log(classified);
     }
     this.destroy(thrown);
@@ -205,6 +207,12 @@ export class Attempt {
     ledger.settled(this.#ledgerId, { outcome, ...spent, priceSource });
     this.#context.observer.attemptFinished(this.#record);
     return true;
+  }
+
+  #tellBreaker(how: Classified['breaker'], retryAfterMs?: number): void {
+    if (how === 'success' || how === 'ignore') this.#permit[how]();
+    else this.#permit[how](retryAfterMs);
+    this.#record.breakerStateAfter = this.#breaker.state.kind;
   }
 
   #log({ outcome, verdict, status, error }: Classified): void {

@@ -8,6 +8,7 @@ import type { Random } from '#core/random';
 import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
 import type { CallTimeouts } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
 import type { Classified } from './classify.ts';
@@ -16,10 +17,9 @@ import type { Guardrails } from './guardrail.ts';
 import type { Candidate } from './plan.ts';
 import { Plan } from './plan.ts';
 import { preferredRoute, timeoutsFor } from './preferences.ts';
-import type { Breakers, RetryBudget } from './protection.ts';
+import type { Breaker, Breakers, RetryBudget } from './protection.ts';
 import type { Route } from './route.ts';
 import type { Run, RunContext } from './runs.ts';
-import { abortError } from './runs.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export interface CallContext extends RunContext {
@@ -97,6 +97,7 @@ export class Attempts {
       if (tried.ok) return tried.value;
       this.#judge(tried, going);
     }
+    this.run.record.stop = this.#plan.stop;
     throw this.#failure ?? nobodyAsked(this.#route, this.#passedOver);
   }
 
@@ -162,8 +163,10 @@ export class Attempts {
     const { signal } = this.run.call;
     const { totalMs } = this.#timeouts;
     if (signal.aborted) throw abortError(signal);
-    if (this.run.elapsedMs() + backoffMs >= totalMs)
+    if (this.run.elapsedMs() + backoffMs >= totalMs) {
+      this.run.record.stop = 'deadline';
       throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`);
+    }
     if (backoffMs <= 0) return;
     this.run.beginWait();
     try {
@@ -203,26 +206,27 @@ export class Attempts {
     if (lacks !== null) {
       record.reason += `, passed over: it ${lacks}`;
       this.#passedOver.unable = lacks;
-      return this.#skip(record, 'untranslatable');
+      return this.#skip(record, breaker, 'untranslatable');
     }
     if (deployment.inFlight >= this.#context.settings.concurrentMax) {
       this.#passedOver.full++;
-      return this.#skip(record, 'bulkhead_full');
+      return this.#skip(record, breaker, 'bulkhead_full');
     }
     const permit = breaker.tryAcquire();
     if (permit.granted) {
       this.#plan.dispatched();
       const timeouts = timeoutsFor(this.#timeouts, choice.timeouts, run.call.preferences?.timeouts);
-      return new Attempt({ context: this.#context, run, choice, permit, timeouts, record });
+      return new Attempt({ context: this.#context, run, choice, breaker, permit, timeouts, record });
     }
     if (permit.reason === 'throttled') this.#passedOver.throttled++;
     else this.#passedOver.open++;
     this.#passedOver.retryAfterMs = Math.min(this.#passedOver.retryAfterMs, permit.retryAfterMs);
-    return this.#skip(record, 'breaker_open');
+    return this.#skip(record, breaker, 'breaker_open');
   }
 
-  #skip(record: AttemptRecord, outcome: AttemptOutcome): null {
+  #skip(record: AttemptRecord, breaker: Breaker, outcome: AttemptOutcome): null {
     record.outcome = outcome;
+    record.breakerStateAfter = breaker.state.kind;
     record.verdict = 'try_other';
     record.totalMs = 0;
     this.#context.observer.attemptFinished(record);

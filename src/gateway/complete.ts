@@ -16,9 +16,10 @@ export async function complete(context: CallContext, router: Router, call: ChatC
   let route: Route | null = null;
   try {
     route = router.require(call.request.model);
-    run.record.route = route.name;
+    run.met(route.name, route.settings);
     const guard = Guard.of(context, run, route);
     const request = guard === null ? call.request : await guard.before(call.request);
+    run.transcript?.asked(request.messages);
     const attempts = new Attempts(context, run, route);
     const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, request));
     const body = guard === null ? answer.body : await guard.after(answer.body);
@@ -45,5 +46,6 @@ export async function askWhole(
 }
 
 export function succeed(run: Run, deployment: Deployment, { choices, usage }: ChatCompletion): void {
+  run.transcript?.answered(choices);
   run.succeed(deployment, { finishReason: choices[0]?.finish_reason ?? null, usage });
 }

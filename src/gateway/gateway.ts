@@ -23,7 +23,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     complete: (call) => complete(parts, router, call),
     stream: (call) => stream(parts, router, call),
     embed: (call) => embed(parts, router, call),
-    models: (signal) => models.get(signal),
+    models: (_caller, signal) => models.get(signal),
     deployments: () => router.deployments.list(),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import { CallerError, messageOf, UnavailableError } from '#core/errors';
+import { redact } from '#core/redact';
 import type { ChatCompletion, ChatRequest } from '#contract/chat';
 import type { Guardrail, GuardrailContext, GuardrailVerdict } from '#contract/guardrail';
 import type { Logger } from '#contract/logger';
@@ -138,7 +139,8 @@ export class Guard {
     if (call.signal.aborted) onGone();
     const { id: runId, projectId, keyId } = record;
     try {
-      const asked = (async () => ask({ runId, route: this.#route, projectId, keyId, signal: controller.signal }))();
+      const asked = (async () =>
+        ask({ runId, route: this.#route, projectId, keyId, signal: controller.signal, redact }))();
       return await Promise.race([asked, over.promise]);
     } finally {
       timer.cancel();

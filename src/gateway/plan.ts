@@ -4,7 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
-import type { AttemptKind } from '#contract/runs';
+import type { AttemptKind, StopReason } from '#contract/runs';
 import type { Classified } from './classify.ts';
 import type { RetryBudget } from './protection.ts';
 import type { Choice, Route } from './route.ts';
@@ -45,6 +45,7 @@ export class Plan {
   #drawn = 0;
   #dispatched = 0;
   #retries = 0;
+  #stop: StopReason = 'nobody_left';
   /** Failed in a way that may pass; the longest ago first. */
   readonly #passing: Passing[] = [];
 
@@ -55,8 +56,13 @@ export class Plan {
 
   /** Null: nobody is left, or the budget of attempts is spent. */
   next(): Candidate | null {
-    if (this.#spent) return null;
+    if (this.#spent) return this.#stopped('attempts_spent');
     return this.#another(this.#dispatched === 0 ? 'first' : 'fallback') ?? this.#again();
+  }
+
+  /** Why `next` gave none. */
+  get stop(): StopReason {
+    return this.#stop;
   }
 
   /** One to ask beside one that is slow; null where there is none, or where the retry budget allows none. */
@@ -165,8 +171,10 @@ export class Plan {
   #again(): Candidate | null {
     const { retry } = this.#parts.settings;
     const failed = this.#passing.shift();
-    if (failed === undefined || this.#retries >= retry.retries || failed.retryAfterMs > retry.maxMs) return null;
-    if (!this.#mayRepeat()) return null;
+    if (failed === undefined) return this.#stopped(this.#parts.fallback ? 'nobody_left' : 'no_fallback');
+    if (this.#retries >= retry.retries) return this.#stopped('retries_spent');
+    if (failed.retryAfterMs > retry.maxMs) return this.#stopped('pause_too_long');
+    if (!this.#mayRepeat()) return this.#stopped('retry_budget');
     const ceilingMs = Math.min(retry.maxMs, retry.baseMs * 2 ** this.#retries);
     this.#retries++;
     return {
@@ -175,6 +183,11 @@ export class Plan {
       reason: `tried again after "${failed.outcome}": no other is left`,
       backoffMs: Math.max(failed.retryAfterMs, this.#parts.random.next() * ceilingMs),
     };
+  }
+
+  #stopped(reason: StopReason): null {
+    this.#stop = reason;
+    return null;
   }
 
   #mayRepeat(): boolean {

@@ -1,19 +1,22 @@
 /**
  * A run from its first byte to its last: what happened to it, how long the hub itself took, and the bounded map of those that are
- * under way. Holds no prompt and no answer. Hub time is the total minus the waits for upstreams (their answers, and the pauses
+ * under way. The record holds no prompt and no answer; the transcript does, where the route keeps them. Hub time is the total minus the waits for upstreams (their answers, and the pauses
  * before a retry) and for a reader who takes his time.
  */
 import type { Clock } from '#core/clock';
-import { CallerError, HubError, InvariantError, UnavailableError } from '#core/errors';
+import { HubError, InvariantError } from '#core/errors';
 import { limits } from '#core/limits';
-import type { RunCall, RunSummary } from '#contract/gateway';
-import { callerGone } from '#contract/gateway';
+import type { ContentRecord } from '#contract/content';
+import type { RunCall, RunSpent, RunSummary } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
 import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
 import type { Deployment } from './deployment.ts';
 import type { Prices } from './prices.ts';
+import type { RouteSettings } from './settings.ts';
+import { Transcript } from './transcript.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
 export class RunningRuns {
@@ -47,6 +50,8 @@ export interface RunContext {
   readonly prices: Prices;
   /** Takes the record of a run that has ended; must not throw, must not wait. */
   readonly runSink: (run: RunRecord) => void;
+  /** Takes what was said in such a run, where its route keeps that; as `runSink`. */
+  readonly contentSink: (content: ContentRecord) => void;
 }
 
 export interface AnswerFacts {
@@ -59,6 +64,8 @@ export class Run {
   readonly record: RunRecord;
   /** Attempts that went out; those a breaker or bulkhead held back are in the record only. */
   dispatched = 0;
+  /** Where the route keeps what is said. */
+  transcript: Transcript | null = null;
   readonly #context: RunContext;
   #waitedMs = 0;
   #waits = 0;
@@ -92,6 +99,14 @@ export class Run {
     running.add(this.record);
   }
 
+  /** The route that the model name met. */
+  met(name: string, { content = 'off' }: RouteSettings): void {
+    this.record.route = name;
+    if (content === 'off') return;
+    this.record.content = content;
+    this.transcript = new Transcript(content);
+  }
+
   /** Milliseconds since the run began. */
   elapsedMs(): number {
     return this.#context.clock.now() - this.call.receivedAt;
@@ -117,6 +132,17 @@ export class Run {
       degraded,
       simulated: deployment?.provider.kind === 'simulator',
     };
+  }
+
+  /** As `ChatStream.spent`. */
+  spent(): RunSpent {
+    const { promptTokens, completionTokens, attempts } = this.record;
+    const unknown = attempts.some(
+      ({ outcome, firstTokenMs, costMicroUsd }) =>
+        costMicroUsd === null && (outcome === 'succeeded' || firstTokenMs !== null),
+    );
+    const known = attempts.reduce((sum, { costMicroUsd }) => sum + (costMicroUsd ?? 0), 0);
+    return { promptTokens, completionTokens, costMicroUsd: unknown ? null : known };
   }
 
   succeed(deployment: Deployment, answer: AnswerFacts): void {
@@ -179,23 +205,15 @@ export class Run {
     this.#context.running.remove(record.id);
     this.#context.observer.runFinished(record);
     this.#context.runSink(record);
+    // What no upstream was given is nobody's to keep.
+    const content = this.dispatched === 0 ? null : (this.transcript?.record(record) ?? null);
+    if (content !== null) this.#context.contentSink(content);
   }
 
   #overheadMs(elapsedMs: number): number {
     const waitingMs = this.#waits > 0 ? this.#context.clock.now() - this.#waitingSince : 0;
     return Math.max(0, elapsedMs - this.#waitedMs - waitingMs);
   }
-}
-
-/** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
-export function abortError(signal: AbortSignal): HubError {
-  if (signal.reason === callerGone)
-    return new CallerError('cancelled', 'The caller left before the answer was complete.');
-  if (signal.reason instanceof HubError) return signal.reason;
-  return new UnavailableError('draining', 'The hub is shutting down and ended this run. Send the request again.', {
-    retryAfterMs: 1_000,
-    cause: signal.reason,
-  });
 }
 
 /** An upstream's figure is stored only where it is one. */

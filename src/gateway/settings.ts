@@ -1,6 +1,7 @@
 /** What the gateway may be told: routes, and the bounds of every call. Durations are in milliseconds. */
 import { limits } from '#core/limits';
 import type { CallTimeouts } from '#contract/gateway';
+import type { ContentPolicy } from '#contract/runs';
 
 type SomeTimeouts = { readonly [Name in keyof CallTimeouts]?: number | undefined };
 
@@ -43,6 +44,8 @@ export interface RouteSettings {
   /** Whether another deployment goes on with a stream that was cut after its first content, where the caller says nothing. */
   readonly continueCut?: boolean | undefined;
   readonly guardrail?: GuardrailSettings | undefined;
+  /** Whether what is said is stored; `off` where it is left out. */
+  readonly content?: ContentPolicy | 'off' | undefined;
   /** Answered, marked as degraded, where every deployment's circuit is open. */
   readonly lastResort?: { readonly text: string } | undefined;
 }

@@ -3,7 +3,7 @@
  * stream ends whole or in an honest error, or, where the caller wants that, is gone on with by another deployment.
  */
 import type { ChatRequest } from '#contract/chat';
-import type { ChatCall, ChatStream } from '#contract/gateway';
+import type { ChatCall, ChatStream, RunSpent } from '#contract/gateway';
 import { AnswerEvents, commit } from './answer-events.ts';
 import type { CallContext } from './attempts.ts';
 import { Attempts } from './attempts.ts';
@@ -17,24 +17,27 @@ import { StreamProgress, wantsUsage } from './stream-progress.ts';
 
 export async function stream(context: CallContext, router: Router, call: ChatCall): Promise<ChatStream> {
   const run = new Run(context, call, true);
+  const spent = (): RunSpent => run.spent();
   let route: Route | null = null;
   try {
     route = router.require(call.request.model);
-    run.record.route = route.name;
+    run.met(route.name, route.settings);
     const guard = Guard.of(context, run, route);
     const request = guard === null ? call.request : await guard.before(call.request);
+    run.transcript?.asked(request.messages);
     const attempts = new Attempts(context, run, route);
     if (guard?.judgesAnswers === true) return await judged(run, attempts, guard, request);
     const committed = await attempts.answer((attempt) => commit(attempt, request, StreamProgress.of(request)));
     const continued = call.preferences?.continueCut ?? route.settings.continueCut ?? false;
     const events = new AnswerEvents({ context, attempts, request, committed, continued });
-    return { summary: run.summary(committed.attempt.deployment), events };
+    const shown = run.transcript?.following(events) ?? events;
+    return { summary: run.summary(committed.attempt.deployment), events: shown, spent };
   } catch (thrown) {
     const text = lastResortText(route, thrown);
     if (text === undefined) throw run.fail(thrown);
     run.degrade();
     const chunks = lastResortChunks(run.record, text, wantsUsage(call.request));
-    return { summary: run.summary(null, true), events: listed(chunks) };
+    return { summary: run.summary(null, true), events: listed(chunks), spent };
   }
 }
 
@@ -43,7 +46,8 @@ async function judged(run: Run, attempts: Attempts, guard: Guard, request: ChatR
   const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, request));
   const body = await guard.after(answer.body);
   succeed(run, deployment, body);
-  return { summary: run.summary(deployment), events: listed(chunksOf(body, wantsUsage(request))) };
+  const events = listed(chunksOf(body, wantsUsage(request)));
+  return { summary: run.summary(deployment), events, spent: () => run.spent() };
 }
 
 async function* listed(texts: readonly string[]): AsyncGenerator<string, undefined> {

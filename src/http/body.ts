@@ -70,35 +70,21 @@ function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSig
   });
 }
 
-/** Throws `invalid_body`, with the place and never the content. */
-export function parseJson(bytes: Buffer): unknown {
-  if (bytes.length === 0) throw new CallerError('invalid_body', 'The body is empty. Send a JSON object.');
-  if (!isUtf8(bytes)) {
-    throw new CallerError(
-      'invalid_body',
-      `The body is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`,
-    );
-  }
+/** `what` begins each message: "The body is not JSON …". Throws `CallerError`. */
+export function parseJson(bytes: Buffer, what = 'The body'): unknown {
+  const refused = (why: string): CallerError => new CallerError('invalid_body', `${what} ${why}`);
+  if (bytes.length === 0) throw refused('is empty. Send a JSON object.');
+  if (!isUtf8(bytes)) throw refused(`is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`);
   const tooDeep = nestingOver(bytes, limits.jsonDepthMax);
-  if (tooDeep !== -1) {
-    throw new CallerError(
-      'invalid_body',
-      `The body is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`,
-    );
-  }
+  if (tooDeep !== -1) throw refused(`is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`);
   const text = bytes.toString('utf8', hasByteOrderMark(bytes) ? 3 : 0);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new CallerError('invalid_body', notJson(text));
+    throw refused(notJson(text));
   }
-  if (PROTO_KEY.test(text)) {
-    throw new CallerError(
-      'invalid_body',
-      'The body holds a key named "__proto__", which is refused everywhere. Rename it.',
-    );
-  }
+  if (PROTO_KEY.test(text)) throw refused('holds a key named "__proto__", which is refused everywhere. Rename it.');
   return value;
 }
 
@@ -108,7 +94,7 @@ function notJson(text: string): string {
   const line = before.split('\n').length;
   const column = offset - (before.lastIndexOf('\n') + 1) + 1;
   const what = offset >= text.length ? 'it ends too early' : 'an unexpected character';
-  return `The body is not JSON: ${what} at position ${offset} (line ${line}, column ${column}).`;
+  return `is not JSON: ${what} at position ${offset} (line ${line}, column ${column}).`;
 }
 
 /** Offset of the bracket that opens level `depthMax + 1`, or -1. Hops over strings by the runtime's own search. */

@@ -22,13 +22,16 @@ export interface ChatForm {
   stream(summary: RunSummary): StreamForm;
 }
 
+/** The data of one event, where the surface names its events with the name. */
+export type StreamEvent = string | { readonly event: string; readonly data: string };
+
 export interface StreamForm {
   /** Before the first event. */
-  readonly opening: readonly string[];
+  readonly opening: readonly StreamEvent[];
   /** One chunk's JSON text as what is sent for it. */
-  translate(event: string): Iterable<string>;
+  translate(event: string): Iterable<StreamEvent>;
   /** After the last event of a whole answer. */
-  closing(): readonly string[];
+  closing(): readonly StreamEvent[];
 }
 
 export async function answerChat(
@@ -88,13 +91,30 @@ async function streamChat(
   services: Services,
 ): Promise<Answer> {
   const { clock, gateway, logger } = services;
-  const sse = new SseResponse(context, clock, { 'x-revoagent-run': call.runId });
-  let stream: ChatStream | null = null;
+  return sendStream(context, services, { 'x-revoagent-run': call.runId }, async (sse) => {
+    const stream = await waitedFor(context, clock, gateway.stream(call));
+    try {
+      context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
+      sse.commit(summaryHeaders(stream.summary));
+      await relay(stream, form.stream(stream.summary), sse, context, clock);
+    } finally {
+      await stream.events.return?.().catch((thrown: unknown) => {
+        logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
+      });
+    }
+  });
+}
+
+/** Server-sent events to their honest end: `[DONE]` where `send` comes to one, a status or an error event where it throws. */
+export async function sendStream(
+  context: RequestContext,
+  { clock, logger }: Services,
+  earlyHeaders: Record<string, string>,
+  send: (sse: SseResponse) => Promise<void>,
+): Promise<Answer> {
+  const sse = new SseResponse(context, clock, earlyHeaders);
   try {
-    stream = await waitedFor(context, clock, gateway.stream(call));
-    context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
-    sse.commit(summaryHeaders(stream.summary));
-    await relay(stream, form.stream(stream.summary), sse, context, clock);
+    await send(sse);
     sse.finish();
   } catch (thrown) {
     sse.abandon();
@@ -102,12 +122,8 @@ async function streamChat(
     const error = context.gone ? new CallerError('cancelled', 'The caller left.') : translateError(thrown);
     context.error = error;
     if (error.code === 'internal')
-      logger.error('stream-failed', { requestId: context.requestId, runId: call.runId }, thrown);
+      logger.error('stream-failed', { requestId: context.requestId, runId: context.runId }, thrown);
     if (!context.gone) sse.fail(error);
-  } finally {
-    await stream?.events.return?.().catch((thrown: unknown) => {
-      logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
-    });
   }
   return { kind: 'sent' };
 }
@@ -119,13 +135,17 @@ async function relay(
   context: RequestContext,
   clock: Clock,
 ): Promise<void> {
-  for (const text of form.opening) await sse.send(text);
+  for (const event of form.opening) await sendEvent(sse, event);
   for (;;) {
     const next = await waitedFor(context, clock, events.next());
     if (next.done === true) break;
-    for (const text of form.translate(next.value)) await sse.send(text);
+    for (const event of form.translate(next.value)) await sendEvent(sse, event);
   }
-  for (const text of form.closing()) await sse.send(text);
+  for (const event of form.closing()) await sendEvent(sse, event);
+}
+
+function sendEvent(sse: SseResponse, event: StreamEvent): Promise<void> {
+  return typeof event === 'string' ? sse.send(event) : sse.send(event.data, event.event);
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {

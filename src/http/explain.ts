@@ -3,6 +3,7 @@
  * that the compiled validator refused. Bounded in problems and, because schemas are not recursive, in depth.
  */
 import type { TSchema } from 'typebox';
+import { IsDateTime } from 'typebox/format';
 
 const ISSUES_MAX = 20;
 /** A name in a message: an unknown field's name is the caller's text. */
@@ -83,7 +84,8 @@ function collectBranch(branches: readonly unknown[], value: unknown, path: strin
 }
 
 function collectString(schema: Json, value: string, say: (message: string) => void): void {
-  const { minLength, maxLength, pattern } = schema;
+  const { minLength, maxLength, pattern, format } = schema;
+  if (format === 'date-time' && !IsDateTime(value)) say('must be a time with its zone: 2026-01-31T12:00:00Z');
   if (typeof minLength === 'number' && value.length < minLength) {
     say(minLength === 1 ? 'must not be empty' : `must have at least ${minLength} characters`);
   }

@@ -11,9 +11,16 @@ import { publicPath } from './paths.ts';
 const TAGS = [
   { name: 'OpenAI-compatible', description: 'For clients that speak OpenAI’s API. Errors have OpenAI’s form.' },
   {
+    name: 'Anthropic-compatible',
+    description: 'For clients that speak Anthropic’s API. Errors have Anthropic’s form.',
+  },
+  {
     name: 'Chat',
     description: 'The hub’s own form of a chat. Errors are problem+json (RFC 9457), here and everywhere below.',
   },
+  { name: 'Agents', description: 'Instructions, a model, tools and a memory under one name.' },
+  { name: 'Conversations', description: 'What was said in turns, kept by project.' },
+  { name: 'Memories', description: 'Facts that agents keep and recall.' },
   { name: 'External APIs', description: 'Other HTTP APIs, called with credentials that only the hub holds.' },
   { name: 'Runs', description: 'What happened to a request.' },
   { name: 'Circuit breakers', description: 'What protects every outbound call.' },
@@ -51,7 +58,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
         bearer: { type: 'http', scheme: 'bearer', description: 'A key `rvk_…`. Not needed while no key exists.' },
         header: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same key.' },
       },
-      schemas: { Problem: problemSchema, OpenAiError: openAiErrorSchema },
+      schemas: { Problem: problemSchema, OpenAiError: openAiErrorSchema, AnthropicError: anthropicErrorSchema },
     },
   };
 }
@@ -73,6 +80,14 @@ function operationObject(operation: Operation): Json {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } } }),
     ...(takesBytes === true ? { requestBody: { required: false, content: { '*/*': {} } } } : {}),
+    ...(typeof takesBytes === 'string'
+      ? {
+          requestBody: {
+            required: true,
+            content: { [takesBytes]: { schema: { type: 'string' }, example: bodyExample } },
+          },
+        }
+      : {}),
     responses: { ...Object.fromEntries(documented), default: errorResponse(operation) },
   };
 }
@@ -134,30 +149,42 @@ function described(property: unknown): Json {
 
 function errorResponse({ path }: Operation): Json {
   const openai = path.startsWith('/v1/');
+  const anthropic = path === '/v1/messages';
   const { status, title, openaiType, openaiCode } = presentations.invalid_body;
   const detail = 'model is required.';
   return {
     description: 'An error, in the form of this surface. `Retry-After` says how long to wait where that helps.',
-    content: openai
+    content: anthropic
       ? {
           'application/json': {
-            schema: { $ref: '#/components/schemas/OpenAiError' },
-            example: { error: { message: detail, type: openaiType, param: 'model', code: openaiCode } },
-          },
-        }
-      : {
-          'application/problem+json': {
-            schema: { $ref: '#/components/schemas/Problem' },
+            schema: { $ref: '#/components/schemas/AnthropicError' },
             example: {
-              type: 'urn:revoagent:error:invalid_body',
-              title,
-              status,
-              detail,
-              code: 'invalid_body',
-              requestId: 'req_01k3v9zq6x8m2f4t7w1c5r9hjd',
+              type: 'error',
+              error: { type: 'invalid_request_error', message: detail },
+              request_id: 'req_01k3v9zq6x8m2f4t7w1c5r9hjd',
             },
           },
-        },
+        }
+      : openai
+        ? {
+            'application/json': {
+              schema: { $ref: '#/components/schemas/OpenAiError' },
+              example: { error: { message: detail, type: openaiType, param: 'model', code: openaiCode } },
+            },
+          }
+        : {
+            'application/problem+json': {
+              schema: { $ref: '#/components/schemas/Problem' },
+              example: {
+                type: 'urn:revoagent:error:invalid_body',
+                title,
+                status,
+                detail,
+                code: 'invalid_body',
+                requestId: 'req_01k3v9zq6x8m2f4t7w1c5r9hjd',
+              },
+            },
+          },
   };
 }
 
@@ -183,6 +210,20 @@ const problemSchema = {
       },
     },
     upstream: { description: 'The provider’s own error, where the caller needs its reason.' },
+  },
+};
+
+const anthropicErrorSchema = {
+  type: 'object',
+  required: ['type', 'error', 'request_id'],
+  properties: {
+    type: { const: 'error' },
+    error: {
+      type: 'object',
+      required: ['type', 'message'],
+      properties: { type: { type: 'string' }, message: { type: 'string' } },
+    },
+    request_id: { type: 'string', description: 'As in `x-request-id` and in the log.' },
   },
 };
 

@@ -5,13 +5,17 @@
 import type { Static, TSchema } from 'typebox';
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
+import type { Agents, AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { Contents } from '#contract/content';
+import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
+import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
 import type { AuditStore, UsageStore } from '#contract/stores';
 import type { Access } from './guard.ts';
@@ -25,11 +29,16 @@ import { compileCheck, Findings } from './validation.ts';
 export interface Ports {
   readonly gateway: Gateway;
   readonly runs: RunReader;
+  readonly contents: Contents;
   readonly keys: Keys;
   readonly idempotency: Idempotency;
   readonly usage: Pick<UsageStore, 'report'>;
   readonly audit: AuditStore;
   readonly external: External;
+  readonly agents: Agents;
+  readonly agentStore: AgentStore;
+  readonly conversations: ConversationStore;
+  readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
@@ -67,8 +76,8 @@ interface Documented {
   readonly description: string;
   readonly responses: Readonly<Record<number, ResponseDoc>>;
   readonly bodyExample?: unknown;
-  /** Takes bytes of any kind, which its handler reads with `readBody`; not together with `body`. */
-  readonly takesBytes?: boolean;
+  /** Takes bytes, which its handler reads with `readBody`, of this type or of any; not together with `body`. */
+  readonly takesBytes?: boolean | string;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
   /** Honours `Idempotency-Key`: it does something that must not be done twice. */

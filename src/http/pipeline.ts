@@ -5,7 +5,6 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CallerError, LimitError } from '#core/errors';
-import type { Agents } from '#contract/agents';
 import type { Observer } from '#contract/observer';
 import type { SocketObserver } from '#contract/socket-observer';
 import { readJsonBody } from './body.ts';
@@ -44,8 +43,6 @@ export interface HttpDeps extends Ports {
   readonly keyless: () => boolean;
   readonly observer: Observer;
   readonly sockets: SocketObserver;
-  /** Absent where this hub has none. */
-  readonly agents?: Agents | undefined;
   readonly settings: HttpSettings;
 }
 

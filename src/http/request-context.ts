@@ -88,6 +88,8 @@ export class RequestContext {
     const given = incoming.headers['x-request-id'];
     this.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : newId('req', clock.wallMs());
     this.headers = { ...SECURITY_HEADERS, 'x-request-id': this.requestId, traceparent: trace.traceparent };
+    // Where Anthropic's clients look for it.
+    if (this.surface === 'anthropic') this.headers['request-id'] = this.requestId;
     observer.requestStarted();
     outgoing.once('close', () => this.#end());
   }
@@ -169,7 +171,8 @@ export class RequestContext {
   }
 }
 
-/** `/v1` speaks OpenAI's form; everything else the hub's own. */
+/** `/v1/messages` speaks Anthropic's form, the rest of `/v1` OpenAI's, everything else the hub's own. */
 function surfaceOf(url: string): Surface {
+  if (/^\/v1\/messages(?:[/?]|$)/.test(url)) return 'anthropic';
   return url === '/v1' || url.startsWith('/v1/') || url.startsWith('/v1?') ? 'openai' : 'hub';
 }

@@ -191,7 +191,7 @@ describe('an event stream', () => {
       async stream({ runId }) {
         await settle();
         clock.jump(1_000);
-        return { summary: summary(runId, { overheadMs: 2 }), events: thinking() };
+        return { ...streamOf(runId, thinking()), summary: summary(runId, { overheadMs: 2 }) };
       },
     });
     const reported = hub.nextFinished();

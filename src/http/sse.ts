@@ -1,6 +1,6 @@
 /**
  * One server-sent event stream to one caller. Promises: no event is written faster than the caller reads, an idle stream sends
- * a comment every 10 s (proxies close what is silent), `[DONE]` follows a whole answer only, and what fails after the first
+ * a comment every 10 s (proxies close what is silent), `[DONE]` (or what the surface has for it) follows a whole answer only, and what fails after the first
  * byte ends with an error event. Never compressed, never buffered by a proxy that honours `X-Accel-Buffering`.
  */
 import type { Clock, Timer } from '#core/clock';
@@ -63,9 +63,11 @@ export class SseResponse {
   finish(): void {
     this.#timer.cancel();
     const { outgoing, recording } = this.#context;
-    recording?.write(DONE);
+    // Anthropic's last event says itself that it is the last.
+    const last = this.#context.surface === 'anthropic' ? '' : DONE;
+    recording?.write(last);
     recording?.end();
-    outgoing.end(DONE);
+    outgoing.end(last);
   }
 
   /** The honest end of a stream that has begun. */

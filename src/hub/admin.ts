@@ -2,8 +2,6 @@
  * Keys from the command line. A running hub is asked through its local socket, because it owns the embedded database and must
  * learn of a revocation at once; where none runs, storage is opened for the one command. Callers do not see which.
  */
-import { existsSync } from 'node:fs';
-import { Client } from 'undici';
 import { systemClock } from '#core/clock';
 import { systemRandom } from '#core/random';
 import type { Scope } from '#contract/gateway';
@@ -13,7 +11,8 @@ import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { Config } from '#config/index';
 import { createKeys } from '#gateway/keys';
 import { BreakerRegistry } from '#resilience/index';
-import { socketPath } from './socket.ts';
+import { asRecord, localHubClient, problemOf } from './hub-client.ts';
+import type { HubAnswer, HubClient } from './hub-client.ts';
 import { openHubStorage } from './storage.ts';
 
 export interface KeySummary {
@@ -37,49 +36,25 @@ const KEYS_SHOWN = 200;
 
 /** Throws an `Error` in words where neither way leads to the keys. */
 export async function openHubAdmin(config: Config): Promise<HubAdmin> {
-  const socket = socketPath(config.storage.dataDir);
-  return (existsSync(socket) ? await askRunningHub(socket) : null) ?? (await openDirectly(config));
+  const client = await localHubClient(config.storage.dataDir);
+  return client === null ? openDirectly(config) : askRunningHub(client);
 }
 
-/** Null where the socket is what a killed hub left behind. */
-async function askRunningHub(socket: string): Promise<HubAdmin | null> {
-  const client = new Client('http://localhost', { socketPath: socket });
-  try {
-    const { body } = await client.request({ path: '/health/live', method: 'GET' });
-    await body.dump();
-  } catch {
-    // Nobody listens there: the storage is free to be opened.
-    await client.destroy();
-    return null;
-  }
-  async function ask(
-    method: 'GET' | 'POST' | 'DELETE',
-    path: string,
-    payload?: unknown,
-  ): Promise<{ status: number; answer: Record<string, unknown> }> {
-    const headers = payload === undefined ? {} : { 'content-type': 'application/json' };
-    const { statusCode, body } = await client.request({
-      method,
-      path,
-      headers,
-      body: payload === undefined ? null : JSON.stringify(payload),
-    });
-    const text = await body.text();
-    const answer: unknown = text === '' ? {} : JSON.parse(text);
-    return { status: statusCode, answer: asRecord(answer) };
-  }
+function askRunningHub(client: HubClient): HubAdmin {
   return {
     async createKey(request) {
-      const { answer } = expectStatus(await ask('POST', '/api/keys', request), [201]);
+      const answer = expectStatus(await client.ask('POST', '/api/keys', request), [201]);
       return { id: String(asRecord(answer['key'])['id']), secret: String(answer['secret']) };
     },
     async listKeys() {
-      const { answer } = expectStatus(await ask('GET', `/api/keys?limit=${KEYS_SHOWN}`), [200]);
+      const answer = expectStatus(await client.ask('GET', `/api/keys?limit=${KEYS_SHOWN}`), [200]);
       const rows: unknown[] = Array.isArray(answer['data']) ? answer['data'] : [];
       return rows.map((row) => keySummary(asRecord(row)));
     },
     async revokeKey(id) {
-      return expectStatus(await ask('DELETE', `/api/keys/${encodeURIComponent(id)}`), [200, 204, 404]).status !== 404;
+      const answer = await client.ask('DELETE', `/api/keys/${encodeURIComponent(id)}`);
+      expectStatus(answer, [200, 204, 404]);
+      return answer.status !== 404;
     },
     close: () => client.close(),
   };
@@ -111,19 +86,9 @@ async function openDirectly(config: Config): Promise<HubAdmin> {
   };
 }
 
-function expectStatus<T extends { status: number; answer: Record<string, unknown> }>(
-  result: T,
-  expected: readonly number[],
-): T {
-  if (expected.includes(result.status)) return result;
-  const { detail, title } = result.answer;
-  throw new Error(
-    typeof detail === 'string'
-      ? detail
-      : typeof title === 'string'
-        ? title
-        : `The hub answered with status ${result.status}.`,
-  );
+function expectStatus(answer: HubAnswer, expected: readonly number[]): Record<string, unknown> {
+  if (expected.includes(answer.status)) return asRecord(answer.body);
+  throw new Error(problemOf(answer));
 }
 
 function keySummary(row: Record<string, unknown>): KeySummary {
@@ -135,10 +100,6 @@ function keySummary(row: Record<string, unknown>): KeySummary {
     createdAt: String(createdAt),
     revokedAt: typeof revokedAt === 'string' ? revokedAt : null,
   };
-}
-
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
 function isoTime(wallMs: number): string {
@@ -153,10 +114,13 @@ const unobserved: Observer = {
   requestFinished: ignore,
   attemptFinished: ignore,
   runFinished: ignore,
+  turnFinished: ignore,
   queryFinished: ignore,
   poolWaited: ignore,
   runsDropped: ignore,
+  contentsDropped: ignore,
   retryBudgetExhausted: ignore,
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,
+  memoryFinished: ignore,
 };

@@ -8,7 +8,9 @@ import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
+import type { ContentRecord } from '#contract/content';
 import type { RunRecord } from '#contract/runs';
+import { createContents } from '#gateway/contents';
 import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
@@ -19,6 +21,7 @@ import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
+import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
@@ -26,8 +29,9 @@ import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openHubMemory } from './memory.ts';
 import { summaryOf } from './summary.ts';
-import { keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
+import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
@@ -56,16 +60,18 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const { runs, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
+  const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const runSink = (run: RunRecord): void => runs.writer.append(run);
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, ledger };
+  const contentSink = (content: ContentRecord): void => contents.writer.append(content);
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, contentSink, ledger };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
+  const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, writer: runs.writer, gateway, breakers: control, logger });
+  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
@@ -80,15 +86,21 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
+  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
+  const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
-    gateway,
+    ...talking,
     external,
-    runs: createRunReader({ running, pending: runs.writer, store: storage.stores.runs }),
+    runs: reader,
+    contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),
     keys: endingKeyless(keys, keyless),
     idempotency,
     keyless: () => keyless.current(),
     usage: storage.stores.usage,
     audit,
+    agentStore: storage.stores.agents,
+    conversations: storage.stores.conversations,
+    memory,
     breakers: control,
     health,
     performance: () => telemetry.performance(),
@@ -109,11 +121,13 @@ export async function startHub(
 function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Parameters<typeof openHubLedger>[1]) {
   const runs = keepRuns(storage, parts);
   stack.defer(() => runs.close());
+  const contents = keepContents(storage, parts);
+  stack.defer(() => contents.close());
   const usage = openHubLedger(storage, parts);
   stack.defer(() => usage.close());
   const purging = purgeWithAge(storage, parts);
   stack.defer(() => purging.stop());
-  return { runs, ledger: usage.ledger };
+  return { runs, contents, ledger: usage.ledger };
 }
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */

@@ -1,5 +1,6 @@
 /** The gateway that transports hold, while the one behind it is exchanged at a reload. */
 import type {
+  Caller,
   ChatAnswer,
   ChatCall,
   ChatStream,
@@ -31,15 +32,15 @@ export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway
     const { part, leave } = this.enter();
     try {
       const stream = await part.gateway.stream(call);
-      return { summary: stream.summary, events: leaveAtEnd(stream.events, leave) };
+      return { summary: stream.summary, events: leaveAtEnd(stream.events, leave), spent: () => stream.spent() };
     } catch (error) {
       leave();
       throw error;
     }
   }
 
-  models(signal: AbortSignal): ReturnType<Gateway['models']> {
-    return this.current.gateway.models(signal);
+  models(caller: Caller, signal: AbortSignal): ReturnType<Gateway['models']> {
+    return this.current.gateway.models(caller, signal);
   }
 
   deployments(): readonly DeploymentStatus[] {

@@ -4,24 +4,31 @@ import type { BreakerControl } from '#contract/breakers';
 import type { Gateway } from '#contract/gateway';
 import type { HealthCheck } from '#contract/health';
 import type { Logger } from '#contract/logger';
+import type { Memory } from '#contract/memory';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { Config } from '#config/index';
 import { databaseCheck } from '#health/checks/database';
 import { diskCheck } from '#health/checks/disk';
 import { eventLoopCheck } from '#health/checks/event-loop';
 import { heapCheck } from '#health/checks/heap';
+import { memoryCheck } from '#health/checks/memory';
 import { providersCheck } from '#health/checks/providers';
 import type { RunWriter, Storage } from '#storage/index';
 
 export interface CheckedParts {
   readonly config: Config;
   readonly storage: Storage;
+  readonly memory: Pick<Memory, 'find'>;
   readonly writer: RunWriter;
   readonly gateway: Pick<Gateway, 'deployments'>;
   readonly breakers: BreakerControl;
   readonly logger: Logger;
 }
 
-export function createChecks({ config, storage, writer, gateway, breakers, logger }: CheckedParts): {
+/** Looked for by the health check: an id that nobody gets. */
+const NO_MEMORY = 'mem_00000000000000000000000000';
+
+export function createChecks({ config, storage, memory, writer, gateway, breakers, logger }: CheckedParts): {
   checks: readonly HealthCheck[];
   stop(): void;
 } {
@@ -32,6 +39,12 @@ export function createChecks({ config, storage, writer, gateway, breakers, logge
       ping: () => storage.ping(),
       poolStats: () => storage.poolStats(),
       backlog: () => writer.backlog,
+      logger,
+    }),
+    memoryCheck({
+      ping: () => memory.find(DEFAULT_PROJECT_ID, NO_MEMORY),
+      breaker: () => breakers.get('memory'),
+      embeddings: config.memory.embeddingModel !== undefined,
       logger,
     }),
     providersCheck({ deployments: () => gateway.deployments(), breaker: (key) => breakers.get(key) }),

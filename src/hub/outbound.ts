@@ -19,11 +19,16 @@ export const outbound = [
     breaker: 'database',
     why: 'every repository call goes through the guard the hub gives to storage',
   },
+  {
+    module: 'storage/postgres.ts',
+    breaker: 'memory',
+    why: 'calls of the memory system go through a guard of its own before that of the database',
+  },
   { module: 'storage/pglite-worker.ts', breaker: 'database', why: 'the embedded database runs behind the same guard' },
   {
-    module: 'hub/admin.ts',
+    module: 'hub/hub-client.ts',
     breaker: 'none',
-    why: 'a command of the CLI asks the hub of its own machine, once, and ends',
+    why: 'a command of the CLI asks one hub, once, and ends',
   },
   {
     module: 'stack/probes.ts',

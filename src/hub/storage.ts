@@ -1,17 +1,20 @@
 /**
- * Opens storage for the hub: the database behind its breaker, the writer of run records, and what is deleted with age. Everything it
+ * Opens storage for the hub: the database behind its breaker, the writers of run records and of what was said, and what is deleted with age. Everything it
  * starts is ended by the stack it is given.
  */
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
+import type { BatchWriter } from '#contract/batch-writer';
+import type { ContentRecord } from '#contract/content';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
+import type { RunRecord } from '#contract/runs';
 import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
-import { createRunWriter, isUnavailable, openStorage } from '#storage/index';
-import type { RunWriter, Storage } from '#storage/index';
-import { createGuard } from './breakers.ts';
+import { createContentWriter, createRunWriter, isUnavailable, openStorage } from '#storage/index';
+import type { Storage } from '#storage/index';
+import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
 
 export interface StorageParts {
@@ -22,8 +25,6 @@ export interface StorageParts {
   readonly breakers: BreakerRegistry;
 }
 
-/** A database that is back must be met again within seconds, not after the half minute that a model provider is given. */
-const DATABASE_BREAKER = { openMs: 500, openMsMax: 4_000, probeSuccesses: 1, minFailureRate: 0 } as const;
 const PURGE_EVERY_MS = 3_600_000;
 const PURGE_ROWS = 5_000;
 const DAY_MS = 86_400_000;
@@ -32,7 +33,7 @@ const FLUSH_MS = 5_000;
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
   makeFolder(dataDir);
-  const guard = createGuard(breakers.get('database', DATABASE_BREAKER), isUnavailable);
+  const guard = createGuard(breakers.get('database', DEPENDENCY_BREAKER), isUnavailable);
   const target =
     url === undefined
       ? ({ kind: 'embedded', dataDir: path.resolve(dataDir), queryTimeoutMs: pool.statementTimeoutMs } as const)
@@ -59,36 +60,50 @@ export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => 
   }
 }
 
-export interface RunRecords {
-  readonly writer: RunWriter;
+/** A writer of rows behind the requests, and how it ends. */
+export interface WrittenBehind<Row> {
+  readonly writer: BatchWriter<Row>;
   /** Writes what waits, for at most five seconds. */
   close(): Promise<void>;
 }
 
+type WriterParts = Omit<StorageParts, 'config' | 'breakers'>;
+
 /** Run records on their way to the database. */
-export function keepRuns(
-  storage: Storage,
-  { clock, logger, observer }: Omit<StorageParts, 'config' | 'breakers'>,
-): RunRecords {
-  const writer = createRunWriter({ store: storage.stores.runs, clock, observer, logger });
+export function keepRuns({ stores }: Storage, parts: WriterParts): WrittenBehind<RunRecord> {
+  return writtenBehind('runs', createRunWriter({ store: stores.runs, ...parts }), parts);
+}
+
+/** What was said in runs, on its way. */
+export function keepContents({ stores }: Storage, parts: WriterParts): WrittenBehind<ContentRecord> {
+  return writtenBehind('contents', createContentWriter({ store: stores.contents, ...parts }), parts);
+}
+
+function writtenBehind<Row>(
+  what: string,
+  writer: BatchWriter<Row>,
+  { clock, logger }: Pick<StorageParts, 'clock' | 'logger'>,
+): WrittenBehind<Row> {
   return {
     writer,
     close: () =>
       withinFlush(clock, (signal) => writer.flush(signal)).catch((error: unknown) =>
-        logger.warn('runs-lost', { count: writer.backlog, reason: messageOf(error) }),
+        logger.warn(`${what}-lost`, { count: writer.backlog, reason: messageOf(error) }),
       ),
   };
 }
 
-/** Deletes with age, once an hour: runs and rows of the usage ledger, each after its own time, and claims that have run out. Returns what ends it. */
+/** Deletes with age, once an hour: runs, what was said in them and rows of the usage ledger, each after its own time, and claims that have run out. Returns what ends it. */
 export function purgeWithAge(
   { stores }: Storage,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
 ): { stop(): void } {
-  const { runRetentionDays, usageRetentionDays } = config.storage;
+  const { runRetentionDays, usageRetentionDays, contentRetentionDays } = config.storage;
   const aged = [
     { days: runRetentionDays, store: stores.runs },
     { days: usageRetentionDays, store: stores.usage },
+    // By its run alone is what was said found and erased: it does not outlive it.
+    { days: Math.min(contentRetentionDays, runRetentionDays), store: stores.contents },
   ];
   let timer: Timer;
   async function purge(): Promise<void> {

@@ -64,6 +64,11 @@ export function isRefused(error: unknown): boolean {
   return /^2[23]/.test(sqlStateOf(error) ?? '');
 }
 
+/** Whether a row with the same key is there already. */
+export function isTaken(error: unknown): boolean {
+  return sqlStateOf(error) === '23505';
+}
+
 function sqlStateOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   // Every SQLSTATE has a digit; EPIPE, a socket's error, has none.

@@ -13,11 +13,21 @@ const BATCH_ROWS = 500;
 const BATCH_MS = 50;
 const RETRY_MS = 500;
 
+interface RowBytes<Row> {
+  readonly of: (row: Row) => number;
+  /** Of all that wait. */
+  readonly waitingMax: number;
+  /** Of what is written at once; a row that is larger goes alone. */
+  readonly batchMax: number;
+}
+
 export interface BatchWriterParts<Row> {
   /** What the log calls a row: `run`, `usage-row`. */
   readonly noun: string;
   /** Rows that may wait. */
   readonly rowsMax: number;
+  /** For rows of unequal size. */
+  readonly bytes?: RowBytes<Row>;
   readonly write: (rows: readonly Row[]) => Promise<void>;
   /** Each row's end, once; must not throw. */
   readonly ended: (row: Row, how: RowEnd) => void;
@@ -33,19 +43,25 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   readonly #parts: BatchWriterParts<Row>;
   /** In order of arrival; a row under way to the database stays in it until it is acknowledged. */
   readonly #waiting = new Map<string, Row>();
+  readonly #bytes: RowBytes<Row>;
+  #waitingBytes = 0;
   #timer: Timer | undefined;
   #writing: Promise<boolean> | undefined;
   #flushing = false;
 
   constructor(parts: BatchWriterParts<Row>) {
     this.#parts = parts;
+    this.#bytes = parts.bytes ?? { of: () => 0, waitingMax: 0, batchMax: 0 };
   }
 
   append(row: Row): void {
+    const before = this.#waiting.get(row.id);
+    if (before !== undefined) this.#waitingBytes -= this.#bytes.of(before);
     this.#waiting.set(row.id, row);
-    if (this.#waiting.size > this.#parts.rowsMax) {
-      const [oldest] = this.#waiting.values();
-      if (oldest !== undefined) this.#done(oldest, 'overflowed');
+    this.#waitingBytes += this.#bytes.of(row);
+    for (const oldest of this.#waiting.values()) {
+      if (this.#waiting.size <= this.#parts.rowsMax && this.#waitingBytes <= this.#bytes.waitingMax) break;
+      this.#done(oldest, 'overflowed');
     }
     if (this.#writing === undefined) this.#arm(BATCH_MS);
   }
@@ -88,7 +104,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
 
   /** Returns false where the database was away and the batch has to be tried again. */
   async #writeBatch(): Promise<boolean> {
-    const batch = [...this.#waiting.values().take(BATCH_ROWS)];
+    const batch = this.#nextBatch();
     const { noun, write, logger } = this.#parts;
     try {
       await write(batch);
@@ -99,6 +115,17 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
     }
     for (const row of batch) this.#done(row, 'written');
     return true;
+  }
+
+  #nextBatch(): Row[] {
+    const batch: Row[] = [];
+    let bytes = 0;
+    for (const row of this.#waiting.values().take(BATCH_ROWS)) {
+      bytes += this.#bytes.of(row);
+      if (batch.length > 0 && bytes > this.#bytes.batchMax) break;
+      batch.push(row);
+    }
+    return batch;
   }
 
   /** After a refused batch: writes all of it but the row that was meant. */
@@ -122,6 +149,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   #done(row: Row, how: RowEnd): void {
     if (this.#waiting.get(row.id) !== row) return;
     this.#waiting.delete(row.id);
+    this.#waitingBytes -= this.#bytes.of(row);
     this.#parts.ended(row, how);
   }
 }

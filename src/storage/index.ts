@@ -12,9 +12,13 @@ import { embeddedSource } from './embedded.ts';
 import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
+import { databaseAgentStore } from './repositories/agents.ts';
 import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
+import { databaseContentStore } from './repositories/contents.ts';
+import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
+import { databaseMemoryStore } from './repositories/memories.ts';
 import { databaseRunStore } from './repositories/runs.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
@@ -22,6 +26,7 @@ import type { Schema } from './schema.ts';
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createBatchWriter } from './batch-writer.ts';
+export { createContentWriter } from './content-writer.ts';
 export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export type { RunWriter } from './run-writer.ts';
@@ -70,6 +75,10 @@ export async function openStorage(
         usage: databaseUsageStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
+        contents: databaseContentStore(ask),
+        agents: databaseAgentStore(ask),
+        conversations: databaseConversationStore(ask),
+        memories: databaseMemoryStore(ask),
       },
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),

@@ -1,6 +1,9 @@
 /** The tables as Kysely sees them. `migrations/` makes them; a column is added there first, then here. */
 import type { ColumnType, Generated } from 'kysely';
-import type { RunRecord } from '#contract/runs';
+import type { AgentSettings, ToolUse, TurnEnd } from '#contract/agents';
+import type { ChatMessage } from '#contract/chat';
+import type { TurnState } from '#contract/conversations';
+import type { ContentPolicy, RunRecord } from '#contract/runs';
 
 export interface OrganisationsTable {
   id: string;
@@ -75,6 +78,80 @@ export interface ClaimsTable {
   until_ms: number;
 }
 
+export interface ContentsTable {
+  id: string;
+  project_id: string;
+  policy: ContentPolicy;
+  started_ms: number;
+  partial: boolean;
+  truncated: boolean;
+  messages: string | null;
+  answer: string | null;
+}
+
+export interface AgentsTable {
+  project_id: string;
+  id: string;
+  name: string;
+  model: string;
+  version: number;
+  /** All of them, name and model too. */
+  settings: ColumnType<AgentSettings, string, string>;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface ConversationsTable {
+  project_id: string;
+  id: string;
+  /** Stays when the agent is deleted; readers look whether it is there. */
+  agent_id: string | null;
+  title: string | null;
+  turns: number;
+  summary: string | null;
+  summary_up_to: number;
+  /** The turn under way, and until when its instance is taken to live. */
+  running_turn: string | null;
+  lease_ms: number | null;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface TurnsTable {
+  project_id: string;
+  conversation_id: string;
+  number: number;
+  id: string;
+  state: TurnState;
+  input: ColumnType<ChatMessage[], string, string>;
+  output: ColumnType<ChatMessage[], string, string>;
+  end_reason: TurnEnd | null;
+  error_code: string | null;
+  tools: ColumnType<ToolUse[], string, string>;
+  run_ids: string[];
+  started_ms: number;
+  ended_ms: number | null;
+  /** What a search looks in; never read. */
+  words: ColumnType<never>;
+}
+
+export interface MemoriesTable {
+  project_id: string;
+  id: string;
+  scope: string;
+  text: string;
+  /** Made by `wordsOf`; read by the database alone. */
+  words: unknown;
+  /** Null, and so the next three, until there is an embedding. */
+  embedding_model: string | null;
+  dimensions: number | null;
+  signs: string | null;
+  embedding: Uint8Array | null;
+  /** Who looks for rows to embed leaves it alone until then. */
+  embed_after_ms: number;
+  created_ms: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -89,5 +166,10 @@ export interface Schema {
   usage: UsageTable;
   audit: AuditTable;
   claims: ClaimsTable;
+  contents: ContentsTable;
+  agents: AgentsTable;
+  conversations: ConversationsTable;
+  turns: TurnsTable;
+  memories: MemoriesTable;
   revoagent_migrations: MigrationsTable;
 }

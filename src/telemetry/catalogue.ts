@@ -169,6 +169,23 @@ export const catalogue = {
     help: 'Retries that were not made because the budget was spent.',
     labels: {},
   },
+  agentTurns: {
+    name: 'revoagent_agent_turns_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Turns of agents by how they ended, and whether the memory was there.',
+    labels: {
+      end: 'stop, length, content_filter, tool_calls, steps, deadline, cost, degraded, failed, cancelled',
+      memory: 'none, used, unavailable',
+    },
+  },
+  agentTools: {
+    name: 'revoagent_agent_tool_calls_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Calls of tools that the hub ran for agents.',
+    labels: { outcome: 'succeeded, failed, timed_out, unknown_tool, bad_arguments, oversize' },
+  },
   queries: {
     name: 'revoagent_query_duration_seconds',
     type: 'histogram',
@@ -176,6 +193,21 @@ export const catalogue = {
     help: 'Time of a database query with its wait for a connection.',
     labels: { query: 'fixed names in storage/repositories', outcome: 'ok, failed' },
     buckets: SHORT,
+  },
+  memoryDuration: {
+    name: 'revoagent_memory_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a call of the memory system, its embedding included.',
+    labels: { operation: 'remember, recall, find, list, forget', outcome: 'ok, failed, cancelled' },
+    buckets: SHORT,
+  },
+  memoryWithoutVector: {
+    name: 'revoagent_memory_without_vector_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Facts kept, and recalls served, by words only because no embedding came in time.',
+    labels: { operation: 'remember, recall' },
   },
   poolWait: {
     name: 'revoagent_pool_wait_seconds',
@@ -211,6 +243,13 @@ export const catalogue = {
     type: 'counter',
     unit: '1',
     help: 'Run records given up: the backlog was full, or the database refused their values.',
+    labels: {},
+  },
+  contentsDropped: {
+    name: 'revoagent_contents_dropped_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Runs of which what was said is lost: the backlog was full, or the database refused it.',
     labels: {},
   },
   ledgerBacklog: {

@@ -57,12 +57,16 @@ function everything(
   observer.requestFinished({ ...request, status: 502, errorCode: 'upstream_failed' });
   observer.attemptFinished(attempt);
   observer.runFinished({ ...run, guardrail: [{ stage: 'before', action: 'allowed', tookMs: 1 }] });
+  const tool = { id: 'call', name: 'weather', outcome: 'succeeded', tookMs: 1 } as const;
+  observer.turnFinished({ end: 'stop', tools: [tool], memory: 'used' });
   observer.queryFinished({ query: 'keys.find', durationMs: 2, failed: false });
   observer.poolWaited(1);
   observer.runsDropped(2);
+  observer.contentsDropped(3);
   observer.retryBudgetExhausted();
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
+  observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   attach({
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),

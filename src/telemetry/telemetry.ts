@@ -65,9 +65,11 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'breakerLate',
     'retryBudget',
     'runsDropped',
+    'contentsDropped',
     'ledgerUnjournalled',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
 
   return {
@@ -121,8 +123,11 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const runs = counter('runs');
   const tokens = counter('tokens');
   const guardrails = counter('guardrail');
+  const agentTurns = counter('agentTurns');
+  const agentTools = counter('agentTools');
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
+  const memory = histogram('memoryDuration');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -149,14 +154,23 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
     },
+    turnFinished({ end, tools, memory: use }) {
+      agentTurns(`${end} ${use}`).inc();
+      for (const { outcome } of tools) agentTools(outcome).inc();
+    },
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
     },
     poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
+    contentsDropped: (count) => metrics.counter('contentsDropped').inc(count),
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
     ledgerRow: (end) => ledgerRows(end).inc(),
     ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),
+    memoryFinished({ operation, outcome, durationMs, withoutVector }) {
+      memory(`${operation} ${outcome}`).observe(durationMs / 1000);
+      if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
+    },
   };
 }
 

@@ -1,6 +1,10 @@
 /** Records for the storage suite, each in a project that no other test knows. */
 import { newId } from '#core/ids';
+import type { ContentRecord } from '#contract/content';
+import type { AgentRecord } from '#contract/agents';
+import type { ConversationRecord, TurnRecord } from '#contract/conversations';
 import type { UsageRecord } from '#contract/ledger';
+import type { MemoryRecord } from '#contract/memory';
 import type { RunRecord } from '#contract/runs';
 import type { AuditRecord, ClaimRecord, KeyRecord } from '#contract/stores';
 import type { Page } from '#contract/page';
@@ -88,6 +92,21 @@ export function claimOf(projectId: string, id: string, fields: Partial<ClaimReco
   return { id, projectId, owner: newId('clm', START_MS), fingerprint: 'f', ...fields };
 }
 
+export function contentOf(projectId: string, fields: Partial<ContentRecord> = {}): ContentRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  return {
+    id: newId('run', startedWallMs),
+    projectId,
+    policy: 'full',
+    startedWallMs,
+    partial: false,
+    truncated: false,
+    messages: '[{"role":"user","content":"Are you well?"}]',
+    answer: '[{"index":0,"message":{"role":"assistant","content":"I am."},"finish_reason":"stop"}]',
+    ...fields,
+  };
+}
+
 export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): AuditRecord {
   const atWallMs = fields.atWallMs ?? START_MS;
   return {
@@ -100,6 +119,72 @@ export function auditOf(projectId: string, fields: Partial<AuditRecord> = {}): A
     detail: {},
     ...fields,
   };
+}
+
+export function agentOf(projectId: string, fields: Partial<AgentRecord> = {}): AgentRecord {
+  const createdWallMs = fields.createdWallMs ?? START_MS;
+  const id = newId('agt', createdWallMs);
+  return {
+    id,
+    projectId,
+    version: 1,
+    name: id.replace('_', '-'),
+    description: '',
+    instructions: 'Answer.',
+    model: 'test',
+    sampling: {},
+    tools: [],
+    memory: { scope: 'none', recall: 0 },
+    history: { policy: 'trim', tokensMax: 8_000 },
+    limits: { steps: 8, deadlineMs: 60_000, costMicroUsd: null },
+    createdWallMs,
+    updatedWallMs: createdWallMs,
+    ...fields,
+  };
+}
+
+export function conversationOf(projectId: string, fields: Partial<ConversationRecord> = {}): ConversationRecord {
+  const createdWallMs = fields.createdWallMs ?? START_MS;
+  return {
+    id: newId('cnv', createdWallMs),
+    projectId,
+    agentId: null,
+    title: null,
+    turns: 0,
+    summary: null,
+    summaryUpTo: 0,
+    createdWallMs,
+    updatedWallMs: createdWallMs,
+    ...fields,
+  };
+}
+
+export function turnOf(
+  conversation: Pick<ConversationRecord, 'id' | 'projectId'>,
+  fields: Partial<TurnRecord> = {},
+): TurnRecord {
+  const startedWallMs = fields.startedWallMs ?? START_MS;
+  return {
+    id: newId('trn', startedWallMs),
+    conversationId: conversation.id,
+    projectId: conversation.projectId,
+    number: 1,
+    state: 'whole',
+    input: [{ role: 'user', content: 'a question' }],
+    output: [{ role: 'assistant', content: 'an answer' }],
+    end: 'stop',
+    errorCode: null,
+    tools: [],
+    runIds: [],
+    startedWallMs,
+    endedWallMs: startedWallMs + 1,
+    ...fields,
+  };
+}
+
+export function memoryOf(projectId: string, fields: Partial<MemoryRecord> = {}): MemoryRecord {
+  const createdWallMs = fields.createdWallMs ?? START_MS;
+  return { id: newId('mem', createdWallMs), projectId, scope: 'project', text: 'a fact', createdWallMs, ...fields };
 }
 
 /** The ids of every page, until one is not full. */

@@ -5,8 +5,13 @@
 import { after, before, describe } from 'node:test';
 import type { Storage, StorageTarget } from '#storage/index';
 import { openTestStorage } from '../helpers/storage.ts';
+import { contentLifeSuite } from './content-life-suite.ts';
+import { contentSuite } from './content-suite.ts';
 import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
+import { agentSuite } from './agent-suite.ts';
+import { conversationSuite } from './conversation-suite.ts';
 import { lifeSuite } from './storage-life-suite.ts';
+import { memorySuite } from './memory-suite.ts';
 import { usageSuite } from './usage-suite.ts';
 import { writerSuite } from './run-writer-suite.ts';
 
@@ -35,6 +40,11 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     auditSuite(() => storage);
     usageSuite(() => storage);
     claimSuite(() => storage);
+    contentSuite(() => storage);
+    contentLifeSuite(() => storage);
+    agentSuite(() => storage);
+    conversationSuite(() => storage);
+    memorySuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
   });

@@ -199,6 +199,12 @@ describe('the circuit', () => {
       const bench = startBench(t, { providers: { one: upstream.baseUrl }, settings: once });
       upstream.otherwise = refuses(500);
       for (let call = 0; call < 5; call++) assert.equal(hubError((await ask(bench)).error).code, 'upstream_failed');
+      const [fifth] = bench.lastRun.attempts;
+      assert.deepEqual(
+        [fifth?.breakerState, fifth?.breakerStateAfter],
+        ['closed', 'open'],
+        'the attempt that opened it',
+      );
       assert.equal(bench.breakers.get('provider:one/test-model').state.kind, 'open');
 
       for (let call = 0; call < 3; call++) {
@@ -208,8 +214,12 @@ describe('the circuit', () => {
       }
       assert.equal(upstream.received.length, 5);
       assert.deepEqual(
-        bench.lastRun.attempts.map(({ outcome, breakerState }) => [outcome, breakerState]),
-        [['breaker_open', 'open']],
+        bench.lastRun.attempts.map(({ outcome, breakerState, breakerStateAfter }) => [
+          outcome,
+          breakerState,
+          breakerStateAfter,
+        ]),
+        [['breaker_open', 'open', 'open']],
       );
 
       upstream.otherwise = answers();

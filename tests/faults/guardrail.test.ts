@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { HubError } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { Guardrail, GuardrailContext } from '#contract/guardrail';
-import { after, before, redact } from '../../examples/guardrails/pii-redactor.ts';
+import { after, before } from '../../examples/guardrails/pii-redactor.ts';
 import { answers, startUpstream, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
@@ -178,25 +178,4 @@ describe('a guardrail', () => {
     assert.equal(chunks[1].choices[0].finish_reason, 'tool_calls');
     assert.equal(chunks[2].usage.total_tokens, 3);
   });
-});
-
-describe('the redactor of the examples', () => {
-  const FOUND: readonly (readonly [string, string])[] = [
-    ['joe.doe+x@mail.example.co.uk!', '[email]!'],
-    ['4111-1111-1111-1111', '[card]'],
-    ['DE89 3704 0044 0532 0130 00', '[iban]'],
-    ['call +49 (30) 901820 now', 'call [phone] now'],
-    ['sk-abcdefghijklmnop1234', '[key]'],
-  ];
-  for (const [text, redacted] of FOUND) it(`takes out ${text}`, () => assert.equal(redact(text), redacted));
-
-  const KEPT = [
-    '4111-1111-1111-1112',
-    'GB29 NWBK 6016 1331 9268 18',
-    'version 1.2.3',
-    'a@b',
-    '12:30 on 2026-01-01',
-    'skating',
-  ];
-  for (const text of KEPT) it(`keeps ${text}`, () => assert.equal(redact(text), text));
 });

@@ -3,10 +3,10 @@ import type { TestContext } from 'node:test';
 import { newId } from '#core/ids';
 import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
+import type { ContentRecord } from '#contract/content';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
 import type { Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
-import type { Observer } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
@@ -19,6 +19,7 @@ import { RunningRuns } from '#gateway/runs';
 import { GATEWAY_DEFAULTS } from '#gateway/settings';
 import type { GatewaySettings, Routes } from '#gateway/settings';
 import { createProvider } from '#providers/index';
+import { unobserved } from '../helpers/unobserved.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 
 export interface Bench {
@@ -27,6 +28,8 @@ export interface Bench {
   readonly breakers: BreakerRegistry;
   readonly running: RunningRuns;
   readonly runs: RunRecord[];
+  /** What was said, of routes that keep it. */
+  readonly contents: ContentRecord[];
   readonly attempts: AttemptRecord[];
   /** What the usage ledger was told, in order. */
   readonly ledger: (UsageDispatch | { readonly of: string; readonly settlement: Settlement })[];
@@ -76,6 +79,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   }
   t.after(() => Promise.all(providers.map((provider) => provider.close())));
   const runs: RunRecord[] = [];
+  const contents: ContentRecord[] = [];
   const attempts: AttemptRecord[] = [];
   const ledger: Bench['ledger'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
@@ -89,7 +93,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     guardrails: options.guardrails ?? new Map(),
     clock,
     random,
-    observer: observe(attempts),
+    observer: { ...unobserved, attemptFinished: (attempt) => void attempts.push(attempt) },
     logger: quiet,
     running,
     ledger: {
@@ -98,6 +102,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     },
     prices: new Prices({}),
     runSink: (run) => void runs.push(run),
+    contentSink: (content) => void contents.push(content),
   });
   const begin = ({ signal } = new AbortController()): Omit<RunCall, 'request'> => ({
     surface: 'openai',
@@ -113,6 +118,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     breakers,
     running,
     runs,
+    contents,
     attempts,
     ledger,
     get lastRun() {
@@ -125,21 +131,6 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
       request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     }),
     embedCall: (controller) => ({ ...begin(controller), request: { model: 'm', input: ['one', 'two'] } }),
-  };
-}
-
-function observe(attempts: AttemptRecord[]): Observer {
-  return {
-    requestStarted: () => undefined,
-    requestFinished: () => undefined,
-    attemptFinished: (attempt) => void attempts.push(attempt),
-    runFinished: () => undefined,
-    queryFinished: () => undefined,
-    poolWaited: () => undefined,
-    runsDropped: () => undefined,
-    retryBudgetExhausted: () => undefined,
-    ledgerRow: () => undefined,
-    ledgerUnjournalled: () => undefined,
   };
 }
 

@@ -9,6 +9,7 @@ import { Check } from 'typebox/value';
 import { limits } from '#core/limits';
 import type { Scope } from '#contract/gateway';
 import type { Operation } from '#http/operation';
+import { operationsAt } from '#http/paths';
 import { operations } from '#http/routes/index';
 
 export interface Target {
@@ -116,9 +117,10 @@ function* accessCases({ access }: Operation): Generator<Case> {
   }
 }
 
-function* queryCases({ query }: Operation): Generator<Case> {
+function* queryCases({ query, body, bodyExample }: Operation): Generator<Case> {
   if (query === undefined) return;
-  yield { name: 'an unknown query parameter', query: '?nonsense=1', status: 400, names: 'nonsense' };
+  const good = body === undefined ? {} : { body: JSON.stringify(bodyExample) };
+  yield { name: 'an unknown query parameter', query: '?nonsense=1', ...good, status: 400, names: 'nonsense' };
   if (!('limit' in propertiesOf(query))) return;
   for (const bad of ['0', '201', 'x', '-1', '1.5', '']) {
     yield { name: `limit=${bad}`, query: `?limit=${bad}`, status: 400, names: 'limit' };
@@ -191,8 +193,9 @@ function* fieldCases(operation: Operation, schema: TSchema): Generator<Case> {
   }
 }
 
-function otherMethods({ path }: Operation): string[] {
-  const here = new Set<string>(operations.filter((each) => each.path === path).map(({ method }) => method));
+/** A path with an id may stand for this one too: `/conversations/{id}` for `/conversations/export`. */
+function otherMethods(operation: Operation): string[] {
+  const here = new Set<string>(operationsAt(operations, pathOf(operation)).map(({ method }) => method));
   return METHODS.filter((method) => !here.has(method));
 }
 

@@ -2,12 +2,12 @@
  * A real listening server of the http room over ports that live in memory: what the rooms below would do is said by the test.
  * Everything the ports were told is recorded, so that both sides of a guarantee can be asserted.
  */
-import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { CallerError, UnavailableError } from '#core/errors';
+import { CallerError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
+import type { ContentRecord } from '#contract/content';
 import type { BreakerControl, BreakerStatus } from '#contract/breakers';
 import type {
   ChatAnswer,
@@ -17,21 +17,25 @@ import type {
   EmbedCall,
   Gateway,
   RunCall,
+  RunReader,
   RunSummary,
   Scope,
 } from '#contract/gateway';
 import { SCOPES } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
-import type { Observer, RequestFinished } from '#contract/observer';
+import type { RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { SocketObserver } from '#contract/socket-observer';
-import type { AuditRecord, ClaimStore, KeyRecord } from '#contract/stores';
+import type { AuditRecord, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
 import { WEB_SOCKET } from './socket-client.ts';
+import { memoryContents } from './memory-contents.ts';
+import { unobserved, unobservedSockets } from './unobserved.ts';
+import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface Script {
@@ -42,6 +46,7 @@ export interface Script {
   settings?: Partial<HttpSettings>;
   clock?: Clock;
   runs?: readonly RunRecord[];
+  contents?: readonly ContentRecord[];
   usage?: HttpDeps['usage'];
   sockets?: SocketObserver;
   /** No keys at all: keyless mode. */
@@ -122,7 +127,8 @@ export function streamOf(
     }
     return undefined;
   }
-  const stream = { summary: summary(runId), events: generate(), returned: false };
+  const spent = { promptTokens: 1, completionTokens: 2, costMicroUsd: null };
+  const stream = { summary: summary(runId), events: generate(), spent: () => spent, returned: false };
   return stream;
 }
 
@@ -150,23 +156,25 @@ export function runRecord(more: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
-const away = (): Promise<never> => Promise.reject(new UnavailableError('database_unavailable', 'No database here.'));
-/** A hub whose database is away keeps idempotency keys in its own memory. */
-const noClaims: ClaimStore = { take: away, extend: away, finish: away, release: away, purge: away };
-
-export async function startHttpHub(t: TestContext, script: Script = {}): Promise<HttpHub> {
+/** Ends after the test, or when `t` says. */
+export async function startHttpHub(
+  t: { after(end: () => Promise<void>): void },
+  script: Script = {},
+): Promise<HttpHub> {
   const calls: RunCall[] = [];
   const finished: RequestFinished[] = [];
   const waiting: ((event: RequestFinished) => void)[] = [];
   const audit: AuditRecord[] = [];
   const log: string[] = [];
   const secrets = { chat: 'rvk_chat', read: 'rvk_read', external: 'rvk_external', admin: 'rvk_admin' };
+  const runs: RunReader = {
+    get: async (caller, id) => visible(script.runs, caller).find((run) => run.id === id) ?? null,
+    list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
+  };
   const server = createServer({
     gateway: gatewayOf(script, calls),
-    runs: {
-      get: async (caller, id) => visible(script.runs, caller).find((run) => run.id === id) ?? null,
-      list: async (caller, { limit }) => visible(script.runs, caller).slice(0, limit),
-    },
+    runs,
+    contents: memoryContents(runs, script.contents ?? [], audit),
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
@@ -179,15 +187,19 @@ export async function startHttpHub(t: TestContext, script: Script = {}): Promise
       list: () => [],
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
+    ...nothingKept,
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'revoagent_up 1\n' }),
-    observer: observerOf((event) => {
-      finished.push(event);
-      for (const resolve of waiting.splice(0)) resolve(event);
-    }),
-    sockets: script.sockets ?? { opened: nothing, closed: nothing, message: nothing, runs: nothing },
+    observer: {
+      ...unobserved,
+      requestFinished(event) {
+        finished.push(event);
+        for (const resolve of waiting.splice(0)) resolve(event);
+      },
+    },
+    sockets: script.sockets ?? unobservedSockets,
     logger: loggerOf(log),
     clock: script.clock ?? systemClock,
     settings: { ...defaultSettings, ...script.settings },
@@ -373,23 +385,6 @@ const performanceReport: ReturnType<HttpDeps['performance']> = {
   eventLoop: { delayP99Ms: 3.1, utilisation: 0.21 },
   memory: { rssBytes: 187_000_000, heapUsedBytes: 64_000_000, heapLimitBytes: 2_200_000_000 },
 };
-
-const nothing = (): void => undefined;
-
-function observerOf(requestFinished: (event: RequestFinished) => void): Observer {
-  return {
-    requestStarted: nothing,
-    requestFinished,
-    attemptFinished: nothing,
-    runFinished: nothing,
-    queryFinished: nothing,
-    poolWaited: nothing,
-    runsDropped: nothing,
-    retryBudgetExhausted: nothing,
-    ledgerRow: nothing,
-    ledgerUnjournalled: nothing,
-  };
-}
 
 function loggerOf(log: string[]): HttpDeps['logger'] {
   const write =

@@ -49,12 +49,17 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       requestFinished: ignore,
       attemptFinished: ignore,
       runFinished: ignore,
+      turnFinished: ignore,
       retryBudgetExhausted: ignore,
       ledgerRow: ignore,
       ledgerUnjournalled: ignore,
+      memoryFinished: ignore,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),
       runsDropped: (count) => {
+        told.dropped += count;
+      },
+      contentsDropped: (count) => {
         told.dropped += count;
       },
     },

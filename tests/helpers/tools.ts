@@ -18,6 +18,8 @@ export const tools = {
   nginx: { package: 'nginx', places: ['/usr/sbin'] },
   'redis-server': { package: 'redis-server', places: ['/usr/bin'] },
   prometheus: { package: 'prometheus', places: ['/usr/bin'] },
+  promtool: { package: 'prometheus', places: ['/usr/bin'] },
+  amtool: { package: 'prometheus-alertmanager', places: ['/usr/bin'] },
   'prometheus-alertmanager': { package: 'prometheus-alertmanager', places: ['/usr/bin'] },
   'prometheus-node-exporter': { package: 'prometheus-node-exporter', places: ['/usr/bin'] },
   'prometheus-redis-exporter': { package: 'prometheus-redis-exporter', places: ['/usr/bin'] },

@@ -63,6 +63,23 @@ describe('the packed tarball, in an empty folder', () => {
     assert.equal((await fetch(`${url}/docs`)).status, 200);
   });
 
+  it('has the types of revoagent/guardrail: the redactor compiles against them, and a wrong verdict does not', async () => {
+    await cp(path.join(ROOT, 'examples/guardrails'), path.join(folder, 'guardrails'), { recursive: true });
+    await writeFile(
+      path.join(folder, 'guardrails/wrong.ts'),
+      `import type { ChatRequest, GuardrailVerdict } from 'revoagent/guardrail';
+export const before = (_request: ChatRequest): GuardrailVerdict<ChatRequest> => ({ action: 'nonsense' });
+`,
+    );
+    const compile = (name: string): Promise<unknown> => {
+      const flags = '--strict --noEmit --module nodenext --target esnext --lib esnext,dom --ignoreConfig';
+      const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+      return run(process.execPath, [tsc, ...flags.split(' '), `guardrails/${name}`], { cwd: folder });
+    };
+    await compile('pii-redactor.ts');
+    await assert.rejects(compile('wrong.ts'), ({ stdout }: { stdout: string }) => /wrong\.ts.*TS2322/.test(stdout));
+  });
+
   it('runs every example of revoagent/resilience, which prints what it says', async () => {
     const names = await readdir(EXAMPLES);
     assert.ok(names.length >= 3);

@@ -23,6 +23,7 @@ async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back
   const hub = await startHubProcess(t, { config: { storage: { url }, server: { shutdownGraceMs: 0 } } });
   const key = await createKey(hub);
   assert.equal((await chat(hub, key)).status, 200);
+  const talk = `conversations/${await beginConversation(hub, key)}`;
 
   await away();
   const runs = await Promise.all(
@@ -32,8 +33,9 @@ async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back
       return answer.headers.get('x-revoagent-run') ?? '';
     }),
   );
-  const keys = await fetch(`${hub.url}/api/keys`, { headers: bearer(key), signal: AbortSignal.timeout(HANG_BOUND_MS) });
-  assert.equal(keys.status, 503, 'what needs the database says so, and says it in time');
+  const needing = ['keys', 'agents', 'conversations', 'conversations?search=there', 'conversations/export', talk];
+  for (const [index, status] of (await statusesOf(hub, key, needing)).entries())
+    assert.equal(status, 503, `what needs the database says so, and says it in time: ${needing[index]}`);
   const stranger = await fetch(`${hub.url}/v1/models`, {
     headers: bearer(unknownKey(key)),
     signal: AbortSignal.timeout(HANG_BOUND_MS),
@@ -59,6 +61,7 @@ async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back
     60_000,
     hub.output,
   );
+  assert.deepEqual(await statusesOf(hub, key, [talk, 'conversations/export']), [200, 200]);
   for (const run of runs) {
     await waitFor(async () =>
       (await fetch(`${hub.url}/api/runs/${run}`, { headers: bearer(key) })).status === 200 ? true : null,
@@ -116,6 +119,26 @@ function chat(hub: HubProcess, key: string): Promise<Response> {
     body: JSON.stringify({ model: 'simulator/chat', messages: [{ role: 'user', content: 'Are you there?' }] }),
     signal: AbortSignal.timeout(HANG_BOUND_MS),
   });
+}
+
+async function beginConversation(hub: HubProcess, key: string): Promise<string> {
+  const headers = { 'content-type': 'application/json', ...bearer(key) };
+  const response = await fetch(`${hub.url}/api/conversations`, { method: 'POST', headers, body: '{}' });
+  const body: unknown = await response.json();
+  assert.ok(typeof body === 'object' && body !== null && 'id' in body && typeof body.id === 'string');
+  return body.id;
+}
+
+/** All asked at once; each answers in time. */
+function statusesOf(hub: HubProcess, key: string, paths: readonly string[]): Promise<number[]> {
+  return Promise.all(
+    paths.map(async (each) => {
+      const init = { headers: bearer(key), signal: AbortSignal.timeout(HANG_BOUND_MS) };
+      const response = await fetch(`${hub.url}/api/${each}`, init);
+      await response.text();
+      return response.status;
+    }),
+  );
 }
 
 /** Asked of the database itself: the hub would answer from what it has not written yet. */

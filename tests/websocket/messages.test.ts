@@ -142,7 +142,7 @@ describe('messages of /ws/chat', () => {
     assert.equal(client.of('a')[3]?.['text'], 'agt_1: "Hi."');
   });
 
-  it('says not_found for an agent where the hub has none', async (t) => {
+  it('says not_found for an agent that there is not', async (t) => {
     const hub = await startHttpHub(t);
     const client = await opened(t, hub, bearer(hub.keys.chat));
     client.send(EXAMPLES.agent);

@@ -190,10 +190,11 @@ export class FromChunks {
     if (chunk.usage !== undefined && chunk.usage !== null) this.#usage = chunk.usage;
     const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice === undefined) return events;
-    const { content, reasoning_content: thought, thinking_blocks: thoughts, tool_calls: calls } = choice.delta;
+    const { content, refusal, reasoning_content: thought, thinking_blocks: thoughts, tool_calls: calls } = choice.delta;
     if (textOf(thought) !== '') this.#say(events, 'thinking', { type: 'thinking_delta', thinking: thought });
     for (const block of Array.isArray(thoughts) ? thoughts.filter(isRecord) : []) this.#think(events, block);
-    if (textOf(content) !== '') this.#say(events, 'text', { type: 'text_delta', text: content });
+    for (const text of [textOf(content), textOf(refusal)])
+      if (text !== '') this.#say(events, 'text', { type: 'text_delta', text });
     for (const call of Array.isArray(calls) ? calls.filter(isRecord) : []) this.#callTool(events, call);
     if (typeof choice.finish_reason === 'string') this.#finish = choice.finish_reason;
     return events;

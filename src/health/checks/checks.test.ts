@@ -10,6 +10,7 @@ import { databaseCheck } from './database.ts';
 import { diskCheck } from './disk.ts';
 import { eventLoopCheck } from './event-loop.ts';
 import { heapCheck } from './heap.ts';
+import { memoryCheck } from './memory.ts';
 import { providersCheck } from './providers.ts';
 
 const signal = new AbortController().signal;
@@ -81,6 +82,23 @@ describe('the check of the providers', () => {
       lastFailure: '1970-01-01T00:00:01.000Z',
       lastFailureOf: 'd0: cut',
     });
+  });
+});
+
+describe('the check of the memory', () => {
+  it('is healthy when it answers, and degraded, never red, when it does not', async () => {
+    const logged: unknown[] = [];
+    const log = (...entry: unknown[]): void => void logged.push(entry);
+    const logger = { debug: log, info: log, warn: log, error: log };
+    const check = (ping: () => Promise<unknown>): HealthCheck =>
+      memoryCheck({ ping, breaker: () => breaker('open'), embeddings: true, logger });
+    const well = await outcomeOf(check(async () => null));
+    assert.deepEqual([well.status, well.data], ['healthy', { circuit: 'open', embeddings: true }]);
+    const gone = check(() => Promise.reject(new Error('no route to 10.1.2.3')));
+    assert.equal(await statusOf(gone), 'degraded');
+    assert.doesNotMatch((await outcomeOf(gone)).detail, /10\.1/);
+    assert.equal(gone.servesWithout, true);
+    assert.equal(logged.length, 2);
   });
 });
 

@@ -119,6 +119,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'There is no such path, or no such thing that this key may see.',
     action: 'Check the path and the id; /docs lists every operation.',
   },
+  content_off: {
+    ...caller,
+    status: 404,
+    title: 'Nothing kept',
+    openaiCode: 'content_off',
+    meaning: 'The route of the run keeps nothing of what is said.',
+    action: 'Where it should, set `content` of the route to `redacted` or `full`; it holds for later runs.',
+  },
   model_not_found: {
     ...caller,
     status: 404,

@@ -1,6 +1,6 @@
 /**
- * One error in the form of the surface it happens on: RFC 9457 problem+json for `/api` and `/health`, the OpenAI error body
- * for `/v1`. Shows only what an error marks as safe; a stack trace or an `internal` text never gets here.
+ * One error in the form of the surface it happens on: RFC 9457 problem+json for `/api` and `/health`, Anthropic's error body for
+ * `/v1/messages`, OpenAI's for the rest of `/v1`. Shows only what an error marks as safe; a stack trace or an `internal` text never gets here.
  */
 import type { HubError } from '#core/errors';
 import { UpstreamError } from '#core/errors';
@@ -37,20 +37,26 @@ export function renderError(error: HubError, surface: Surface, where: Where): Re
   return {
     status: presentations[error.code].status,
     headers: {
-      'content-type': surface === 'openai' ? 'application/json' : 'application/problem+json',
+      'content-type': surface === 'hub' ? 'application/problem+json' : 'application/json',
       ...retryHeaders(error.retryAfterMs),
       ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="revoagent"' } : {}),
     },
-    body: JSON.stringify(surface === 'openai' ? openaiBody(error) : problem(error, where)),
+    body: JSON.stringify(bodies[surface](error, where)),
   };
 }
 
 /** The body of the final event of a stream whose status is already sent. */
 export function renderErrorEvent(error: HubError, surface: Surface, where: Where): string {
-  return surface === 'openai'
-    ? JSON.stringify(openaiBody(error))
-    : JSON.stringify({ type: 'error', error: problem(error, where) });
+  return JSON.stringify(
+    surface === 'hub' ? { type: 'error', error: problem(error, where) } : bodies[surface](error, where),
+  );
 }
+
+const bodies: Readonly<Record<Surface, (error: HubError, where: Where) => object>> = {
+  hub: problem,
+  openai: openaiBody,
+  anthropic: anthropicBody,
+};
 
 export function problem(error: HubError, where: Where): Problem {
   const { status, title } = presentations[error.code];
@@ -77,6 +83,31 @@ function openaiBody(error: HubError): { error: Record<string, unknown> } {
   if (typeof theirs !== 'object' || theirs === null) return { error: own };
   const given = Object.entries(theirs).filter(([name, value]) => name in own && typeof value === 'string');
   return { error: { ...own, ...Object.fromEntries(given) } };
+}
+
+/** As the official SDK reads it: it makes its classes of the status, and shows the type. */
+function anthropicBody(error: HubError, { requestId }: Where): object {
+  const theirs = error instanceof UpstreamError ? error.upstreamBody : undefined;
+  const said = typeof theirs === 'object' && theirs !== null && 'message' in theirs ? theirs.message : undefined;
+  const message = typeof said === 'string' ? said : error.detail;
+  return {
+    type: 'error',
+    error: { type: anthropicType(presentations[error.code].status), message },
+    request_id: requestId,
+  };
+}
+
+function anthropicType(status: number): string {
+  const named: Readonly<Record<number, string>> = {
+    401: 'authentication_error',
+    403: 'permission_error',
+    404: 'not_found_error',
+    413: 'request_too_large',
+    429: 'rate_limit_error',
+    503: 'overloaded_error',
+    504: 'timeout_error',
+  };
+  return named[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
 }
 
 /** Seconds rounded up, so that nobody comes back too early; milliseconds too, which the official SDKs prefer. */

@@ -4,11 +4,11 @@ import type { Static } from 'typebox';
 import { CallerError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ChatMessage, ChatRequest } from '#contract/chat';
-import type { RunSummary } from '#contract/gateway';
+import type { Caller, RunSummary } from '#contract/gateway';
 import type { ChatForm, StreamForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import type { Services } from '../operation.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
 import { modelName } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
@@ -70,8 +70,12 @@ export function toChatRequest(given: Static<typeof hubChatSchema>, model: string
 }
 
 /** The first of the list: routes come before what providers offer, so an operator decides by naming one. */
-export async function defaultModel({ gateway }: Pick<Services, 'gateway'>, signal: AbortSignal): Promise<string> {
-  const [first] = await gateway.models(signal);
+export async function defaultModel(
+  { gateway }: Pick<Services, 'gateway'>,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<string> {
+  const [first] = await gateway.models(caller, signal);
   if (first === undefined)
     throw new CallerError('model_not_found', 'There is no model to answer by default. Name one.', { param: 'model' });
   return first.id;
@@ -90,7 +94,14 @@ const hubForm: ChatForm = {
   stream: (summary) => hubStream(summary),
 };
 
-export function hubStream(summary: RunSummary): StreamForm {
+/** Its events are data alone, without names. */
+interface HubStream extends StreamForm {
+  readonly opening: readonly string[];
+  translate(event: string): Iterable<string>;
+  closing(): readonly string[];
+}
+
+export function hubStream(summary: RunSummary): HubStream {
   let finishReason: string | null = null;
   let usage: Static<typeof usageSchema> | null = null;
   return {
@@ -164,7 +175,7 @@ export const chat = defineOperation({
     },
   },
   async handle({ body: given, context }, services) {
-    const model = given.model ?? (await defaultModel(services, context.signal));
+    const model = given.model ?? (await defaultModel(services, callerOf(context), context.signal));
     return answerChat(toChatRequest(given, model), hubForm, context, services);
   },
 });

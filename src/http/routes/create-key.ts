@@ -1,5 +1,6 @@
 /** `POST /api/keys`: the one answer that holds a key's secret. */
 import { Type } from 'typebox';
+import { SCOPES } from '#contract/gateway';
 import { json } from '../answer.ts';
 import { actorOf, callerOf, defineOperation } from '../operation.ts';
 import { strict } from '../wire/common.ts';
@@ -17,7 +18,7 @@ export const createKey = defineOperation({
   body: Type.Object(
     {
       name: Type.String({ minLength: 1, maxLength: 100, description: 'Whose it is, for people.' }),
-      scopes: Type.Array(scopeSchema, { minItems: 1, maxItems: 3, description: 'What it may do.' }),
+      scopes: Type.Array(scopeSchema, { minItems: 1, maxItems: SCOPES.length, description: 'What it may do.' }),
     },
     strict,
   ),

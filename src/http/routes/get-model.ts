@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import { json } from '../answer.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
 export const getModel = defineOperation({
@@ -23,7 +23,7 @@ export const getModel = defineOperation({
   }),
   responses: { 200: { description: 'The model.', schema: modelSchema, example: modelExample } },
   async handle({ params, context }, { gateway }) {
-    const model = (await gateway.models(context.signal)).find(({ id }) => id === params.id);
+    const model = (await gateway.models(callerOf(context), context.signal)).find(({ id }) => id === params.id);
     if (model === undefined) {
       throw new CallerError('model_not_found', 'There is no such model here. GET /v1/models lists them.', {
         param: 'id',

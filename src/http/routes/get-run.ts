@@ -14,7 +14,8 @@ export const getRun = defineOperation({
   tag: 'Runs',
   summary: 'Explain a run',
   description:
-    'Every attempt with its reason, the breaker’s state, timings and how its failure was judged. The id is in `x-revoagent-run` of the answer. ' +
+    'Every attempt with why it was made, the circuit’s state before and after, timings, what it cost, how its failure was judged and ' +
+    'what was done next. The id is in `x-revoagent-run` of the answer. ' +
     'Runs of another key or project are not found.',
   params: Type.Object({ id: Type.String({ description: 'From `x-revoagent-run`.', examples: [runExample.id] }) }),
   query: noQuery,

@@ -1,7 +1,7 @@
 /** `GET /v1/models`: what the caller may name, in OpenAI's form. */
 import { Type } from 'typebox';
 import { json } from '../answer.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
 export const listModelsOpenai = defineOperation({
@@ -19,5 +19,6 @@ export const listModelsOpenai = defineOperation({
       example: { object: 'list', data: [modelExample] },
     },
   },
-  handle: async ({ context }, { gateway }) => json({ object: 'list', data: await gateway.models(context.signal) }),
+  handle: async ({ context }, { gateway }) =>
+    json({ object: 'list', data: await gateway.models(callerOf(context), context.signal) }),
 });

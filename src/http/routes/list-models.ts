@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { DeploymentStatus } from '#contract/gateway';
 import { json } from '../answer.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { isoTime, noQuery, nullable, timestamp } from '../wire/common.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
@@ -63,5 +63,8 @@ export const listModels = defineOperation({
     },
   },
   handle: async ({ context }, { gateway }) =>
-    json({ models: await gateway.models(context.signal), deployments: gateway.deployments().map(deploymentView) }),
+    json({
+      models: await gateway.models(callerOf(context), context.signal),
+      deployments: gateway.deployments().map(deploymentView),
+    }),
 });

@@ -45,7 +45,7 @@ export function createMessageReader(): (bytes: Buffer) => ReadMessage {
   }
 
   return (bytes) => {
-    const value = parseJson(bytes);
+    const value = parseJson(bytes, 'The message');
     const type = field(value, 'type');
     const id = type === 'chat' || type === 'agent' ? field(value, 'id') : undefined;
     const usable = typeof id === 'string' && id.length >= 1 && id.length <= 64;

@@ -2,7 +2,7 @@
  * One run of a socket, from its checked message to the one `end` or `error` that closes it. A chat goes over the gateway's port, an
  * agent's turn over that of the agents; what either says is worded as `messages.ts` has it.
  */
-import { CallerError, InvariantError } from '#core/errors';
+import { InvariantError } from '#core/errors';
 import { newId } from '#core/ids';
 import type { Agents } from '#contract/agents';
 import type { ChatRequest } from '#contract/chat';
@@ -13,8 +13,7 @@ import type { RunMessage } from './messages.ts';
 
 export interface RunPorts {
   readonly gateway: Gateway;
-  /** Absent where this hub has no agents. */
-  readonly agents?: Agents | undefined;
+  readonly agents: Agents;
   readonly clock: Clock;
 }
 
@@ -38,7 +37,7 @@ async function* chatRun(message: Chat, ports: RunPorts, parts: RunParts): AsyncG
   const { id } = message;
   const runId = newId('run', ports.clock.wallMs());
   const receivedAt = ports.clock.now();
-  const request = await requestOf(message, ports, parts.signal);
+  const request = await requestOf(message, ports, parts);
   parts.began(runId);
   const { summary, events } = await ports.gateway.stream({ ...shared(message, parts, receivedAt), runId, request });
   const whole = message.form === 'openai';
@@ -59,15 +58,21 @@ async function* chatRun(message: Chat, ports: RunPorts, parts: RunParts): AsyncG
   }
 }
 
-async function requestOf({ request, form }: Chat, { gateway }: RunPorts, signal: AbortSignal): Promise<ChatRequest> {
+async function requestOf(
+  { request, form }: Chat,
+  { gateway }: RunPorts,
+  { caller, signal }: RunParts,
+): Promise<ChatRequest> {
   if (form !== 'openai') {
-    return toChatRequest({ ...request, stream: true }, request.model ?? (await defaultModel({ gateway }, signal)));
+    return toChatRequest(
+      { ...request, stream: true },
+      request.model ?? (await defaultModel({ gateway }, caller, signal)),
+    );
   }
   return { ...request, stream: true, stream_options: { ...request.stream_options, include_usage: true } };
 }
 
 async function* agentRun(message: Turn, { agents, clock }: RunPorts, parts: RunParts): AsyncGenerator<string, string> {
-  if (agents === undefined) throw new CallerError('not_found', 'This hub has no agents.');
   const { id, agentId, conversationId = null, messages } = message;
   const call = { ...shared(message, parts, clock.now()), agentId, conversationId, messages };
   for await (const event of agents.turn(call)) {

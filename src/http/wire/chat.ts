@@ -10,11 +10,11 @@ export const modelName = Type.String({
   description: 'A route, or a provider and its model: `openai/gpt-4o`. GET /v1/models lists them.',
 });
 
-const content = Type.Union([Type.String(), parts, Type.Null()], {
+export const content = Type.Union([Type.String(), parts, Type.Null()], {
   description: 'Text, or an array of parts (`text`, `image_url`, …).',
 });
 
-const messageSchema = Type.Object({
+export const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   content: Type.Optional(content),
 });

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
+import { nextWords, OUTCOME_WORDS, outcomeWords, VERDICT_WORDS, verdictWords } from './run-words.ts';
 import { isoTime, nullable, timestamp } from './common.ts';
 
 const attemptSchema = Type.Object({
@@ -11,13 +12,18 @@ const attemptSchema = Type.Object({
   provider: Type.String(),
   model: Type.String({ description: 'The upstream’s own name.' }),
   reason: Type.String({ description: 'Why this deployment was chosen.' }),
-  breakerState: Type.String({ description: 'When the attempt asked for its permit.' }),
+  breakerState: Type.String({ description: 'The circuit’s state when the attempt asked for its permit.' }),
+  breakerStateAfter: nullable(Type.String(), 'Once the breaker had heard how the attempt ended; null while it runs.'),
   outcome: Type.String({ description: '`succeeded`, or how it failed.' }),
+  outcomeText: Type.String({ description: 'The outcome in words.' }),
   verdict: nullable(Type.String(), 'What might be done after the failure: `retry_same`, `try_other`, `give_up`.'),
+  verdictText: nullable(Type.String(), 'The verdict in words.'),
+  next: nullable(Type.String(), 'What was done after it, in words; null while it runs.'),
   upstreamStatus: nullable(Type.Integer(), 'HTTP status of the upstream, where there was one.'),
   startedMs: Type.Number({ description: 'Milliseconds since the run began.' }),
   connectMs: nullable(Type.Number(), 'Milliseconds until the request went out.'),
   firstTokenMs: nullable(Type.Number(), 'Milliseconds until the first token.'),
+  streamMs: nullable(Type.Number(), 'Milliseconds from the first token to the end; null where no token came.'),
   totalMs: nullable(Type.Number(), 'Milliseconds until the end.'),
   promptTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
   completionTokens: nullable(Type.Integer(), 'Null where the upstream did not say.'),
@@ -53,6 +59,9 @@ export const runSchema = Type.Object({
     }),
     { description: 'What the guardrail of the route did; empty without one.' },
   ),
+  content: Type.String({
+    description: '`off`, `redacted` or `full`: whether what was said was kept, for `GET /api/runs/{id}/content`.',
+  }),
 });
 
 export type RunView = Static<typeof runSchema>;
@@ -74,20 +83,25 @@ export function runView(run: RunRecord): RunView {
     startedAt: isoTime(run.startedWallMs),
     durationMs: run.durationMs,
     overheadMs: run.overheadMs,
-    attempts: run.attempts.map(attemptView),
+    attempts: run.attempts.map((attempt) => attemptView(run, attempt)),
     guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
+    content: run.content ?? 'off',
   };
 }
 
 /** Field by field: what a record gains later is not shown by accident. */
-function attemptView(attempt: AttemptRecord): Static<typeof attemptSchema> {
+function attemptView(run: RunRecord, attempt: AttemptRecord): Static<typeof attemptSchema> {
   const { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict } = attempt;
+  const breakerStateAfter = attempt.breakerStateAfter ?? null;
   const { upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs } = attempt;
   const { promptTokens, completionTokens, cachedTokens, costMicroUsd } = attempt;
   const costUsd = costMicroUsd === null ? null : costMicroUsd / 1e6;
   const used = { promptTokens, completionTokens, cachedTokens, costUsd };
-  const what = { number, kind, deployment, provider, model, reason, breakerState, outcome, verdict };
-  return { ...what, upstreamStatus, startedMs, connectMs, firstTokenMs, totalMs, ...used };
+  const streamMs = firstTokenMs === null || totalMs === null ? null : totalMs - firstTokenMs;
+  const chosen = { number, kind, deployment, provider, model, reason, breakerState, breakerStateAfter };
+  const ended = { outcome, outcomeText: outcomeWords(attempt), verdict, verdictText: verdictWords(attempt) };
+  const timings = { startedMs, connectMs, firstTokenMs, streamMs, totalMs };
+  return { ...chosen, ...ended, next: nextWords(run, attempt), upstreamStatus, ...timings, ...used };
 }
 
 export const runExample = {
@@ -113,14 +127,19 @@ export const runExample = {
       deployment: 'openai/gpt-4o-mini',
       provider: 'openai',
       model: 'gpt-4o-mini',
-      reason: 'first group of the route',
+      reason: 'the last one left in group 1 of 2 of route "fast"',
       breakerState: 'closed',
+      breakerStateAfter: 'closed',
       outcome: 'status',
-      verdict: 'try_other',
+      outcomeText: 'It answered with status 503.',
+      verdict: 'retry_same',
+      verdictText: VERDICT_WORDS.retry_same,
+      next: 'groq/llama-3.3-70b-versatile was asked instead (attempt 2).',
       upstreamStatus: 503,
       startedMs: 0.4,
       connectMs: 11.2,
       firstTokenMs: null,
+      streamMs: null,
       totalMs: 96.1,
       promptTokens: null,
       completionTokens: null,
@@ -133,14 +152,19 @@ export const runExample = {
       deployment: 'groq/llama-3.3-70b-versatile',
       provider: 'groq',
       model: 'llama-3.3-70b-versatile',
-      reason: 'next group: the one before failed',
+      reason: 'the last one left in group 2 of 2 of route "fast"',
       breakerState: 'closed',
+      breakerStateAfter: 'closed',
       outcome: 'succeeded',
+      outcomeText: OUTCOME_WORDS.succeeded,
       verdict: null,
+      verdictText: null,
+      next: 'The answer was its own; the run was over.',
       upstreamStatus: 200,
       startedMs: 97.0,
       connectMs: 9.8,
       firstTokenMs: 201.5,
+      streamMs: 513.7,
       totalMs: 715.2,
       promptTokens: 12,
       completionTokens: 48,
@@ -149,4 +173,5 @@ export const runExample = {
     },
   ],
   guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
+  content: 'off',
 } satisfies RunView;

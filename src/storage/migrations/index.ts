@@ -2,10 +2,13 @@
 import { first } from './0001-first.ts';
 import { usage } from './0002-usage.ts';
 import { claims } from './0003-claims.ts';
+import { contents } from './0004-contents.ts';
+import { agents } from './0005-agents.ts';
+import { memories } from './0006-memories.ts';
 
 export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
 }
 
-export const migrations = [first, usage, claims] as const satisfies readonly Migration[];
+export const migrations = [first, usage, claims, contents, agents, memories] as const satisfies readonly Migration[];

@@ -1,0 +1,36 @@
+/** Waits that end in time, whatever they wait for: the agent's own limit holds where a tool or a store does not keep its own. */
+import type { Clock } from '#core/clock';
+
+/** What was waited for took longer than it may. */
+export class TooSlowError extends Error {
+  constructor(limitMs: number) {
+    super(`It took longer than ${limitMs} ms.`);
+    this.name = 'TooSlowError';
+  }
+}
+
+/**
+ * What `work` gives. Throws `TooSlowError` after `limitMs`, and the signal's reason as soon as it aborts; the signal that `work` was
+ * given is aborted then with the same reason, and what it does afterwards is of no interest to anybody.
+ */
+export async function within<T>(
+  { clock, limitMs, signal }: { clock: Clock; limitMs: number; signal: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const controller = new AbortController();
+  const ended = Promise.withResolvers<never>();
+  const end = (reason: unknown): void => {
+    controller.abort(reason);
+    ended.reject(reason);
+  };
+  const onAbort = (): void => end(signal.reason);
+  const timer = clock.schedule(limitMs, () => end(new TooSlowError(limitMs)));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work(controller.signal), ended.promise]);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,126 @@
+/** `POST /v1/messages`: Anthropic's form, over every kind of provider, plain or as a stream. */
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { CallerError, UpstreamError } from '#core/errors';
+import { limits } from '#core/limits';
+import type { ChatChunk, ChatRequest } from '#contract/chat';
+import { UpstreamFailure } from '#contract/provider';
+import { fromCompletion } from '#dialects/anthropic/answer';
+import { fromMessagesRequest } from '#dialects/anthropic/request';
+import { FromChunks } from '#dialects/anthropic/stream';
+import { isRecord } from '#dialects/json';
+import type { ChatForm, StreamEvent, StreamForm } from '../chat.ts';
+import { answerChat } from '../chat.ts';
+import { defineOperation } from '../operation.ts';
+import { preferenceHeaders } from '../preferences.ts';
+import { modelName } from '../wire/chat.ts';
+
+const block = Type.Record(Type.String(), Type.Unknown());
+const blocks = Type.Array(block);
+
+const body = Type.Object(
+  {
+    model: modelName,
+    max_tokens: Type.Integer({ minimum: 1, description: 'Tokens of the answer at most.' }),
+    messages: Type.Array(
+      Type.Object({ role: Type.Enum(['user', 'assistant']), content: Type.Union([Type.String(), blocks]) }),
+      { minItems: 1, maxItems: limits.messagesMax },
+    ),
+    system: Type.Optional(Type.Union([Type.String(), blocks], { description: 'Instructions.' })),
+    stream: Type.Optional(Type.Boolean({ description: 'true: server-sent events, the last of them `message_stop`.' })),
+    temperature: Type.Optional(Type.Number({ description: 'Randomness.' })),
+    stop_sequences: Type.Optional(Type.Array(Type.String(), { description: 'Where to stop.' })),
+    tools: Type.Optional(
+      Type.Array(block, { maxItems: limits.toolsMax, description: 'Tools that the model may call.' }),
+    ),
+    tool_choice: Type.Optional(block),
+    metadata: Type.Optional(block),
+  },
+  { description: 'Anthropic’s Messages request. What no other provider could be told is refused by name.' },
+);
+
+/** Throws `unsupported_field` with the name of what has no word in the hub's own form. */
+function toChatRequest(given: Static<typeof body>): ChatRequest {
+  try {
+    const request = fromMessagesRequest(given);
+    return request.stream === true ? { ...request, stream_options: { include_usage: true } } : request;
+  } catch (thrown) {
+    if (!(thrown instanceof UpstreamFailure) || thrown.body === undefined) throw thrown;
+    const { message, param } = thrown.body;
+    throw new CallerError('unsupported_field', message, typeof param === 'string' ? { param } : {});
+  }
+}
+
+const anthropicForm: ChatForm = {
+  plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion)),
+  stream: () => messageEvents(),
+};
+
+function messageEvents(): StreamForm {
+  const events = new FromChunks();
+  return {
+    opening: [],
+    translate(text) {
+      const chunk: unknown = JSON.parse(text);
+      if (!isChunk(chunk))
+        throw new UpstreamError('upstream_malformed', 'The provider sent an event that is no chunk.');
+      // Where another deployment began anew, what was sent so far is void, and this form has no word for that.
+      if (isRecord(chunk['revoagent']) && chunk['revoagent']['event'] === 'restart')
+        throw new UpstreamError('upstream_cut', 'The answer was cut, and could not be gone on with. Send it again.');
+      return events.read(chunk).map(named);
+    },
+    closing: () => events.end().map(named),
+  };
+}
+
+function named(event: Record<string, unknown>): StreamEvent {
+  return { event: String(event['type']), data: JSON.stringify(event) };
+}
+
+function isChunk(value: unknown): value is ChatChunk & Record<string, unknown> {
+  return isRecord(value) && Array.isArray(value['choices']);
+}
+
+export const createMessage = defineOperation({
+  id: 'createMessage',
+  method: 'POST',
+  path: '/v1/messages',
+  access: ['chat'],
+  tag: 'Anthropic-compatible',
+  summary: 'Ask a model, in Anthropic’s form',
+  description:
+    'Anthropic’s Messages API over every provider that the hub has. The official SDK works with this hub as its base URL and one of its keys as `x-api-key`. ' +
+    'With `stream: true` the answer comes as Anthropic’s named events; a failure after the first one ends it with an `error` event instead of `message_stop`.',
+  body,
+  headers: preferenceHeaders,
+  idempotent: true,
+  bodyExample: {
+    model: 'anthropic/claude-sonnet-4-5',
+    max_tokens: 100,
+    messages: [{ role: 'user', content: 'Say hello.' }],
+  },
+  responses: {
+    200: {
+      streams: true,
+      description: 'The message, or with `stream: true` its events.',
+      schema: Type.Object({
+        id: Type.String(),
+        type: Type.Literal('message'),
+        role: Type.Literal('assistant'),
+        model: Type.String(),
+        content: blocks,
+      }),
+      example: {
+        id: 'msg_01',
+        type: 'message',
+        role: 'assistant',
+        model: 'claude-sonnet-4-5',
+        content: [{ type: 'text', text: 'Hello.' }],
+        stop_reason: 'end_turn',
+        stop_sequence: null,
+        usage: { input_tokens: 9, output_tokens: 2 },
+      },
+    },
+  },
+  handle: ({ body: given, context }, services) => answerChat(toChatRequest(given), anthropicForm, context, services),
+});

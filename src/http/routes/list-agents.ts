@@ -1,0 +1,41 @@
+/** `GET /api/agents`: the newest first. */
+import { Type } from 'typebox';
+import { json } from '../answer.ts';
+import { callerOf, defineOperation } from '../operation.ts';
+import { agentExample, agentSchema, agentView } from '../wire/agent.ts';
+import { modelName } from '../wire/chat.ts';
+import { listSchema, listView, pageOf, pageQuery, strict } from '../wire/common.ts';
+
+export const listAgents = defineOperation({
+  id: 'listAgents',
+  method: 'GET',
+  path: '/api/agents',
+  access: ['chat', 'read'],
+  tag: 'Agents',
+  summary: 'List agents',
+  description: 'The agents of the project, the newest first.',
+  query: Type.Object(
+    {
+      ...pageQuery.properties,
+      namePrefix: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 63, description: 'Only those whose name begins so.' }),
+      ),
+      model: Type.Optional(
+        Type.String({ ...modelName, description: 'Only those with this route or model.', examples: ['fast'] }),
+      ),
+    },
+    strict,
+  ),
+  responses: {
+    200: {
+      description: 'A page of agents.',
+      schema: listSchema(agentSchema),
+      example: { data: [agentExample], nextBefore: null },
+    },
+  },
+  async handle({ query, context }, { agentStore }) {
+    const page = pageOf(query);
+    const agents = await agentStore.list(callerOf(context).projectId, page, query);
+    return json(listView(agents.map(agentView), page.limit));
+  },
+});

@@ -1,0 +1,65 @@
+/** Rows of unequal size: what waits and what is written at once are bounded in bytes. The rest is in the run writer's tests. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { RowEnd } from '#contract/batch-writer';
+import { listeners, nothingTold } from '../../tests/helpers/storage.ts';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { createBatchWriter } from './batch-writer.ts';
+
+interface Row {
+  readonly id: string;
+  readonly size: number;
+}
+
+function bench() {
+  const clock = new VirtualClock();
+  const batches: string[][] = [];
+  const ended: [string, RowEnd][] = [];
+  const writer = createBatchWriter<Row>({
+    ...listeners(nothingTold()),
+    noun: 'row',
+    rowsMax: 4,
+    bytes: { of: ({ size }) => size, waitingMax: 100, batchMax: 30 },
+    write: async (rows) => void batches.push(rows.map(({ id }) => id)),
+    ended: ({ id }, how) => void ended.push([id, how]),
+    clock,
+  });
+  const append = (id: string, size: number): void => writer.append({ id, size });
+  return { clock, batches, ended, writer, append };
+}
+
+it('drops the oldest rows until the newest fits, and counts a row that comes again once', () => {
+  const { ended, writer, append } = bench();
+  for (const id of ['a', 'b', 'c']) append(id, 30);
+  append('a', 40);
+  assert.deepEqual([ended, writer.backlog], [[], 3]);
+  append('d', 50);
+  assert.deepEqual(ended, [
+    ['a', 'overflowed'],
+    ['b', 'overflowed'],
+  ]);
+  for (const id of ['e', 'f']) append(id, 1);
+  assert.equal(writer.backlog, 4);
+  append('g', 0);
+  assert.deepEqual([ended.at(-1), writer.backlog], [['c', 'overflowed'], 4]);
+});
+
+it('writes no more at once than its bound, but for a single row beyond it', async () => {
+  const { clock, batches, ended, append } = bench();
+  for (const [id, size] of [
+    ['a', 10],
+    ['b', 20],
+    ['c', 60],
+    ['d', 1],
+  ] as const)
+    append(id, size);
+  await clock.advance(1_000);
+  assert.deepEqual(batches, [['a', 'b'], ['c'], ['d']]);
+  assert.deepEqual(
+    ended.map(([, how]) => how),
+    ['written', 'written', 'written', 'written'],
+  );
+  // What was written takes no room any more.
+  append('e', 100);
+  assert.equal(ended.length, 4);
+});

@@ -1,0 +1,165 @@
+/** The official Anthropic client through a started hub, over an upstream of another form: what it asks for arrives, what comes back is its own. */
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import Anthropic from '@anthropic-ai/sdk';
+import { forTheSuite } from '../../helpers/suite.ts';
+import { neverAnswers, refuses, streams, until } from '../../helpers/upstream.ts';
+import { callsTools, MODEL, startHubWithKey } from './hub-with-key.ts';
+import type { HubWithKey } from './hub-with-key.ts';
+
+const question = { role: 'user', content: 'Are you well?' } as const;
+const asked = { model: MODEL, max_tokens: 50, messages: [question] };
+const tools: Anthropic.Tool[] = [
+  {
+    name: 'weather',
+    description: 'The weather of a city.',
+    input_schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  },
+];
+
+describe('the official Anthropic client', () => {
+  const suite = forTheSuite();
+  let hub: HubWithKey;
+  let client: Anthropic;
+  before(async () => {
+    hub = await startHubWithKey(suite);
+    const baseURL = hub.baseURL.replace(/\/v1$/, '');
+    client = new Anthropic({ baseURL, apiKey: hub.apiKey, maxRetries: 0 });
+  });
+  const last = (): Record<string, unknown> => hub.upstream.received.at(-1)?.body ?? assert.fail('nothing arrived');
+
+  it('gets a plain answer, and its settings arrive', async () => {
+    const message = await client.messages.create({
+      ...asked,
+      system: 'Be brief.',
+      stop_sequences: ['END'],
+      metadata: { user_id: 'u-1' },
+    });
+    assert.deepEqual(message.content, [{ type: 'text', text: 'All is well.' }]);
+    assert.deepEqual([message.type, message.role, message.stop_reason], ['message', 'assistant', 'end_turn']);
+    assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [7, 3]);
+    assert.match(message._request_id ?? '', /^req_/);
+    assert.partialDeepStrictEqual(last(), {
+      model: 'test-model',
+      messages: [{ role: 'system', content: 'Be brief.' }, question],
+      max_completion_tokens: 50,
+      stop: ['END'],
+      user: 'u-1',
+    });
+    assert.equal(hub.upstream.received.at(-1)?.headers.authorization, 'Bearer sk-of-the-hub');
+  });
+
+  it('gets a stream event by event, with what was used at its end', async () => {
+    const stream = client.messages.stream(asked);
+    const types: string[] = [];
+    stream.on('streamEvent', ({ type }) => void types.push(type));
+    const message = await stream.finalMessage();
+    assert.deepEqual(message.content, [{ type: 'text', text: 'All is well.' }]);
+    assert.deepEqual([message.stop_reason, message.usage.output_tokens], ['end_turn', 3]);
+    assert.equal(types[0], 'message_start');
+    assert.deepEqual(types.slice(-3), ['content_block_stop', 'message_delta', 'message_stop']);
+  });
+
+  for (const streamed of [false, true])
+    it(`calls tools and gives their results, ${streamed ? 'streamed' : 'plain'}`, async () => {
+      hub.upstream.script(callsTools);
+      const request = { ...asked, tools, tool_choice: { type: 'any' } as const };
+      const message = streamed
+        ? await client.messages.stream(request).finalMessage()
+        : await client.messages.create(request);
+      assert.equal(message.stop_reason, 'tool_use');
+      const uses = message.content.filter((block) => block.type === 'tool_use');
+      assert.deepEqual(
+        uses.map(({ name, input }) => [name, input]),
+        [
+          ['weather', { city: 'Vienna' }],
+          ['weather', { city: 'Graz' }],
+        ],
+      );
+      assert.equal(last()['tool_choice'], 'required');
+      const results = uses.map(({ id }) => ({ type: 'tool_result' as const, tool_use_id: id, content: 'sunny' }));
+      const after = await client.messages.create({
+        ...asked,
+        tools,
+        messages: [question, { role: 'assistant', content: message.content }, { role: 'user', content: results }],
+      });
+      assert.equal(after.stop_reason, 'end_turn');
+      const sent = last()['messages'] as { role: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
+      assert.deepEqual(
+        sent.map(({ role }) => role),
+        ['user', 'assistant', 'tool', 'tool'],
+      );
+      assert.deepEqual(
+        sent[1]?.tool_calls?.map(({ id }) => id),
+        sent.slice(2).map(({ tool_call_id: id }) => id),
+      );
+    });
+
+  it('shows an image', async () => {
+    const data = Buffer.from('a picture').toString('base64');
+    await client.messages.create({
+      ...asked,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'image', source: { type: 'base64', media_type: 'image/png', data } },
+            { type: 'text', text: 'What is it?' },
+          ],
+        },
+      ],
+    });
+    assert.partialDeepStrictEqual(last(), {
+      messages: [
+        { content: [{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }, { type: 'text' }] },
+      ],
+    });
+  });
+
+  it('is told by name what no other provider could be asked', async () => {
+    const asking = hub.upstream.received.length;
+    const search = { type: 'web_search_20250305', name: 'web_search' } as const;
+    await assert.rejects(client.messages.create({ ...asked, tools: [search] }), (error) => {
+      assert.ok(error instanceof Anthropic.BadRequestError);
+      assert.match(error.message, /tools\[0\]\.type/);
+      return true;
+    });
+    assert.equal(hub.upstream.received.length, asking, 'nobody was asked');
+  });
+
+  it('is never given a cut stream as a whole answer', async () => {
+    hub.upstream.script(streams(['All ', 'is '], { ending: 'cut' }));
+    const stream = client.messages.stream(asked);
+    let text = '';
+    stream.on('text', (part) => void (text += part));
+    await assert.rejects(stream.finalMessage(), Anthropic.APIError);
+    // What a cut connection had not delivered yet is lost with it.
+    assert.ok('All is '.startsWith(text), text);
+  });
+
+  it('leaves, and the upstream is left too', async () => {
+    hub.upstream.script(neverAnswers);
+    const seen = hub.upstream.received.length;
+    const leaving = new AbortController();
+    const asking = client.messages.create(asked, { signal: leaving.signal });
+    await until('the upstream is asked', () => hub.upstream.received.length > seen);
+    leaving.abort();
+    await assert.rejects(asking, Anthropic.APIUserAbortError);
+    await until('the upstream was left', () => hub.upstream.received.at(-1)?.aborted === true);
+  });
+
+  it('raises its own classes of errors', async () => {
+    const keyless = new Anthropic({ baseURL: hub.baseURL.replace(/\/v1$/, ''), apiKey: 'wrong', maxRetries: 0 });
+    await assert.rejects(keyless.messages.create(asked), Anthropic.AuthenticationError);
+    await assert.rejects(client.messages.create({ ...asked, max_tokens: 0 }), Anthropic.BadRequestError);
+    hub.upstream.script(refuses(500));
+    await assert.rejects(client.messages.create(asked), Anthropic.InternalServerError);
+    // Last of all: the deployment is left alone for as long as it said.
+    hub.upstream.script(refuses(429, { message: 'slow down', type: 'rate_limit' }, { 'retry-after': '7' }));
+    await assert.rejects(client.messages.create(asked), (error) => {
+      assert.ok(error instanceof Anthropic.RateLimitError);
+      assert.equal(error.headers.get('retry-after'), '7');
+      return true;
+    });
+  });
+});
