@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { createLab, freePort, until } from './lab.ts';
 import type { Lab } from './lab.ts';
@@ -127,12 +128,11 @@ function runsOn(socket: WebSocket, counts: Counts): Promise<void> {
 
 async function sampled(url: string, work: Promise<unknown>, progress: (text: string) => void): Promise<Figures[]> {
   const seen: Figures[] = [];
-  let over = false;
-  const end = work.finally(() => (over = true));
-  do {
+  const end = work.then(() => true);
+  for (let over = false; !over;) {
     seen.push(await figuresOf(url));
-    await Promise.race([end, new Promise((resolve) => setTimeout(resolve, SAMPLE_MS))]);
-  } while (!over);
+    over = await Promise.race([end, sleep(SAMPLE_MS, false)]);
+  }
   seen.push(await figuresOf(url));
   progress(`${seen.length} samples`);
   return seen;

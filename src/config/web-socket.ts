@@ -1,11 +1,7 @@
 /** Bounds of `/ws/chat`: `server.webSocket` of the configuration. Each says with its description what it bounds. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-
-const ms = (minimum: number, maximum: number, initial: number, description: string) =>
-  Type.Integer({ minimum, maximum, default: initial, description: `${description} Milliseconds.` });
-const count = (minimum: number, maximum: number, initial: number, description: string) =>
-  Type.Integer({ minimum, maximum, default: initial, description });
+import { count, ms } from './numbers.ts';
 
 export const webSocket = Type.Object(
   {
