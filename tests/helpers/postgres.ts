@@ -5,11 +5,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { freePort } from './free-port.ts';
 import { requireTool } from './tools.ts';
 
 export interface TestPostgres {
@@ -126,15 +126,6 @@ function unprivileged(): { uid?: number; gid?: number } {
       'PostgreSQL does not run as root, and there is no user "postgres". Run: apt-get install postgresql',
     );
   return { uid, gid: id('-g') };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || address === null) throw new Error('no free port');
-  return address.port;
 }
 
 async function runOnce(url: string, statement: string): Promise<void> {

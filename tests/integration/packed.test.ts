@@ -1,6 +1,6 @@
 /**
  * What people get from the registry: the packed tarball, installed into an empty folder, starts with `npx revoagent`, and its
- * `revoagent/resilience` runs every example under `examples/resilience/`, each of which ends with the lines it prints.
+ * libraries run every example under `examples/resilience/` and `examples/cache/`, each of which ends with the lines it prints.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -13,7 +13,6 @@ import { promisify } from 'node:util';
 import { waitFor } from '../helpers/hub-process.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const EXAMPLES = path.join(ROOT, 'examples/resilience');
 const START_MS = 60_000;
 const run = promisify(execFile);
 
@@ -80,16 +79,20 @@ export const before = (_request: ChatRequest): GuardrailVerdict<ChatRequest> => 
     await assert.rejects(compile('wrong.ts'), ({ stdout }: { stdout: string }) => /wrong\.ts.*TS2322/.test(stdout));
   });
 
-  it('runs every example of revoagent/resilience, which prints what it says', async () => {
-    const names = await readdir(EXAMPLES);
-    assert.ok(names.length >= 3);
-    await cp(EXAMPLES, path.join(folder, 'examples'), { recursive: true });
-    for (const name of names) {
-      const source = await readFile(path.join(EXAMPLES, name), 'utf8');
-      const [, promised] = source.split('\n// Prints:\n');
-      assert.ok(promised !== undefined, `${name} does not say what it prints`);
-      const { stdout } = await run(process.execPath, [path.join(folder, 'examples', name)]);
-      assert.equal(stdout, promised.replaceAll(/^\/\/ /gm, ''), name);
-    }
-  });
+  for (const library of ['resilience', 'cache']) {
+    it(`runs every example of revoagent/${library}, which prints what it says`, async () => {
+      const examples = path.join(ROOT, 'examples', library);
+      const names = await readdir(examples);
+      assert.ok(names.length >= 3);
+      const copies = path.join(folder, 'examples', library);
+      await cp(examples, copies, { recursive: true });
+      for (const name of names) {
+        const source = await readFile(path.join(examples, name), 'utf8');
+        const [, promised] = source.split('\n// Prints:\n');
+        assert.ok(promised !== undefined, `${name} does not say what it prints`);
+        const { stdout } = await run(process.execPath, [path.join(copies, name)]);
+        assert.equal(stdout, promised.replaceAll(/^\/\/ /gm, ''), name);
+      }
+    });
+  }
 });

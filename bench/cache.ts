@@ -1,0 +1,133 @@
+/**
+ * The cache beside other libraries: hits in memory, hits in Redis under 64 callers, misses with a factory that costs nothing; then cold
+ * calls while Redis hangs, and one key asked for by four processes. Every measurement is a process of its own; the subjects take
+ * turns within a round. bentocache is left out: it asks npm for an older ioredis than this package's.
+ */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { startRedis } from '../tests/helpers/redis.ts';
+import type { TestRedis } from '../tests/helpers/redis.ts';
+import type { BenchOptions } from './options.ts';
+import type { BenchResult } from './result.ts';
+import { median } from './statistics.ts';
+
+const SUBJECT = fileURLToPath(new URL('subjects/caches.ts', import.meta.url));
+const CALLER = fileURLToPath(new URL('../tests/helpers/cache-process.ts', import.meta.url));
+const MEASURE_MS = 500;
+const OURS = 'revoagent/cache';
+const PEERS = ['cacheable', 'cache-manager'];
+const RAW = 'Redis hit, GET and JSON.parse alone';
+const PROCESSES = 4;
+const CALLERS = 1_000;
+const SUBJECTS = [
+  RAW,
+  ...['memory hit', 'Redis hit', 'miss and factory'].flatMap((what) =>
+    [OURS, ...PEERS].map((who) => `${what}, ${who}`),
+  ),
+];
+
+type Row = BenchResult['rows'][number];
+type Rounds = Map<string, number[]>;
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const rounds: Rounds = new Map();
+  const hung: number[] = [];
+  const factoryCalls: number[] = [];
+  const redis = await startRedis();
+  try {
+    for (let round = 1; round <= options.rounds; round++) {
+      options.progress(`round ${round} of ${options.rounds}`);
+      for (const subject of SUBJECTS) {
+        await redis.command('FLUSHALL');
+        const figure = await measured([subject, String(MEASURE_MS), redis.url]);
+        rounds.set(subject, [...(rounds.get(subject) ?? []), figure]);
+      }
+      hung.push(await whileItHangs(redis));
+      factoryCalls.push(await ofManyProcesses(redis));
+    }
+  } finally {
+    await redis.close();
+  }
+  return {
+    name: 'cache',
+    rows: [...targetRows(rounds, hung, factoryCalls), ...rateRows(rounds)],
+    notes: [
+      `${options.rounds} rounds, ${MEASURE_MS} ms a subject after as long to warm up, each in a process of its own; medians over rounds, ratios within one.`,
+      'The value is a completion of about 500 bytes. Redis runs on the same machine, without persistence; the other libraries reach it through the same client.',
+    ],
+  };
+}
+
+function started(program: string, args: readonly string[]): ChildProcess {
+  return fork(program, [...args], { execArgv: ['--conditions=revoagent-source'] });
+}
+
+async function told(child: ChildProcess): Promise<unknown> {
+  const [message] = await once(child, 'message');
+  return message;
+}
+
+async function measured(args: readonly string[]): Promise<number> {
+  return Number(await told(started(SUBJECT, args)));
+}
+
+async function whileItHangs(redis: TestRedis): Promise<number> {
+  const child = started(SUBJECT, ['hung', '0', redis.url]);
+  await told(child);
+  redis.stop();
+  try {
+    child.send('go');
+    return Number(await told(child));
+  } finally {
+    redis.cont();
+  }
+}
+
+async function ofManyProcesses(redis: TestRedis): Promise<number> {
+  await redis.command('FLUSHALL');
+  const children = Array.from({ length: PROCESSES }, () => started(CALLER, [redis.url, String(CALLERS)]));
+  await Promise.all(children.map(told));
+  const answers = children.map(told);
+  for (const child of children) child.send('go');
+  await Promise.all(answers);
+  return Number(await redis.command('GET', 'factory-calls'));
+}
+
+function targetRows(rounds: Rounds, hung: readonly number[], factoryCalls: readonly number[]): Row[] {
+  const ratio = (subject: string, others: readonly string[]): number =>
+    median(
+      of(rounds, subject).map(
+        (figure, round) => figure / Math.max(...others.map((other) => of(rounds, other)[round] ?? NaN)),
+      ),
+    );
+  const peers = (what: string): string[] => PEERS.map((who) => `${what}, ${who}`);
+  return [
+    atLeast('memory hits a second', median(of(rounds, `memory hit, ${OURS}`)), 1_500_000),
+    atLeast('memory hits / the quickest other library', ratio(`memory hit, ${OURS}`, peers('memory hit')), 1),
+    atLeast('Redis hits at 64 callers / the client alone', ratio(`Redis hit, ${OURS}`, [RAW]), 0.8),
+    atLeast('misses / the quickest other library', ratio(`miss and factory, ${OURS}`, peers('miss and factory')), 1),
+    atMost('cold call while Redis hangs, p99 in ms', median(hung), 60),
+    atMost(`factory calls of ${PROCESSES} × ${CALLERS} callers of one key`, Math.max(...factoryCalls), 1),
+  ];
+}
+
+function atLeast(what: string, value: number, bound: number): Row {
+  return { label: `targets · ${what}`, metrics: { measured: value }, target: `≥ ${bound}`, met: value >= bound };
+}
+
+function atMost(what: string, value: number, bound: number): Row {
+  return { label: `targets · ${what}`, metrics: { measured: value }, target: `≤ ${bound}`, met: value <= bound };
+}
+
+function rateRows(rounds: Rounds): Row[] {
+  return [...rounds.keys()].map((subject) => ({
+    label: `calls a second · ${subject}`,
+    metrics: { callsASecond: median(of(rounds, subject)) },
+  }));
+}
+
+function of(rounds: Rounds, subject: string): number[] {
+  return rounds.get(subject) ?? [];
+}

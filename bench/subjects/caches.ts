@@ -1,0 +1,139 @@
+/**
+ * One cache library doing one thing, in a process of its own: `node bench/subjects/caches.ts <subject> <milliseconds> [<url of Redis>]`
+ * prints operations a second; `hung` prints the 99th percentile of cold calls, in milliseconds, while Redis is stopped by its caller.
+ */
+import { createCache as createCacheManager } from 'cache-manager';
+import { Cacheable, Keyv } from 'cacheable';
+import { Redis } from 'ioredis';
+import { connectRedis, createCache, RedisTier } from '#cache/index';
+import type { Cache } from '#cache/index';
+import { waitFor } from '../../tests/helpers/hub-process.ts';
+
+type Call = (key: string) => Promise<unknown>;
+
+interface Subject {
+  /** Keys that are asked for in turn; 0: a new one for every call. */
+  readonly keys: number;
+  readonly callers: number;
+  make(url: string): Promise<Call>;
+}
+
+const MEMORY_KEYS = 1_000;
+const REDIS_KEYS = 20_000;
+const CALLERS = 64;
+const TTL_MS = 3_600_000;
+const BATCH = 1_000;
+const HUNG_CALLS = 400;
+
+const value = {
+  id: 'chat-7',
+  model: 'a-model',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'x'.repeat(400) } }],
+};
+const factory = async (): Promise<unknown> => value;
+
+async function ours(url: string | undefined, memoryTtlMs: number): Promise<Cache> {
+  const tiers = url === undefined ? [] : [new RedisTier(connectRedis({ url }), { namespace: 'bench' })];
+  const cache = createCache({
+    namespace: 'bench',
+    tiers,
+    memory: { ttlMs: memoryTtlMs },
+    defaults: { ttlMs: TTL_MS, swrMs: 0, staleOnErrorMs: 0 },
+  });
+  for (const tier of tiers) await waitFor(() => tier.position().catch(() => undefined));
+  return cache;
+}
+
+/** What the other libraries' adapters do, on the same client as ours. */
+function keyvOn(url: string): Keyv {
+  const redis = new Redis(url);
+  const store = {
+    get: (key: string) => redis.get(key),
+    set: (key: string, text: string, ttl?: number) => redis.set(key, text, 'PX', ttl ?? TTL_MS),
+    delete: async (key: string) => (await redis.del(key)) === 1,
+    clear: async () => undefined,
+  };
+  return new Keyv({ store, useKeyPrefix: false });
+}
+
+const throughOurs =
+  (cache: Cache): Call =>
+  (key) =>
+    cache.getOrSet(key, factory);
+const throughCacheable =
+  (cache: Cacheable): Call =>
+  (key) =>
+    cache.getOrSet(key, factory, { ttl: TTL_MS });
+const throughManager = (stores?: Keyv[]): Call => {
+  const cache = createCacheManager({ ttl: TTL_MS, ...(stores && { stores }) });
+  return (key) => cache.wrap(key, factory);
+};
+
+const memory = (make: () => Promise<Call>): Subject => ({ keys: MEMORY_KEYS, callers: 1, make });
+const hit = (make: Subject['make']): Subject => ({ keys: REDIS_KEYS, callers: CALLERS, make });
+const miss = (make: Subject['make']): Subject => ({ keys: 0, callers: CALLERS, make });
+
+const onRedis: Readonly<Record<string, Subject['make']>> = {
+  'revoagent/cache': async (url) => throughOurs(await ours(url, 0)),
+  cacheable: async (url) => throughCacheable(new Cacheable({ primary: keyvOn(url) })),
+  'cache-manager': async (url) => throughManager([keyvOn(url)]),
+};
+
+const rawHit = async (url: string): Promise<Call> => {
+  const redis = new Redis(url);
+  const text = JSON.stringify(value);
+  for (let key = 0; key < REDIS_KEYS; key++) await redis.set(`raw:key-${key}`, text);
+  return async (key) => JSON.parse((await redis.get(`raw:${key}`)) ?? 'null');
+};
+
+const subjects: Readonly<Record<string, Subject>> = {
+  'memory hit, revoagent/cache': memory(async () => throughOurs(await ours(undefined, TTL_MS))),
+  'memory hit, cacheable': memory(async () => throughCacheable(new Cacheable())),
+  'memory hit, cache-manager': memory(async () => throughManager()),
+  'Redis hit, GET and JSON.parse alone': hit(rawHit),
+  ...Object.fromEntries(Object.entries(onRedis).map(([name, make]) => [`Redis hit, ${name}`, hit(make)])),
+  ...Object.fromEntries(Object.entries(onRedis).map(([name, make]) => [`miss and factory, ${name}`, miss(make)])),
+};
+
+async function callsASecond({ keys, callers }: Subject, call: Call, forMs: number): Promise<number> {
+  let made = 0;
+  const unique = process.hrtime.bigint().toString(36);
+  const names = Array.from({ length: keys }, (_, key) => `key-${key}`);
+  const next = (): string => names[made++ % keys] ?? `miss-${unique}-${made}`;
+  for (let from = 0; from < keys; from += CALLERS) await Promise.all(names.slice(from, from + CALLERS).map(call));
+  const load = async (ms: number): Promise<number> => {
+    const from = made;
+    const startedAt = performance.now();
+    const caller = async (): Promise<void> => {
+      while (performance.now() < startedAt + ms) for (let each = 0; each < BATCH / callers; each++) await call(next());
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    return ((made - from) * 1_000) / (performance.now() - startedAt);
+  };
+  await load(forMs);
+  return load(forMs);
+}
+
+async function hung(url: string): Promise<number> {
+  const cache = await ours(url, TTL_MS);
+  await cache.getOrSet('warm', factory);
+  process.send?.('ready');
+  await new Promise((resolve) => process.once('message', resolve));
+  const times: number[] = [];
+  for (let call = 0; call < HUNG_CALLS; call++) {
+    const startedAt = performance.now();
+    await cache.getOrSet(`cold-${call}`, factory);
+    times.push(performance.now() - startedAt);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return times.toSorted((a, b) => a - b)[Math.floor(HUNG_CALLS * 0.99)] ?? NaN;
+}
+
+const [name = '', forMs = '300', url = ''] = process.argv.slice(2);
+const subject = subjects[name];
+if (name !== 'hung' && subject === undefined)
+  throw new Error(`no subject ${name}; there are ${Object.keys(subjects).join(', ')}`);
+const figure =
+  subject === undefined ? await hung(url) : await callsASecond(subject, await subject.make(url), Number(forMs));
+process.send?.(figure);
+process.exit();

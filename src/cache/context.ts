@@ -1,0 +1,86 @@
+/** What a factory is given: its signal, the copy it may fall back to, and the say over how its value is kept. */
+import type { Flight } from './flight.ts';
+import { NEGATIVE_TTL_MS } from './options.ts';
+import type { Lifetime } from './tier.ts';
+import { checkTag } from './key.ts';
+
+export class CacheFactoryError extends Error {
+  override readonly name: string = 'CacheFactoryError';
+}
+
+export class FactoryTimeoutError extends CacheFactoryError {
+  override readonly name = 'FactoryTimeoutError';
+  readonly timeoutMs: number;
+
+  constructor(key: string, timeoutMs: number) {
+    super(`The factory of ${JSON.stringify(key)} gave no value within ${timeoutMs} ms (hardTimeoutMs)`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+export interface FactoryContext {
+  /** Aborts when no caller is left, after `hardTimeoutMs`, and when the cache closes. */
+  readonly signal: AbortSignal;
+  /** The value that is past its time, if one is left. */
+  readonly stale: { readonly value: unknown; readonly ageMs: number } | undefined;
+  /** Say it before reading what the tag stands for, or as soon as it is known: an invalidation since the start is minded either way. */
+  tag(...tags: string[]): void;
+  setTtl(lifetime: number | Partial<Lifetime>): void;
+  /** `return context.notModified()`: the stale value, for another lifetime. Throws where there is none. */
+  notModified(): never;
+  /** The value goes to those who wait for it, and is not stored. */
+  skip(): void;
+  /** The value says that there is nothing: kept for 5 s unless told otherwise, and never served stale. */
+  negative(ttlMs?: number): void;
+  /** As if the upstream had failed: a stale copy is served where there is one. */
+  fail(reason: string): never;
+}
+
+/** What a factory said besides its value. */
+export interface Said {
+  lifetime: Partial<Lifetime>;
+  stored: boolean;
+}
+
+/** Thrown by `notModified`, through the factory, to whoever runs it. */
+export class NotModified extends CacheFactoryError {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    super('notModified() ends the factory: its exception is not to be caught');
+    this.value = value;
+  }
+}
+
+export function createContext(flight: Flight, stale: FactoryContext['stale']): { context: FactoryContext; said: Said } {
+  const said: Said = { lifetime: {}, stored: true };
+  const context: FactoryContext = {
+    get signal() {
+      return flight.signal;
+    },
+    stale,
+    tag(...tags) {
+      for (const tag of tags) flight.tags.add(checkTag(tag));
+    },
+    setTtl(lifetime) {
+      const given = typeof lifetime === 'number' ? { ttlMs: lifetime } : lifetime;
+      said.lifetime = { ...said.lifetime, ...given };
+    },
+    notModified() {
+      if (stale === undefined) {
+        throw new CacheFactoryError(`The factory of ${JSON.stringify(flight.key)} has no stale value to keep`);
+      }
+      throw new NotModified(stale.value);
+    },
+    skip() {
+      said.stored = false;
+    },
+    negative(ttlMs = NEGATIVE_TTL_MS) {
+      said.lifetime = { ttlMs, swrMs: 0, staleOnErrorMs: 0 };
+    },
+    fail(reason) {
+      throw new CacheFactoryError(reason);
+    },
+  };
+  return { context, said };
+}

@@ -1,0 +1,101 @@
+/**
+ * One look-up or factory call that many callers share. It answers once: with the value, with a stale copy while the work goes
+ * on, or with the error. A caller who leaves detaches only itself; when none remains, the work is aborted.
+ */
+import type { FillOptions } from './options.ts';
+
+export class Flight {
+  readonly key: string;
+  readonly options: FillOptions;
+  /** As far as they are known: the factory may add some. */
+  readonly tags: Set<string>;
+  /** Memory's number from before anything was read that it may answer with. */
+  since: number;
+  readonly answer: Promise<unknown>;
+  answered = false;
+  /** It can answer nobody who comes now. */
+  failed = false;
+  /** Made when it is first asked for: most flights abort nothing. */
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
+  #untilAborted: PromiseWithResolvers<never> | undefined;
+  #waiting = 0;
+  #background: boolean;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    key: string,
+    begin: { options: FillOptions; tags: readonly string[]; since: number; background: boolean },
+  ) {
+    this.key = key;
+    this.options = begin.options;
+    this.tags = new Set(begin.tags);
+    this.since = begin.since;
+    this.#background = begin.background;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    // Every caller may have left; then there is nobody to tell.
+    promise.catch(() => undefined);
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    return this.#controller.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#aborted !== undefined;
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#controller?.abort(reason);
+    this.#untilAborted?.reject(reason);
+    this.fail(reason);
+  }
+
+  /** Rejects when it is aborted: a factory that minds no signal holds nobody. */
+  untilAborted(): Promise<never> {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted.reason);
+    this.#untilAborted ??= Promise.withResolvers<never>();
+    return this.#untilAborted.promise;
+  }
+
+  /** The first answer counts. */
+  resolve(value: unknown): void {
+    this.answered = true;
+    this.#resolve(value);
+  }
+
+  fail(error: unknown): void {
+    this.failed ||= !this.answered;
+    this.answered = true;
+    this.#reject(error);
+  }
+
+  /** Nobody waits for the rest: it goes on for the next caller. */
+  continueInBackground(): void {
+    this.#background = true;
+  }
+
+  join(signal: AbortSignal | undefined): Promise<unknown> {
+    if (signal === undefined) {
+      this.#waiting++;
+      return this.answer;
+    }
+    if (signal.aborted) return Promise.reject(signal.reason);
+    this.#waiting++;
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        reject(signal.reason);
+        if (--this.#waiting === 0 && !this.#background) this.abort(signal.reason);
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      this.answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+    });
+  }
+}

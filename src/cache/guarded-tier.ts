@@ -1,0 +1,159 @@
+/**
+ * A tier that cannot hurt its callers: every operation has a deadline, all of them together a bound, and a breaker in front. What
+ * fails, is late or is refused is `undefined`, never an error. A lease that is granted too late is given back.
+ */
+import { systemClock } from '#core/clock';
+import type { Clock } from '#core/clock';
+import { systemRandom } from '#core/random';
+import type { Random } from '#core/random';
+import { Breaker } from '#resilience/breaker/breaker';
+import { BREAKER_DEFAULTS } from '#resilience/breaker/options';
+import type { CacheEvent } from './events.ts';
+import type {
+  Acquired,
+  AcquireRequest,
+  Announcement,
+  Awaitable,
+  Entry,
+  Invalidation,
+  Position,
+  Ticket,
+  Tier,
+} from './tier.ts';
+
+/** Three failures within a second open it, if they are a tenth of the calls; 1 s at first, 10 s at most; three probes, one by one. */
+const BREAKER = {
+  ...BREAKER_DEFAULTS,
+  failures: 3,
+  windowMs: 1_000,
+  openMs: 1_000,
+  openMsMax: 10_000,
+  probeSuccesses: 3,
+};
+
+export interface GuardDependencies {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly onEvent?: (event: CacheEvent) => void;
+}
+
+export class GuardedTier {
+  readonly tier: Tier;
+  readonly breaker: Breaker;
+  readonly #clock: Clock;
+  readonly #onEvent: (event: CacheEvent) => void;
+  #inFlight = 0;
+
+  constructor(tier: Tier, { clock = systemClock, random = systemRandom, onEvent }: GuardDependencies) {
+    this.tier = tier;
+    this.#clock = clock;
+    this.#onEvent = onEvent ?? ((): void => undefined);
+    this.breaker = new Breaker(`cache:${tier.name}`, BREAKER, {
+      clock,
+      random,
+      onTransition: ({ to, reason }) => {
+        if (to === 'half_open') return;
+        this.#onEvent({ kind: to === 'closed' ? 'tier-closed' : 'tier-opened', tier: tier.name, reason });
+      },
+    });
+  }
+
+  acquire(request: AcquireRequest): Promise<Acquired<Uint8Array> | undefined> {
+    const giveBack = (late: Acquired<Uint8Array>): void => {
+      if (late.kind === 'leased') void this.release(request.key, request.token);
+    };
+    return this.#run('acquire', this.tier.limits.readMs, () => this.tier.acquire(request), giveBack);
+  }
+
+  put(key: string, entry: Entry<Uint8Array>, ticket: Ticket): Promise<boolean | undefined> {
+    return this.#run('put', this.tier.limits.writeMs, () => this.tier.put(key, entry, ticket));
+  }
+
+  renew(key: string, token: string, leaseMs: number): Promise<boolean | undefined> {
+    return this.#run('renew', this.tier.limits.writeMs, () => this.tier.renew(key, token, leaseMs));
+  }
+
+  release(key: string, token: string): Promise<true | undefined> {
+    return this.#write('release', () => this.tier.release(key, token));
+  }
+
+  set(key: string, entry: Entry<Uint8Array>, origin: string): Promise<true | undefined> {
+    return this.#write('set', () => this.tier.set(key, entry, origin));
+  }
+
+  invalidate(invalidations: readonly Invalidation[], origin: string): Promise<true | undefined> {
+    return this.#write('invalidate', () => this.tier.invalidate(invalidations, origin));
+  }
+
+  position(): Promise<Position | undefined> {
+    return this.#run('position', this.tier.limits.readMs, () => this.tier.position());
+  }
+
+  /** Null: what was announced since is not known any more. `undefined`: no answer. */
+  since(
+    position: Position,
+  ): Promise<{ position: Position; announcements: readonly Announcement[] } | null | undefined> {
+    return this.#run('since', this.tier.limits.writeMs, async () => (await this.tier.since(position)) ?? null);
+  }
+
+  purge(): Promise<boolean | undefined> {
+    return this.#run('purge', this.tier.limits.writeMs, () => this.tier.purge?.() ?? false);
+  }
+
+  #write(operation: string, work: () => Awaitable<void>): Promise<true | undefined> {
+    return this.#run(operation, this.tier.limits.writeMs, async (): Promise<true> => {
+      await work();
+      return true;
+    });
+  }
+
+  #run<T>(
+    operation: string,
+    deadlineMs: number,
+    work: () => Awaitable<T>,
+    onLate?: (late: T) => void,
+  ): Promise<T | undefined> {
+    const startedAt = this.#clock.now();
+    const permit = this.#inFlight < this.tier.limits.inFlightMax ? this.breaker.tryAcquire() : undefined;
+    if (permit?.granted !== true) {
+      this.#tell(operation, 'refused', startedAt);
+      return Promise.resolve(undefined);
+    }
+    this.#inFlight++;
+    return new Promise((resolve) => {
+      let open = true;
+      const end = (outcome: 'ok' | 'failed' | 'timeout', value: T | undefined): void => {
+        open = false;
+        timer.cancel();
+        if (outcome === 'ok') permit.success();
+        else permit.failure();
+        this.#tell(operation, outcome, startedAt);
+        resolve(value);
+      };
+      let timer = this.#clock.schedule(deadlineMs, () => {
+        // Where this thread was busy past the deadline, the answer may lie in the socket already: one turn to read it.
+        timer = this.#clock.schedule(0, () => {
+          if (open) end('timeout', undefined);
+        });
+      });
+      void settle(work).then((settled) => {
+        this.#inFlight--;
+        if (open) end(settled.ok ? 'ok' : 'failed', settled.ok ? settled.value : undefined);
+        else if (settled.ok) onLate?.(settled.value);
+      });
+    });
+  }
+
+  #tell(operation: string, outcome: 'ok' | 'failed' | 'timeout' | 'refused', startedAt: number): void {
+    this.#onEvent({ kind: 'operation', tier: this.tier.name, operation, outcome, ms: this.#clock.now() - startedAt });
+  }
+}
+
+async function settle<T>(work: () => Awaitable<T>): Promise<{ ok: true; value: T } | { ok: false }> {
+  try {
+    return { ok: true, value: await work() };
+  } catch {
+    // Told as the operation's outcome: a cache that fails is a cache that misses.
+    return { ok: false };
+  }
+}

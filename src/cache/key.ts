@@ -1,0 +1,49 @@
+/**
+ * What a key becomes in every tier. A key is the caller's string; up to its first colon, colon included, it is the prefix that
+ * `deletePrefix` takes. A key of more than 512 bytes is stored under its hash, behind the same prefix. Refused: an empty key, a
+ * prefix that is none, and a namespace that could be read as part of another.
+ */
+import { createHash } from 'node:crypto';
+
+/** Longer keys are hashed (SHA-256): what a tier holds a key costs stays bounded. */
+export const KEY_BYTES_MAX = 512;
+const PREFIX_CHARS_MAX = 64;
+const NAMESPACE = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+export class CacheKeyError extends TypeError {
+  override readonly name = 'CacheKeyError';
+}
+
+/** `users:` of `users:7:name`; the empty string where the key has no colon in its first 64 characters. */
+export function prefixOf(key: string): string {
+  const colon = key.indexOf(':');
+  return colon === -1 || colon >= PREFIX_CHARS_MAX ? '' : key.slice(0, colon + 1);
+}
+
+/** The key as the tiers know it. */
+export function storedKey(key: string): string {
+  // A UTF-16 unit is at most three bytes of UTF-8: a short string needs no counting.
+  if (key.length * 3 <= KEY_BYTES_MAX && key.length > 0) return key;
+  if (key.length === 0) throw new CacheKeyError('A cache key must not be empty.');
+  if (Buffer.byteLength(key) <= KEY_BYTES_MAX) return key;
+  return `${prefixOf(key)}#${createHash('sha256').update(key).digest('base64url')}`;
+}
+
+export function checkPrefix(prefix: string): string {
+  if (prefix.length > 1 && prefixOf(prefix) === prefix) return prefix;
+  throw new CacheKeyError(
+    `deletePrefix takes what stands before a key's first colon, colon included ("users:"), up to ${PREFIX_CHARS_MAX} characters; got ${JSON.stringify(prefix)}. Use a tag for any other group of keys.`,
+  );
+}
+
+export function checkTag(tag: string): string {
+  if (tag.length > 0 && tag.length <= KEY_BYTES_MAX) return tag;
+  throw new CacheKeyError(`A tag has 1 to ${KEY_BYTES_MAX} characters; got ${tag.length}.`);
+}
+
+export function checkNamespace(namespace: string): string {
+  if (NAMESPACE.test(namespace)) return namespace;
+  throw new CacheKeyError(
+    `A cache's namespace has 1 to 64 characters of a-z, 0-9, ".", "_" and "-", and begins with a letter or digit; got ${JSON.stringify(namespace)}.`,
+  );
+}

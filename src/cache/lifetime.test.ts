@@ -1,0 +1,187 @@
+/** How long a value is good for what, and what its factory may say about that. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
+import { settle } from '../../tests/helpers/virtual-clock.ts';
+import { CacheFactoryError, FactoryTimeoutError } from './context.ts';
+import { CacheValueError } from './json.ts';
+
+describe('time', () => {
+  it('a stale value is served at once while one call refreshes it', async () => {
+    const { cache, clock } = setUp();
+    await cache.getOrSet('k', () => 1);
+    await pass(clock, 1_500);
+    const { factory, calls, answer } = held<number>();
+    for (let each = 0; each < 5; each++) assert.equal(await cache.getOrSet('k', factory), 1);
+    assert.equal(calls.length, 1);
+    answer(0).resolve(2);
+    await settle();
+    assert.equal(await cache.getOrSet('k', factory), 2);
+    assert.equal(cache.stats().staleServed, 5);
+  });
+
+  it('past that, a caller waits for the soft timeout, takes the copy, and the value arrives for the next', async () => {
+    const { cache, clock } = setUp();
+    await cache.getOrSet('k', () => 1);
+    await pass(clock, 5_000);
+    const { factory, answer } = held<number>();
+    const caller = cache.getOrSet('k', factory);
+    let answered = false;
+    void caller.then(() => (answered = true)); // oxlint-disable-line no-return-assign -- the answer is what is looked at
+    await clock.advance(149);
+    assert.equal(answered, false);
+    await clock.advance(1);
+    assert.equal(await caller, 1);
+    answer(0).resolve(2);
+    await settle();
+    assert.equal(cache.peek('k'), 2);
+  });
+
+  it('a failure is covered by the copy, and the factory then left alone for 30 s', async () => {
+    const { cache, clock } = setUp();
+    await cache.getOrSet('k', () => 1);
+    await pass(clock, 5_000);
+    let calls = 0;
+    const failing = (): number => {
+      calls++;
+      throw new Error('down');
+    };
+    for (let each = 0; each < 10; each++) {
+      assert.equal(await cache.getOrSet('k', failing), 1);
+      await pass(clock, 2_999);
+    }
+    assert.equal(calls, 1);
+    await pass(clock, 100);
+    assert.equal(await cache.getOrSet('k', failing), 1);
+    assert.equal(calls, 2);
+    await pass(clock, 60_000);
+    await assert.rejects(cache.getOrSet('k', failing), /down/);
+  });
+
+  it('the hard timeout aborts the factory and tells the caller', async () => {
+    const { cache, clock } = setUp();
+    const { factory, signals, answer } = held<number>();
+    const caller = cache.getOrSet('k', factory);
+    const told = assert.rejects(caller, FactoryTimeoutError);
+    await clock.advance(10_000);
+    await told;
+    assert.equal(signals[0]?.aborted, true);
+    answer(0).resolve(1);
+    await settle();
+    assert.equal(cache.peek('k'), undefined);
+    assert.equal(clock.pending, 0);
+  });
+
+  it('the hard timeout of a refresh leaves the copy', async () => {
+    const { cache, clock } = setUp();
+    await cache.getOrSet('k', () => 1);
+    await pass(clock, 5_000);
+    const { factory } = held<number>();
+    const caller = cache.getOrSet('k', factory, { softTimeoutMs: 20_000 });
+    await clock.advance(10_000);
+    assert.equal(await caller, 1);
+  });
+
+  it('what takes long to make is refreshed before its end, by one caller, while all others are answered', async () => {
+    const { cache, clock } = setUp({ defaults: { earlyRefreshFrom: 0.8 } });
+    let calls = 0;
+    const slow = async (): Promise<number> => {
+      calls++;
+      await clock.sleep(400);
+      return calls;
+    };
+    const first = cache.getOrSet('k', slow);
+    await clock.advance(400);
+    assert.equal(await first, 1);
+    await clock.advance(799);
+    for (let each = 0; each < 50; each++) assert.equal(await cache.getOrSet('k', slow), 1);
+    assert.equal(calls, 1);
+    await clock.advance(150);
+    for (let each = 0; each < 50; each++) assert.equal(await cache.getOrSet('k', slow), 1);
+    assert.equal(calls, 2);
+    await clock.advance(400);
+    assert.equal(cache.peek('k'), 2);
+    assert.equal(cache.stats().earlyRefreshes, 1);
+  });
+
+  it('what was made together does not end together', async () => {
+    const { cache, clock } = setUp({ defaults: { jitter: 0.1 } });
+    for (let each = 0; each < 100; each++) await cache.set(`k${each}`, each);
+    const fresh = (): number =>
+      Array.from({ length: 100 }, (_, each) => cache.peek(`k${each}`)).filter((v) => v !== undefined).length;
+    await pass(clock, 899);
+    assert.equal(fresh(), 100);
+    await pass(clock, 101);
+    assert.ok(fresh() > 20 && fresh() < 80, `${fresh()} of 100`);
+    await pass(clock, 101);
+    assert.equal(fresh(), 0);
+  });
+});
+
+describe('what a factory may say', () => {
+  it('skip: its waiters get the value, and it is not stored', async () => {
+    const { cache } = setUp();
+    const date = await cache.getOrSet('k', (fill) => {
+      fill.skip();
+      return new Date(0);
+    });
+    assert.ok(date instanceof Date);
+    assert.equal(cache.peek('k'), undefined);
+  });
+
+  it('negative: kept for 5 s, and never served stale', async () => {
+    const { cache, clock } = setUp();
+    let calls = 0;
+    const missing = (context: { negative(): void }): null => {
+      calls++;
+      if (calls > 1) throw new Error('down');
+      context.negative();
+      return null;
+    };
+    await cache.getOrSet('k', missing);
+    await pass(clock, 4_999);
+    assert.equal(await cache.getOrSet('k', missing), null);
+    await pass(clock, 1);
+    await assert.rejects(cache.getOrSet('k', missing), /down/);
+  });
+
+  it('notModified: the stale value for another lifetime', async () => {
+    const { cache, clock } = setUp();
+    await cache.set('k', { etag: 'a' });
+    await pass(clock, 3_000);
+    const value = await cache.getOrSet('k', (context) => context.notModified());
+    assert.deepEqual(value, { etag: 'a' });
+    assert.deepEqual(cache.peek('k'), { etag: 'a' });
+    await assert.rejects(
+      cache.getOrSet('other', (context) => context.notModified()),
+      CacheFactoryError,
+    );
+  });
+
+  it('setTtl and fail', async () => {
+    const { cache, clock } = setUp();
+    await cache.getOrSet('k', (context) => {
+      context.setTtl(50);
+      return 1;
+    });
+    await pass(clock, 51);
+    assert.equal(cache.peek('k'), undefined);
+    await pass(clock, 2_000);
+    assert.equal(await cache.getOrSet('k', (context) => context.fail('upstream said no')), 1);
+    await assert.rejects(
+      cache.getOrSet('other', (context) => context.fail('upstream said no')),
+      /upstream said no/,
+    );
+  });
+
+  it('a value that JSON would change is an error that no stale copy hides', async () => {
+    const { cache, clock } = setUp();
+    await cache.set('k', 1);
+    await pass(clock, 5_000);
+    await assert.rejects(
+      cache.getOrSet<unknown>('k', () => ({ at: new Date(0) })),
+      CacheValueError,
+    );
+    await assert.rejects(cache.set('k', undefined), CacheValueError);
+  });
+});

@@ -1,0 +1,98 @@
+/** What a cache and one call of it may be told, with the defaults of the house. Every duration is in milliseconds. */
+import type { Clock } from '#core/clock';
+import type { Random } from '#core/random';
+import type { CacheEvent } from './events.ts';
+import type { Lifetime, Tier } from './tier.ts';
+
+/** How one value is made and kept. */
+export interface FillOptions extends Lifetime {
+  /** Share by which a `ttlMs` is drawn longer or shorter, so that what was made together does not end together. 0 to 0.5. */
+  readonly jitter: number;
+  /** From this share of its `ttlMs` on, a value may be refreshed early: the likelier, the longer it takes to make. 1 never does. */
+  readonly earlyRefreshFrom: number;
+  /** With a stale copy at hand, callers wait so long for the factory and then take the copy. */
+  readonly softTimeoutMs: number;
+  /** Then the factory is aborted, and its callers get a `FactoryTimeoutError`. */
+  readonly hardTimeoutMs: number;
+  /** After a failure that a stale copy covered, the factory is left alone for so long. */
+  readonly retryAfterFailureMs: number;
+}
+
+export interface CallOptions extends Partial<FillOptions> {
+  /** Known before the factory runs; `context.tag` adds what only the factory knows. */
+  readonly tags?: readonly string[];
+  /** The caller's own: its abort lets go of the value, and stops the factory once nobody waits for it. */
+  readonly signal?: AbortSignal;
+}
+
+export const FILL_DEFAULTS: FillOptions = Object.freeze({
+  ttlMs: 60_000,
+  swrMs: 60_000,
+  staleOnErrorMs: 24 * 60 * 60 * 1000,
+  jitter: 0.1,
+  earlyRefreshFrom: 0.8,
+  softTimeoutMs: 150,
+  hardTimeoutMs: 10_000,
+  retryAfterFailureMs: 30_000,
+});
+
+export const NEGATIVE_TTL_MS = 5_000;
+
+export interface CacheOptions {
+  /** Names this cache's part of every tier: a-z, 0-9, ".", "_", "-", up to 64 characters. */
+  readonly namespace: string;
+  /** Beneath memory, nearest first. None: everything stays in this process. Closed with the cache. */
+  readonly tiers?: readonly Tier[];
+  readonly memory?: Partial<MemorySettings>;
+  /** For every call that says nothing else. */
+  readonly defaults?: Partial<FillOptions>;
+  readonly lease?: Partial<LeaseSettings>;
+  /** Freezes every value that leaves the cache, so that a caller who changes a shared one finds out. For tests. */
+  readonly freeze?: boolean;
+  /** What it throws is counted and changes nothing. */
+  readonly onEvent?: (event: CacheEvent) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface MemorySettings {
+  /** Bound of all entries together. Default 128 MB. */
+  readonly bytesMax: number;
+  /** Bound of one entry's JSON; a larger one goes to the tiers beneath only. Default 1 MB. */
+  readonly entryBytesMax: number;
+  /** With tiers beneath, memory asks them again after so long, at the latest. Default 30 s. */
+  readonly ttlMs: number;
+}
+
+export interface LeaseSettings {
+  /** How long a lease holds if it is not renewed. Renewed at a third of it. Default 10 s. */
+  readonly leaseMs: number;
+  /** A lease is renewed no longer than this. Default 60 s. */
+  readonly leaseMsMax: number;
+  /** How long a caller waits for another instance's factory before it runs its own. Default 3 s. */
+  readonly waitMs: number;
+}
+
+const MB = 1024 * 1024;
+export const MEMORY_DEFAULTS: MemorySettings = Object.freeze({
+  bytesMax: 128 * MB,
+  entryBytesMax: MB,
+  ttlMs: 30_000,
+});
+export const LEASE_DEFAULTS: LeaseSettings = Object.freeze({ leaseMs: 10_000, leaseMsMax: 60_000, waitMs: 3_000 });
+
+/** JSON bytes of one entry in a tier beneath memory; a larger value is made anew for every caller. */
+export const ENTRY_BYTES_MAX = 4 * MB;
+
+/** `undefined` in `options` leaves the default. Throws a RangeError for what is no duration or share. */
+export function fillOptions(defaults: FillOptions, options: Partial<FillOptions>): FillOptions {
+  const resolved = { ...defaults };
+  for (const name of Object.keys(FILL_DEFAULTS) as (keyof FillOptions)[]) {
+    const given = options[name];
+    if (given === undefined) continue;
+    const max = name === 'jitter' ? 0.5 : name === 'earlyRefreshFrom' ? 1 : Number.MAX_SAFE_INTEGER;
+    if (!(given >= 0 && given <= max)) throw new RangeError(`${name} must be a number from 0 to ${max}; got ${given}`);
+    resolved[name] = given;
+  }
+  return resolved;
+}

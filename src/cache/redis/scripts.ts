@@ -1,0 +1,212 @@
+/**
+ * What Redis does in one step, as Lua. An entry is one string: a flag ("." or, once expired by hand, "x"), a header line, the payload.
+ * `meta` holds the epoch, the number of the last invalidation, and those of everything; `m:<name>` holds the numbers of one tag or
+ * prefix. A mark that is missing was evicted with what it knew: all that carries it is gone. Needs Redis 7 (script flags).
+ */
+
+export interface Script {
+  readonly name: string;
+  readonly lua: string;
+}
+
+/** Announcements that the log keeps, about. */
+const LOG_LENGTH = 1_000;
+/** A mark outlives every fill that began before it: longer than a lease can be renewed. */
+const MARK_MS = 120_000;
+
+/** KEYS[1]: what every key of the namespace begins with. An epoch is drawn from the server's time: it is never the same twice. */
+const PRELUDE = `
+local base = KEYS[1]
+local meta = redis.call('HMGET', base .. 'meta', 'e', 'n', 'h', 's')
+if not meta[1] then
+  local now = redis.call('TIME')
+  meta = {now[1] .. '.' .. now[2], '0', '0', '0'}
+  redis.call('HSET', base .. 'meta', 'e', meta[1], 'n', 0, 'h', 0, 's', 0)
+  redis.call('DEL', base .. 'log')
+end
+local epoch, number = meta[1], tonumber(meta[2])
+local allHard, allSoft = tonumber(meta[3]), tonumber(meta[4])
+
+-- 0: valid, 1: expired, 2: gone
+local function judge(names, since, missing)
+  if allHard > since then return 2 end
+  local worst = allSoft > since and 1 or 0
+  for _, name in ipairs(names) do
+    local mark = redis.call('HMGET', base .. 'm:' .. name, 'h', 's')
+    if not mark[1] then
+      if missing then return missing end
+    else
+      if tonumber(mark[1]) > since then return 2 end
+      if tonumber(mark[2]) > since then worst = 1 end
+    end
+  end
+  return worst
+end
+`;
+
+/** Only where something is written: a read pays for every function that it does not use. */
+const WRITES = `
+local function extend(names, since, ms)
+  for _, name in ipairs(names) do
+    local key = base .. 'm:' .. name
+    if redis.call('EXISTS', key) == 0 then
+      redis.call('HSET', key, 'h', since, 's', since)
+      redis.call('PEXPIRE', key, ms)
+    else
+      redis.call('PEXPIRE', key, ms, 'GT')
+    end
+  end
+end
+
+local function announce(origin, hard, name)
+  redis.call('XADD', base .. 'log', 'MAXLEN', '~', ${LOG_LENGTH}, number .. '-0', 'o', origin, 'h', hard, 'm', name)
+  redis.call('PUBLISH', base .. 'bus', epoch .. ' ' .. number .. ' ' .. origin .. ' ' .. hard .. ' ' .. name)
+end
+
+local function nextNumber()
+  number = redis.call('HINCRBY', base .. 'meta', 'n', 1)
+end
+`;
+
+const script = (name: string, flags: string, body: string): Script => ({
+  name,
+  lua: `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${PRELUDE}\n${body}`,
+});
+
+/** ARGV: key, token, leaseMs, freshShare, names of the known marks (JSON). Gives {kind, value, ageMs, judgement, epoch, number}. */
+export const ACQUIRE = script(
+  'acquire',
+  'allow-oom',
+  `
+local entryKey, leaseKey = base .. 'e:' .. ARGV[1], base .. 'l:' .. ARGV[1]
+local value = redis.call('GET', entryKey)
+local age, judgement, fresh = 0, 2, false
+if value then
+  local flag, since, itsEpoch, ttl, life, marks = string.match(value, '^(.)(%d+) (%S+) (%d+) (%d+) [^\\n]-(%[[^\\n]*)\\n')
+  local left = redis.call('PTTL', entryKey)
+  if flag and itsEpoch == epoch and left > 0 then
+    ttl, age = tonumber(ttl), math.max(0, tonumber(life) - left)
+    judgement = judge(marks == '[]' and {} or cjson.decode(marks), tonumber(since), 2)
+    if judgement == 0 and flag == 'x' then judgement = 1 end
+    fresh = judgement == 0 and age < ttl
+    if fresh and age <= tonumber(ARGV[4]) * ttl then return {0, value, age, judgement} end
+  end
+  if judgement == 2 then value = false end
+end
+local lease = redis.call('GET', leaseKey)
+local held = ARGV[3] == '0'
+if lease and not held then
+  local since = tonumber(string.match(lease, ' (%d+)$'))
+  held = judge(cjson.decode(ARGV[5]), since, nil) == 0
+end
+if held then return {fresh and 0 or 2, value, age, judgement} end
+redis.call('SET', leaseKey, ARGV[2] .. ' ' .. number, 'PX', ARGV[3])
+return {1, value, age, judgement, epoch, number}
+`,
+);
+
+/** ARGV: key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). */
+export const PUT = script(
+  'put',
+  '',
+  `${WRITES}
+local leaseKey = base .. 'l:' .. ARGV[1]
+local lease = redis.call('GET', leaseKey)
+if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
+redis.call('DEL', leaseKey)
+local marks, since = cjson.decode(ARGV[8]), tonumber(ARGV[4])
+if ARGV[3] ~= epoch or judge(marks, since, nil) == 2 then return 0 end
+extend(marks, since, ARGV[7] + ${MARK_MS})
+redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. ARGV[4] .. ' ' .. epoch .. ' ' .. ARGV[5] .. '\\n' .. ARGV[6], 'PX', ARGV[7])
+return 1
+`,
+);
+
+/** ARGV: key, origin, header, payload, life left in ms, marks (JSON). */
+export const SET = script(
+  'set',
+  '',
+  `${WRITES}
+nextNumber()
+redis.call('DEL', base .. 'l:' .. ARGV[1])
+extend(cjson.decode(ARGV[6]), number, ARGV[5] + ${MARK_MS})
+redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. number .. ' ' .. epoch .. ' ' .. ARGV[3] .. '\\n' .. ARGV[4], 'PX', ARGV[5])
+announce(ARGV[2], 1, 'k:' .. ARGV[1])
+return 1
+`,
+);
+
+/** ARGV: origin, then hard (1 or 0) and name by turns. */
+export const INVALIDATE = script(
+  'invalidate',
+  'allow-oom',
+  `${WRITES}
+for index = 2, #ARGV, 2 do
+  local hard, name = ARGV[index], ARGV[index + 1]
+  nextNumber()
+  local field = hard == '1' and 'h' or 's'
+  if name == '*' then
+    redis.call('HSET', base .. 'meta', field, number)
+  elseif string.sub(name, 1, 2) == 'k:' then
+    local key = string.sub(name, 3)
+    redis.call('DEL', base .. 'l:' .. key)
+    if hard == '1' then redis.call('UNLINK', base .. 'e:' .. key)
+    elseif redis.call('EXISTS', base .. 'e:' .. key) == 1 then redis.call('SETRANGE', base .. 'e:' .. key, 0, 'x') end
+  else
+    extend({name}, number, ${MARK_MS})
+    redis.call('HSET', base .. 'm:' .. name, field, number)
+  end
+  announce(ARGV[1], hard, name)
+end
+return 1
+`,
+);
+
+/** ARGV: key, token, leaseMs. */
+export const RENEW = script(
+  'renew',
+  'allow-oom',
+  `
+local leaseKey = base .. 'l:' .. ARGV[1]
+local lease = redis.call('GET', leaseKey)
+if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
+redis.call('PEXPIRE', leaseKey, ARGV[3])
+return 1
+`,
+);
+
+/** ARGV: key, token. */
+export const RELEASE = script(
+  'release',
+  'allow-oom',
+  `
+local leaseKey = base .. 'l:' .. ARGV[1]
+local lease = redis.call('GET', leaseKey)
+if lease and string.match(lease, '^%S+') == ARGV[2] then redis.call('DEL', leaseKey) end
+return 1
+`,
+);
+
+export const POSITION = script('position', 'allow-oom', `return {epoch, number}`);
+
+/** ARGV: the position's epoch, its number. Gives {epoch, number, number, origin, hard, name, …}, or nothing if too much was lost. */
+export const SINCE = script(
+  'since',
+  'allow-oom',
+  `
+local from = tonumber(ARGV[2])
+if ARGV[1] ~= epoch or from > number then return false end
+local reply = {epoch, number}
+if from == number then return reply end
+local entries = redis.call('XRANGE', base .. 'log', '(' .. from .. '-0', '+')
+if #entries == 0 or entries[1][1] ~= (from + 1) .. '-0' then return false end
+for _, entry in ipairs(entries) do
+  local fields = entry[2]
+  reply[#reply + 1] = string.match(entry[1], '^%d+')
+  reply[#reply + 1] = fields[2]
+  reply[#reply + 1] = fields[4]
+  reply[#reply + 1] = fields[6]
+end
+return reply
+`,
+);

@@ -1,0 +1,108 @@
+/** Every kind of tier, over the real thing, for the suites: several openings of one namespace share what they keep. */
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import { CACHE_TABLES } from '../../src/cache/database/statements.ts';
+import { DatabaseTier } from '../../src/cache/database/tier.ts';
+import type { DatabasePort, Row } from '../../src/cache/database/tier.ts';
+import { MemoryTier } from '../../src/cache/memory-tier.ts';
+import { connectRedis } from '../../src/cache/redis/port.ts';
+import { RedisTier } from '../../src/cache/redis/tier.ts';
+import type { Tier } from '../../src/cache/tier.ts';
+import { waitFor } from './hub-process.ts';
+import { startPostgres } from './postgres.ts';
+import { startRedis } from './redis.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export interface TierMaker {
+  open(namespace: string): Promise<Tier>;
+  /** Lets time go by, where it does not by itself. */
+  pass(ms: number): void;
+  end(): Promise<void>;
+}
+
+const MB = 1024 * 1024;
+
+/** Without a parser numbers of 64 bits come as text, with one as they are told: the tier takes both. */
+function portOfPool(pool: pg.Pool): DatabasePort {
+  return {
+    query: async (text, values) => (await pool.query<Row>(text, [...values])).rows,
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query('begin');
+        const result = await work(async (text, values) => (await client.query<Row>(text, [...values])).rows);
+        await client.query('commit');
+        return result;
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      } finally {
+        client.release();
+      }
+    },
+  };
+}
+
+async function postgresMaker(): Promise<TierMaker> {
+  const postgres = await startPostgres();
+  const pool = new pg.Pool({ connectionString: postgres.url, max: 8 });
+  pool.on('error', () => undefined);
+  await pool.query(CACHE_TABLES);
+  return {
+    open: async (namespace) => new DatabaseTier(portOfPool(pool), { namespace }),
+    pass: () => undefined,
+    async end() {
+      await pool.end();
+      await postgres.close();
+    },
+  };
+}
+
+async function pgliteMaker(): Promise<TierMaker> {
+  const database = await PGlite.create();
+  await database.exec(CACHE_TABLES);
+  const port: DatabasePort = {
+    query: async (text, values) => (await database.query<Row>(text, [...values])).rows,
+    transaction: (work) =>
+      database.transaction((inside) => work(async (text, values) => (await inside.query<Row>(text, [...values])).rows)),
+  };
+  return {
+    open: async (namespace) => new DatabaseTier(port, { namespace }),
+    pass: () => undefined,
+    end: () => database.close(),
+  };
+}
+
+async function memoryMaker(): Promise<TierMaker> {
+  const clock = new VirtualClock();
+  const tiers = new Map<string, MemoryTier>();
+  return {
+    async open(namespace) {
+      const tier = tiers.get(namespace) ?? new MemoryTier(clock, { bytesMax: 16 * MB, entryBytesMax: MB });
+      tiers.set(namespace, tier);
+      return tier;
+    },
+    pass: (ms) => clock.jump(ms),
+    end: async () => undefined,
+  };
+}
+
+async function redisMaker(): Promise<TierMaker> {
+  const redis = await startRedis();
+  return {
+    async open(namespace) {
+      const tier = new RedisTier(connectRedis({ url: redis.url }), { namespace });
+      await waitFor(() => tier.position().catch(() => undefined));
+      return tier;
+    },
+    pass: () => undefined,
+    end: () => redis.close(),
+  };
+}
+
+export const tierMakers: Readonly<Record<string, () => Promise<TierMaker>>> = {
+  memory: memoryMaker,
+  Redis: redisMaker,
+  PostgreSQL: postgresMaker,
+  PGlite: pgliteMaker,
+};
