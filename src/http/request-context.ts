@@ -73,6 +73,7 @@ export class RequestContext {
   #controller: AbortController | null = null;
   #aborted: unknown = undefined;
   #onEnd: (() => void) | null = null;
+  #switched = false;
 
   constructor({ incoming, outgoing, route, trace, local, clock, observer }: Parts) {
     this.incoming = incoming;
@@ -140,9 +141,16 @@ export class RequestContext {
     this.#onEnd = callback;
   }
 
+  /** The connection became a WebSocket: the request ends here, with status 101. */
+  switched(): void {
+    this.outgoing.statusCode = 101;
+    this.#switched = true;
+    this.#end();
+  }
+
   #end(): void {
     const { outgoing } = this;
-    const whole = outgoing.writableFinished;
+    const whole = this.#switched || outgoing.writableFinished;
     if (!whole) this.abort(callerGone);
     const durationMs = this.#clock.now() - this.receivedAt;
     const streamFailed = this.error !== null && outgoing.headersSent && outgoing.statusCode < 400;
