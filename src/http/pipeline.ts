@@ -36,6 +36,8 @@ export interface HttpSettings {
   readonly allowedHosts: readonly string[];
   readonly webSocket: WebSocketSettings;
   readonly version: string;
+  /** The instance's name, by which a balancer sends a socket back to it. */
+  readonly instance: string;
 }
 
 export interface HttpDeps extends Ports {

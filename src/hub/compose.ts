@@ -107,7 +107,7 @@ export async function startHub(
     ...figuresOf(telemetry),
     logger,
     clock,
-    settings: { ...config.server, version },
+    settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
   const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };

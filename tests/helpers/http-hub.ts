@@ -226,6 +226,7 @@ const defaultSettings: HttpSettings = {
   allowedHosts: [],
   webSocket: WEB_SOCKET,
   version: '0.1.0',
+  instance: 'hub-1',
 };
 
 function gatewayOf(script: Script, calls: RunCall[]): Gateway {

@@ -1,7 +1,10 @@
 /** How sockets of `/ws/chat` are opened, bounded and ended, seen from the client and from the upstream. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { WebSocket } from 'ws';
 import type { ChatCall, ChatStream } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { HttpSettings } from '#http/server';
@@ -41,6 +44,26 @@ function held(): { stream: (call: ChatCall) => Promise<ChatStream>; finish: () =
     },
   };
 }
+
+describe('where a socket comes back to', () => {
+  it('is told by a cookie for balancers, and over TLS only where it came by TLS', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const cookieOf = async (headers: Record<string, string>): Promise<string | undefined> => {
+      const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/ws/chat`, { headers });
+      const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+      socket.terminate();
+      return response.headers['set-cookie']?.[0];
+    };
+    const cookie = 'revoagent_route=hub-1; Path=/ws; HttpOnly; SameSite=Lax';
+    assert.equal(await cookieOf({}), cookie);
+    assert.equal(await cookieOf({ 'x-forwarded-proto': 'https' }), `${cookie}; Secure`);
+    const odd = await startHttpHub(t, { keyless: true, settings: { instance: 'a; b' } });
+    const socket = new WebSocket(`${odd.url.replace('http', 'ws')}/ws/chat`);
+    const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+    socket.terminate();
+    assert.equal(response.headers['set-cookie'], undefined, 'a name that a cookie cannot hold');
+  });
+});
 
 describe('who may open a socket', () => {
   it('is let in with a key in the header, beside the subprotocol, or in the first message', async (t) => {

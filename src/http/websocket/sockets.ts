@@ -18,6 +18,8 @@ import type { Handshake, SocketDeps } from './socket.ts';
 import { ChatSocket } from './socket.ts';
 
 const KEY_PREFIX = 'bearer.';
+/** What a cookie and a balancer's map take as it is. */
+const ROUTE_VALUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const FULL_RETRY_MS = 1_000;
 
 /** What the pipeline does for every request: it counts it, lets it in, and words its error. */
@@ -58,6 +60,10 @@ export class Sockets {
       maxPayload: settings.messageBytesMax,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
+    const { instance } = deps.settings;
+    if (ROUTE_VALUE.test(instance)) {
+      this.#ws.on('headers', (headers, incoming) => headers.push(routeCookie(instance, incoming)));
+    }
     const { gateway, agents, clock, keys, keyless, logger, sockets: observer } = deps;
     this.#socketDeps = {
       gateway,
@@ -131,6 +137,12 @@ export class Sockets {
     opened.once('close', () => void this.#open--);
     this.#parts.connections.upgraded(socket, new ChatSocket(opened, handshake, this.#socketDeps));
   }
+}
+
+/** So that the balancer brings the client back here: what it asks about is here. */
+function routeCookie(instance: string, { headers }: IncomingMessage): string {
+  const secure = headers['x-forwarded-proto'] === 'https' ? '; Secure' : '';
+  return `Set-Cookie: revoagent_route=${instance}; Path=/ws; HttpOnly; SameSite=Lax${secure}`;
 }
 
 /** What `ws` would refuse in words of its own. */
