@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { openApiJson } from '#http/openapi-json';
+import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
 import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
@@ -25,12 +26,14 @@ export interface Generated {
 
 export const generated: readonly Generated[] = [
   { file: 'schema/openapi.json', render: async () => openApiJson(readVersion()) },
+  { file: 'schema/asyncapi.json', render: async () => asyncApiJson(readVersion()) },
   { file: 'schema/config.json', render: async () => configJson(providerKinds) },
   { file: 'schema/errors.json', render: async () => errorsJson() },
   { file: 'schema/metrics.json', render: async () => metricsJson() },
   { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
+  { file: 'docs/websocket.md', render: () => withTable('docs/websocket.md', closeCodeTable()) },
   {
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),

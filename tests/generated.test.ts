@@ -13,6 +13,8 @@ const PROMISED = [
   'docs/metrics.md',
   'docs/providers/README.md',
   'docs/settings.md',
+  'docs/websocket.md',
+  'schema/asyncapi.json',
   'schema/config.json',
   'schema/errors.json',
   'schema/metrics.json',

@@ -6,6 +6,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf } from '#core/errors';
 import { isId, newId } from '#core/ids';
 import { limits } from '#core/limits';
+import { within } from '#core/within';
 import type { AgentCall, AgentEvent, AgentRecord, Agents, AgentStore, MemoryUse, TurnEnd } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
 import type { ConversationRecord, ConversationStore, TurnOutcome } from '#contract/conversations';
@@ -24,7 +25,6 @@ import { textIn } from './messages.ts';
 import { SUMMARY_CHARS_MAX, summaryMessages } from './summary.ts';
 import { Turn } from './turn.ts';
 import type { LoopEvent } from './turn.ts';
-import { within } from './within.ts';
 
 export interface AgentParts {
   readonly agents: Pick<AgentStore, 'find'>;

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
+import { TooSlowError, within } from '#core/within';
 import type { AgentRecord, AgentTool, MemoryUse, ToolUse } from '#contract/agents';
 import type { External } from '#contract/external';
 import type { Logger } from '#contract/logger';
@@ -16,7 +17,6 @@ import type { ToolAnswer, ToolArguments } from './arguments.ts';
 import { callExternal } from './external-tool.ts';
 import { memoryFunctions } from './memory-tool.ts';
 import type { MemoryPlace } from './memory-tool.ts';
-import { TooSlowError, within } from './within.ts';
 
 /** As a model makes it. */
 export interface ToolCall {

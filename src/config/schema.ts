@@ -8,13 +8,12 @@ import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
+import { count, ms } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
+import type { WebSocketConfig } from './web-socket.ts';
+import { webSocket } from './web-socket.ts';
 
 const strict = { additionalProperties: false };
-const ms = (minimum: number, maximum: number, initial: number, description: string) =>
-  Type.Integer({ minimum, maximum, default: initial, description: `${description} Milliseconds.` });
-const count = (minimum: number, maximum: number, initial: number, description: string) =>
-  Type.Integer({ minimum, maximum, default: initial, description });
 const text = (description: string, initial?: string) =>
   Type.String({ minLength: 1, description, ...(initial === undefined ? {} : { default: initial }) });
 
@@ -54,6 +53,7 @@ const server = Type.Object(
       2_048,
       'Whole answers of so many bytes or more are sent compressed (zstd, brotli, gzip) to callers who accept it; 0: none is.',
     ),
+    webSocket,
   },
   { ...strict, description: 'Where and how the hub listens.' },
 );
@@ -314,6 +314,7 @@ export interface Config {
     readonly headerBytesMax: number;
     readonly requestReceiveMs: number;
     readonly requestsInFlightMax: number;
+    readonly webSocket: WebSocketConfig;
     readonly compressBytesMin: number;
   };
   readonly security: { readonly adminKeyFile?: string };

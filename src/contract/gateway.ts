@@ -1,5 +1,5 @@
 /**
- * What transports (HTTP now, WebSocket later) ask of the gateway, and what it gives back. The HTTP room sees these types
+ * What transports (HTTP, WebSocket) ask of the gateway, and what it gives back. The HTTP room sees these types
  * and no mechanism; the gateway sees no HTTP.
  */
 import { CallerError, HubError, UnavailableError } from '#core/errors';

@@ -9,6 +9,7 @@ import { Server as NetServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock';
+import type { HubError } from '#core/errors';
 import { UnavailableError } from '#core/errors';
 import type { RequestContext } from './request-context.ts';
 
@@ -18,11 +19,21 @@ const SWEEP_MS = 1_000;
 /** For the error events of streams that are ended at the deadline. */
 const LAST_WORDS_MS = 1_000;
 
+/** What a connection has become that carries requests no more. */
+export interface Upgraded {
+  /** Takes nothing new, and closes when what is under way has ended. */
+  beginDrain(): void;
+  /** Ends what is under way with this error, and closes. */
+  abort(reason: HubError): void;
+}
+
 export class Connections {
   readonly #clock: Clock;
   readonly #servers = new Set<HttpServer>();
   readonly #sockets = new Set<Socket>();
   readonly #inFlight = new Set<RequestContext>();
+  /** WebSockets; each ends itself. */
+  readonly #upgraded = new Map<Socket, Upgraded>();
   /** Since when a connection is idle; only while draining. */
   readonly #idleSince = new Map<Socket, number>();
   #onChange: (() => void) | null = null;
@@ -34,6 +45,17 @@ export class Connections {
 
   get requestsInFlight(): number {
     return this.#inFlight.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** From now on the connection is this one's. */
+  upgraded(socket: Socket, by: Upgraded): void {
+    if (!this.#sockets.has(socket)) return;
+    this.#upgraded.set(socket, by);
+    if (this.#draining) by.beginDrain();
   }
 
   addServer(server: HttpServer): void {
@@ -66,6 +88,7 @@ export class Connections {
     // `http.Server.close` would close idle connections at once: requests on their way over them would be lost.
     for (const server of this.#servers) NetServer.prototype.close.call(server);
     for (const context of this.#inFlight) sayClose(context);
+    for (const each of this.#upgraded.values()) each.beginDrain();
     const since = this.#clock.now();
     for (const socket of this.#sockets) this.#idleSince.set(socket, since);
     this.#sweepLater();
@@ -77,7 +100,8 @@ export class Connections {
     await this.#until(() => this.#sockets.size === 0, graceMs);
     const reason = new UnavailableError('draining', 'This instance is shutting down and could not wait any longer.');
     for (const context of this.#inFlight) context.abort(reason);
-    await this.#until(() => this.#inFlight.size === 0, LAST_WORDS_MS);
+    for (const each of this.#upgraded.values()) each.abort(reason);
+    await this.#until(() => this.#inFlight.size === 0 && this.#upgraded.size === 0, LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroySoon();
     await this.#until(() => this.#sockets.size === 0, LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroy();
@@ -99,6 +123,7 @@ export class Connections {
 
   #forget(socket: Socket): void {
     this.#sockets.delete(socket);
+    this.#upgraded.delete(socket);
     this.#idleSince.delete(socket);
     this.#onChange?.();
   }
@@ -107,7 +132,8 @@ export class Connections {
     this.#clock.schedule(SWEEP_MS, () => {
       const busy = new Set([...this.#inFlight].map((context) => context.incoming.socket));
       for (const [socket, since] of this.#idleSince) {
-        if (!busy.has(socket) && this.#clock.now() - since >= IDLE_MS) socket.destroySoon();
+        if (!busy.has(socket) && !this.#upgraded.has(socket) && this.#clock.now() - since >= IDLE_MS)
+          socket.destroySoon();
       }
       if (this.#sockets.size > 0) this.#sweepLater();
     });

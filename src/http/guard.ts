@@ -13,7 +13,8 @@ import type { RequestContext } from './request-context.ts';
 /** `open`: nobody is asked. `optional`: a valid key shows more. Otherwise one of these scopes; `admin` stands for all. */
 export type Access = 'open' | 'optional' | readonly Scope[];
 
-const localCaller: Caller = {
+/** Whoever may open the local socket, or calls a hub without keys from its own machine. */
+export const localCaller: Caller = {
   keyId: null,
   projectId: DEFAULT_PROJECT_ID,
   scopes: new Set<Scope>(SCOPES),
@@ -67,6 +68,11 @@ export async function authenticate(
     // A page of health must answer above all: who cannot be recognised sees its short form.
     return presented === null ? null : keys.authenticate(presented).catch(() => null);
   }
+  return callerOfKey(presented, access, keys);
+}
+
+/** As `authenticate`, where a key is needed. */
+export async function callerOfKey(presented: string | null, access: readonly Scope[], keys: Keys): Promise<Caller> {
   if (presented === null) {
     throw new CallerError(
       'unauthenticated',
@@ -85,7 +91,8 @@ export function mayUse(caller: Caller, scopes: readonly Scope[]): boolean {
   return caller.scopes.has('admin') || scopes.some((scope) => caller.scopes.has(scope));
 }
 
-function presentedKey(headers: IncomingHttpHeaders): string | null {
+/** The key in the headers, or null. */
+export function presentedKey(headers: IncomingHttpHeaders): string | null {
   const { authorization } = headers;
   if (authorization !== undefined) return /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? null;
   const key = headers['x-api-key'];

@@ -51,6 +51,7 @@ export interface Ports {
 export interface Services extends Ports {
   readonly assets: Assets;
   readonly openApi: Precompressed;
+  readonly asyncApi: Precompressed;
 }
 
 export interface ResponseDoc {

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CallerError, LimitError } from '#core/errors';
 import type { Observer } from '#contract/observer';
+import type { SocketObserver } from '#contract/socket-observer';
 import { readJsonBody } from './body.ts';
 import { Compressor, Precompressed } from './compression.ts';
 import type { Connections } from './connections.ts';
@@ -19,6 +20,7 @@ import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
 import { RequestContext } from './request-context.ts';
 import { createTracer } from './trace.ts';
+import type { WebSocketSettings } from './websocket/settings.ts';
 
 export interface HttpSettings {
   readonly bodyBytesMax: number;
@@ -32,13 +34,17 @@ export interface HttpSettings {
   readonly corsOrigins: readonly string[];
   /** Names besides loopback that a hub without keys may be called by. */
   readonly allowedHosts: readonly string[];
+  readonly webSocket: WebSocketSettings;
   readonly version: string;
+  /** The instance's name, by which a balancer sends a socket back to it. */
+  readonly instance: string;
 }
 
 export interface HttpDeps extends Ports {
   /** Whether no key exists: then this machine alone is served, without one. */
   readonly keyless: () => boolean;
   readonly observer: Observer;
+  readonly sockets: SocketObserver;
   readonly settings: HttpSettings;
 }
 
@@ -62,6 +68,10 @@ export class Pipeline {
   /** This request came by the local socket. */
   markLocal(incoming: IncomingMessage): void {
     this.#local.add(incoming);
+  }
+
+  isLocal(incoming: IncomingMessage): boolean {
+    return this.#local.has(incoming);
   }
 
   /** A handler for one operation; its validators are compiled here. */

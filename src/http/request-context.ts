@@ -26,6 +26,9 @@ const SECURITY_HEADERS = {
   'x-frame-options': 'DENY',
 } as const;
 
+/** Beyond this, copying bytes into a text costs more than a second write. */
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
+
 interface Parts {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
@@ -73,6 +76,7 @@ export class RequestContext {
   #controller: AbortController | null = null;
   #aborted: unknown = undefined;
   #onEnd: (() => void) | null = null;
+  #switched = false;
 
   constructor({ incoming, outgoing, route, trace, local, clock, observer }: Parts) {
     this.incoming = incoming;
@@ -132,7 +136,9 @@ export class RequestContext {
     const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(sent)) };
     const coding = encoded === null ? {} : { 'content-encoding': encoded.encoding };
     outgoing.writeHead(status, { ...this.headers, ...headers, ...coding, ...length });
-    outgoing.end(sent);
+    // Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes.
+    if (typeof sent === 'string' || sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
+    else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
   }
 
   /** `callback` runs when the response is whole or the connection closed. */
@@ -140,9 +146,16 @@ export class RequestContext {
     this.#onEnd = callback;
   }
 
+  /** The connection became a WebSocket: the request ends here, with status 101. */
+  switched(): void {
+    this.outgoing.statusCode = 101;
+    this.#switched = true;
+    this.#end();
+  }
+
   #end(): void {
     const { outgoing } = this;
-    const whole = outgoing.writableFinished;
+    const whole = this.#switched || outgoing.writableFinished;
     if (!whole) this.abort(callerGone);
     const durationMs = this.#clock.now() - this.receivedAt;
     const streamFailed = this.error !== null && outgoing.headersSent && outgoing.statusCode < 400;

@@ -19,6 +19,8 @@ import { pathParams, routerPath } from './paths.ts';
 import type { HttpDeps } from './pipeline.ts';
 import { Pipeline } from './pipeline.ts';
 import { operations } from './routes/index.ts';
+import { asyncApiDocument } from './websocket/asyncapi.ts';
+import { isHandshake, Sockets } from './websocket/sockets.ts';
 
 export type { HttpDeps, HttpSettings } from './pipeline.ts';
 
@@ -57,7 +59,9 @@ export function createServer(deps: HttpDeps): HttpServer {
   const connections = new Connections(deps.clock);
   const document = openApiDocument(operations, deps.settings.version);
   const openApi = new Precompressed(Buffer.from(JSON.stringify(document)));
-  const pipeline = new Pipeline({ ...deps, openApi, assets: readAssets() }, connections, operations);
+  const asyncApi = new Precompressed(Buffer.from(JSON.stringify(asyncApiDocument(deps.settings.version))));
+  const pipeline = new Pipeline({ ...deps, openApi, asyncApi, assets: readAssets() }, connections, operations);
+  const sockets = new Sockets({ deps, door: pipeline, connections });
   const app = createRouter(pipeline);
   let address: HttpAddress | null = null;
 
@@ -73,12 +77,14 @@ export function createServer(deps: HttpDeps): HttpServer {
         noDelay: true,
         // A missing Host is refused by the pipeline, in the surface's own form.
         requireHostHeader: false,
+        shouldUpgradeCallback: isHandshake,
       },
       onRequest,
     );
     server.maxRequestsPerSocket = 0;
     server.on('clientError', (error, socket) => answerClientError(error, socket, connections));
     connections.addServer(server);
+    sockets.serve(server);
     return server;
   }
 

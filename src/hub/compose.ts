@@ -21,6 +21,7 @@ import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
+import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { createChecks } from './health.ts';
@@ -103,17 +104,25 @@ export async function startHub(
     memory,
     breakers: control,
     health,
-    performance: () => telemetry.performance(),
-    metrics: () => telemetry.metrics(),
-    observer,
+    ...figuresOf(telemetry),
     logger,
     clock,
-    settings: { ...config.server, version },
+    settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
   const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, found);
   return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+}
+
+/** What requests and sockets tell, and what is asked about them. */
+function figuresOf(telemetry: Telemetry) {
+  return {
+    observer: telemetry.observer,
+    sockets: telemetry.sockets,
+    performance: () => telemetry.performance(),
+    metrics: () => telemetry.metrics(),
+  };
 }
 
 /** What is written behind the requests, and what is deleted with age. */

@@ -1,10 +1,10 @@
 /** Where embeddings come from, and facts that were kept without one: embedded later, a bounded batch at a time, so that they are found by meaning too. */
 import type { Clock, Timer } from '#core/clock';
 import { CallerError, HubError, messageOf } from '#core/errors';
+import { within } from '#core/within';
 import type { Guard } from '#contract/guard';
 import type { Logger } from '#contract/logger';
 import type { MemoryRecord, MemoryStore } from '#contract/memory';
-import { within } from './within.ts';
 
 export interface Embedder {
   /** What embeddings are compared by, besides their length. */
@@ -49,7 +49,9 @@ export function embedLater(parts: LaterParts): { stop(): void } {
     if (first === undefined) return;
     const texts = facts.map(({ text }) => text);
     try {
-      const vectors = await within(clock, BATCH_MS, signal, (limit) => embedder.embed(first.projectId, texts, limit));
+      const vectors = await within({ clock, limitMs: BATCH_MS, signal }, (limit) =>
+        embedder.embed(first.projectId, texts, limit),
+      );
       for (const [index, { projectId, id }] of facts.entries()) {
         const values = vectors[index];
         if (values !== undefined)

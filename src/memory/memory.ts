@@ -6,12 +6,12 @@ import type { Clock } from '#core/clock';
 import { CallerError, messageOf, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
 import { limits } from '#core/limits';
+import { TooSlowError, within } from '#core/within';
 import type { Guard } from '#contract/guard';
 import type { Logger } from '#contract/logger';
 import type { Embedding, Memory, MemoryStore } from '#contract/memory';
 import type { MemoryFinished, Observer } from '#contract/observer';
 import type { Embedder } from './embeddings.ts';
-import { DeadlineError, within } from './within.ts';
 
 export interface MemoryParts {
   readonly store: MemoryStore;
@@ -28,7 +28,7 @@ export interface MemoryParts {
 
 /** Whether the store could not serve, and not its caller. */
 export function isMemoryFailure(error: unknown): boolean {
-  return error instanceof UnavailableError || error instanceof DeadlineError;
+  return error instanceof UnavailableError || error instanceof TooSlowError;
 }
 
 interface Asked {
@@ -75,7 +75,7 @@ async function call<T>(
     const embedding = asked.embed === undefined ? null : await embeddingOf(parts, asked.embed, signal);
     withoutVector = embedding === undefined;
     const restMs = timeoutMs - (clock.now() - startedAt);
-    const result = await guard.run(() => within(clock, restMs, signal, () => serve(embedding ?? null)));
+    const result = await guard.run(() => within({ clock, limitMs: restMs, signal }, () => serve(embedding ?? null)));
     failed = false;
     return result;
   } catch (error) {
@@ -100,7 +100,9 @@ async function embeddingOf(
 ): Promise<Embedding | null | undefined> {
   if (embedder === null || text === '') return null;
   try {
-    const [values] = await within(clock, timeoutMs / 2, signal, (limit) => embedder.embed(projectId, [text], limit));
+    const [values] = await within({ clock, limitMs: timeoutMs / 2, signal }, (limit) =>
+      embedder.embed(projectId, [text], limit),
+    );
     return values === undefined ? undefined : { model: embedder.model, values };
   } catch (error) {
     if (signal.aborted) throw error;

@@ -9,6 +9,7 @@ import type { CheckReport } from '#contract/health';
 import type { Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
+import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
@@ -34,6 +35,7 @@ export interface Sources {
 
 export interface Telemetry {
   readonly observer: Observer;
+  readonly sockets: SocketObserver;
   metrics(): Promise<{ contentType: string; body: string }>;
   performance(): PerformanceReport;
   /** Tells where the figures are that are read at a scrape. */
@@ -72,6 +74,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
 
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
+    sockets: createSocketObserver(metrics),
     attach(given) {
       sources = given;
     },
@@ -168,6 +171,24 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+  };
+}
+
+function createSocketObserver(metrics: Metrics): SocketObserver {
+  const open = metrics.gauge('sockets');
+  const runs = metrics.gauge('socketRuns');
+  const messages = {
+    received: metrics.counter('socketMessages').labels('received'),
+    sent: metrics.counter('socketMessages').labels('sent'),
+  };
+  return {
+    opened: () => open.inc(),
+    closed(code) {
+      open.dec();
+      metrics.counter('socketCloses').inc({ code });
+    },
+    message: (direction) => messages[direction].inc(),
+    runs: (change) => runs.inc(change),
   };
 }
 

@@ -99,6 +99,11 @@ describe('compose.yaml', () => {
         jobs.some((name) => (operator === '=' ? name === job : new RegExp(`^(${job})$`).test(name))),
         job,
       );
+    assert.deepEqual(
+      jobs,
+      'hub node redis-cache redis-state postgres nginx prometheus alertmanager'.split(' '),
+      'as `revoagent up` names them',
+    );
     const asked = scrapes.flatMap(({ static_configs, dns_sd_configs = [], params }) => [
       ...static_configs.flatMap(({ targets }) => targets.map((target) => target.split(':')[0] ?? '')),
       ...dns_sd_configs.flatMap(({ names }) => names),

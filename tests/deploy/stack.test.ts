@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { before, describe, it } from 'node:test';
+import { WebSocket } from 'ws';
 import type { StackStatus } from '#stack/index';
 import { runCli, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import { startLoad } from '../helpers/load.ts';
@@ -69,6 +72,19 @@ describe('a stack', () => {
         .toSorted(),
       ['hub-1', 'hub-2'],
     );
+  });
+
+  it('brings a socket back to the hub that it was on', async () => {
+    const routeOf = async (cookie: string | null): Promise<string> => {
+      const url = `${stack.url.replace('http', 'ws')}/ws/chat`;
+      const socket = new WebSocket(url, cookie === null ? {} : { headers: { cookie } });
+      const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+      socket.terminate();
+      return /^revoagent_route=[\w-]+/.exec(response.headers['set-cookie']?.[0] ?? '')?.[0] ?? 'none';
+    };
+    for (const hub of ['hub-1', 'hub-2'])
+      for (let at = 0; at < 10; at++) assert.equal(await routeOf(`revoagent_route=${hub}`), `revoagent_route=${hub}`);
+    assert.match(await routeOf(null), /^revoagent_route=hub-[12]$/);
   });
 
   it('renews its hubs under load: no request fails, none is done twice, no stream is cut', async () => {

@@ -82,8 +82,13 @@ function assertHonestError(path: string, response: Response, text: string): void
     assert.equal(response.headers.get('content-type'), 'application/json');
     assert.ok(isRecord(body['error']));
     assert.match(String(body['error']['message']), /\S/);
-    assert.match(String(body['error']['type']), /_error$/);
-    assert.ok('param' in body['error'] && 'code' in body['error']);
+    if (path.startsWith('/v1/messages')) {
+      assert.match(String(body['error']['type']), /_error$|^request_too_large$/);
+      assert.deepEqual([body['type'], body['request_id']], ['error', response.headers.get('x-request-id')]);
+    } else {
+      assert.match(String(body['error']['type']), /_error$/);
+      assert.ok('param' in body['error'] && 'code' in body['error']);
+    }
   } else {
     assert.equal(response.headers.get('content-type'), 'application/problem+json');
     assert.equal(body['status'], response.status);

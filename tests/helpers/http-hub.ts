@@ -26,13 +26,15 @@ import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
+import type { SocketObserver } from '#contract/socket-observer';
 import type { AuditRecord, KeyRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { WEB_SOCKET } from './socket-client.ts';
 import { memoryContents } from './memory-contents.ts';
-import { unobserved } from './unobserved.ts';
+import { unobserved, unobservedSockets } from './unobserved.ts';
 import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -46,6 +48,7 @@ export interface Script {
   runs?: readonly RunRecord[];
   contents?: readonly ContentRecord[];
   usage?: HttpDeps['usage'];
+  sockets?: SocketObserver;
   /** No keys at all: keyless mode. */
   keyless?: boolean;
   deps?: Partial<HttpDeps>;
@@ -196,6 +199,7 @@ export async function startHttpHub(
         for (const resolve of waiting.splice(0)) resolve(event);
       },
     },
+    sockets: script.sockets ?? unobservedSockets,
     logger: loggerOf(log),
     clock: script.clock ?? systemClock,
     settings: { ...defaultSettings, ...script.settings },
@@ -220,7 +224,9 @@ const defaultSettings: HttpSettings = {
   compressBytesMin: 2_048,
   corsOrigins: [],
   allowedHosts: [],
+  webSocket: WEB_SOCKET,
   version: '0.1.0',
+  instance: 'hub-1',
 };
 
 function gatewayOf(script: Script, calls: RunCall[]): Gateway {

@@ -1,5 +1,6 @@
 /** An observer that looks away: a test names what it wants to see. */
 import type { Observer } from '#contract/observer';
+import type { SocketObserver } from '#contract/socket-observer';
 
 const nothing = (): void => undefined;
 
@@ -18,3 +19,5 @@ export const unobserved: Observer = {
   ledgerUnjournalled: nothing,
   memoryFinished: nothing,
 };
+
+export const unobservedSockets: SocketObserver = { opened: nothing, closed: nothing, message: nothing, runs: nothing };

@@ -160,6 +160,8 @@ function* connectionsOf(source: Source): Generator<{ line: number; seen: string 
   for (const { specifier, typeOnly, names, line } of source.edges) {
     if (typeOnly) continue;
     const harmless = names.length > 0 && names.every((name) => CONNECTS_NOTHING.has(name));
+    // The server half of `ws` only takes up connections that our own server accepted.
+    if (specifier === 'ws' && names.length > 0 && names.every((name) => name === 'WebSocketServer')) continue;
     if (CLIENT_PACKAGES.test(specifier) || (NETWORK_BUILTINS.test(specifier) && !harmless)) {
       yield { line, seen: `imports the network client ${specifier}` };
     }

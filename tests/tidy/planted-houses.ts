@@ -75,6 +75,7 @@ export const plantedHouses: readonly PlantedHouse[] = [
       'src/storage/postgres.ts': `import { Socket, createServer } from 'node:net';`,
       'src/storage/pglite-worker.ts': `export const load = () => import('@electric-sql/pglite');`,
       'src/hub/push.ts': `import http from 'node:http';`,
+      'src/http/socket.ts': `import { WebSocket, WebSocketServer } from 'ws';`,
       'src/hub/feed.ts': `export const open = () => new globalThis.WebSocket('ws://x');`,
     },
     at: [
@@ -83,6 +84,7 @@ export const plantedHouses: readonly PlantedHouse[] = [
       'src/storage/postgres.ts:1',
       'src/storage/pglite-worker.ts:1',
       'src/hub/push.ts:1',
+      'src/http/socket.ts:1',
       'src/hub/feed.ts:1',
       'src/hub/outbound.ts:1',
       'src/hub/outbound.ts:1',
@@ -94,6 +96,7 @@ export const plantedHouses: readonly PlantedHouse[] = [
       'src/providers/models.ts': `export const get = (fetch: (url: string) => void) => fetch('http://x');`,
       'src/http/server.ts': `import { createServer, type Server } from 'node:http';`,
       'src/http/sse.ts': `import type { Socket } from 'node:net';`,
+      'src/http/sockets.ts': `import { WebSocketServer } from 'ws';`,
       'bench/load.ts': `import { Pool } from 'undici';`,
     },
   },

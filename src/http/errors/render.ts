@@ -58,7 +58,7 @@ const bodies: Readonly<Record<Surface, (error: HubError, where: Where) => object
   anthropic: anthropicBody,
 };
 
-function problem(error: HubError, where: Where): Problem {
+export function problem(error: HubError, where: Where): Problem {
   const { status, title } = presentations[error.code];
   return {
     type: `urn:revoagent:error:${error.code}`,

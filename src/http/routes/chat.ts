@@ -4,17 +4,16 @@ import type { Static } from 'typebox';
 import { CallerError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ChatMessage, ChatRequest } from '#contract/chat';
-import type { RunSummary } from '#contract/gateway';
+import type { Caller, RunSummary } from '#contract/gateway';
 import type { ChatForm, StreamForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import type { Services } from '../operation.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
-import type { RequestContext } from '../request-context.ts';
 import { modelName } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
 
-const body = Type.Object(
+export const hubChatSchema = Type.Object(
   {
     model: Type.Optional(modelName),
     prompt: Type.Optional(Type.String({ minLength: 1, description: 'One question. Give this or `messages`.' })),
@@ -52,7 +51,7 @@ const answerSchema = Type.Object({
   simulated: Type.Boolean({ description: 'From the built-in simulator.' }),
 });
 
-function toChatRequest(given: Static<typeof body>, model: string): ChatRequest {
+export function toChatRequest(given: Static<typeof hubChatSchema>, model: string): ChatRequest {
   if ((given.prompt === undefined) === (given.messages === undefined)) {
     throw new CallerError('invalid_body', 'Give either prompt or messages.', { param: 'prompt' });
   }
@@ -71,8 +70,12 @@ function toChatRequest(given: Static<typeof body>, model: string): ChatRequest {
 }
 
 /** The first of the list: routes come before what providers offer, so an operator decides by naming one. */
-async function defaultModel({ gateway }: Services, context: RequestContext): Promise<string> {
-  const [first] = await gateway.models(callerOf(context), context.signal);
+export async function defaultModel(
+  { gateway }: Pick<Services, 'gateway'>,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<string> {
+  const [first] = await gateway.models(caller, signal);
   if (first === undefined)
     throw new CallerError('model_not_found', 'There is no model to answer by default. Name one.', { param: 'model' });
   return first.id;
@@ -91,7 +94,14 @@ const hubForm: ChatForm = {
   stream: (summary) => hubStream(summary),
 };
 
-function hubStream(summary: RunSummary): StreamForm {
+/** Its events are data alone, without names. */
+interface HubStream extends StreamForm {
+  readonly opening: readonly string[];
+  translate(event: string): Iterable<string>;
+  closing(): readonly string[];
+}
+
+export function hubStream(summary: RunSummary): HubStream {
   let finishReason: string | null = null;
   let usage: Static<typeof usageSchema> | null = null;
   return {
@@ -143,7 +153,7 @@ export const chat = defineOperation({
     `Shorter than the OpenAI form: a prompt or messages in, a text out. Without \`model\` the first one that \`GET /api/models\` lists answers. ` +
     'For tools, images and vendor parameters use `POST /v1/chat/completions`. With `stream: true`: one `start` event, `delta` events with text, ' +
     'one `end` event with the finish reason and usage, then `[DONE]`; a `restart` event (`x-revoagent-continue`) voids the text before it; or an `error` event and no `[DONE]`.',
-  body,
+  body: hubChatSchema,
   headers: preferenceHeaders,
   idempotent: true,
   bodyExample: { prompt: 'Say hello in French.' },
@@ -165,7 +175,7 @@ export const chat = defineOperation({
     },
   },
   async handle({ body: given, context }, services) {
-    const model = given.model ?? (await defaultModel(services, context));
+    const model = given.model ?? (await defaultModel(services, callerOf(context), context.signal));
     return answerChat(toChatRequest(given, model), hubForm, context, services);
   },
 });

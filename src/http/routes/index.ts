@@ -17,6 +17,7 @@ import { exportConversations } from './export-conversations.ts';
 import { forceOpenBreaker } from './force-open-breaker.ts';
 import { getAgent } from './get-agent.ts';
 import { getAsset } from './get-asset.ts';
+import { getAsyncapi } from './get-asyncapi.ts';
 import { getBreaker } from './get-breaker.ts';
 import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
@@ -101,6 +102,7 @@ export const operations: readonly Operation[] = [
   listAudit,
   getMetrics,
   getOpenapi,
+  getAsyncapi,
   getStatusPage,
   getDocs,
   getAsset,

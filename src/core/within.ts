@@ -1,5 +1,5 @@
-/** Waits that end in time, whatever they wait for: the agent's own limit holds where a tool or a store does not keep its own. */
-import type { Clock } from '#core/clock';
+/** Waits that end in time, whatever they wait for: a limit of our own holds where the work does not keep its own, or heeds no signal. */
+import type { Clock } from './clock.ts';
 
 /** What was waited for took longer than it may. */
 export class TooSlowError extends Error {

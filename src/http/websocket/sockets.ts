@@ -1,0 +1,169 @@
+/**
+ * The door to `/ws/chat`: who may open a socket, and the count of what is open. What is refused is refused in HTTP, in the hub's
+ * error form; an upgrade at any other path or to anything else never gets here and is an ordinary request.
+ */
+import { ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { WebSocketServer } from 'ws';
+import { CallerError, LimitError, UnavailableError } from '#core/errors';
+import type { Connections } from '../connections.ts';
+import { callerOfKey, presentedKey } from '../guard.ts';
+import type { HttpDeps } from '../pipeline.ts';
+import type { RequestContext } from '../request-context.ts';
+import { SOCKET_PATH, SUBPROTOCOL } from './protocol.ts';
+import { createMessageReader } from './read-message.ts';
+import type { Handshake, SocketDeps } from './socket.ts';
+import { ChatSocket } from './socket.ts';
+
+const KEY_PREFIX = 'bearer.';
+/** What a cookie and a balancer's map take as it is. */
+const ROUTE_VALUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const FULL_RETRY_MS = 1_000;
+
+/** What the pipeline does for every request: it counts it, lets it in, and words its error. */
+interface Door {
+  isLocal(incoming: IncomingMessage): boolean;
+  begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext;
+  admit(context: RequestContext, always: boolean): void;
+  fail(context: RequestContext, thrown: unknown): void;
+}
+
+interface SocketsParts {
+  readonly deps: HttpDeps;
+  readonly door: Door;
+  readonly connections: Connections;
+}
+
+/** For `createServer`: whether the request is a handshake of ours; anything else that asks for an upgrade is served without. */
+export function isHandshake({ method, url, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket' && url?.split('?', 1)[0] === SOCKET_PATH;
+}
+
+export class Sockets {
+  readonly #parts: SocketsParts;
+  readonly #ws: WebSocketServer;
+  readonly #socketDeps: SocketDeps;
+  #open = 0;
+  #runs = 0;
+
+  constructor(parts: SocketsParts) {
+    this.#parts = parts;
+    const { deps } = parts;
+    const settings = deps.settings.webSocket;
+    this.#ws = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // A dictionary for each socket costs more memory than these short messages save on the wire.
+      perMessageDeflate: false,
+      maxPayload: settings.messageBytesMax,
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    });
+    const { instance } = deps.settings;
+    if (ROUTE_VALUE.test(instance)) {
+      this.#ws.on('headers', (headers, incoming) => headers.push(routeCookie(instance, incoming)));
+    }
+    const { gateway, agents, clock, keys, keyless, logger, sockets: observer } = deps;
+    this.#socketDeps = {
+      gateway,
+      agents,
+      clock,
+      keys,
+      keyless,
+      logger,
+      observer,
+      settings,
+      read: createMessageReader(),
+      takePlace: () => this.#runs < settings.runsInFlightMax && ++this.#runs > 0,
+      givePlace: () => void this.#runs--,
+    };
+  }
+
+  serve(server: Server): void {
+    server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+      // Until `ws` takes over, a connection that breaks is nobody's error.
+      socket.on('error', () => socket.destroy());
+      void this.#upgrade(incoming, socket, head);
+    });
+  }
+
+  /** Never rejects. */
+  async #upgrade(incoming: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const { door } = this.#parts;
+    const outgoing = new ServerResponse(incoming);
+    outgoing.shouldKeepAlive = false;
+    outgoing.assignSocket(socket);
+    outgoing.once('finish', () => socket.end());
+    const context = door.begin(incoming, outgoing, SOCKET_PATH);
+    try {
+      const handshake = await this.#admit(context);
+      if (socket.destroyed) return;
+      outgoing.detachSocket(socket);
+      this.#ws.handleUpgrade(incoming, socket, head, (opened) => this.#opened(opened, handshake, socket));
+      context.switched();
+    } catch (thrown) {
+      door.fail(context, thrown);
+    }
+  }
+
+  /** Throws what the handshake is refused with. */
+  async #admit(context: RequestContext): Promise<Handshake> {
+    const { deps, door, connections } = this.#parts;
+    const { incoming } = context;
+    door.admit(context, false);
+    if (connections.draining) {
+      throw new UnavailableError('draining', 'This instance is shutting down.', { retryAfterMs: FULL_RETRY_MS });
+    }
+    checkHandshake(incoming);
+    const { socketsMax } = deps.settings.webSocket;
+    if (this.#open >= socketsMax) {
+      throw new LimitError(
+        'too_many_requests_in_flight',
+        `This instance has ${socketsMax} sockets open, and no more.`,
+        {
+          retryAfterMs: FULL_RETRY_MS,
+        },
+      );
+    }
+    const local = door.isLocal(incoming);
+    const presented = presentedKey(incoming.headers) ?? offeredKey(incoming);
+    if (!local && !deps.keyless() && presented !== null) await callerOfKey(presented, ['chat'], deps.keys);
+    return { incoming, local, presented };
+  }
+
+  #opened(opened: WebSocket, handshake: Handshake, socket: Socket): void {
+    this.#open++;
+    opened.once('close', () => void this.#open--);
+    this.#parts.connections.upgraded(socket, new ChatSocket(opened, handshake, this.#socketDeps));
+  }
+}
+
+/** So that the balancer brings the client back here: what it asks about is here. */
+function routeCookie(instance: string, { headers }: IncomingMessage): string {
+  const secure = headers['x-forwarded-proto'] === 'https' ? '; Secure' : '';
+  return `Set-Cookie: revoagent_route=${instance}; Path=/ws; HttpOnly; SameSite=Lax${secure}`;
+}
+
+/** What `ws` would refuse in words of its own. */
+function checkHandshake({ headers }: IncomingMessage): void {
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    throw new CallerError('bad_request', 'The header sec-websocket-key is missing or no 16 bytes in base64.');
+  }
+  if (headers['sec-websocket-version'] !== '13') {
+    throw new CallerError('bad_request', 'The header sec-websocket-version must be 13.', {
+      param: 'sec-websocket-version',
+    });
+  }
+}
+
+/** `Sec-WebSocket-Protocol: revoagent.v1, bearer.<key>`: the one header that a browser lets a page set. */
+function offeredKey({ headers }: IncomingMessage): string | null {
+  const header = headers['sec-websocket-protocol'];
+  if (header === undefined) return null;
+  const offered = header.split(',').map((name) => name.trim());
+  if (!offered.includes(SUBPROTOCOL)) {
+    throw new CallerError('bad_request', `The subprotocol of this path is ${SUBPROTOCOL}, and it was not offered.`);
+  }
+  return offered.find((name) => name.startsWith(KEY_PREFIX))?.slice(KEY_PREFIX.length) ?? null;
+}
