@@ -14,6 +14,9 @@ import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
+import { autoscalingChart } from './deploy/autoscaling-chart.ts';
+import { composeBalancer } from './deploy/balancer.ts';
+import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
 
 export interface Generated {
   /** From the root of the repository. */
@@ -35,6 +38,10 @@ export const generated: readonly Generated[] = [
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),
   },
+  { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
+  { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
+  { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
+  ...[...kubernetesFiles()].map(([file, text]) => ({ file: `deploy/kubernetes/${file}`, render: async () => text })),
 ];
 
 const ROOT = new URL('../', import.meta.url);

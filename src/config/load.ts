@@ -19,6 +19,7 @@ import { priceSchema } from './prices.ts';
 import type { PriceConfig } from './prices.ts';
 import { propertiesOf, routeSchema, sections } from './schema.ts';
 import type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
+import { withSecretFiles } from './secret-files.ts';
 
 export interface LoadOptions {
   /** The file; without it REVOAGENT_CONFIG, then `revoagent.yaml`, `.yml` or `.json` in the working directory. */
@@ -70,7 +71,7 @@ export function environmentWith(extra: Readonly<Record<string, string>>): Record
 
 /** Throws `ConfigError` with every problem there is. */
 export function loadConfig(options: LoadOptions): Loaded {
-  const env = options.env ?? process.env;
+  const env = withSecretFiles(options.env ?? process.env);
   const cwd = options.cwd ?? process.cwd();
   const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
   const loader = new Loader(options, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));

@@ -1,0 +1,235 @@
+/** The Kubernetes manifests, as far as they can be proved without a cluster; each check is shown to find what was planted for it. */
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { hpaDefaults } from '../../src/stack/hpa.ts';
+import { generated } from '../../scripts/generate-schemas.ts';
+import { at, manifestProblems } from '../helpers/lint-kubernetes.ts';
+import type { Facts, Json } from '../helpers/lint-kubernetes.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const FOLDER = path.join(ROOT, 'deploy/kubernetes');
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
+
+interface Kustomization {
+  readonly resources: readonly string[];
+  readonly components?: readonly string[];
+}
+
+function kustomization(folder: string): Kustomization {
+  return parse(read(`deploy/kubernetes/${folder}/kustomization.yaml`)) as Kustomization;
+}
+
+/** The manifests of the folder itself. */
+function manifestsOf(folder: string): Json[] {
+  return kustomization(folder)
+    .resources.filter((file) => file.endsWith('.yaml'))
+    .map((file) => parse(read(`deploy/kubernetes/${folder}/${file}`)) as Json);
+}
+
+function facts(): Facts {
+  const { paths } = JSON.parse(read('schema/openapi.json')) as { paths: Record<string, unknown> };
+  const { metrics } = JSON.parse(read('schema/metrics.json')) as { metrics: { name: string; type: string }[] };
+  const secrets = [...read('docs/kubernetes.md').matchAll(/create secret generic (\S+)((?:\s+|\\\n|--from-\S+)+)/g)];
+  return {
+    paths: new Set(Object.keys(paths)),
+    metrics: new Set(
+      metrics.flatMap(({ name, type }) =>
+        type === 'histogram' ? ['_bucket', '_count', '_sum'].map((end) => name + end) : [name],
+      ),
+    ),
+    secrets: new Map(
+      secrets.map(([, name = '', words = '']) => [
+        name,
+        [...words.matchAll(/--from-\w+=([\w-]+)=/g)].map(([, key = '']) => key),
+      ]),
+    ),
+  };
+}
+
+const base = manifestsOf('base');
+const all = [
+  ...base,
+  ...['components/request-rate', 'components/monitoring', 'components/gateway-api', 'overlays/single-node'].flatMap(
+    manifestsOf,
+  ),
+];
+
+describe('the Kubernetes manifests', () => {
+  it('lead somewhere with every selector, port, probe, name and figure, and are restricted and bounded', () => {
+    assert.deepEqual(manifestProblems(all, facts()), []);
+  });
+
+  it('are the files that the kustomizations name, and no others', () => {
+    const named = globSync('**/kustomization.yaml', { cwd: FOLDER }).flatMap((file) => {
+      const folder = path.dirname(file);
+      const { resources, components = [] } = kustomization(folder);
+      return [file, ...[...resources, ...components].map((each) => path.join(folder, each))];
+    });
+    for (const file of named) assert.ok(existsSync(path.join(FOLDER, file)), file);
+    const files = globSync('**/*.yaml', { cwd: FOLDER });
+    assert.deepEqual(
+      files.toSorted(),
+      [...new Set(named.filter((file) => file.endsWith('.yaml'))), 'revoagent.yaml'].toSorted(),
+    );
+    const written = generated.map(({ file }) => file);
+    for (const file of files) assert.ok(written.includes(`deploy/kubernetes/${file}`), `${file} is not generated`);
+  });
+
+  it('are in the rendered file exactly as in the base, with what others need first', () => {
+    const rendered = parseAllDocuments(read('deploy/kubernetes/revoagent.yaml')).map(
+      (document) => document.toJS() as Json,
+    );
+    assert.deepEqual(rendered, base);
+    assert.equal(at(rendered[0], 'kind'), 'Namespace');
+  });
+
+  it('scale by the bounds, targets and policies that the local stack follows', () => {
+    const autoscaler = base.find((manifest) => at(manifest, 'kind') === 'HorizontalPodAutoscaler');
+    const scaled = all.find((manifest) => at(manifest, 'kind') === 'ScaledObject');
+    const behaviour = at(autoscaler, 'spec', 'behavior');
+    assert.deepEqual(at(scaled, 'spec', 'advanced', 'horizontalPodAutoscalerConfig', 'behavior'), behaviour);
+    for (const [least, most] of [
+      [at(autoscaler, 'spec', 'minReplicas'), at(autoscaler, 'spec', 'maxReplicas')],
+      [at(scaled, 'spec', 'minReplicaCount'), at(scaled, 'spec', 'maxReplicaCount')],
+    ])
+      assert.deepEqual([least, most], [hpaDefaults.min, hpaDefaults.max]);
+    assert.deepEqual(behaviour, {
+      scaleUp: {
+        stabilizationWindowSeconds: 0,
+        selectPolicy: 'Max',
+        policies: [
+          { type: 'Pods', value: hpaDefaults.scaleUpStep, periodSeconds: 15 },
+          { type: 'Percent', value: 100, periodSeconds: 15 },
+        ],
+      },
+      scaleDown: {
+        stabilizationWindowSeconds: hpaDefaults.scaleDownWindowMs / 1_000,
+        policies: [
+          { type: 'Pods', value: hpaDefaults.scaleDownStep, periodSeconds: hpaDefaults.scaleDownEveryMs / 1_000 },
+        ],
+      },
+    });
+  });
+
+  it('never put two autoscalers on one target', () => {
+    const component = read('deploy/kubernetes/components/request-rate/kustomization.yaml');
+    const [{ patch }] = (parse(component) as { patches: [{ patch: string }] }).patches;
+    const autoscaler = base.find((manifest) => at(manifest, 'kind') === 'HorizontalPodAutoscaler');
+    const { $patch, ...target } = parse(patch) as Record<string, unknown>;
+    assert.equal($patch, 'delete');
+    assert.deepEqual(target, {
+      apiVersion: at(autoscaler, 'apiVersion'),
+      kind: at(autoscaler, 'kind'),
+      metadata: { name: at(autoscaler, 'metadata', 'name'), namespace: at(autoscaler, 'metadata', 'namespace') },
+    });
+  });
+
+  it('hold the alert rules and the settings of PostgreSQL that the local stack has', () => {
+    interface Groups {
+      readonly groups: readonly { readonly name: string }[];
+    }
+    const { groups } = parse(read('deploy/prometheus/rules/hub.yml')) as Groups;
+    const rule = all.find((manifest) => at(manifest, 'kind') === 'PrometheusRule');
+    assert.deepEqual(
+      at(rule, 'spec', 'groups'),
+      groups.filter(({ name }) => name !== 'dependencies'),
+    );
+    const settings = all.find((manifest) => at(manifest, 'metadata', 'name') === 'postgres-config');
+    assert.equal(at(settings, 'data', 'postgresql.conf'), read('deploy/postgres/postgresql.conf'));
+  });
+});
+
+/** What is written over in all manifests as one text, and what has to be said about it. */
+const PLANTED: readonly (readonly [what: string, from: string | RegExp, to: string, said: RegExp])[] = [
+  [
+    'a Service that selects nothing',
+    /(selector:\n +app.kubernetes.io\/name: )revoagent/,
+    '$1revoagnt',
+    /Service \w+: the selector .* reaches no pod/,
+  ],
+  [
+    'a StatefulSet that does not select its own pods',
+    /(replicas: 1\n +selector:\n +matchLabels:\n +app.kubernetes.io\/name: )revoagent/,
+    '$1other',
+    /StatefulSet postgres: the selector .* reaches no pod/,
+  ],
+  ['a port name that is too long', 'name: http\n', 'name: the-port-of-the-hub\n', /port name the-port-of-the-hub/],
+  ['a target port that no pod has', 'targetPort: http\n', 'targetPort: web\n', /Service hub: no pod has the port web/],
+  ['a probe of a path that is not there', 'path: /health/ready', 'path: /healthz', /readinessProbe asks \/healthz/],
+  [
+    'a liveness that depends on others',
+    /(livenessProbe:\n +httpGet:\n +path: \/health\/)live/,
+    '$1ready',
+    /asks for more than life/,
+  ],
+  [
+    'a metric that nobody measures',
+    'revoagent_heap_used_bytes',
+    'revoagent_heap_bytes',
+    /PrometheusRule hub: there is no metric revoagent_heap_bytes/,
+  ],
+  [
+    'a rate by a metric that is not there',
+    /http_server_request_duration_seconds_count(\{job)/,
+    'http_requests_total$1',
+    /ScaledObject hub: there is no metric http_requests_total/,
+  ],
+  [
+    'a Secret that nobody makes',
+    'secretName: hub-secrets',
+    'secretName: hub-secret',
+    /makes no Secret hub-secret with/,
+  ],
+  [
+    'a key that a Secret does not have',
+    'key: database-url',
+    'key: database',
+    /makes no Secret hub-secrets with database/,
+  ],
+  ['a ConfigMap that is not there', /(configMap:\n +name: )hub-config/, '$1hub-settings', /no ConfigMap hub-settings/],
+  ['an image that is not pinned', /image: revoagent:.*/, 'image: revoagent:latest', /revoagent:latest is not pinned/],
+  ['more memory than was asked for', /(limits:\n +memory: )1Gi/, '$12Gi', /other memory/],
+  [
+    'a pod that may write its root',
+    'readOnlyRootFilesystem: true',
+    'readOnlyRootFilesystem: false',
+    /is not restricted/,
+  ],
+  [
+    'too little time to end',
+    'terminationGracePeriodSeconds: 75',
+    'terminationGracePeriodSeconds: 74',
+    /needs 75 s to end/,
+  ],
+  [
+    'an autoscaler of something else',
+    /(scaleTargetRef:\n +apiVersion: apps\/v1\n +kind: Deployment\n +name: )hub/,
+    '$1hubs',
+    /no hubs to scale/,
+  ],
+  ['a route to no Service', /(backendRefs:\n +- name: )hub/, '$1hubs', /no Service hubs/],
+  [
+    'a manifest in no namespace',
+    /(kind: Service\nmetadata:\n +name: hub\n +namespace: )revoagent/,
+    '$1default',
+    /is in no namespace/,
+  ],
+  ['a volume that is not there', /(volumeMounts:\n +- name: )data/, '$1dat', /there is no volume dat/],
+];
+
+describe('the checks of the manifests', () => {
+  for (const [what, from, to, said] of PLANTED)
+    it(`find ${what}`, () => {
+      const whole = all
+        .map((manifest) => stringify(manifest, { lineWidth: 0, aliasDuplicateObjects: false }))
+        .join('---\n');
+      const changed = whole.replace(from, to);
+      assert.notEqual(changed, whole, 'the fault was planted');
+      const manifests = parseAllDocuments(changed).map((document) => document.toJS() as Json);
+      assert.match(manifestProblems(manifests, facts()).join('\n'), said);
+    });
+});
