@@ -48,7 +48,7 @@ const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTok
 
 /** Everything that can happen, once. */
 function everything(
-  { observer, attach }: Telemetry,
+  { observer, sockets, attach }: Telemetry,
   breakers: readonly BreakerStatus[] = [status('a', 'open', 1)],
 ): void {
   observer.requestStarted();
@@ -67,6 +67,10 @@ function everything(
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
+  sockets.opened();
+  sockets.runs(1);
+  sockets.message('sent');
+  sockets.closed('1000');
   attach({
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
