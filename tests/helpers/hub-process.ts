@@ -13,6 +13,11 @@ const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 const START_MS = 60_000;
 /** An Ollama on the machine that runs the tests is none of theirs. */
 const NO_OLLAMA = { OLLAMA_HOST: '127.0.0.1:1' };
+/** Of this process's environment only what a program needs to be found, and what was compiled before. */
+const RUNTIME = {
+  PATH: process.env['PATH'] ?? '',
+  ...(process.env['NODE_COMPILE_CACHE'] === undefined ? {} : { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] }),
+};
 
 export interface HubProcess {
   readonly url: string;
@@ -39,7 +44,7 @@ export async function startHubProcess(t: Cleanup, options: HubProcessOptions = {
   const configFile = path.join(dataDir, 'revoagent.json');
   await writeFile(configFile, JSON.stringify(withDefaults(options.config ?? {}, path.join(dataDir, 'data'))));
   const child = spawn(process.execPath, [BIN, 'serve', '--json', '--config', configFile], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: dataDir, ...NO_OLLAMA, ...options.env },
+    env: { ...RUNTIME, HOME: dataDir, ...NO_OLLAMA, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -92,7 +97,7 @@ export async function runNode(
   options: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<CliEnd> {
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env['PATH'] ?? '', ...NO_OLLAMA, ...options.env },
+    env: { ...RUNTIME, ...NO_OLLAMA, ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     // One that does not end is killed, and its test sees code null.
