@@ -63,7 +63,7 @@ export async function fill({ db }: Storage, { turns, memories }: StoredSize): Pr
         'stop', '[]', '{}', at, at, ${wordsOf(sql`project_id`, sql`text`)}
       from (select conversations.project_id, conversations.id as conversation_id, number, created_ms * 100 + number as at, text
         from conversations cross join generate_series(1, ${sql.raw(String(TURNS_A_CONVERSATION))}) as number
-        cross join lateral ${text('number')} as text) as made`.execute(one);
+        cross join lateral ${text('number')} as said (text)) as made`.execute(one);
     await fillMemories(one, memories);
     for (const { definition } of indexes.rows) await run(definition);
   });
@@ -86,7 +86,7 @@ async function fillMemories(db: Storage['db'], memories: number): Promise<void> 
       ${EMBEDDING_MODEL}, dimensions, signs, embedding, 0, at
     from (select case when n % 4 = 3 then 'prj_2' else 'prj_1' end as project_id, 'mem_' || lpad(n::text, 26, '0') as id,
         ${sql.raw(scope)} as scope, text, n as at, n % ${sql.raw(String(VECTORS))} as vector
-      from generate_series(1, ${sql.raw(String(memories))}) as n cross join lateral ${text('n')} as text) as made
+      from generate_series(1, ${sql.raw(String(memories))}) as n cross join lateral ${text('n')} as said (text)) as made
     join vectors on vectors.n = made.vector`.execute(db);
 }
 
