@@ -64,22 +64,34 @@ function operationOf(path: string, method: string, given: unknown): Operation {
   };
 }
 
+export interface Named {
+  readonly name: string;
+  readonly value: string;
+}
+
 /** What earlier answers told: ids, names, keys. */
 export class Known {
-  readonly #values: { readonly name: string; readonly value: string }[] = [];
+  /** What there is from the start, and is never forgotten. */
+  readonly #given: readonly Named[];
+  readonly #learned: Named[] = [];
   readonly #spared: readonly string[];
   static readonly #NAMES = new Set(['id', 'key', 'name', 'runId', 'model', 'breaker']);
 
   /** `spared`: what must not be touched. */
-  constructor(spared: readonly string[]) {
+  constructor(given: readonly Named[], spared: readonly string[]) {
+    this.#given = given;
     this.#spared = spared;
+  }
+
+  get #values(): readonly Named[] {
+    return [...this.#given, ...this.#learned];
   }
 
   add(name: string, value: string): void {
     if (!Known.#NAMES.has(name) || value.length > 200 || this.#values.some((known) => known.value === value)) return;
     if (this.#spared.includes(value)) return;
-    this.#values.push({ name, value });
-    if (this.#values.length > 100) this.#values.splice(this.#values.length / 2, 1);
+    this.#learned.push({ name, value });
+    if (this.#learned.length > 100) this.#learned.splice(this.#learned.length / 2, 1);
   }
 
   learn(value: unknown, depth = 0): void {
@@ -93,25 +105,29 @@ export class Known {
 
   /** For this parameter: something of its name, like its example where there is one. */
   pick(parameter: Parameter | undefined, chance: Chance): string {
-    const examples = parameter?.schema['examples'];
-    const example: unknown = Array.isArray(examples) ? examples[0] : undefined;
-    const kind = typeof example === 'string' ? /^[a-z]{3}_/.exec(example)?.[0] : undefined;
+    const kind = /^[a-z]{3}_/.exec(exampleOf(parameter) ?? '')?.[0];
+    const values = this.#values;
     const narrowed = [
-      this.#values.filter(({ value }) => kind !== undefined && value.startsWith(kind)),
-      this.#values.filter(({ name }) => name === parameter?.name),
-      this.#values,
-    ].find((values) => values.length > 0);
+      values.filter(({ value }) => kind !== undefined && value.startsWith(kind)),
+      values.filter(({ name }) => name === parameter?.name),
+      values,
+    ].find((some) => some.length > 0);
     return narrowed === undefined ? 'unknown' : chance.pick(narrowed).value;
   }
 }
 
 /** Nothing odd in it: the documented example, and ids that exist. */
 export function goodRequest(operation: Operation, known: Known, chance: Chance): FuzzRequest {
-  const { method, body } = operation;
+  const { method, body, parameters } = operation;
+  const query = parameters
+    .filter((parameter) => parameter.in === 'query' && parameter.required)
+    .map((parameter) => `${encoded(parameter.name)}=${encoded(exampleOf(parameter) ?? known.pick(parameter, chance))}`);
   return {
     operation,
     method,
-    path: pathOf(operation, (parameter) => known.pick(parameter, chance)),
+    path:
+      pathOf(operation, (parameter) => known.pick(parameter, chance)) +
+      (query.length === 0 ? '' : `?${query.join('&')}`),
     headers: body === null ? {} : { 'content-type': typeOf(body.type) },
     body: body === null ? null : textOf(body.example ?? valueOf(body.schema, chance, Infinity)),
   };
@@ -187,6 +203,12 @@ function oddHeaders(chance: Chance): Record<string, string> {
     'x-revoagent-order',
   ]);
   return { [name]: headerText(chance.oddText()) };
+}
+
+function exampleOf(parameter: Parameter | undefined): string | undefined {
+  const examples = parameter?.schema['examples'];
+  const example: unknown = Array.isArray(examples) ? examples[0] : undefined;
+  return typeof example === 'string' ? example : undefined;
 }
 
 function pathOf({ path, parameters }: Operation, value: (parameter: Parameter | undefined) => string): string {

@@ -78,6 +78,7 @@ export async function startFuzzedHub(): Promise<FuzzedHub> {
         headers,
         deadlineMs: DEADLINE_MS,
         secrets: [key, folder],
+        given: [{ name: 'name', value: 'echo' }],
         spared: [`key_${key.slice(4, 30)}`],
         after: {
           forceOpenBreaker: ({ path: asked }) => reset(asked),
