@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { held, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle } from '../../tests/helpers/virtual-clock.ts';
 import { CacheClosedError } from './cache.ts';
+import type { FactoryContext } from './context.ts';
 import type { createCache } from './create.ts';
 
 describe('one factory call', () => {
@@ -50,6 +51,30 @@ describe('one factory call', () => {
     const context = new AsyncLocalStorage<string>();
     const seen = await context.run('caller', () => cache.getOrSet('k', () => context.getStore() ?? 'nothing'));
     assert.equal(seen, 'nothing');
+  });
+});
+
+describe('what a factory shows before its value is there', () => {
+  it('reaches those who wait, and those who come later at once; nobody who comes after an invalidation', async () => {
+    const { cache } = setUp();
+    const shown: Record<string, unknown[]> = { first: [], second: [], after: [] };
+    const listening = (who: string) => ({ onProgress: (progress: unknown) => void shown[who]?.push(progress) });
+    const ends = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+    let begun = 0;
+    const factory = (context: FactoryContext): Promise<number> => {
+      const number = begun++;
+      context.progress(`stream ${number}`);
+      return ends[number]?.promise ?? Promise.resolve(-1);
+    };
+    const first = cache.getOrSet('k', factory, listening('first'));
+    await settle();
+    const second = cache.getOrSet('k', factory, listening('second'));
+    await cache.delete('k');
+    const after = cache.getOrSet('k', factory, listening('after'));
+    await settle();
+    assert.deepEqual(shown, { first: ['stream 0'], second: ['stream 0'], after: ['stream 1'] });
+    ends.forEach(({ resolve }, number) => resolve(number));
+    assert.deepEqual(await Promise.all([first, second, after]), [0, 0, 1]);
   });
 });
 

@@ -66,6 +66,13 @@ export class Cache {
     return kept !== undefined && now < kept.freshUntil ? kept.payload : undefined;
   }
 
+  /** How old this process's copy of the key is, in milliseconds, fresh or not; `undefined` where there is none. */
+  ageMs(key: string): number | undefined {
+    const now = this.#clock.now();
+    const kept = this.#memory.find(storedKey(key), now);
+    return kept === undefined ? undefined : now - kept.bornAt;
+  }
+
   /**
    * The value of the key, from memory, a tier beneath, or the factory: one call of it for all callers of all instances. Rejects with
    * what the factory threw, a `FactoryTimeoutError`, a `CacheValueError`, or the reason of the caller's own signal.
@@ -189,9 +196,9 @@ export class Cache {
     this.#stats.misses++;
     const under = this.#underWay(key);
     if (under === undefined)
-      return this.#begin(key, factory, options, { background: false, early: false }).join(options?.signal);
+      return this.#begin(key, factory, options, { background: false, early: false }).join(options);
     this.#stats.shared++;
-    const answer = under.join(options?.signal);
+    const answer = under.join(options);
     if (this.#memory.number === under.since) return answer;
     // The factory may yet name a tag that was invalidated after it began and before this caller came.
     return answer.then((value) => {

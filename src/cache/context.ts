@@ -26,6 +26,8 @@ export interface FactoryContext {
   /** Say it before reading what the tag stands for, or as soon as it is known: an invalidation since the start is minded either way. */
   tag(...tags: string[]): void;
   setTtl(lifetime: number | Partial<Lifetime>): void;
+  /** Shown to all who wait for the value in this process, now and later: a stream that they may follow until it is whole. */
+  progress(value: unknown): void;
   /** `return context.notModified()`: the stale value, for another lifetime. Throws where there is none. */
   notModified(): never;
   /** The value goes to those who wait for it, and is not stored. */
@@ -66,6 +68,7 @@ export function createContext(flight: Flight, stale: FactoryContext['stale']): {
       const given = typeof lifetime === 'number' ? { ttlMs: lifetime } : lifetime;
       said.lifetime = { ...said.lifetime, ...given };
     },
+    progress: (value) => flight.tell(value),
     notModified() {
       if (stale === undefined) {
         throw new CacheFactoryError(`The factory of ${JSON.stringify(flight.key)} has no stale value to keep`);

@@ -42,7 +42,7 @@ export function createCache(options: CacheOptions): Cache {
   });
   const lease = { ...LEASE_DEFAULTS, ...options.lease };
   const remotes = tiers.map((tier, index): RemoteTier => {
-    const guarded = new GuardedTier(tier, { clock, random, onEvent: tell });
+    const guarded = new GuardedTier(tier, { clock, random, onEvent: tell, breakers: options.breakers });
     const outbox = new Outbox({
       clock,
       send: async (batch) => {
@@ -76,7 +76,7 @@ export function createCache(options: CacheOptions): Cache {
     seal: options.freeze === true ? deepFreeze : (value) => value,
     defaults: fillOptions(FILL_DEFAULTS, options.defaults ?? {}),
     end: async () => {
-      for (const each of [...listeners, ...remotes.map(({ outbox }) => outbox)]) each.close();
+      for (const each of [...listeners, ...remotes.flatMap(({ outbox, guarded }) => [outbox, guarded])]) each.close();
       for (const tier of tiers) await tier.close();
     },
   });

@@ -2,7 +2,7 @@
  * One look-up or factory call that many callers share. It answers once: with the value, with a stale copy while the work goes
  * on, or with the error. A caller who leaves detaches only itself; when none remains, the work is aborted.
  */
-import type { FillOptions } from './options.ts';
+import type { CallOptions, FillOptions } from './options.ts';
 
 export class Flight {
   readonly key: string;
@@ -19,6 +19,8 @@ export class Flight {
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #untilAborted: PromiseWithResolvers<never> | undefined;
+  #progress: { readonly value: unknown } | undefined;
+  #listeners: Set<(progress: unknown) => void> | undefined;
   #waiting = 0;
   #background: boolean;
   readonly #resolve: (value: unknown) => void;
@@ -77,12 +79,25 @@ export class Flight {
     this.#reject(error);
   }
 
+  /** What the factory shows of its work before its value is there. */
+  tell(progress: unknown): void {
+    this.#progress = { value: progress };
+    for (const listener of this.#listeners ?? []) listener(progress);
+  }
+
+  /** The latest at once, where there is one; then each as it comes. */
+  listen(listener: (progress: unknown) => void): void {
+    (this.#listeners ??= new Set()).add(listener);
+    if (this.#progress !== undefined) listener(this.#progress.value);
+  }
+
   /** Nobody waits for the rest: it goes on for the next caller. */
   continueInBackground(): void {
     this.#background = true;
   }
 
-  join(signal: AbortSignal | undefined): Promise<unknown> {
+  join({ signal, onProgress }: Pick<CallOptions, 'signal' | 'onProgress'> = {}): Promise<unknown> {
+    if (onProgress !== undefined && signal?.aborted !== true) this.listen(onProgress);
     if (signal === undefined) {
       this.#waiting++;
       return this.answer;

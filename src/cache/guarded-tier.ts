@@ -6,8 +6,9 @@ import { systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { systemRandom } from '#core/random';
 import type { Random } from '#core/random';
-import { Breaker } from '#resilience/breaker/breaker';
+import type { Breaker } from '#resilience/breaker/breaker';
 import { BREAKER_DEFAULTS } from '#resilience/breaker/options';
+import { BreakerRegistry } from '#resilience/registry';
 import type { CacheEvent } from './events.ts';
 import type {
   Acquired,
@@ -35,6 +36,8 @@ export interface GuardDependencies {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly onEvent?: (event: CacheEvent) => void;
+  /** Where its breaker is kept, as `cache:<tier>`; otherwise it is nobody else's. */
+  readonly breakers?: BreakerRegistry | undefined;
 }
 
 export class GuardedTier {
@@ -42,20 +45,24 @@ export class GuardedTier {
   readonly breaker: Breaker;
   readonly #clock: Clock;
   readonly #onEvent: (event: CacheEvent) => void;
+  readonly #forget: () => void;
   #inFlight = 0;
 
-  constructor(tier: Tier, { clock = systemClock, random = systemRandom, onEvent }: GuardDependencies) {
+  constructor(tier: Tier, { clock = systemClock, random = systemRandom, onEvent, breakers }: GuardDependencies) {
     this.tier = tier;
     this.#clock = clock;
     this.#onEvent = onEvent ?? ((): void => undefined);
-    this.breaker = new Breaker(`cache:${tier.name}`, BREAKER, {
-      clock,
-      random,
-      onTransition: ({ to, reason }) => {
-        if (to === 'half_open') return;
-        this.#onEvent({ kind: to === 'closed' ? 'tier-closed' : 'tier-opened', tier: tier.name, reason });
-      },
+    const registry = breakers ?? new BreakerRegistry({ clock, random });
+    this.breaker = registry.get(`cache:${tier.name}`, BREAKER);
+    this.#forget = registry.onTransition(({ key, to, reason }) => {
+      if (to === 'half_open' || key !== this.breaker.key) return;
+      this.#onEvent({ kind: to === 'closed' ? 'tier-closed' : 'tier-opened', tier: tier.name, reason });
     });
+  }
+
+  /** The tier itself is its owner's to close. */
+  close(): void {
+    this.#forget();
   }
 
   acquire(request: AcquireRequest): Promise<Acquired<Uint8Array> | undefined> {

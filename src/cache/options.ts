@@ -1,6 +1,7 @@
 /** What a cache and one call of it may be told, with the defaults of the house. Every duration is in milliseconds. */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import type { BreakerRegistry } from '#resilience/registry';
 import type { CacheEvent } from './events.ts';
 import type { Lifetime, Tier } from './tier.ts';
 
@@ -23,6 +24,11 @@ export interface CallOptions extends Partial<FillOptions> {
   readonly tags?: readonly string[];
   /** The caller's own: its abort lets go of the value, and stops the factory once nobody waits for it. */
   readonly signal?: AbortSignal;
+  /**
+   * Told what the factory of this process shows by `context.progress`: the latest, and each that follows. A listener must not throw, and
+   * is not told of one that began before an invalidation.
+   */
+  readonly onProgress?: (progress: unknown) => void;
 }
 
 export const FILL_DEFAULTS: FillOptions = Object.freeze({
@@ -49,6 +55,8 @@ export interface CacheOptions {
   readonly lease?: Partial<LeaseSettings>;
   /** Freezes every value that leaves the cache, so that a caller who changes a shared one finds out. For tests. */
   readonly freeze?: boolean;
+  /** Where the tiers' breakers are kept, as `cache:<tier>`, for who lists and acts on them. */
+  readonly breakers?: BreakerRegistry;
   /** What it throws is counted and changes nothing. */
   readonly onEvent?: (event: CacheEvent) => void;
   readonly clock?: Clock;
