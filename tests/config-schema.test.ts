@@ -21,6 +21,8 @@ it('every key has a description, and every secret says that it is one', () => {
     [...new Set(secrets)],
     [
       '/storage/url',
+      '/redis/cacheUrl',
+      '/redis/stateUrl',
       '/providers/*/apiKey',
       '/providers/*/headers/*',
       '/providers/*/bearerToken',

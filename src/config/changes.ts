@@ -17,6 +17,8 @@ const NEED_RESTART = [
   'storage',
   'security',
   'memory',
+  'redis',
+  'cache',
   'logging.format',
   'resilience.breaker',
   'resilience.retryBudget',

@@ -6,7 +6,8 @@ import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { externalSchema } from './external.ts';
 import { priceSchema } from './prices.ts';
-import { propertiesOf, routeSchema, sections } from './schema.ts';
+import { routeSchema } from './routes.ts';
+import { propertiesOf, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -9,4 +9,5 @@ export { clientKey, environmentWith, loadConfig } from './load.ts';
 export type { Loaded } from './load.ts';
 export { printedValues } from './print.ts';
 export { ConfigError, lineOf } from './problem.ts';
-export type { Config, RouteConfig } from './schema.ts';
+export type { RouteConfig } from './routes.ts';
+export type { Config } from './schema.ts';

@@ -5,10 +5,10 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TSchema } from 'typebox';
-import { Secret } from '#core/secret';
 import { check, nearestOf, unknownKey } from './check.ts';
 import { discoverProviders, ollamaAddress } from './discover.ts';
 import type { Discovered, LocalOllama } from './discover.ts';
+import { ENVIRONMENT, FILE_VARIABLE, isServiceLink, NO_SETTINGS } from './environment.ts';
 import { externalProblems, externalSchema } from './external.ts';
 import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
@@ -17,9 +17,12 @@ import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { priceSchema } from './prices.ts';
 import type { PriceConfig } from './prices.ts';
-import { propertiesOf, routeSchema, sections } from './schema.ts';
-import type { Config, KindSchema, ProviderConfig, RouteConfig } from './schema.ts';
+import { routeSchema } from './routes.ts';
+import type { RouteConfig } from './routes.ts';
+import { propertiesOf, sections } from './schema.ts';
+import type { Config, KindSchema, ProviderConfig } from './schema.ts';
 import { withSecretFiles } from './secret-files.ts';
+import { asRecord, fill, parsed, sealed } from './values.ts';
 
 export interface LoadOptions {
   /** The file; without it REVOAGENT_CONFIG, then `revoagent.yaml`, `.yml` or `.json` in the working directory. */
@@ -43,20 +46,6 @@ export interface Loaded {
   readonly ollamaAddress: string | undefined;
 }
 
-/** Environment variables and what they set. */
-const ENVIRONMENT: Readonly<Record<string, string>> = {
-  REVOAGENT_HOST: 'server.host',
-  REVOAGENT_PORT: 'server.port',
-  REVOAGENT_INSTANCE: 'server.instance',
-  REVOAGENT_DATA_DIR: 'storage.dataDir',
-  REVOAGENT_ADMIN_KEY_FILE: 'security.adminKeyFile',
-  REVOAGENT_LOG_LEVEL: 'logging.level',
-  REVOAGENT_LOG_FORMAT: 'logging.format',
-  DATABASE_URL: 'storage.url',
-};
-const FILE_VARIABLE = 'REVOAGENT_CONFIG';
-/** They set nothing: the file's name, and what clients of a hub read. */
-const NO_SETTINGS: readonly string[] = [FILE_VARIABLE, 'REVOAGENT_URL', 'REVOAGENT_KEY'];
 const FILE_NAMES = ['revoagent.yaml', 'revoagent.yml', 'revoagent.json'];
 
 /** The key that a command shows to a hub elsewhere. */
@@ -151,7 +140,7 @@ class Loader {
     for (const [name, schema] of Object.entries(sections)) {
       const value = this.#fill(schema, this.#values[name], `/${name}`);
       this.#check(schema, value, `/${name}`);
-      filled[name] = this.#sealed(schema, value);
+      filled[name] = sealed(schema, value);
     }
     const { providers, names, discovered, mayAsk } = this.#providers();
     const routes = this.#routes(names);
@@ -210,7 +199,7 @@ class Loader {
     }
     const filled = this.#fill(known.settings, settings, pointer);
     this.#check(known.settings, filled, pointer);
-    return { kind: known.kind, settings: asRecord(this.#sealed(known.settings, filled)) };
+    return { kind: known.kind, settings: asRecord(sealed(known.settings, filled)) };
   }
 
   #routes(providers: readonly string[]): Record<string, RouteConfig> {
@@ -253,7 +242,7 @@ class Loader {
       const filled = this.#fill(externalSchema, value, pointer);
       if (!this.#isName(name, pointer) || !this.#check(externalSchema, filled, pointer)) continue;
       // It was held against its schema just now.
-      const target = this.#sealed(externalSchema, filled) as ExternalConfig;
+      const target = sealed(externalSchema, filled) as ExternalConfig;
       for (const [at, message] of externalProblems(target)) this.#problem(pointer + at, message);
       external[name] = target;
     }
@@ -310,39 +299,8 @@ class Loader {
     return entries;
   }
 
-  /** The value with the defaults of its schema where it says nothing, in the schema's order. */
   #fill(schema: TSchema, value: unknown, pointer: string): unknown {
-    if (typeof value === 'string') return this.#fromEnvironment.has(pointer) ? parsed(schema, value) : value;
-    if (Array.isArray(value)) {
-      const items = 'items' in schema ? asRecord(schema.items) : {};
-      return value.map((item, index) => this.#fill(items, item, `${pointer}/${index}`));
-    }
-    if (!('type' in schema) || schema.type !== 'object' || !('properties' in schema)) return value;
-    if (value !== undefined && value !== null && typeof value !== 'object') return value;
-    const given = asRecord(value);
-    const filled: Record<string, unknown> = {};
-    for (const [name, inner] of Object.entries(propertiesOf(schema))) {
-      const at = `${pointer}/${escapePointer(name)}`;
-      if (given[name] === undefined && 'default' in inner) {
-        filled[name] = structuredClone(inner.default);
-        this.#origins.set(at, 'default');
-      } else if (given[name] !== undefined || isRequired(schema, name)) {
-        const result = this.#fill(inner, given[name], at);
-        if (result !== undefined) filled[name] = result;
-      }
-    }
-    return { ...filled, ...Object.fromEntries(Object.entries(given).filter(([name]) => !Object.hasOwn(filled, name))) };
-  }
-
-  /** The value with a `Secret` wherever its schema says so. */
-  #sealed(schema: TSchema, value: unknown): unknown {
-    if (typeof value === 'string') return 'secret' in schema && schema.secret === true ? new Secret(value) : value;
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-    const properties = propertiesOf(schema);
-    const others = 'patternProperties' in schema ? Object.values(asRecord(schema.patternProperties))[0] : undefined;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, inner]) => [name, this.#sealed(properties[name] ?? asRecord(others), inner)]),
-    );
+    return fill(schema, value, pointer, { fromEnvironment: this.#fromEnvironment, origins: this.#origins });
   }
 
   #set(at: string, text: string, origin: string): void {
@@ -370,31 +328,4 @@ class Loader {
       if (at === '') return '';
     }
   }
-}
-
-/**
- * Kubernetes tells every pod about a Service named "revoagent" in variables of its own (REVOAGENT_PORT=tcp://10.0.0.7:12001,
- * REVOAGENT_SERVICE_HOST, …); nobody set them, and a hub that took them for its own would not start.
- */
-function isServiceLink(name: string, text = ''): boolean {
-  return (
-    /^REVOAGENT_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) || (name === 'REVOAGENT_PORT' && /^(tc|ud)p:/.test(text))
-  );
-}
-
-/** Text of a variable or flag as the schema's type wants it; what does not parse stays text, and the schema refuses it. */
-function parsed(schema: TSchema, text: string): unknown {
-  const type = 'type' in schema ? schema.type : undefined;
-  if ((type === 'integer' || type === 'number') && text.trim() !== '' && Number.isFinite(Number(text)))
-    return Number(text);
-  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
-  return text;
-}
-
-function isRequired(schema: TSchema, name: string): boolean {
-  return 'required' in schema && Array.isArray(schema.required) && schema.required.includes(name);
-}
-
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

@@ -8,14 +8,15 @@ import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
-import { count, ms } from './numbers.ts';
+import { cache } from './cache.ts';
+import type { CacheConfig } from './cache.ts';
+import { count, ms, text } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
+import type { RouteConfig, TimeoutsConfig } from './routes.ts';
 import type { WebSocketConfig } from './web-socket.ts';
 import { webSocket } from './web-socket.ts';
 
 const strict = { additionalProperties: false };
-const text = (description: string, initial?: string) =>
-  Type.String({ minLength: 1, description, ...(initial === undefined ? {} : { default: initial }) });
 
 const server = Type.Object(
   {
@@ -101,117 +102,19 @@ const storage = Type.Object(
   { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
 
-const timeouts = Type.Object(
-  {
-    connectMs: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 600_000,
-        description: 'Until the request goes out on an open connection. Milliseconds.',
-      }),
-    ),
-    firstTokenMs: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 3_600_000,
-        description: 'Until the first content of a stream. Milliseconds.',
-      }),
-    ),
-    idleMs: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 3_600_000, description: 'Between two events of a stream. Milliseconds.' }),
-    ),
-    totalMs: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 86_400_000,
-        description: 'The whole request, over all attempts. Milliseconds.',
-      }),
-    ),
-  },
-  { ...strict, description: 'Other timeouts than those of resilience.timeouts, or of the route.' },
-);
+const redisUrl = (description: string) =>
+  Type.Optional(Type.String({ pattern: '^rediss?://', secret: true, description }));
 
-const target = Type.Object(
+const redis = Type.Object(
   {
-    provider: text('A name under providers.'),
-    model: Type.Optional(
-      text("The provider's name of the model. Left out in a pattern route: what the caller asked for."),
+    cacheUrl: redisUrl(
+      'A Redis for what may be lost, with an eviction policy: the cache between memory and the database. Left out: none.',
     ),
-    weight: Type.Optional(
-      Type.Number({
-        exclusiveMinimum: 0,
-        maximum: 1_000_000,
-        default: 1,
-        description: 'Share of the calls within its group.',
-      }),
-    ),
-    timeouts: Type.Optional(timeouts),
-  },
-  { ...strict, description: 'A deployment: a provider and one of its models.' },
-);
-
-const route = Type.Object(
-  {
-    groups: Type.Array(Type.Array(target, { minItems: 1, maxItems: 100 }), {
-      minItems: 1,
-      maxItems: 20,
-      description: 'Tried in order; the deployments of one group share the calls by the strategy.',
-    }),
-    strategy: Type.Optional(
-      Type.Enum(['weighted', 'least-latency', 'least-busy'], {
-        default: 'weighted',
-        description:
-          'How a group shares its calls: drawn by weight; to the one that answered fastest of late; to the one with the fewest calls in flight for its weight.',
-      }),
-    ),
-    timeouts: Type.Optional(timeouts),
-    hedge: Type.Optional(
-      Type.Object(
-        { afterMs: ms(1, 600_000, 1_000, 'How long the first deployment may be silent.') },
-        {
-          ...strict,
-          description:
-            'A second deployment of the route is asked as well when the first has given nothing for so long; the first good answer wins. Takes from the retry budget.',
-        },
-      ),
-    ),
-    continueCut: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description:
-          'Whether another deployment goes on with a stream that was cut or stalled after its first content. Callers may say otherwise (x-revoagent-continue).',
-      }),
-    ),
-    guardrail: Type.Optional(
-      Type.Object(
-        {
-          module: text(
-            'A file that exports before, after, or both; relative to this file. docs/guardrails.md tells more.',
-          ),
-          onFailure: Type.Enum(['open', 'closed'], {
-            description:
-              'Whether a call goes on when the guardrail throws, hangs or returns nonsense. To be declared: there is no default.',
-          }),
-          timeoutMs: ms(1, 60_000, 500, 'For each of before and after.'),
-        },
-        { ...strict, description: 'Judges, changes or refuses requests and answers of this route.' },
-      ),
-    ),
-    content: Type.Optional(
-      Type.Enum(['off', 'redacted', 'full'], {
-        default: 'off',
-        description:
-          'Whether messages and answers are stored: never; with e-mail addresses, keys, card numbers and the like taken out; as they are. docs/content.md tells more.',
-      }),
-    ),
-    lastResort: Type.Optional(
-      Type.Object(
-        { text: text('What the assistant is made to say.') },
-        { ...strict, description: 'Answered, marked as degraded, when every circuit is open.' },
-      ),
+    stateUrl: redisUrl(
+      'A Redis for what instances share and must not evict: instances and limits. Left out: each instance is alone.',
     ),
   },
-  { ...strict, description: 'How calls for a model name are served.' },
+  { ...strict, description: 'Redis by role: redis://user:password@host:6379, or rediss:// with TLS.' },
 );
 
 const resilience = Type.Object(
@@ -299,8 +202,7 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, memory, resilience, logging };
-export const routeSchema = route;
+export const sections = { server, security, storage, redis, cache, memory, resilience, logging };
 
 export interface Config {
   readonly server: {
@@ -332,6 +234,8 @@ export interface Config {
     readonly usageRetentionDays: number;
     readonly contentRetentionDays: number;
   };
+  readonly redis: { readonly cacheUrl?: Secret; readonly stateUrl?: Secret };
+  readonly cache: CacheConfig;
   readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
@@ -357,33 +261,10 @@ export interface Config {
   };
 }
 
-export interface TimeoutsConfig {
-  readonly connectMs: number;
-  readonly firstTokenMs: number;
-  readonly idleMs: number;
-  readonly totalMs: number;
-}
-
 export interface ProviderConfig {
   readonly kind: string;
   /** The kind's own settings, valid by its schema. */
   readonly settings: Readonly<Record<string, unknown>>;
-}
-
-export interface RouteConfig {
-  readonly groups: readonly (readonly {
-    readonly provider: string;
-    readonly model?: string;
-    readonly weight?: number;
-    readonly timeouts?: Partial<TimeoutsConfig>;
-  }[])[];
-  readonly strategy?: 'weighted' | 'least-latency' | 'least-busy';
-  readonly timeouts?: Partial<TimeoutsConfig>;
-  readonly hedge?: { readonly afterMs: number };
-  readonly continueCut?: boolean;
-  readonly guardrail?: { readonly module: string; readonly onFailure: 'open' | 'closed'; readonly timeoutMs: number };
-  readonly content?: 'off' | 'redacted' | 'full';
-  readonly lastResort?: { readonly text: string };
 }
 
 export function propertiesOf(schema: TSchema): Record<string, TSchema> {

@@ -2,7 +2,8 @@
 import type { TSchema } from 'typebox';
 import { externalSchema } from './external.ts';
 import { priceSchema } from './prices.ts';
-import { propertiesOf, routeSchema, sections } from './schema.ts';
+import { routeSchema } from './routes.ts';
+import { propertiesOf, sections } from './schema.ts';
 import type { KindSchema } from './schema.ts';
 
 export function settingsMarkdown(kinds: readonly KindSchema[]): string {
