@@ -63,7 +63,9 @@ export class Cache {
   peek(key: string): unknown {
     const now = this.#clock.now();
     const kept = this.#memory.find(storedKey(key), now);
-    return kept !== undefined && now < kept.freshUntil ? kept.payload : undefined;
+    if (kept === undefined || now >= kept.freshUntil) return undefined;
+    this.#stats.hits++;
+    return kept.payload;
   }
 
   /** How old this process's copy of the key is, in milliseconds, fresh or not; `undefined` where there is none. */
@@ -233,6 +235,7 @@ export class Cache {
   ): Flight {
     const flight = new Flight(key, {
       options: fillOptions(this.#parts.defaults, options),
+      local: options.local ?? false,
       tags: options.tags ?? [],
       since: this.#memory.number,
       background: how.background,

@@ -86,7 +86,7 @@ export class Filler {
   /** True: the factory is to run, under `found.leases`. */
   async #lookUp(flight: Flight, found: Found, early: boolean): Promise<boolean> {
     const { remote, clock, random, lease, memory } = this.#its;
-    if (remote.isEmpty) return true;
+    if (remote.isEmpty || flight.local) return true;
     const giveUpAt = clock.now() + lease.waitMs;
     const freshShare = early ? flight.options.earlyRefreshFrom : 1;
     for (let pollMs = POLL_MS_FIRST; ; pollMs = Math.min(pollMs * 1.5, POLL_MS_MAX)) {

@@ -7,6 +7,8 @@ import type { CallOptions, FillOptions } from './options.ts';
 export class Flight {
   readonly key: string;
   readonly options: FillOptions;
+  /** No tier beneath has to do with it. */
+  readonly local: boolean;
   /** As far as they are known: the factory may add some. */
   readonly tags: Set<string>;
   /** Memory's number from before anything was read that it may answer with. */
@@ -28,10 +30,11 @@ export class Flight {
 
   constructor(
     key: string,
-    begin: { options: FillOptions; tags: readonly string[]; since: number; background: boolean },
+    begin: { options: FillOptions; local: boolean; tags: readonly string[]; since: number; background: boolean },
   ) {
     this.key = key;
     this.options = begin.options;
+    this.local = begin.local;
     this.tags = new Set(begin.tags);
     this.since = begin.since;
     this.#background = begin.background;

@@ -20,6 +20,8 @@ export interface FillOptions extends Lifetime {
 }
 
 export interface CallOptions extends Partial<FillOptions> {
+  /** Kept in this process's memory and in no tier beneath; an invalidation reaches it from every instance all the same. */
+  readonly local?: boolean;
   /** Known before the factory runs; `context.tag` adds what only the factory knows. */
   readonly tags?: readonly string[];
   /** The caller's own: its abort lets go of the value, and stops the factory once nobody waits for it. */

@@ -31,6 +31,16 @@ export interface CallPreferences {
   readonly timeouts?: Partial<CallTimeouts>;
   /** Whether another deployment goes on with a stream that was cut after its first content. */
   readonly continueCut?: boolean;
+  readonly cache?: CachePreferences;
+}
+
+export interface CachePreferences {
+  /** Whether the answer may come from the cache and go into it, and be shared with who asks the same; the route says where the caller does not. */
+  readonly use?: boolean;
+  /** A kept answer is not taken; the new one is kept. */
+  readonly anew?: boolean;
+  /** A kept answer may be no older, in milliseconds. */
+  readonly ageMsMax?: number;
 }
 
 /** Durations in milliseconds. */
@@ -94,9 +104,19 @@ export interface RunSummary {
   readonly degraded: boolean;
   /** The answer comes from the built-in simulator. */
   readonly simulated: boolean;
+  /** Left out where the cache was not asked. */
+  readonly cache?: CacheFacts;
 }
 
-interface WholeAnswer<Body> {
+export interface CacheFacts {
+  /** `shared`: of a call that was under way. `stale`: past its time, in place of an upstream that failed. */
+  readonly status: 'hit' | 'miss' | 'shared' | 'stale';
+  /** For `DELETE /api/cache`. */
+  readonly key: string;
+  readonly ageMs: number;
+}
+
+export interface WholeAnswer<Body> {
   readonly summary: RunSummary;
   readonly body: Body;
   /** The body's bytes where they can be sent as they are. */

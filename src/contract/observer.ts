@@ -43,6 +43,14 @@ export interface MemoryFinished {
   readonly withoutVector: boolean;
 }
 
+export interface CacheOperation {
+  readonly tier: string;
+  readonly operation: string;
+  /** `refused`: its circuit was open, or too much was in flight. */
+  readonly outcome: 'ok' | 'failed' | 'timeout' | 'refused';
+  readonly ms: number;
+}
+
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
@@ -62,4 +70,8 @@ export interface Observer {
   /** An attempt went out that the ledger's journal could not take: a kill would lose it. */
   ledgerUnjournalled(): void;
   memoryFinished(event: MemoryFinished): void;
+  /** An operation on a tier of the cache beneath memory. */
+  cacheOperation(event: CacheOperation): void;
+  /** Announcements of other instances were missed. */
+  cacheGap(): void;
 }

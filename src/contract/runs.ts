@@ -119,6 +119,8 @@ export interface RunRecord {
   attempts: AttemptRecord[];
   /** Left out where no further attempt was looked for. */
   stop?: StopReason;
+  /** Where the answer is not of this run's own attempts: how it came about, and the run that asked for it. */
+  answered?: { by: 'hit' | 'shared' | 'stale'; runId: string };
   /** Left out for a route without a guardrail. */
   guardrail?: GuardrailRecord[];
   /** Left out where nothing that is said is kept. */

@@ -7,11 +7,18 @@ import { Attempts } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { Guard } from './guardrail.ts';
-import { lastResortCompletion, lastResortText } from './last-resort.ts';
+import type { Stale } from './cached/kept.ts';
+import { lastResortCompletion, lastResortText, staleAnswer, staleFor } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
 
-export async function complete(context: CallContext, router: Router, call: ChatCall): Promise<ChatAnswer> {
+/** `stale`: what may stand in for upstreams that fail. */
+export async function complete(
+  context: CallContext,
+  router: Router,
+  call: ChatCall,
+  stale?: Stale,
+): Promise<ChatAnswer> {
   const run = new Run(context, call, false);
   let route: Route | null = null;
   try {
@@ -26,6 +33,8 @@ export async function complete(context: CallContext, router: Router, call: ChatC
     succeed(run, deployment, body);
     return { summary: run.summary(deployment), body, raw: body === answer.body ? answer.raw : undefined };
   } catch (thrown) {
+    const held = staleFor(thrown, stale, call);
+    if (held !== undefined) return staleAnswer(run, held);
     const text = lastResortText(route, thrown);
     if (text === undefined) throw run.fail(thrown);
     run.degrade();

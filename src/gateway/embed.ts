@@ -6,11 +6,18 @@ import type { EmbeddingAnswer } from '#contract/provider';
 import type { CallContext, Unable } from './attempts.ts';
 import { Attempts } from './attempts.ts';
 import type { Attempt } from './attempt.ts';
+import type { Stale } from './cached/kept.ts';
 import type { Deployment } from './deployment.ts';
+import { staleAnswer, staleFor } from './last-resort.ts';
 import type { Router } from './route.ts';
 import { Run } from './runs.ts';
 
-export async function embed(context: CallContext, router: Router, call: EmbedCall): Promise<EmbedAnswer> {
+export async function embed(
+  context: CallContext,
+  router: Router,
+  call: EmbedCall,
+  stale?: Stale,
+): Promise<EmbedAnswer> {
   const run = new Run(context, call, false);
   try {
     const route = router.require(call.request.model);
@@ -24,6 +31,8 @@ export async function embed(context: CallContext, router: Router, call: EmbedCal
     run.succeed(deployment, { finishReason: null, usage: answer.body.usage });
     return { summary: run.summary(deployment), body: answer.body, raw: answer.raw };
   } catch (thrown) {
+    const held = staleFor(thrown, stale, call);
+    if (held !== undefined) return staleAnswer(run, held);
     throw run.fail(thrown);
   }
 }

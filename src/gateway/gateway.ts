@@ -1,28 +1,29 @@
 /** The gateway put together: one object of use cases over routes, providers and protection. Holds no state of its own. */
+import type { AnswerCache } from '#contract/answer-cache';
 import type { Gateway } from '#contract/gateway';
 import type { Provider } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
-import { complete } from './complete.ts';
-import { embed } from './embed.ts';
+import { SharedAnswers } from './cached/shared-answers.ts';
 import { ModelList } from './models.ts';
 import { Router } from './route.ts';
 import type { Routes } from './settings.ts';
-import { stream } from './stream.ts';
 
 export interface GatewayParts extends CallContext {
   readonly providers: readonly Provider[];
   readonly routes: Routes;
+  readonly answers: AnswerCache;
 }
 
 /** Throws an `Error` where a route names a provider that is not there. Closes nothing: providers belong to who made them. */
 export function createGateway(parts: GatewayParts): Gateway {
   const { providers, routes } = parts;
   const router = new Router(routes, new Map(providers.map((provider) => [provider.name, provider])));
+  const shared = new SharedAnswers(parts, router, routes, parts.answers);
   const models = new ModelList({ ...parts, router });
   return {
-    complete: (call) => complete(parts, router, call),
-    stream: (call) => stream(parts, router, call),
-    embed: (call) => embed(parts, router, call),
+    complete: (call) => shared.complete(call),
+    stream: (call) => shared.stream(call),
+    embed: (call) => shared.embed(call),
     models: (_caller, signal) => models.get(signal),
     deployments: () => router.deployments.list(),
   };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UnavailableError } from '#core/errors';
 import type { AuditRecord, KeyRecord, KeyStore } from '#contract/stores';
+import { lookupsOn } from '../../tests/helpers/lookups.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createKeys, generateKey, parseKey } from './keys.ts';
 
@@ -34,7 +35,7 @@ function started() {
     append: async (record: AuditRecord) => void audited.push(record),
     list: async () => audited,
   };
-  const keys = createKeys({ keys: store, audit, clock, logger: silent });
+  const keys = createKeys({ keys: store, audit, lookups: lookupsOn(clock), clock, logger: silent });
   const create = () => keys.create({ projectId: 'prj_a', name: 'me', scopes: ['chat'], actor: 'local' });
   return { clock, records, audited, state, keys, create };
 }

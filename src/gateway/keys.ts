@@ -4,22 +4,23 @@
  * that could not be looked up is neither good nor bad, and says so.
  */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock';
 import { messageOf, UnavailableError } from '#core/errors';
 import { isId, newId } from '#core/ids';
-import type { Caller } from '#contract/gateway';
+import type { Caller, Scope } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
+import type { LookupCache } from '#contract/lookup-cache';
 import type { Logger } from '#contract/logger';
 import type { AuditStore, KeyRecord, KeyStore } from '#contract/stores';
 
-/** Another instance's revocation takes effect here within this time. */
+/** Another instance's revocation takes effect here within this time, without a bus between them. */
 const FRESH_MS = 30_000;
 /** How long a key is believed while nobody can be asked. */
 const STALE_MAX_MS = 600_000;
 /** Short: a key may be made the moment after it was asked for. */
 const UNKNOWN_FRESH_MS = 2_000;
-const CACHED_MAX = 10_000;
+/** What is kept stays in this process: who can write to the Redis of a cache must not be able to make himself a key. */
+const LOOKUP = { local: true, ttlMs: FRESH_MS, staleOnErrorMs: STALE_MAX_MS - FRESH_MS } as const;
 
 const SECRET_BYTES = 32;
 const SHAPE = /^rvk_([0-9a-z]{26})_([A-Za-z0-9_-]{43})$/;
@@ -46,14 +47,17 @@ export function generateKey(wallMs: number): ParsedKey & { readonly text: string
 export interface KeysParts {
   readonly keys: KeyStore;
   readonly audit: AuditStore;
+  readonly lookups: LookupCache;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** What is known of an id; `known` is null where there is no such active key. */
-interface Entry {
-  readonly known: { readonly secretHash: Uint8Array; readonly caller: Caller } | null;
-  readonly at: number;
+/** What is kept of an id: JSON. Null where there is no such active key. */
+type Kept = { readonly secret: string; readonly projectId: string; readonly scopes: readonly Scope[] } | null;
+
+interface Known {
+  readonly secretHash: Uint8Array;
+  readonly caller: Caller;
 }
 
 /** Compared with where there is no key, so that an unknown id takes the time of a wrong secret. */
@@ -65,10 +69,8 @@ export function createKeys(parts: KeysParts): Keys {
 
 class CachedKeys implements Keys {
   readonly #parts: KeysParts;
-  readonly #entries = new LRUCache<string, Entry>({ max: CACHED_MAX });
-  readonly #lookups = new Map<string, Promise<Entry>>();
-  /** Counts revocations: a lookup that began before one must not bring the key back. */
-  #epoch = 0;
+  /** Of what is kept, made once. */
+  readonly #known = new WeakMap<object, Known>();
 
   constructor(parts: KeysParts) {
     this.#parts = parts;
@@ -77,9 +79,11 @@ class CachedKeys implements Keys {
   async authenticate(presented: string): Promise<Caller | null> {
     const parsed = parseKey(presented);
     if (parsed === null) return null;
-    const entry = this.#fresh(parsed.id) ?? (await this.#look(parsed.id));
-    const matches = timingSafeEqual(entry.known?.secretHash ?? NOBODY, parsed.secretHash);
-    return matches && entry.known !== null ? entry.known.caller : null;
+    const key = `key:${parsed.id}`;
+    const kept = this.#parts.lookups.peek(key) as Kept | undefined;
+    const known = this.#knownOf(parsed.id, kept === undefined ? await this.#look(parsed.id, key) : kept);
+    const matches = timingSafeEqual(known?.secretHash ?? NOBODY, parsed.secretHash);
+    return matches && known !== null ? known.caller : null;
   }
 
   async create(request: Parameters<Keys['create']>[0]): Promise<{ record: KeyRecord; secret: string }> {
@@ -99,7 +103,7 @@ class CachedKeys implements Keys {
     // Written down first: a key of which the audit knows nothing must not exist.
     await this.#audit('key-created', projectId, id, actor, { name, scopes: [...scopes] });
     await keys.insert(record);
-    this.#entries.delete(id);
+    await this.#parts.lookups.delete(`key:${id}`);
     return { record, secret: text };
   }
 
@@ -112,54 +116,45 @@ class CachedKeys implements Keys {
     // Done first: a key that has leaked is not kept alive by an audit that cannot be written.
     const revoked = await keys.revoke(projectId, id, clock.wallMs());
     if (!revoked) return false;
-    this.#epoch++;
-    this.#entries.set(id, { known: null, at: clock.now() });
+    await this.#parts.lookups.delete(`key:${id}`);
     await this.#audit('key-revoked', projectId, id, actor, {});
     return true;
   }
 
-  #fresh(id: string): Entry | undefined {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return undefined;
-    const ageMs = this.#parts.clock.now() - entry.at;
-    return ageMs < (entry.known === null ? UNKNOWN_FRESH_MS : FRESH_MS) ? entry : undefined;
-  }
-
   /** One question to the store an id at a time, however many wait for it. */
-  #look(id: string): Promise<Entry> {
-    let lookup = this.#lookups.get(id);
-    if (lookup === undefined) {
-      lookup = this.#ask(id).finally(() => this.#lookups.delete(id));
-      this.#lookups.set(id, lookup);
-    }
-    return lookup;
-  }
-
-  async #ask(id: string): Promise<Entry> {
-    const { keys, clock, logger } = this.#parts;
-    const epoch = this.#epoch;
-    const at = clock.now();
-    let record: KeyRecord | null;
+  async #look(id: string, key: string): Promise<Kept> {
+    const { keys, lookups, logger } = this.#parts;
     try {
-      record = await keys.findById(id);
+      return await lookups.getOrSet<Kept>(
+        key,
+        async (context) => {
+          const record = await keys.findById(id);
+          if (record !== null && record.revokedWallMs === null) return keptOf(record);
+          context.negative(UNKNOWN_FRESH_MS);
+          return null;
+        },
+        LOOKUP,
+      );
     } catch (error) {
-      const stale = this.#entries.get(id);
-      if (stale !== undefined && stale.known !== null && clock.now() - stale.at < STALE_MAX_MS) return stale;
       logger.warn('key-unknown', { key: id, reason: messageOf(error) });
       if (error instanceof UnavailableError) throw error;
       throw new UnavailableError(
         'database_unavailable',
         'The key could not be checked, because the database does not answer. Try again.',
-        {
-          retryAfterMs: 1_000,
-          cause: error,
-        },
+        { retryAfterMs: 1_000, cause: error },
       );
     }
-    if (epoch !== this.#epoch) return this.#ask(id);
-    const entry: Entry = { known: record === null || record.revokedWallMs !== null ? null : knownOf(record), at };
-    this.#entries.set(id, entry);
-    return entry;
+  }
+
+  #knownOf(id: string, kept: Kept): Known | null {
+    if (kept === null) return null;
+    let known = this.#known.get(kept);
+    if (known === undefined) {
+      const { secret, projectId, scopes } = kept;
+      known = { secretHash: Buffer.from(secret, 'base64'), caller: { keyId: id, projectId, scopes: new Set(scopes) } };
+      this.#known.set(kept, known);
+    }
+    return known;
   }
 
   async #audit(
@@ -182,6 +177,6 @@ class CachedKeys implements Keys {
   }
 }
 
-function knownOf({ id, projectId, scopes, secretHash }: KeyRecord): NonNullable<Entry['known']> {
-  return { secretHash, caller: { keyId: id, projectId, scopes: new Set(scopes) } };
+function keptOf({ projectId, scopes, secretHash }: KeyRecord): Kept {
+  return { secret: Buffer.from(secretHash).toString('base64'), projectId, scopes: [...scopes] };
 }

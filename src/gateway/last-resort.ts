@@ -3,15 +3,33 @@
  * protocol's form, that nobody can take for a model's: `finish_reason` is `error`, the model's name says so, the summary too.
  */
 import type { ChatChunk, ChatCompletion } from '#contract/chat';
+import { HubError, UpstreamError } from '#core/errors';
+import type { RunCall, WholeAnswer } from '#contract/gateway';
 import type { RunRecord } from '#contract/runs';
 import { AllOpenError } from './attempts.ts';
+import { KeptAnswer } from './cached/kept.ts';
+import type { Stale } from './cached/kept.ts';
 import type { Route } from './route.ts';
+import type { Run } from './runs.ts';
+
+/** Failures of upstreams, which an answer that was kept may stand in for; a mistake of the caller's is none. */
+export function staleFor(
+  thrown: unknown,
+  stale: Stale | undefined,
+  { signal }: RunCall,
+): (Stale & { errorCode: string }) | undefined {
+  if (stale === undefined || signal.aborted || !(thrown instanceof HubError)) return undefined;
+  const failed = thrown instanceof UpstreamError && thrown.code !== 'upstream_rejected';
+  const theirs = failed || thrown instanceof AllOpenError || THEIRS.includes(thrown.code);
+  return theirs ? { ...stale, errorCode: thrown.code } : undefined;
+}
 
 /** The text to answer with, or undefined where the error is to be thrown. */
 export function lastResortText(route: Route | null, thrown: unknown): string | undefined {
   return thrown instanceof AllOpenError ? route?.settings.lastResort?.text : undefined;
 }
 
+const THEIRS: readonly string[] = ['upstream_rate_limited', 'overloaded'];
 const MODEL = 'revoagent/last-resort';
 const USAGE = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
 
@@ -38,4 +56,22 @@ export function lastResortChunks(run: RunRecord, text: string, usage: boolean): 
 
 function frame(run: RunRecord): { id: string; created: number; model: string } {
   return { id: `chatcmpl-${run.id}`, created: Math.floor(run.startedWallMs / 1000), model: MODEL };
+}
+
+/** A kept answer in place of one that failed, marked as such; the run ends with it. */
+export function staleAnswer<Body>(
+  run: Run,
+  { kept, key, ageMs, errorCode }: Stale & { errorCode: string },
+): WholeAnswer<Body> {
+  run.answered('stale', kept.runId);
+  const { provider, model, simulated } = kept;
+  const summary = {
+    ...run.summary(null, true),
+    provider,
+    model,
+    simulated,
+    cache: { status: 'stale', key, ageMs },
+  } as const;
+  run.standIn(kept, errorCode);
+  return new KeptAnswer<Body>(summary, kept.text);
 }

@@ -59,6 +59,12 @@ export interface AnswerFacts {
   readonly usage: { readonly prompt_tokens?: unknown; readonly completion_tokens?: unknown } | null | undefined;
 }
 
+/** An answer that another run asked for. */
+export interface ForeignAnswer extends AnswerFacts {
+  readonly provider: string | null;
+  readonly model: string | null;
+}
+
 export class Run {
   readonly call: RunCall;
   readonly record: RunRecord;
@@ -149,10 +155,42 @@ export class Run {
     const { record } = this;
     record.provider = deployment.provider.name;
     record.model = deployment.model;
-    record.finishReason = answer.finishReason;
-    record.promptTokens = tokens(answer.usage?.prompt_tokens);
-    record.completionTokens = tokens(answer.usage?.completion_tokens);
+    this.#finish(answer);
     this.#end('succeeded', null);
+  }
+
+  #finish({ finishReason, usage }: AnswerFacts): void {
+    this.record.finishReason = finishReason;
+    this.record.promptTokens = tokens(usage?.prompt_tokens);
+    this.record.completionTokens = tokens(usage?.completion_tokens);
+  }
+
+  /** Its answer is not of its own attempts; it costs nothing. */
+  answered(by: 'hit' | 'shared' | 'stale', runId: string): void {
+    this.record.answered = { by, runId };
+  }
+
+  /** For what another run asked for: time that is not the hub's. */
+  waited(ms: number): void {
+    this.#waitedMs += ms;
+  }
+
+  /** The end of an answer that is not of its own attempts. */
+  succeedWith(answer: ForeignAnswer): void {
+    this.#take(answer);
+    this.#end('succeeded', null);
+  }
+
+  /** The end with what stands in for an answer: one that was kept and is past its time, or the last resort of another run. */
+  standIn(answer: ForeignAnswer, errorCode = 'no_deployment_available'): void {
+    this.#take(answer);
+    this.#end('degraded', errorCode);
+  }
+
+  #take({ provider, model, ...facts }: ForeignAnswer): void {
+    this.record.provider = provider;
+    this.record.model = model;
+    this.#finish(facts);
   }
 
   guarded(entry: GuardrailRecord): void {
@@ -165,9 +203,11 @@ export class Run {
   }
 
   /** Its reader left before the end, or its signal aborted. */
-  cancel(deployment: Deployment): void {
-    this.record.provider = deployment.provider.name;
-    this.record.model = deployment.model;
+  cancel(deployment: Deployment | null = null): void {
+    if (deployment !== null) {
+      this.record.provider = deployment.provider.name;
+      this.record.model = deployment.model;
+    }
     this.#end('cancelled', this.call.signal.aborted ? abortError(this.call.signal).code : 'cancelled');
   }
 

@@ -48,6 +48,16 @@ export interface RouteSettings {
   readonly content?: ContentPolicy | 'off' | undefined;
   /** Answered, marked as degraded, where every deployment's circuit is open. */
   readonly lastResort?: { readonly text: string } | undefined;
+  /** Answers are cached and shared where the caller says nothing; figures in place of the hub's. */
+  readonly cache?: Partial<CacheLifetime> | undefined;
+}
+
+/** Milliseconds. */
+export interface CacheLifetime {
+  /** Fresh for so long. */
+  readonly ttlMs: number;
+  /** And for so much longer in place of an upstream that fails. */
+  readonly staleOnErrorMs: number;
 }
 
 /** By model name, or by a pattern that ends in `*`. */
@@ -68,6 +78,8 @@ export interface GatewaySettings {
   readonly concurrentMax: number;
   /** Attempts of one request over all deployments. */
   readonly attemptsMax: number;
+  /** Of a cached answer. */
+  readonly cache: CacheLifetime;
 }
 
 export const GATEWAY_DEFAULTS: GatewaySettings = Object.freeze({
@@ -75,4 +87,5 @@ export const GATEWAY_DEFAULTS: GatewaySettings = Object.freeze({
   retry: Object.freeze({ retries: 2, baseMs: 100, maxMs: 2_000 }),
   concurrentMax: 100,
   attemptsMax: limits.attemptsMax,
+  cache: Object.freeze({ ttlMs: 300_000, staleOnErrorMs: 86_400_000 }),
 });

@@ -67,7 +67,7 @@ function hasContent(delta: ChatChunk['choices'][number]['delta']): boolean {
   return false;
 }
 
-export function wantsUsage({ stream_options: options }: ChatRequest): boolean {
+export function wantsUsage({ stream_options: options }: { readonly [field: string]: unknown }): boolean {
   return (
     typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
   );

@@ -2,7 +2,7 @@
  * A streamed answer. Until the first content is there, nothing is sent and another deployment can stand in unseen; from then on the
  * stream ends whole or in an honest error, or, where the caller wants that, is gone on with by another deployment.
  */
-import type { ChatRequest } from '#contract/chat';
+import type { ChatCompletion, ChatRequest } from '#contract/chat';
 import type { ChatCall, ChatStream, RunSpent } from '#contract/gateway';
 import { AnswerEvents, commit } from './answer-events.ts';
 import type { CallContext } from './attempts.ts';
@@ -10,12 +10,14 @@ import { Attempts } from './attempts.ts';
 import { chunksOf } from './chunks-of.ts';
 import { askWhole, succeed } from './complete.ts';
 import { Guard } from './guardrail.ts';
-import { lastResortChunks, lastResortText } from './last-resort.ts';
+import type { Stale } from './cached/kept.ts';
+import { lastResortChunks, lastResortText, staleAnswer, staleFor } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
 import { StreamProgress, wantsUsage } from './stream-progress.ts';
 
-export async function stream(context: CallContext, router: Router, call: ChatCall): Promise<ChatStream> {
+/** `stale`: as in `complete`. */
+export async function stream(context: CallContext, router: Router, call: ChatCall, stale?: Stale): Promise<ChatStream> {
   const run = new Run(context, call, true);
   const spent = (): RunSpent => run.spent();
   let route: Route | null = null;
@@ -33,6 +35,11 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
     const shown = run.transcript?.following(events) ?? events;
     return { summary: run.summary(committed.attempt.deployment), events: shown, spent };
   } catch (thrown) {
+    const held = staleFor(thrown, stale, call);
+    if (held !== undefined) {
+      const { summary, body } = staleAnswer<ChatCompletion>(run, held);
+      return { summary, events: listed(chunksOf(body, wantsUsage(call.request))), spent };
+    }
     const text = lastResortText(route, thrown);
     if (text === undefined) throw run.fail(thrown);
     run.degrade();
@@ -50,7 +57,7 @@ async function judged(run: Run, attempts: Attempts, guard: Guard, request: ChatR
   return { summary: run.summary(deployment), events, spent: () => run.spent() };
 }
 
-async function* listed(texts: readonly string[]): AsyncGenerator<string, undefined> {
+export async function* listed(texts: readonly string[]): AsyncGenerator<string, undefined> {
   yield* texts;
   return undefined;
 }

@@ -6,7 +6,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
-import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
+import type { CacheFacts, ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
 import { preferencesOf } from './preferences.ts';
@@ -157,6 +157,15 @@ function summaryHeaders(summary: RunSummary): Record<string, string> {
     'x-revoagent-overhead-ms': summary.overheadMs.toFixed(2),
     ...(summary.degraded ? { 'x-revoagent-degraded': 'true' } : {}),
     ...(summary.simulated ? { 'x-revoagent-simulated': 'true' } : {}),
+    ...(summary.cache === undefined ? {} : cacheHeaders(summary.cache)),
+  };
+}
+
+function cacheHeaders({ status, key, ageMs }: CacheFacts): Record<string, string> {
+  return {
+    'x-revoagent-cache': status,
+    'x-revoagent-cache-key': key,
+    age: String(Math.floor(ageMs / 1_000)),
   };
 }
 

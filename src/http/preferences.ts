@@ -6,9 +6,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
-import type { CallPreferences, CallTimeouts } from '#contract/gateway';
+import type { CachePreferences, CallPreferences, CallTimeouts } from '#contract/gateway';
 
 const NAMES_MAX = 20;
+
+const CACHE_HEADER = 'x-revoagent-cache';
 
 const TIMEOUTS: Readonly<Record<string, keyof CallTimeouts>> = {
   'x-revoagent-connect-timeout-ms': 'connectMs',
@@ -31,6 +33,10 @@ export const preferenceHeaders = {
     description:
       'What becomes of a stream that is cut after its first content. `on`: another deployment goes on from the text so far where it takes one, else it begins anew behind an event whose `revoagent.event` is `restart`.',
   }),
+  'x-revoagent-cache': Type.Enum(['on', 'off'], {
+    description:
+      'Whether the answer may come from the cache and go into it, and be shared with identical requests that are under way; in place of what the route says. `Cache-Control` counts too: `no-store` is `off`, `no-cache` takes no kept answer and keeps the new one, `max-age` takes none that is older.',
+  }),
   'x-revoagent-timeout-ms': timeout('From the first byte of the request to the end of the answer'),
   'x-revoagent-connect-timeout-ms': timeout('Until the request goes out on an open connection'),
   'x-revoagent-first-token-timeout-ms': timeout('Until the first content of a stream'),
@@ -48,10 +54,13 @@ function timeout(what: string) {
 /** Undefined where nothing is wished. Throws `CallerError` that names the header. */
 export function preferencesOf(headers: IncomingHttpHeaders): CallPreferences | undefined {
   let preferences: { -readonly [Name in keyof CallPreferences]: CallPreferences[Name] } | undefined;
+  const cache = cacheWishes(headers);
+  if (cache !== undefined) preferences = { cache };
   for (const name in headers) {
     const value = headers[name];
     if (!name.startsWith('x-revoagent-') || typeof value !== 'string') continue;
     preferences ??= {};
+    if (name === CACHE_HEADER) continue;
     const timer = TIMEOUTS[name];
     if (timer !== undefined) preferences.timeouts = { ...preferences.timeouts, [timer]: milliseconds(name, value) };
     else if (name === 'x-revoagent-order') preferences.order = names(name, value);
@@ -61,6 +70,22 @@ export function preferencesOf(headers: IncomingHttpHeaders): CallPreferences | u
     else throw refused(name, `is not known; known are ${Object.keys(preferenceHeaders).join(', ')}`);
   }
   return preferences;
+}
+
+/** What one header and the other say together; where either says no, it is no. */
+function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | undefined {
+  const { [CACHE_HEADER]: asked, 'cache-control': control } = headers;
+  if (asked === undefined && control === undefined) return undefined;
+  const wishes: { -readonly [Name in keyof CachePreferences]: CachePreferences[Name] } = {};
+  if (typeof asked === 'string') wishes.use = isOn(CACHE_HEADER, asked);
+  for (const directive of (control ?? '').toLowerCase().split(',')) {
+    const [name = '', value = ''] = directive.trim().split('=');
+    if (name === 'no-store') wishes.use = false;
+    else if (name === 'no-cache') wishes.anew = true;
+    // A header of HTTP's own: what cannot be read says nothing.
+    else if (name === 'max-age' && /^\d{1,9}$/.test(value)) wishes.ageMsMax = Number(value) * 1_000;
+  }
+  return wishes;
 }
 
 function names(header: string, value: string): string[] {

@@ -9,8 +9,10 @@ import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { Config } from '#config/index';
+import { createCache } from '#cache/index';
 import { createKeys } from '#gateway/keys';
 import { BreakerRegistry } from '#resilience/index';
+import { LOOKUPS } from './cache.ts';
 import { asRecord, localHubClient, problemOf } from './hub-client.ts';
 import type { HubAnswer, HubClient } from './hub-client.ts';
 import { openHubStorage } from './storage.ts';
@@ -64,7 +66,8 @@ async function openDirectly(config: Config): Promise<HubAdmin> {
   const clock = systemClock;
   const breakers = new BreakerRegistry({ clock, random: systemRandom });
   const storage = await openHubStorage({ config, clock, logger: silent, observer: unobserved, breakers });
-  const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, clock, logger: silent });
+  const lookups = createCache({ ...LOOKUPS, clock });
+  const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, lookups, clock, logger: silent });
   const projectId = DEFAULT_PROJECT_ID;
   return {
     async createKey(request) {
@@ -123,4 +126,6 @@ const unobserved: Observer = {
   ledgerRow: ignore,
   ledgerUnjournalled: ignore,
   memoryFinished: ignore,
+  cacheOperation: () => undefined,
+  cacheGap: () => undefined,
 };

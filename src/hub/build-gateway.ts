@@ -20,7 +20,7 @@ export async function buildGateway(config: Config, parts: GatewayParts): Promise
     createProvider(kind, settings, { name, clock, random }),
   );
   const { timeouts, retry, concurrentMax } = config.resilience;
-  const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax };
+  const settings = { timeouts, retry, concurrentMax, attemptsMax: limits.attemptsMax, cache: config.cache };
   return {
     addresses: new Map(providers.map((provider) => [provider.name, provider.address])),
     gateway: createGateway({

@@ -8,6 +8,7 @@ import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
+import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
 import type { RunRecord } from '#contract/runs';
 import { createContents } from '#gateway/contents';
@@ -24,6 +25,7 @@ import { createTelemetry } from '#telemetry/telemetry';
 import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
+import { openHubCaches } from './cache.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
@@ -58,15 +60,15 @@ export async function startHub(
 
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
+  const { answers, lookups } = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const runSink = (run: RunRecord): void => runs.writer.append(run);
-  const contentSink = (content: ContentRecord): void => contents.writer.append(content);
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, runSink, contentSink, ledger };
+  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers };
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
@@ -80,11 +82,12 @@ export async function startHub(
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
+    cache: () => answers.stats(),
     checks: () => health.last(),
   });
 
   const { audit, claims } = storage.stores;
-  const keys = createKeys({ keys: storage.stores.keys, audit, clock, logger });
+  const keys = createKeys({ keys: storage.stores.keys, audit, lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
   const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
@@ -113,6 +116,14 @@ export async function startHub(
   const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, found);
   return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+}
+
+/** Where a run that has ended goes, and what was said in it. */
+function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentRecord>) {
+  return {
+    runSink: (run: RunRecord): void => runs.append(run),
+    contentSink: (content: ContentRecord): void => contents.append(content),
+  };
 }
 
 /** What requests and sockets tell, and what is asked about them. */

@@ -24,11 +24,16 @@ export const outbound = [
     breaker: 'memory',
     why: 'calls of the memory system go through a guard of its own before that of the database',
   },
+  {
+    module: 'storage/postgres.ts',
+    breaker: 'cache:database',
+    why: 'the cache puts a breaker of its own before its tier in the database',
+  },
   { module: 'storage/pglite-worker.ts', breaker: 'database', why: 'the embedded database runs behind the same guard' },
   {
     module: 'cache/redis/port.ts',
-    breaker: 'none',
-    why: 'every operation goes through the breaker that the cache puts before each of its tiers; the hub opens none yet',
+    breaker: 'cache:redis',
+    why: 'every operation goes through the breaker that the cache puts before each of its tiers',
   },
   {
     module: 'hub/hub-client.ts',

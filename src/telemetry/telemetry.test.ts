@@ -67,6 +67,8 @@ function everything(
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
+  observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
+  observer.cacheGap();
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -76,6 +78,7 @@ function everything(
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
     backlog: () => 5,
     ledger: () => ({ backlog: 6, journalBytes: 7 }),
+    cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -30,7 +30,19 @@ export interface Sources {
   pool(): { readonly max: number; readonly total: number; readonly idle: number; readonly waiting: number };
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number };
+  cache(): CacheFigures;
   checks(): readonly CheckReport[];
+}
+
+/** Of the cache in this process's memory; counts since the start. */
+export interface CacheFigures {
+  readonly hits: number;
+  readonly misses: number;
+  readonly shared: number;
+  readonly staleServed: number;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly evictions: number;
 }
 
 export interface Telemetry {
@@ -67,8 +79,10 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'runsDropped',
     'contentsDropped',
     'ledgerUnjournalled',
+    'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
 
@@ -111,10 +125,18 @@ interface ObserverParts {
   readonly logger: Logger;
 }
 
+/** To find a series by its labels costs as much as to count in it: found once, by the labels with spaces between them. */
+function seriesOf(metrics: Metrics) {
+  return {
+    counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' '))),
+    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).labels(...labels.split(' '))),
+  };
+}
+
+type RequestEvents = 'requestStarted' | 'requestFinished' | 'attemptFinished' | 'runFinished' | 'turnFinished';
+
 function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Observer {
-  // To find a series by its labels costs as much as to count in it.
-  const counter = (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' ')));
-  const histogram = (key: MetricKey) => memoised((labels) => metrics.histogram(key).labels(...labels.split(' ')));
+  const { counter, histogram } = seriesOf(metrics);
   const durations = histogram('httpDuration');
   const hubTimes = histogram('hubTime');
   const attempts = counter('attempts');
@@ -125,9 +147,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const guardrails = counter('guardrail');
   const agentTurns = counter('agentTurns');
   const agentTools = counter('agentTools');
-  const queries = histogram('queries');
-  const ledgerRows = counter('ledgerRows');
-  const memory = histogram('memoryDuration');
+  const cachedRuns = counter('cachedRuns');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -151,6 +171,10 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       runs(run.status).inc();
       for (const { stage, action } of run.guardrail ?? []) guardrails(`${stage} ${action}`).inc();
       const provider = run.provider ?? 'none';
+      if (run.answered !== undefined) {
+        cachedRuns(run.answered.by).inc();
+        return;
+      }
       if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
       if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
     },
@@ -158,6 +182,18 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       agentTurns(`${end} ${use}`).inc();
       for (const { outcome } of tools) agentTools(outcome).inc();
     },
+    ...createStoreObserver(metrics),
+  };
+}
+
+/** What stores, ledger, memory system and cache tell. */
+function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
+  const { counter, histogram } = seriesOf(metrics);
+  const queries = histogram('queries');
+  const ledgerRows = counter('ledgerRows');
+  const memory = histogram('memoryDuration');
+  const cacheOperations = histogram('cacheDuration');
+  return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
     },
@@ -171,6 +207,9 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+    cacheOperation: ({ tier, operation, outcome, ms }) =>
+      cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
+    cacheGap: () => metrics.counter('cacheGaps').inc(),
   };
 }
 
@@ -200,10 +239,21 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('pool').set({ state: 'max' }, pool.max);
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
+  readCache(metrics, sources.cache());
   const { backlog, journalBytes } = sources.ledger();
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
+}
+
+function readCache(metrics: Metrics, cache: CacheFigures): void {
+  const lookups = metrics.counter('cacheLookups');
+  lookups.reset();
+  const counts = { memory: cache.hits, beneath: cache.misses, shared: cache.shared, stale: cache.staleServed };
+  for (const [result, count] of Object.entries(counts)) lookups.inc({ result }, count);
+  metrics.gauge('cacheBytes').set(cache.bytes);
+  metrics.gauge('cacheEntries').set(cache.entries);
+  setCounter(metrics.counter('cacheEvictions'), cache.evictions);
 }
 
 function readProcess(metrics: Metrics, reading: ProcessReading): void {

@@ -13,11 +13,13 @@ import { BreakerRegistry } from '#resilience/registry';
 import type { BreakerOptions } from '#resilience/index';
 import type { Guardrails } from '#gateway/guardrail';
 import type { RetryBudget } from '#gateway/protection';
+import { createCache } from '#cache/index';
 import { createGateway } from '#gateway/gateway';
 import { Prices } from '#gateway/prices';
 import { RunningRuns } from '#gateway/runs';
 import { GATEWAY_DEFAULTS } from '#gateway/settings';
 import type { GatewaySettings, Routes } from '#gateway/settings';
+import { ANSWERS } from '#hub/cache';
 import { createProvider } from '#providers/index';
 import { unobserved } from '../helpers/unobserved.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
@@ -84,7 +86,10 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const ledger: Bench['ledger'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
+  const answers = createCache({ ...ANSWERS, clock, random, freeze: true });
+  t.after(() => answers.close());
   const gateway = createGateway({
+    answers,
     providers,
     routes: options.routes ?? { m: { groups: providers.map(({ name }) => [{ provider: name, model: 'test-model' }]) } },
     settings: { ...GATEWAY_DEFAULTS, ...options.settings },

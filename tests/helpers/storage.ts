@@ -54,6 +54,8 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       ledgerRow: ignore,
       ledgerUnjournalled: ignore,
       memoryFinished: ignore,
+      cacheOperation: () => undefined,
+      cacheGap: () => undefined,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),
       runsDropped: (count) => {

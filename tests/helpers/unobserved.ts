@@ -18,6 +18,8 @@ export const unobserved: Observer = {
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
   memoryFinished: nothing,
+  cacheOperation: () => undefined,
+  cacheGap: () => undefined,
 };
 
 export const unobservedSockets: SocketObserver = { opened: nothing, closed: nothing, message: nothing, runs: nothing };

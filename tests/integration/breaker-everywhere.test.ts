@@ -71,8 +71,8 @@ async function untilAllSay(hub: HubProcess, expected: Views): Promise<void> {
   );
 }
 
-/** The deployment's, the database's and the memory system's. */
-const healthy: Views = { api: 'closed', health: 'healthy', metrics: { closed: 3, open: 0 } };
+/** The deployment's, the database's, the memory system's and that of the cache's tier in the database. */
+const healthy: Views = { api: 'closed', health: 'healthy', metrics: { closed: 4, open: 0 } };
 
 describe('a circuit of a started hub', () => {
   it('opens after 5 failures, spares the upstream, closes by itself, and is the same in every view', async (t) => {
@@ -88,7 +88,7 @@ describe('a circuit of a started hub', () => {
       assert.equal(refused.status, 503);
       assert.ok(Number(refused.headers.get('retry-after')) >= 1);
     }
-    await untilAllSay(hub, { api: 'open', health: 'unhealthy', metrics: { closed: 2, open: 1 } });
+    await untilAllSay(hub, { api: 'open', health: 'unhealthy', metrics: { closed: 3, open: 1 } });
     assert.equal((await fetch(`${hub.url}/health/ready`)).status, 200, 'a provider away pulls no instance');
     assert.equal(upstream.received.length, requests, 'an open circuit costs the upstream nothing');
     upstream.otherwise = answers();

@@ -43,6 +43,9 @@ import {
   turnOf,
   usageOf,
 } from '../conformance/records.ts';
+import { DatabaseTier } from '../../src/cache/database/tier.ts';
+import type { Tier } from '../../src/cache/tier.ts';
+import { statementsAs } from '../../src/storage/statements.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
 
@@ -50,8 +53,8 @@ const ROWS = 30_000;
 const PROJECTS = 30;
 /** As many as the hub deletes at once. */
 const PURGE_ROWS = 5_000;
-/** One row an installation, one a release. Every other table grows with use. */
-const SMALL_TABLES: readonly string[] = ['organisations', 'revoagent_migrations'];
+/** One row an installation, one a release, one a cache, a thousand a cache. Every other table grows with use. */
+const SMALL_TABLES: readonly string[] = ['organisations', 'revoagent_migrations', 'cache_meta', 'cache_log'];
 
 interface Statement {
   readonly sql: string;
@@ -194,6 +197,24 @@ function memoryCalls(memories: MemoryStore, project: string): EveryCall['memorie
   };
 }
 
+function cacheCalls(tier: Tier): Readonly<Record<string, readonly (() => unknown)[]>> {
+  const entry = { ttlMs: 1, swrMs: 1, staleOnErrorMs: 1, bytes: 1, ageMs: 0, computeMs: 1, expired: false };
+  const value = { ...entry, tags: ['t:7'], payload: new Uint8Array(1) };
+  const asked = { tags: ['t:7'], token: 'token', leaseMs: 1_000, freshShare: 1 };
+  return {
+    acquire: ['chat:7', 'chat:absent'].map((key) => () => tier.acquire({ ...asked, key })),
+    put: [() => tier.put('chat:absent', value, { token: 'token', stamp: 'e 1' })],
+    renew: [() => tier.renew('chat:7', 'token', 1)],
+    release: [() => tier.release('chat:7', 'token')],
+    set: [() => tier.set('chat:8', value, 'here')],
+    invalidate: [true, false].flatMap((hard) =>
+      ['k:chat:7', 't:t:7', '*'].map((name) => () => tier.invalidate([{ name, hard }], 'here')),
+    ),
+    since: [() => tier.since({ epoch: 'e', number: 1 })],
+    purge: [() => tier.purge?.()],
+  };
+}
+
 describe('no statement of the hub reads a whole table that grows', () => {
   it('on PostgreSQL', async (t) => {
     const postgres = await startPostgres();
@@ -240,6 +261,9 @@ async function holds(source: SessionSource): Promise<void> {
     assert.deepEqual(grows, [
       'agents',
       'audit',
+      'cache_entries',
+      'cache_leases',
+      'cache_marks',
       'claims',
       'contents',
       'conversations',
@@ -250,8 +274,12 @@ async function holds(source: SessionSource): Promise<void> {
       'turns',
       'usage',
     ]);
-    for (const [name, call] of Object.entries(everyCall(stores)).flatMap(([store, methods]) =>
-      Object.entries(methods).flatMap(([method, calls]) => calls.map((each) => [`${store}.${method}`, each] as const)),
+    const tier = new DatabaseTier(statementsAs('cache', ask), { namespace: 'answers' });
+    for (const [name, call] of Object.entries({ ...everyCall(stores), cache: cacheCalls(tier) }).flatMap(
+      ([store, methods]) =>
+        Object.entries(methods).flatMap(([method, calls]) =>
+          calls.map((each) => [`${store}.${method}`, each] as const),
+        ),
     )) {
       caught.length = 0;
       await call();
@@ -361,6 +389,12 @@ async function fill(db: Kysely<Schema>): Promise<void> {
     `insert into memories (project_id, id, scope, text, words, embedding_model, dimensions, signs, embedding, embed_after_ms, created_ms)
        select ${project}, ${id('mem', 'n')}, 'agent:7', '', array_to_tsvector(array['in ' || ${project} || ' agent:7', 'common', 'rare' || n]),
          'm-' || n % 3, 4, '1010', '\\x0000803f000000000000000000000000', 0, n
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into cache_meta (namespace, epoch) values ('answers', 'e'), ('other', 'e')`,
+    `insert into cache_entries select case when n % 2 > 0 then 'answers' else 'other' end, 'chat:' || n, 'e', 0, false, '{}', '{}', 1, 1, 1,
+         1, 1, now(), now() + (n - 300) * interval '1 minute', '\\x00' from generate_series(1, ${ROWS}) as n`,
+    `insert into cache_marks select 'answers', 't:' || n, 0, 0, now() + (n - 300) * interval '1 minute' from generate_series(1, ${ROWS}) as n`,
+    `insert into cache_leases select 'answers', 'chat:' || n, 'token', 0, now() + (n - 300) * interval '1 minute'
        from generate_series(1, ${ROWS}) as n`,
     `analyze`,
   ])

@@ -160,5 +160,6 @@ export const SHORTEN_LOG = `delete from cache_log where namespace = $1 and numbe
 export const SINCE = `
 select number, origin, hard, name from cache_log where namespace = $1 and number > $2 order by number`;
 
+/** By the time of the transaction: with the clock's own, which is never the same twice, no index would serve. */
 export const purgeStatement = (table: (typeof PURGED_TABLES)[number]): string => `
-delete from ${table} where ctid = any (array(select ctid from ${table} where dies_at <= clock_timestamp() limit $1)) returning 1 as one`;
+delete from ${table} where ctid = any (array(select ctid from ${table} where dies_at <= now() limit $1)) returning 1 as one`;

@@ -80,10 +80,11 @@ function followedWords({ number, kind, deployment }: AttemptRecord, pauseMs: num
   }
 }
 
-function lastWords({ status, stop, stream }: RunRecord, { verdict, firstTokenMs }: AttemptRecord): string {
+function lastWords({ status, stop, stream, answered }: RunRecord, { verdict, firstTokenMs }: AttemptRecord): string {
   if (status === 'running') return 'What comes next is being decided.';
   if (status === 'cancelled') return 'The run was over: the caller left, or the hub was going down.';
-  const end = status === 'degraded' ? 'The route’s last resort answered' : 'The run gave up';
+  const stoodIn = answered === undefined ? 'The route’s last resort answered' : 'A kept answer past its time stood in';
+  const end = status === 'degraded' ? stoodIn : 'The run gave up';
   if (stop !== undefined) return `${end}: ${STOP_WORDS[stop]}.`;
   if (verdict === 'give_up') return `${end}: no further attempt could help.`;
   if (stream && firstTokenMs !== null)

@@ -59,6 +59,16 @@ export const runSchema = Type.Object({
     }),
     { description: 'What the guardrail of the route did; empty without one.' },
   ),
+  answered: nullable(
+    Type.Object({
+      by: Type.String({
+        description:
+          '`hit`: kept; `shared`: of a run that was under way; `stale`: past its time, in place of a failure.',
+      }),
+      runId: Type.String({ description: 'The run that asked for it.' }),
+    }),
+    'Where the answer came from that is not of these attempts; it cost nothing.',
+  ),
   content: Type.String({
     description: '`off`, `redacted` or `full`: whether what was said was kept, for `GET /api/runs/{id}/content`.',
   }),
@@ -85,6 +95,7 @@ export function runView(run: RunRecord): RunView {
     overheadMs: run.overheadMs,
     attempts: run.attempts.map((attempt) => attemptView(run, attempt)),
     guardrail: (run.guardrail ?? []).map(({ stage, action, tookMs }) => ({ stage, action, tookMs })),
+    answered: run.answered === undefined ? null : { by: run.answered.by, runId: run.answered.runId },
     content: run.content ?? 'off',
   };
 }
@@ -173,5 +184,6 @@ export const runExample = {
     },
   ],
   guardrail: [{ stage: 'before', action: 'allowed', tookMs: 0.3 }],
+  answered: null,
   content: 'off',
 } satisfies RunView;

@@ -5,10 +5,19 @@ import { claims } from './0003-claims.ts';
 import { contents } from './0004-contents.ts';
 import { agents } from './0005-agents.ts';
 import { memories } from './0006-memories.ts';
+import { cache } from './0007-cache.ts';
 
 export interface Migration {
   readonly name: string;
   readonly statements: readonly string[];
 }
 
-export const migrations = [first, usage, claims, contents, agents, memories] as const satisfies readonly Migration[];
+export const migrations = [
+  first,
+  usage,
+  claims,
+  contents,
+  agents,
+  memories,
+  cache,
+] as const satisfies readonly Migration[];

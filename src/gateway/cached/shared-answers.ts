@@ -1,0 +1,221 @@
+/**
+ * The use cases of the gateway behind the cache. One call of an upstream serves all who ask the same at the same time and, while it is
+ * fresh, all who ask later; the run that asks is the first caller's and outlives him while others wait. Each of the others has a run of
+ * his own, at no cost. What failed, was cut or stands in for an answer is never kept.
+ */
+import type { AnswerCache, MakeContext } from '#contract/answer-cache';
+import type { ChatCompletion, EmbeddingList } from '#contract/chat';
+import type {
+  ChatAnswer,
+  ChatCall,
+  ChatStream,
+  EmbedAnswer,
+  EmbedCall,
+  RunCall,
+  RunSummary,
+  WholeAnswer,
+} from '#contract/gateway';
+import type { CallContext } from '../attempts.ts';
+import { complete } from '../complete.ts';
+import { embed } from '../embed.ts';
+import type { Router } from '../route.ts';
+import type { AnswerFacts } from '../runs.ts';
+import type { Routes } from '../settings.ts';
+import { stream } from '../stream.ts';
+import type { Cached } from './follower.ts';
+import { Follower, toldError } from './follower.ts';
+import type { Ended, Kept, Stale } from './kept.ts';
+import { Failed, keptOf, StandIn } from './kept.ts';
+import { LiveAnswer } from './live-answer.ts';
+import { cachingOf } from './policy.ts';
+import { SharedEvents } from './shared-events.ts';
+
+/** Asks the upstreams. `stale`: what may stand in for them. */
+type Ask<Call, Answer> = (call: Call, stale: Stale | undefined) => Promise<Answer>;
+
+export class SharedAnswers {
+  readonly #context: CallContext;
+  readonly #router: Router;
+  readonly #cache: AnswerCache;
+  /** Whether any route is cached unless its caller says otherwise; without one, calls that wish nothing are looked at no further. */
+  readonly #byRoute: boolean;
+
+  constructor(context: CallContext, router: Router, routes: Routes, cache: AnswerCache) {
+    this.#byRoute = Object.values(routes).some((route) => route.cache !== undefined);
+    this.#context = context;
+    this.#router = router;
+    this.#cache = cache;
+  }
+
+  complete(call: ChatCall): Promise<ChatAnswer> {
+    const ask: Ask<ChatCall, ChatAnswer> = (inner, stale) => complete(this.#context, this.#router, inner, stale);
+    const cached = this.#cached('chat', call);
+    return cached === null ? ask(call, undefined) : this.#whole(cached, ask, factsOf);
+  }
+
+  embed(call: EmbedCall): Promise<EmbedAnswer> {
+    const ask: Ask<EmbedCall, EmbedAnswer> = (inner, stale) => embed(this.#context, this.#router, inner, stale);
+    const cached = this.#cached('embedding', call);
+    const facts = ({ usage }: EmbeddingList): AnswerFacts => ({ finishReason: null, usage });
+    return cached === null ? ask(call, undefined) : this.#whole(cached, ask, facts);
+  }
+
+  async stream(call: ChatCall): Promise<ChatStream> {
+    const ask: Ask<ChatCall, ChatStream> = (inner, stale) => stream(this.#context, this.#router, inner, stale);
+    const cached = this.#cached('chat', call);
+    if (cached === null) return ask(call, undefined);
+    const follower = new Follower(this.#context, this.#cache, cached);
+    const held = await this.#held(cached);
+    if (held !== undefined) return follower.replay(held);
+
+    let led = false;
+    const reading = new AbortController();
+    const leave = (): void => reading.abort(call.signal.reason);
+    const opened = Promise.withResolvers<LiveAnswer>();
+    const make = (context: MakeContext): Promise<Ended> => {
+      led = true;
+      return this.#askStream(cached, ask, context);
+    };
+    const whole = this.#share(cached, make, reading.signal, (progress) => {
+      follower.shares = true;
+      if (progress instanceof LiveAnswer) opened.resolve(progress);
+    });
+    // Whoever reads the live answer hears of its end from it.
+    whole.catch(() => undefined);
+    call.signal.addEventListener('abort', leave, { once: true });
+    if (call.signal.aborted) leave();
+    try {
+      const first = await Promise.race([opened.promise, whole]);
+      if (first instanceof LiveAnswer) {
+        const run = led ? null : follower.follow(first.summary);
+        const events = new SharedEvents(call, first, run, (whole) => {
+          call.signal.removeEventListener('abort', leave);
+          // Who has the whole still waits, so to say, for it to be kept.
+          if (!whole) reading.abort(new Error('its reader has left'));
+        });
+        return { summary: follower.summaryOf(run, first.summary), events, spent: () => events.spent() };
+      }
+      call.signal.removeEventListener('abort', leave);
+      if (first === tooLarge) return await ask(call, undefined);
+      if (first instanceof Failed) throw first.thrown;
+      return follower.replay(first);
+    } catch (thrown) {
+      call.signal.removeEventListener('abort', leave);
+      throw led ? toldError(thrown, call) : follower.fail(thrown);
+    }
+  }
+
+  async #whole<Call extends RunCall, Body>(
+    cached: Cached<Call>,
+    ask: Ask<Call, WholeAnswer<Body>>,
+    facts: (body: Body) => AnswerFacts,
+  ): Promise<WholeAnswer<Body>> {
+    const { call, caching } = cached;
+    const follower = new Follower(this.#context, this.#cache, cached);
+    const held = await this.#held(cached);
+    if (held !== undefined) return follower.answer(held);
+    let led = false;
+    let own: WholeAnswer<Body> | undefined;
+    const make = async (context: MakeContext): Promise<Ended> => {
+      led = true;
+      context.progress(null);
+      try {
+        own = await ask({ ...call, signal: context.signal }, staleOf(context, caching.key));
+        const { raw, body, summary } = own;
+        const text = raw === undefined ? JSON.stringify(body) : Buffer.from(raw).toString();
+        return endedOf(context, keptOf(text, summary, facts(body)), own);
+      } catch (thrown) {
+        context.skip();
+        return new Failed(thrown);
+      }
+    };
+    try {
+      const ended = await this.#share(cached, make, call.signal, () => {
+        follower.shares = true;
+      });
+      if (ended === tooLarge) return await ask(call, undefined);
+      if (ended instanceof Failed) throw ended.thrown;
+      if (!led) return follower.answer(ended);
+    } catch (thrown) {
+      throw led ? toldError(thrown, call) : follower.fail(thrown);
+    }
+    if (own === undefined) throw new Error('a call was led that has no answer');
+    return { summary: follower.summaryOf(null, own.summary), body: own.body, raw: own.raw };
+  }
+
+  /** The first caller's stream, read to its end whoever still reads. */
+  async #askStream(
+    { call, caching }: Cached<ChatCall>,
+    ask: Ask<ChatCall, ChatStream>,
+    context: MakeContext,
+  ): Promise<Ended> {
+    try {
+      const asked = await ask({ ...call, signal: context.signal }, staleOf(context, caching.key));
+      const live = new LiveAnswer(asked);
+      context.progress(live);
+      const failure = await live.pump();
+      if (failure !== null) throw failure.thrown;
+      const completion = live.completion();
+      if (completion !== null)
+        return endedOf(context, keptOf(JSON.stringify(completion), asked.summary, factsOf(completion)), asked);
+      context.skip();
+      return tooLarge;
+    } catch (thrown) {
+      context.skip();
+      return new Failed(thrown);
+    }
+  }
+
+  #cached<Call extends RunCall>(kind: 'chat' | 'embedding', call: Call): Cached<Call> | null {
+    if (!this.#byRoute && call.preferences?.cache?.use !== true) return null;
+    const route = this.#router.find(call.request.model);
+    if (route === null) return null;
+    const caching = cachingOf(kind, call, route, this.#context.settings.cache);
+    return caching === null ? null : { call, route, caching };
+  }
+
+  /** What memory has that the caller takes. What he does not take is no longer right for others either. */
+  async #held({ caching: { key, anew, ageMsMax } }: Cached<RunCall>): Promise<Kept | undefined> {
+    const kept = this.#cache.peek(key);
+    if (kept === undefined && !anew) return undefined;
+    if (!anew && this.#isYoung(key, ageMsMax)) return kept as Kept;
+    await this.#cache.expire(key);
+    return undefined;
+  }
+
+  async #share(
+    { caching }: Cached<RunCall>,
+    make: (context: MakeContext) => Promise<Ended>,
+    signal: AbortSignal,
+    onProgress: (progress: unknown) => void,
+  ): Promise<Ended> {
+    const { key, ageMsMax } = caching;
+    const options = { ...caching, signal, onProgress };
+    const ended = await this.#cache.getOrSet(key, make, options);
+    if (this.#isYoung(key, ageMsMax)) return ended;
+    await this.#cache.expire(key);
+    return this.#cache.getOrSet(key, make, options);
+  }
+
+  #isYoung(key: string, ageMsMax: number): boolean {
+    return ageMsMax === Number.POSITIVE_INFINITY || (this.#cache.ageMs(key) ?? 0) <= ageMsMax;
+  }
+}
+
+/** A live answer that nobody can be given a second time. */
+const tooLarge = new Failed(new Error('the answer is too large to be put together'));
+
+function factsOf({ choices, usage }: ChatCompletion): AnswerFacts {
+  return { finishReason: choices[0]?.finish_reason ?? null, usage };
+}
+
+/** What stands in for an answer is given to those who wait, and not kept. */
+function endedOf(context: MakeContext, kept: Kept, { summary }: { readonly summary: RunSummary }): Ended {
+  if (!summary.degraded) return kept;
+  context.skip();
+  return new StandIn(kept, summary.cache?.status === 'stale' ? 'stale' : 'last-resort');
+}
+
+function staleOf({ stale }: MakeContext, key: string): Stale | undefined {
+  return stale === undefined ? undefined : { kept: stale.value as Kept, key, ageMs: stale.ageMs };
+}

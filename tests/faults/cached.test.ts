@@ -1,0 +1,265 @@
+/**
+ * The cache of answers around one real upstream: who shares a call and who pays, what is kept and what never is, and what becomes of
+ * those who share when the first of them leaves.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { callerGone } from '#contract/gateway';
+import type { CachePreferences, ChatCall } from '#contract/gateway';
+import { answers, gate, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
+import { settle } from '../helpers/virtual-clock.ts';
+import { plainResult, startBench, streamResult } from './harness.ts';
+import type { Bench, BenchOptions, Result } from './harness.ts';
+
+interface Cached {
+  readonly bench: Bench;
+  readonly upstream: Upstream;
+}
+
+async function startCached(t: TestContext, options: Partial<BenchOptions> = {}): Promise<Cached> {
+  const upstream = await startUpstream(t);
+  const bench = startBench(t, {
+    providers: { a: upstream.baseUrl },
+    routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: { ttlMs: 60_000 } } },
+    settings: { retry: { retries: 0, baseMs: 0, maxMs: 0 } },
+    ...options,
+  });
+  return { bench, upstream };
+}
+
+const many = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const wishing = (call: ChatCall, cache: CachePreferences): ChatCall => ({ ...call, preferences: { cache } });
+const texts = (results: readonly Result[]): string[] => [
+  ...new Set(results.map(({ text, error }) => (error === null ? text : String(error)))),
+];
+
+describe('identical calls at the same time', () => {
+  for (const [what, ask] of [
+    ['plain', plainResult],
+    ['streamed', streamResult],
+  ] as const)
+    it(`a hundred of them, ${what}, are one call of the upstream, and the ninety-nine who share it pay nothing`, async (t) => {
+      const { bench, upstream } = await startCached(t);
+      const { opened, open } = gate();
+      upstream.otherwise = async (exchange) => {
+        await opened;
+        await (what === 'plain' ? answers('All is well.') : streams(['All ', 'is ', 'well.']))(exchange);
+      };
+      const results = many(100, () => ask(bench, bench.call({ stream: what === 'streamed' })));
+      await until('it is asked', () => upstream.received.length === 1);
+      open();
+      assert.deepEqual(texts(await Promise.all(results)), ['All is well.']);
+      assert.equal(upstream.received.length, 1);
+      assert.equal(bench.runs.length, 100);
+      assert.ok(bench.runs.every(({ status }) => status === 'succeeded'));
+      const asking = bench.runs.filter(({ attempts }) => attempts.length > 0);
+      assert.equal(asking.length, 1);
+      const followers = bench.runs.filter(({ answered }) => answered?.by === 'shared');
+      assert.equal(followers.length, 99);
+      assert.ok(followers.every(({ answered }) => answered?.runId === asking[0]?.id));
+      assert.equal(bench.ledger.length, 2, 'one call goes out and is settled');
+    });
+
+  it('go on when the first caller leaves in the middle of his stream', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    const { opened, open } = gate();
+    upstream.otherwise = streams(['Half. ', 'Whole.'], { gates: { 1: opened } });
+    const first = new AbortController();
+    const leaving = streamResult(bench, bench.call({ stream: true }, first));
+    await until('it is asked', () => upstream.received.length === 1);
+    const others = many(9, () => streamResult(bench, bench.call({ stream: true })));
+    await until('they follow', () => bench.running.list().length === 10);
+    first.abort(callerGone);
+    assert.match(String((await leaving).error), /left/);
+    open();
+    assert.deepEqual(texts(await Promise.all(others)), ['Half. Whole.']);
+    assert.equal(upstream.received.length, 1);
+    assert.equal(upstream.received[0]?.aborted, false);
+  });
+
+  it('are given up at the upstream when the last of them has left', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    upstream.otherwise = streams(['Half. '], { ending: 'stall' });
+    const controllers = many(3, () => new AbortController());
+    const results = controllers.map((controller) => streamResult(bench, bench.call({ stream: true }, controller)));
+    await until('they follow', () => bench.running.list().length === 3);
+    for (const controller of controllers) controller.abort(callerGone);
+    await Promise.all(results);
+    await until('it is given up', () => upstream.received[0]?.aborted === true);
+    await until('the runs are over', () => bench.runs.length === 3);
+    assert.ok(bench.runs.every(({ status }) => status === 'cancelled'));
+  });
+
+  it('fail together, each told why, and the next caller asks anew', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    const { opened, open } = gate();
+    upstream.script(async (exchange) => {
+      await opened;
+      await refuses(400)(exchange);
+    });
+    const results = many(20, (at) => (at % 2 === 0 ? plainResult(bench) : streamResult(bench)));
+    await until('it is asked', () => upstream.received.length === 1);
+    open();
+    for (const { error } of await Promise.all(results)) assert.match(String(error), /400|refused/);
+    assert.deepEqual(await plainResult(bench), { text: 'All is well.', error: null });
+    assert.equal(upstream.received.length, 2);
+  });
+});
+
+describe('a kept answer', () => {
+  it('is given plain and as a stream, whichever it came as, at no cost', async (t) => {
+    for (const first of [plainResult, streamResult]) {
+      const { bench, upstream } = await startCached(t);
+      upstream.otherwise = first === plainResult ? answers('Kept.') : streams(['Ke', 'pt.']);
+      const results = [await first(bench, bench.call({ stream: first === streamResult }))];
+      for (const ask of [plainResult, streamResult]) results.push(await ask(bench));
+      assert.deepEqual(texts(results), ['Kept.']);
+      assert.equal(upstream.received.length, 1);
+      assert.deepEqual(
+        bench.runs.slice(1).map(({ answered, attempts, status }) => [answered?.by, attempts.length, status]),
+        [
+          ['hit', 0, 'succeeded'],
+          ['hit', 0, 'succeeded'],
+        ],
+      );
+    }
+  });
+
+  it('tells its usage to a stream that asks for it, though the first caller had not', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    const { opened, open } = gate();
+    upstream.otherwise = streams(['One ', 'two.'], { gates: { 1: opened } });
+    const plain = streamResult(bench, bench.call({ stream: true }));
+    await until('it is asked', () => upstream.received.length === 1);
+    const { events } = await bench.gateway.stream(
+      bench.call({ stream: true, stream_options: { include_usage: true } }),
+    );
+    open();
+    const said: { usage?: { total_tokens: number } | null }[] = [];
+    for await (const text of events) said.push(JSON.parse(text));
+    await plain;
+    assert.equal(upstream.received.length, 1);
+    assert.ok((said.at(-1)?.usage?.total_tokens ?? 0) > 0, JSON.stringify(said.at(-1)));
+    const whole = await bench.gateway.complete(bench.call());
+    assert.equal(whole.body.usage?.total_tokens, said.at(-1)?.usage?.total_tokens);
+    assert.equal(whole.summary.cache?.status, 'hit');
+  });
+
+  it('is passed over by a caller who wants none, a new one, or a younger one', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    const ask = (text: string, cache: CachePreferences): Promise<Result> => {
+      upstream.otherwise = answers(text);
+      return plainResult(bench, wishing(bench.call(), cache));
+    };
+    const said: Result[] = [];
+    said.push(await ask('first', {}), await ask('unseen', {}));
+    said.push(await ask('not kept', { use: false }), await ask('unseen', {}));
+    said.push(await ask('anew', { anew: true }), await ask('unseen', {}));
+    bench.clock.jump(2_000);
+    said.push(await ask('unseen', { ageMsMax: 3_000 }), await ask('younger', { ageMsMax: 1_000 }));
+    said.push(await ask('unseen', {}));
+    assert.deepEqual(
+      said.map(({ text }) => text),
+      ['first', 'first', 'not kept', 'first', 'anew', 'anew', 'anew', 'younger', 'younger'],
+    );
+  });
+
+  it('is made anew after its time', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    await plainResult(bench);
+    bench.clock.jump(70_000);
+    upstream.otherwise = answers('Later.');
+    assert.equal((await plainResult(bench)).text, 'Later.');
+  });
+
+  it('is wanted by a caller where the route says nothing, and by nobody else', async (t) => {
+    const { bench, upstream } = await startCached(t, {
+      routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]] } },
+    });
+    for (const cache of [{ use: true }, { use: true }, {}, {}]) await plainResult(bench, wishing(bench.call(), cache));
+    assert.equal(upstream.received.length, 3);
+  });
+
+  it('is not kept of a stream that was cut, nor of a refusal, nor of a last resort', async (t) => {
+    const { bench, upstream } = await startCached(t, {
+      routes: {
+        m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: {}, lastResort: { text: 'Later, please.' } },
+      },
+      breaker: { failures: 1, openMs: 1_000, openMsMax: 1_000, minFailureRate: 0 },
+    });
+    upstream.script(streams(['Half. '], { ending: 'cut' }));
+    assert.match(String((await streamResult(bench)).error), /ended|cut|broke/i);
+    assert.equal((await plainResult(bench)).text, 'Later, please.');
+    assert.equal((await streamResult(bench)).text, 'Later, please.');
+    await settle();
+    bench.clock.jump(10_000);
+    assert.equal((await plainResult(bench)).text, 'All is well.');
+  });
+});
+
+describe('an answer past its time', () => {
+  it('stands in for an upstream that fails, marked as such, and is replaced when the upstream is back', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    upstream.otherwise = answers('Kept.');
+    await plainResult(bench);
+    bench.clock.jump(70_000);
+    for (const [name, fault] of Object.entries({ '500': refuses(500), '429': refuses(429), reset: resets })) {
+      upstream.otherwise = fault;
+      const whole = await bench.gateway.complete(bench.call());
+      assert.deepEqual([whole.body.choices[0]?.message.content, whole.summary.degraded], ['Kept.', true], name);
+      assert.equal(whole.summary.cache?.status, 'stale');
+      assert.ok((whole.summary.cache?.ageMs ?? 0) >= 70_000);
+      assert.equal(bench.lastRun.status, 'degraded');
+      assert.equal(bench.lastRun.answered?.by, 'stale');
+      assert.equal((await streamResult(bench)).text, 'Kept.');
+    }
+    await settle();
+    bench.clock.jump(60_000);
+    upstream.otherwise = answers('Back.');
+    assert.equal((await plainResult(bench)).text, 'Back.');
+    assert.equal(bench.lastRun.status, 'succeeded');
+  });
+
+  it('stands in for no mistake of the caller, and never after its time for that', async (t) => {
+    const groups = [[{ provider: 'a', model: 'test-model' }]];
+    const { bench, upstream } = await startCached(t, { routes: { m: { groups, cache: { staleOnErrorMs: 100_000 } } } });
+    await plainResult(bench);
+    bench.clock.jump(350_000);
+    upstream.otherwise = refuses(400);
+    assert.match(String((await plainResult(bench)).error), /400|refused/);
+    upstream.otherwise = refuses(500);
+    assert.equal((await plainResult(bench)).error, null);
+    bench.clock.jump(200_000);
+    assert.notEqual((await plainResult(bench)).error, null);
+  });
+});
+
+describe('what an answer may depend on', () => {
+  it('is in its key: nobody is answered with what another asked, of another project, or by other wishes', async (t) => {
+    const groups = [[{ provider: 'a', model: 'test-model' }]];
+    const { bench, upstream } = await startCached(t, {
+      routes: { m: { groups, cache: {} }, n: { groups, cache: {} } },
+    });
+    upstream.otherwise = async (exchange) => answers(`number ${upstream.received.length}`)(exchange);
+    const base = bench.call();
+    const calls: ChatCall[] = [
+      base,
+      { ...base, caller: { ...base.caller, projectId: 'prj_other' } },
+      { ...base, request: { ...base.request, model: 'n' } },
+      { ...base, request: { ...base.request, temperature: 0.1 } },
+      { ...base, request: { ...base.request, messages: [{ role: 'user', content: 'Are you well?', name: 'x' }] } },
+      { ...base, preferences: { only: ['a'] } },
+      { ...base, preferences: { fallback: false } },
+    ];
+    const first = await Promise.all(calls.map((call) => plainResult(bench, { ...call, runId: bench.call().runId })));
+    assert.equal(new Set(first.map(({ text }) => text)).size, calls.length);
+    const again = await Promise.all(calls.map((call) => plainResult(bench, { ...call, runId: bench.call().runId })));
+    assert.deepEqual(again, first);
+    assert.equal(upstream.received.length, calls.length);
+    const reordered = { messages: base.request.messages, model: 'm', stream: false };
+    await plainResult(bench, { ...bench.call(), request: reordered });
+    assert.equal(upstream.received.length, calls.length, 'the order of names is no difference');
+  });
+});
