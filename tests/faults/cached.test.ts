@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { messageOf } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { CachePreferences, ChatCall } from '#contract/gateway';
 import { answers, gate, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
@@ -32,7 +33,7 @@ async function startCached(t: TestContext, options: Partial<BenchOptions> = {}):
 const many = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 const wishing = (call: ChatCall, cache: CachePreferences): ChatCall => ({ ...call, preferences: { cache } });
 const texts = (results: readonly Result[]): string[] => [
-  ...new Set(results.map(({ text, error }) => (error === null ? text : String(error)))),
+  ...new Set(results.map(({ text, error }) => (error === null ? text : messageOf(error)))),
 ];
 
 describe('identical calls at the same time', () => {

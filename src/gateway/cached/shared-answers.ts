@@ -88,10 +88,10 @@ export class SharedAnswers {
       const first = await Promise.race([opened.promise, whole]);
       if (first instanceof LiveAnswer) {
         const run = led ? null : follower.follow(first.summary);
-        const events = new SharedEvents(call, first, run, (whole) => {
+        const events = new SharedEvents(call, first, run, (hasAll) => {
           call.signal.removeEventListener('abort', leave);
           // Who has the whole still waits, so to say, for it to be kept.
-          if (!whole) reading.abort(new Error('its reader has left'));
+          if (!hasAll) reading.abort(new Error('its reader has left'));
         });
         return { summary: follower.summaryOf(run, first.summary), events, spent: () => events.spent() };
       }
