@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { Agents, AgentStore } from '#contract/agents';
 import type { BreakerControl } from '#contract/breakers';
+import type { CacheControl } from '#contract/cache-control';
 import type { Contents } from '#contract/content';
 import type { ConversationStore } from '#contract/conversations';
 import type { External } from '#contract/external';
@@ -40,6 +41,7 @@ export interface Ports {
   readonly conversations: ConversationStore;
   readonly memory: Memory;
   readonly breakers: BreakerControl;
+  readonly cache: CacheControl;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
   readonly metrics: () => Promise<{ contentType: string; body: string }>;

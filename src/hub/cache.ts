@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import type { CacheControl, CacheTarget } from '#contract/cache-control';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import { connectRedis, createCache, DatabaseTier, RedisTier } from '#cache/index';
@@ -52,6 +53,7 @@ export interface HubCaches {
   readonly answers: Cache;
   /** Of keys and the like: memory, ended over Redis. */
   readonly lookups: Cache;
+  readonly control: CacheControl;
 }
 
 /** Connects nothing before it returns; closed by the stack. */
@@ -74,15 +76,28 @@ export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): H
     const limits = { inFlightMax };
     answerTiers.push(new DatabaseTier(statementsAs('cache', storage.ask), { namespace: NAMESPACE, limits }));
   }
+  const bytesMax = config.cache.memoryBytesMax;
+  const answers = open({
+    ...ANSWERS,
+    tiers: answerTiers,
+    memory: { bytesMax },
+    lease: { waitMs: config.cache.waitMs },
+  });
+  const tiers = answerTiers.map(({ name }) => ({ name, breaker: `cache:${name}` }));
   return {
-    answers: open({
-      ...ANSWERS,
-      tiers: answerTiers,
-      memory: { bytesMax: config.cache.memoryBytesMax },
-      lease: { waitMs: config.cache.waitMs },
-    }),
+    answers,
+    control: {
+      invalidate: (target) => invalidate(answers, target),
+      report: () => ({ ...answers.stats(), bytesMax, tiers }),
+    },
     lookups: open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) }),
   };
+}
+
+function invalidate(cache: Cache, target: CacheTarget): Promise<void> {
+  if ('key' in target) return cache.delete(target.key);
+  if ('tag' in target) return cache.deleteTag(target.tag);
+  return 'prefix' in target ? cache.deletePrefix(target.prefix) : cache.clear();
 }
 
 function redisOf({ config, random, logger }: CacheParts): RedisPort | null {

@@ -60,14 +60,14 @@ export async function startHub(
 
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
-  const { answers, lookups } = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
+  const caches = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers };
+  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
@@ -82,12 +82,12 @@ export async function startHub(
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
-    cache: () => answers.stats(),
+    cache: () => caches.answers.stats(),
     checks: () => health.last(),
   });
 
   const { audit, claims } = storage.stores;
-  const keys = createKeys({ keys: storage.stores.keys, audit, lookups, clock, logger });
+  const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
   const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
@@ -106,6 +106,7 @@ export async function startHub(
     conversations: storage.stores.conversations,
     memory,
     breakers: control,
+    cache: caches.control,
     health,
     ...figuresOf(telemetry),
     logger,
@@ -113,8 +114,8 @@ export async function startHub(
     settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
-  const found = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
-  const summary = summaryOf(config, discovered, found);
+  const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
+  const summary = summaryOf(config, discovered, about);
   return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
 }
 

@@ -1,6 +1,7 @@
 /** Stores whose database does not answer, and no agents: what a transport meets of them in a test that says nothing else. */
 import { CallerError, UnavailableError } from '#core/errors';
 import type { Agents, AgentStore } from '#contract/agents';
+import type { CacheControl } from '#contract/cache-control';
 import type { ConversationStore } from '#contract/conversations';
 import type { Memory } from '#contract/memory';
 import type { ClaimStore } from '#contract/stores';
@@ -48,10 +49,26 @@ const noMemory: Memory = {
   forget: noFacts,
 };
 
+const nothingCached: CacheControl = {
+  invalidate: () => Promise.resolve(),
+  report: () => ({
+    hits: 0,
+    misses: 0,
+    shared: 0,
+    staleServed: 0,
+    evictions: 0,
+    entries: 0,
+    bytes: 0,
+    bytesMax: 1,
+    tiers: [],
+  }),
+};
+
 /** For the ports of a server. */
 export const nothingKept = {
   agents: nobody,
   agentStore: noAgents,
   conversations: noConversations,
   memory: noMemory,
+  cache: nothingCached,
 } as const;

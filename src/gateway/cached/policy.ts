@@ -8,6 +8,9 @@ import type { RunCall } from '#contract/gateway';
 import type { Route } from '../route.ts';
 import type { CacheLifetime } from '../settings.ts';
 
+/** The cache's own bound. */
+const TAG_CHARS_MAX = 512;
+
 export interface Caching extends CacheLifetime {
   readonly key: string;
   readonly tags: readonly string[];
@@ -48,7 +51,7 @@ function keyOf(kind: string, { caller, request, preferences }: RunCall, { name, 
 
 /** Route names may hold what a tag may not. */
 function tagOf(route: string): string {
-  return `route:${encodeURIComponent(route)}`;
+  return `route:${encodeURIComponent(route)}`.slice(0, TAG_CHARS_MAX);
 }
 
 /** JSON with the names of objects in order, so that two clients that write the same in another order ask the same. */

@@ -19,6 +19,8 @@ import { getAgent } from './get-agent.ts';
 import { getAsset } from './get-asset.ts';
 import { getAsyncapi } from './get-asyncapi.ts';
 import { getBreaker } from './get-breaker.ts';
+import { getCache } from './get-cache.ts';
+import { invalidateCache } from './invalidate-cache.ts';
 import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
@@ -91,6 +93,8 @@ export const operations: readonly Operation[] = [
   forceOpenBreaker,
   closeBreaker,
   resetBreaker,
+  getCache,
+  invalidateCache,
   createKey,
   createMessage,
   listKeys,

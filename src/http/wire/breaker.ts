@@ -1,14 +1,13 @@
 /** A circuit breaker as `/api/circuit-breakers` shows it, and what the three orders given to one have in common. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { messageOf } from '#core/errors';
-import { newId } from '#core/ids';
 import type { BreakerStatus } from '#contract/breakers';
 import type { Answer } from '../answer.ts';
 import type { Services } from '../operation.ts';
 import { json } from '../answer.ts';
-import { actorOf, callerOf, notFound } from '../operation.ts';
+import { actorOf, notFound } from '../operation.ts';
 import type { RequestContext } from '../request-context.ts';
+import { writtenDown } from '../written-down.ts';
 import { nullable, strict } from './common.ts';
 
 export const breakerSchema = Type.Object({
@@ -103,26 +102,16 @@ export const orderedSchema = Type.Object({
   audited: Type.Boolean({ description: 'False where the database was away: the order holds, and the log has it.' }),
 });
 
-/** Gives the order, then writes it down: an operator in an incident must not wait for a database that is part of it. */
+/** Gives the order, then writes it down. */
 export async function giveOrder(
   context: RequestContext,
   services: Services,
   order: { key: string; action: string; detail: Record<string, unknown> },
   give: (by: string) => BreakerStatus | null,
 ): Promise<Answer> {
-  const { audit, clock, logger } = services;
-  const actor = actorOf(context);
-  const status = give(actor);
+  const status = give(actorOf(context));
   if (status === null) throw notFound('There is no such circuit breaker. GET /api/circuit-breakers lists them.');
-  const { action, detail, key } = order;
-  const { projectId } = callerOf(context);
-  const atWallMs = clock.wallMs();
-  let audited = true;
-  try {
-    await audit.append({ id: newId('aud', atWallMs), projectId, atWallMs, actor, action, subject: key, detail });
-  } catch (error) {
-    audited = false;
-    logger.error('audit-failed', { action, actor, subject: key, reason: messageOf(error) }, error);
-  }
+  const { action, detail, key: subject } = order;
+  const audited = await writtenDown(context, services, { action, subject, detail });
   return json({ breaker: breakerView(status), audited });
 }

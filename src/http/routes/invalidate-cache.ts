@@ -1,0 +1,84 @@
+/** `DELETE /api/cache`: kept answers are no longer given, by any instance; what was being made when it was asked for is not kept. */
+import { Type } from 'typebox';
+import { CallerError } from '#core/errors';
+import type { CacheTarget } from '#contract/cache-control';
+import { json } from '../answer.ts';
+import { defineOperation } from '../operation.ts';
+import { writtenDown } from '../written-down.ts';
+
+const KEY = 'chat:3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+
+const query = Type.Object(
+  {
+    key: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 512,
+        description: 'One answer, by its `x-revoagent-cache-key`.',
+        examples: [KEY],
+      }),
+    ),
+    tag: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 512,
+        description: 'All with it: `project:<id>`, or `route:<name>` with the name URL-encoded.',
+        examples: ['route:gpt-4o'],
+      }),
+    ),
+    prefix: Type.Optional(
+      Type.Enum(['chat:', 'embedding:', 'external:'], { description: 'All of a kind.', examples: ['chat:'] }),
+    ),
+    all: Type.Optional(Type.Enum(['true'], { description: 'Everything.', examples: ['true'] })),
+  },
+  { additionalProperties: false },
+);
+
+export const invalidateCache = defineOperation({
+  id: 'invalidateCache',
+  method: 'DELETE',
+  path: '/api/cache',
+  access: ['admin'],
+  tag: 'Cache',
+  summary: 'Take answers out of the cache',
+  description:
+    'By key, tag, prefix, or all: exactly one of them. Leaves no copy for an outage either. Answered when memory and every tier that is there have it; one that is away is not read before it has.',
+  query,
+  responses: {
+    200: {
+      description: 'It is done.',
+      schema: Type.Object({
+        invalidated: Type.String({ description: 'What was asked for.' }),
+        audited: Type.Boolean({ description: 'False where the database was away: it is done, and the log has it.' }),
+      }),
+      example: { invalidated: 'prefix chat:', audited: true },
+    },
+  },
+  async handle({ query: asked, context }, services) {
+    const target = targetOf(asked);
+    await services.cache.invalidate(target);
+    const [[how, what] = ['all', true]] = Object.entries(target);
+    const subject = how === 'all' ? 'all' : `${how} ${String(what)}`;
+    const audited = await writtenDown(context, services, { action: 'cache-invalidated', subject, detail: {} });
+    return json({ invalidated: subject, audited });
+  },
+});
+
+function targetOf({ key, tag, prefix, all }: Asked): CacheTarget {
+  const targets: CacheTarget[] = [];
+  if (key !== undefined) targets.push({ key });
+  if (tag !== undefined) targets.push({ tag });
+  if (prefix !== undefined) targets.push({ prefix });
+  if (all !== undefined) targets.push({ all: true });
+  const [target] = targets;
+  if (target === undefined || targets.length > 1)
+    throw new CallerError('bad_request', 'Give exactly one of key, tag, prefix or all=true.', { param: 'query' });
+  return target;
+}
+
+interface Asked {
+  readonly key?: string;
+  readonly tag?: string;
+  readonly prefix?: string;
+  readonly all?: string;
+}
