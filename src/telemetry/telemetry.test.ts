@@ -182,7 +182,7 @@ describe('performance', () => {
     assert.partialDeepStrictEqual(report, {
       uptimeSeconds: 30,
       window: { seconds: 30, requests: 2, errorRate: 0.5 },
-      totals: { requests: 2, errors: 1, attempts: 1 },
+      totals: { requests: 2, errors: 1, attempts: 2 },
       inFlight: 0,
     });
     const p95 = report.window.totalTime?.p95Ms ?? 0;
