@@ -192,13 +192,14 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   };
 }
 
-/** What stores, ledger, memory system and cache tell. */
+/** What stores, ledger, memory system, external APIs and cache tell. */
 function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const { counter, histogram } = seriesOf(metrics);
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
@@ -213,6 +214,7 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+    externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
