@@ -163,6 +163,12 @@ export class Pipeline {
     if (headers.host === undefined && httpVersionMinor > 0) {
       throw new CallerError('bad_request', 'HTTP/1.1 asks for a Host header, and the request has none.');
     }
+    if (hasTwoHosts(context.incoming.rawHeaders)) {
+      throw new CallerError(
+        'bad_request',
+        'The request has more than one Host header: nobody can tell which is meant.',
+      );
+    }
     if (!context.local && keyless()) checkOrigin(headers, settings);
     if (!always && this.#connections.requestsInFlight > settings.requestsInFlightMax) {
       throw new LimitError(
@@ -212,4 +218,14 @@ export class Pipeline {
     const run = context.runId === null ? {} : { 'x-revoagent-run': context.runId };
     context.respond(status, { ...headers, ...run }, body);
   }
+}
+
+/** Node keeps the first of them (RFC 9112, 3.2, asks for 400). Names and values in turn. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count > 1;
 }

@@ -59,6 +59,22 @@ describe('a request', () => {
     assert.match(await answer, /^HTTP\/1\.1 400 [^]*Host/);
   });
 
+  it('with two Host headers is 400: what stands before the hub may have gone by the other', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const socket = await openSocket(t, hub.url);
+    const answer = readUntil(socket, /\}$/);
+    socket.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nHost: elsewhere.example\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 400 [^]*more than one Host/);
+  });
+
+  it('that expects what HTTP does not know is served as if it did not', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const socket = await openSocket(t, hub.url);
+    const answer = readUntil(socket, /\}$/);
+    socket.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nexpect: the-unexpected\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 200 /);
+  });
+
   it('whose headers or body do not come in time is 408, in the surface’s form', async (t) => {
     const hub = await startHttpHub(t, { keyless: true, settings: { requestReceiveMs: 50 } });
     const headers = await openSocket(t, hub.url);
