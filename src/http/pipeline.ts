@@ -87,7 +87,8 @@ export class Pipeline {
           operation.body === undefined
             ? undefined
             : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
-        if (operation.idempotent === true && (await this.#replayed(context, operation, body))) return;
+        if (operation.idempotent !== undefined && (await this.#replayed(context, operation, { params, query, body })))
+          return;
         const sending = this.#send(context, await run({ params, query, body }, context));
         if (sending !== undefined) await sending;
       } catch (thrown) {
@@ -100,9 +101,9 @@ export class Pipeline {
   }
 
   /** Whether the answer to this Idempotency-Key was kept, and has been given; otherwise what is given now will be kept. */
-  async #replayed(context: RequestContext, operation: Operation, body: unknown): Promise<boolean> {
-    const claim = await claimOf(context, operation, body, this.#deps.idempotency);
-    if (claim?.kind === 'mine') context.recording = new Recording(claim);
+  async #replayed(context: RequestContext, operation: Operation, input: RawInput): Promise<boolean> {
+    const claim = await claimOf(context, operation, input, this.#deps.idempotency);
+    if (claim?.kind === 'mine') context.recording = new Recording(claim, operation.idempotent !== 'unkept');
     if (claim?.kind !== 'answered') return false;
     const { status, headers, body: bytes } = claim.answer;
     await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
