@@ -154,6 +154,12 @@ function addUpCommand(root: Command): void {
     .option('--tls-certificate <file>', 'the chain, in PEM')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .addOption(
+      new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
+        list.split(',').map((name) => name.trim()),
+      ),
+    )
+    .option('--dry-run', 'show what would be started, and what stands in the way')
     .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
     .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')

@@ -5,6 +5,7 @@ export { nginxConfig } from './nginx/config.ts';
 export { defaults as nginxDefaults, parseVersion } from './nginx/options.ts';
 export type { NginxInstance, NginxOptions } from './nginx/options.ts';
 export type { StackEvent } from './part.ts';
-export { controlFile, runStack } from './run.ts';
+export { controlFile, planStack, runStack } from './run.ts';
 export type { RunOptions } from './run.ts';
+export type { StackPlan } from './plan.ts';
 export type { StackStatus } from './stack.ts';
