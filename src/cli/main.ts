@@ -8,6 +8,8 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
+import { check } from './check.ts';
+import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
 import { printNginx, readInstance } from './nginx.ts';
@@ -200,6 +202,19 @@ function addStackCommands(root: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
     .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+  root
+    .command('check')
+    .description(
+      'prove the stack that runs, or one that is started for it: eight rows and the targets, each with its figure; kills a hub and a Redis',
+    )
+    .option('--seconds <number>', 'how long the normal load lasts', '15')
+    .option('--model <name>', 'what chats ask for, where a stack runs; its upstream is called about 100 times a second', 'simulator/chat')
+    .option('--key-file <file>', 'an admin key of the stack that runs')
+    .option('--own', 'start one, even where one runs')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
+    .action((options: CheckCommand) => check(options));
   root
     .command('down')
     .description('end the stack; its data stays')

@@ -182,7 +182,7 @@ async function call<T>(options: FolderOptions, command: string, words: Record<st
 }
 
 /** For root where services keep their data, since PostgreSQL runs as another user, who must get there. */
-function folderOf({ folder }: FolderOptions): string {
+export function folderOf({ folder }: FolderOptions): string {
   return path.resolve(folder ?? (process.getuid?.() === 0 ? '/var/lib/revoagent-stack' : '.revoagent-stack'));
 }
 
@@ -222,7 +222,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
   };
 }
 
-function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {
+export function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {
   if (json === true) writeJson({ event: { part, what, detail } });
   else if (what !== 'starting') console.log(`  ${part.padEnd(22)} ${what}${detail === '' ? '' : `  ${detail}`}`);
 }

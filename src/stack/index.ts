@@ -1,4 +1,9 @@
 /** What the command line may use of this room. */
+export { checkSite } from './check/report.ts';
+export type { CheckReport, CheckTarget } from './check/report.ts';
+export { runningSite, startOwnStack } from './check/sites.ts';
+export type { OwnStack } from './check/sites.ts';
+export type { Row as CheckRow, Site as CheckSite } from './check/site.ts';
 export { callStack } from './control.ts';
 export { HUBS_MAX, HUBS_MIN } from './layout.ts';
 export { nginxConfig } from './nginx/config.ts';
