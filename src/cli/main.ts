@@ -8,6 +8,8 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
+import { check } from './check.ts';
+import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
 import { printNginx, readInstance } from './nginx.ts';
@@ -154,6 +156,12 @@ function addUpCommand(root: Command): void {
     .option('--tls-certificate <file>', 'the chain, in PEM')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .addOption(
+      new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
+        list.split(',').map((name) => name.trim()),
+      ),
+    )
+    .option('--dry-run', 'show what would be started, and what stands in the way')
     .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
     .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
@@ -194,6 +202,19 @@ function addStackCommands(root: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
     .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+  root
+    .command('check')
+    .description(
+      'prove the stack that runs, or one that is started for it: eight rows and the targets, each with its figure; kills a hub and a Redis',
+    )
+    .option('--seconds <number>', 'how long the normal load lasts', '15')
+    .option('--model <name>', 'what chats ask for, where a stack runs; its upstream is called about 100 times a second', 'simulator/chat')
+    .option('--key-file <file>', 'an admin key of the stack that runs')
+    .option('--own', 'start one, even where one runs')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
+    .action((options: CheckCommand) => check(options));
   root
     .command('down')
     .description('end the stack; its data stays')

@@ -19,6 +19,8 @@ export interface StackOptions {
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;
   /** Prometheus, Alertmanager and the exporters. */
   readonly monitoring: boolean;
+  /** These parts and what they need; all by default. */
+  readonly only?: readonly string[] | undefined;
 }
 
 export const HUBS_MIN = 2;
@@ -38,6 +40,7 @@ const PORTS = {
   redisStateExporter: 9122,
   postgresExporter: 9187,
   nginxExporter: 9113,
+  grafana: 3001,
 } as const;
 
 export type PortName = keyof typeof PORTS;

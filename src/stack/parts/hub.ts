@@ -6,6 +6,7 @@ import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
 import { postgresUrl } from './postgres.ts';
+import { redisUrl } from './redis.ts';
 
 /** Over the hub's own grace for requests and streams. */
 const STOP_MS = 45_000;
@@ -39,6 +40,8 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
     ],
     env: environmentWith({
       DATABASE_URL: postgresUrl(layout),
+      REVOAGENT_REDIS_CACHE_URL: redisUrl(layout, 'cache'),
+      REVOAGENT_REDIS_STATE_URL: redisUrl(layout, 'state'),
       REVOAGENT_INSTANCE: name,
       ...(adminKeyFile === undefined ? {} : { REVOAGENT_ADMIN_KEY_FILE: adminKeyFile }),
     }),

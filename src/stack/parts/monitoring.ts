@@ -6,6 +6,7 @@ import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
 import type { ProgramName } from '../programs.ts';
+import { grafanaPart } from './grafana.ts';
 import { hubName } from './hub.ts';
 import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
@@ -21,8 +22,9 @@ export const MONITORING_PROGRAMS = [
 
 type Files = Readonly<Record<(typeof MONITORING_PROGRAMS)[number], string>>;
 
-export function monitoringParts(layout: Layout, files: Files): Part[] {
-  return [...exporters(layout, files), alertmanager(layout, files), prometheus(layout, files)];
+export function monitoringParts(layout: Layout, files: Files, grafana: string | undefined): Part[] {
+  const shown = grafana === undefined ? [] : [grafanaPart(layout, grafana)];
+  return [...exporters(layout, files), alertmanager(layout, files), prometheus(layout, files), ...shown];
 }
 
 function exporters(layout: Layout, files: Files): Part[] {
@@ -126,7 +128,6 @@ function prometheus(layout: Layout, files: Files): Part {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       // JSON is YAML.
       writeFileSync(config, `${JSON.stringify(prometheusConfig(layout), null, 2)}\n`);
-      writeTargets(layout, []);
     },
     isReady: (signal) => answersOk(`http://${address}/-/ready`, signal),
     readyMs: 30_000,
@@ -142,6 +143,7 @@ export function writeTargets(layout: Layout, hubs: readonly number[]): void {
     targets: [layout.hubAddress(number)],
     labels: { service: 'hub', instance: hubName(number) },
   }));
+  mkdirSync(layout.in('prometheus'), { recursive: true, mode: 0o700 });
   writeFileSync(layout.in('prometheus', 'hubs.json'), JSON.stringify(targets));
 }
 
