@@ -137,7 +137,8 @@ export class Stack {
     try {
       await this.#supervisor.start(parts);
     } catch (error) {
-      for (const { name } of parts) if (this.#supervisor.partOf(name) !== undefined) await this.#supervisor.remove(name);
+      for (const { name } of parts)
+        if (this.#supervisor.partOf(name) !== undefined) await this.#supervisor.remove(name);
       throw error;
     }
   }
@@ -234,5 +235,7 @@ function requireSpace(folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
   const megabytes = Math.floor((bavail * bsize) / 1024 ** 2);
   if (megabytes < SPACE_MB)
-    throw new Error(`The disk of ${folder} has ${megabytes} MB left, and a stack needs ${SPACE_MB} MB. Make room, or take another --folder.`);
+    throw new Error(
+      `The disk of ${folder} has ${megabytes} MB left, and a stack needs ${SPACE_MB} MB. Make room, or take another --folder.`,
+    );
 }
