@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { loadConfig } from '#config/index';
 import { providerKinds, startHub } from '#hub/index';
 import { startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 
 const REFUSES = `export const before = () => ({ action: 'refuse', reason: 'Closed today.' });`;
 const ALLOWS = `export const before = () => ({ action: 'allow' });`;
@@ -52,7 +53,9 @@ describe('a guardrail of the configuration', () => {
   it('that is missing, exports nothing, or is no module ends the start with the file and the reason', async (t) => {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'revoagent.json');
-    await writeFile(file, JSON.stringify({ ...config('./none.ts'), storage: { dataDir: path.join(folder, 'data') } }));
+    const storage = { dataDir: path.join(folder, 'data') };
+    await readyDatabase(storage.dataDir);
+    await writeFile(file, JSON.stringify({ ...config('./none.ts'), storage }));
     assert.throws(
       () => loadConfig({ file, kinds: providerKinds, env: {} }),
       /guardrail\.module: there is no file .*none\.ts/,
