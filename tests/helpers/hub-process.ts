@@ -121,7 +121,7 @@ export async function runNode(
 /** Asks until the answer is neither undefined nor null; fails after `withinMs` with what `otherwise` says. */
 export async function waitFor<T>(
   ask: () => T | undefined | null | Promise<T | undefined | null>,
-  withinMs = 10_000,
+  withinMs = 30_000,
   otherwise: () => string = () => 'it did not happen in time',
 ): Promise<T> {
   const end = performance.now() + withinMs;

@@ -39,13 +39,13 @@ describe('a guardrail of the configuration', () => {
     await writeFile(module, 'export const before = (');
     await utimes(module, 1, 1);
     hub.process.kill('SIGHUP');
-    await waitFor(() => (/stays as it was[\s\S]*guardrail\.ts/.test(hub.output()) ? true : null), 15_000, hub.output);
+    await waitFor(() => (/stays as it was[\s\S]*guardrail\.ts/.test(hub.output()) ? true : null), 60_000, hub.output);
     assert.equal((await ask(hub.url))[0], 400);
 
     await writeFile(module, ALLOWS);
     await utimes(module, 2, 2);
     hub.process.kill('SIGHUP');
-    await waitFor(async () => ((await ask(hub.url))[0] === 200 ? true : null), 15_000, hub.output);
+    await waitFor(async () => ((await ask(hub.url))[0] === 200 ? true : null), 60_000, hub.output);
     const metrics = await (await fetch(`${hub.url}/metrics`)).text();
     assert.match(metrics, /revoagent_guardrail_total\{stage="before",action="refused"[^}]*\} [1-9]/);
   });
