@@ -11,7 +11,7 @@ import { readyDatabase } from './ready-database.ts';
 import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
-const START_MS = 60_000;
+const START_MS = 120_000;
 /** An Ollama on the machine that runs the tests is none of theirs. */
 const NO_OLLAMA = { OLLAMA_HOST: '127.0.0.1:1' };
 /** Of this process's environment only what a program needs to be found, and what was compiled before. */
