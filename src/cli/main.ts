@@ -208,7 +208,11 @@ function addStackCommands(root: Command): void {
       'prove the stack that runs, or one that is started for it: eight rows and the targets, each with its figure; kills a hub and a Redis',
     )
     .option('--seconds <number>', 'how long the normal load lasts', '15')
-    .option('--model <name>', 'what chats ask for, where a stack runs; its upstream is called about 100 times a second', 'simulator/chat')
+    .option(
+      '--model <name>',
+      'what chats ask for, where a stack runs; its upstream is called about 100 times a second',
+      'simulator/chat',
+    )
     .option('--key-file <file>', 'an admin key of the stack that runs')
     .option('--own', 'start one, even where one runs')
     .addOption(folderOption())

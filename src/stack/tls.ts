@@ -13,7 +13,8 @@ interface TlsFiles {
 export function requireTlsFiles({ certificate, key }: TlsFiles, now: number): void {
   const shown = read(certificate, 'certificate', (pem) => new X509Certificate(pem));
   const secret = read(key, 'private key', (pem): KeyObject => createPrivateKey(pem));
-  if (!shown.checkPrivateKey(secret)) throw new Error(`The key in ${key} is not that of the certificate in ${certificate}.`);
+  if (!shown.checkPrivateKey(secret))
+    throw new Error(`The key in ${key} is not that of the certificate in ${certificate}.`);
   if (shown.validToDate.getTime() < now)
     throw new Error(`The certificate in ${certificate} has expired on ${shown.validToDate.toISOString()}.`);
 }

@@ -35,7 +35,10 @@ const assertPassed = ({ name, problems }: Row): void =>
     name,
   );
 const assertFailed = ({ name, problems }: Row, why: RegExp): void =>
-  assert.ok(problems.some((problem) => why.test(problem)), `${name}: ${JSON.stringify(problems)}`);
+  assert.ok(
+    problems.some((problem) => why.test(problem)),
+    `${name}: ${JSON.stringify(problems)}`,
+  );
 
 describe('revoagent check', () => {
   const suite = forTheSuite();
@@ -76,7 +79,9 @@ describe('revoagent check', () => {
     const lame = { ...measured, hubs: [first, { ...second, requests: 0 }] };
     const row = await balancerRow(site, lame);
     assertFailed(row, /^hub-2 had 0 % of the requests/);
-    const seen = await startLiar(t, site.url, ({ path }) => (path === '/metrics' ? { status: 200, body: 'up 1' } : null));
+    const seen = await startLiar(t, site.url, ({ path }) =>
+      path === '/metrics' ? { status: 200, body: 'up 1' } : null,
+    );
     assertFailed(await balancerRow({ ...site, url: seen.url, hubs: [] }, measured), /\/metrics answers 200/);
     const strangers = site.hubs.map((hub) => ({ ...hub, name: `${hub.name}0` }));
     assertFailed(await balancerRow({ ...site, hubs: strangers }, measured), /10 of 10 sockets did not come back/);
@@ -84,7 +89,12 @@ describe('revoagent check', () => {
 
   it('fails where Prometheus does not see all, or is not there', async (t) => {
     assertFailed(await monitoringRow({ ...site, prometheus: null }, 0), /without monitoring/);
-    const half = await startLiar(t, site.prometheus ?? '', () => null, (body) => body.replace('"health":"up"', '"health":"down"'));
+    const half = await startLiar(
+      t,
+      site.prometheus ?? '',
+      () => null,
+      (body) => body.replace('"health":"up"', '"health":"down"'),
+    );
     const blind: Site = { ...site, clock: hurried, prometheus: half.url, alertmanager: null };
     const row = await monitoringRow(blind, 1e9);
     assertFailed(row, / is down$/);
@@ -120,7 +130,9 @@ describe('revoagent check', () => {
       t.after(() => child.kill('SIGKILL'));
       return { name, state: 'ready' as const, pid: child.pid ?? 0, restarts: 0, readyForMs: 1, shown: null, child };
     });
-    const { url } = await startLiar(t, site.url, ({ path }) => (path === '/api/models' ? { status: 502, body: '{}' } : null));
+    const { url } = await startLiar(t, site.url, ({ path }) =>
+      path === '/api/models' ? { status: 502, body: '{}' } : null,
+    );
     const status = async () => ({ folder: '', hubs: 1, parts });
     const ended = Promise.all(parts.map(({ child }) => once(child, 'exit')));
     const { row } = await resilienceRow({ ...site, clock: hurried, url, hubs: site.hubs.slice(0, 1), status });

@@ -52,7 +52,10 @@ async function breakerByFailures(site: Site, hub: CheckedHub, upstream: NonNulla
     const closes = async (): Promise<boolean> => (await chat(site, hub.url, uniqueQuestion())).status === 200;
     if (!(await until(clock, RECOVERY_MS, closes))) problems.push('the circuit did not close again');
     const closedMs = clock.now() - healed;
-    const refusedMs = quantile(refusals.map(({ ms }) => ms), 0.5);
+    const refusedMs = quantile(
+      refusals.map(({ ms }) => ms),
+      0.5,
+    );
     return {
       name: 'circuit breaker',
       said: `open after ${failures} failed calls, refused in ${refusedMs.toFixed(1)} ms, served again ${(closedMs / 1000).toFixed(1)} s after the upstream was well`,
@@ -68,7 +71,9 @@ async function breakerByOrder(site: Site, hub: CheckedHub): Promise<Row> {
   const { caller } = site;
   const served = await chat(site, hub.url, uniqueQuestion());
   const provider = String(served.headers['x-revoagent-provider']);
-  const keys = (await breakersOf(site, hub)).map(({ key }) => key).filter((key) => key.startsWith(`provider:${provider}`));
+  const keys = (await breakersOf(site, hub))
+    .map(({ key }) => key)
+    .filter((key) => key.startsWith(`provider:${provider}`));
   const order = async (what: 'force-open' | 'reset'): Promise<void> => {
     const body = { reason: 'revoagent check', ...(what === 'force-open' ? { forMs: 10_000 } : {}) };
     for (const key of keys)
@@ -83,7 +88,9 @@ async function breakerByOrder(site: Site, hub: CheckedHub): Promise<Row> {
     said: `ordered open: ${elsewhere ? 'another deployment answered' : 'refused'} in ${refused.ms.toFixed(1)} ms; reset: ${again.status}`,
     figures: { refusedMs: refused.ms, refusedStatus: refused.status, againStatus: again.status },
     problems: [
-      ...(served.status === 200 ? [] : [`a chat with ${site.model} answers ${served.status}: ${served.body.slice(0, 200)}`]),
+      ...(served.status === 200
+        ? []
+        : [`a chat with ${site.model} answers ${served.status}: ${served.body.slice(0, 200)}`]),
       ...(keys.length > 0 ? [] : [`there is no circuit of the provider ${provider}`]),
       ...(elsewhere || refused.status >= 500 ? [] : ['a call got through a circuit that was ordered open']),
       ...(again.status === 200 ? [] : ['no call got through after the reset']),
@@ -107,19 +114,23 @@ export async function cachingRow(site: Site): Promise<Row> {
     return { ...answer, cache: answer.headers['x-revoagent-cache'] };
   };
   const first = await ask(site.url);
-  if (first.status !== 200 || first.cache !== 'miss') problems.push(`the first answer is ${first.status}, "${first.cache}"`);
+  if (first.status !== 200 || first.cache !== 'miss')
+    problems.push(`the first answer is ${first.status}, "${first.cache}"`);
   const hits: number[] = [];
   for (const { name, url } of hubs) {
     const again = await ask(url);
     hits.push(again.ms);
-    if (again.cache !== 'hit' || again.body !== first.body) problems.push(`${name} answers the same again with "${again.cache}"`);
+    if (again.cache !== 'hit' || again.body !== first.body)
+      problems.push(`${name} answers the same again with "${again.cache}"`);
   }
   const shared = uniqueQuestion();
   const together = await Promise.all(Array.from({ length: TOGETHER }, () => chat(site, site.url, shared, { headers })));
-  if (together.some(({ status }) => status !== 200)) problems.push('callers of one question at once were not all answered');
+  if (together.some(({ status }) => status !== 200))
+    problems.push('callers of one question at once were not all answered');
   const calls = upstream?.asked.get(shared) ?? null;
   if (upstream !== null && calls !== 1) problems.push(`${TOGETHER} callers at once asked the upstream ${calls} times`);
-  if (upstream !== null && upstream.asked.get(question) !== 1) problems.push('an answer that was kept was asked for again');
+  if (upstream !== null && upstream.asked.get(question) !== 1)
+    problems.push('an answer that was kept was asked for again');
   const hitMs = quantile(hits, 0.5);
   return {
     name: 'caching',
@@ -145,10 +156,12 @@ export async function rateLimitRow({ caller, url, clock }: Site): Promise<Row> {
   };
   await Promise.all(Array.from({ length: FLOOD_WIDTH }, flood));
   const seconds = (clock.now() - begun) / 1000;
-  if (refused.length === 0) problems.push(`${sent} requests of one address in ${seconds.toFixed(1)} s, and none was refused`);
+  if (refused.length === 0)
+    problems.push(`${sent} requests of one address in ${seconds.toFixed(1)} s, and none was refused`);
   for (const { headers, body } of refused.slice(0, 1)) {
     if (headers['retry-after'] === undefined) problems.push('a refusal without Retry-After');
-    if (!/"code":"rate_limited"/.test(body)) problems.push(`a refusal that is not the balancer's JSON: ${body.slice(0, 100)}`);
+    if (!/"code":"rate_limited"/.test(body))
+      problems.push(`a refusal that is not the balancer's JSON: ${body.slice(0, 100)}`);
   }
   const probes = await Promise.all(
     Array.from({ length: REFUSALS }, () => caller.ask(`${url}/health/ready`, { from: FLOOD_FROM })),
@@ -181,14 +194,24 @@ export async function resilienceRow(site: Site): Promise<{ row: Row; startMs: nu
   for (const { failure } of reads.slice(0, 3)) problems.push(`a read failed: ${failure}`);
   // What was on the hub that died cannot be saved; more than that must not be lost.
   const chats = failed.length - reads.length;
-  if (chats > LIGHT_PER_SECOND / 2) problems.push(`${chats} chats failed, more than one hub can have had in flight: ${failed[0]?.failure}`);
-  const twice = load.outcomes.filter(({ question }) => question !== '' && (upstream?.asked.get(question) ?? 1) > 1).length;
+  if (chats > LIGHT_PER_SECOND / 2)
+    problems.push(`${chats} chats failed, more than one hub can have had in flight: ${failed[0]?.failure}`);
+  const twice = load.outcomes.filter(
+    ({ question }) => question !== '' && (upstream?.asked.get(question) ?? 1) > 1,
+  ).length;
   if (twice > 0) problems.push(`${twice} chats were carried out twice`);
   return {
     row: {
       name: 'resilience',
       said: `${victim} killed: back in ${seconds(hubMs)}; redis-cache killed: back in ${seconds(redisMs)}; ${reads.length} reads and ${chats} chats in flight lost of ${load.outcomes.length}, ${twice} done twice`,
-      figures: { hubBackMs: hubMs ?? -1, redisBackMs: redisMs ?? -1, requests: load.outcomes.length, reads: reads.length, chats, twice },
+      figures: {
+        hubBackMs: hubMs ?? -1,
+        redisBackMs: redisMs ?? -1,
+        requests: load.outcomes.length,
+        reads: reads.length,
+        chats,
+        twice,
+      },
       problems,
     },
     startMs: hubMs ?? Infinity,

@@ -36,7 +36,7 @@ export function startLoad(site: Site, perSecond: number, onAsked: (at: number) =
   let sent = 0;
   const tick = (): void => {
     if (stopped) return;
-    for (const due = ((clock.now() - begun) * perSecond) / 1000; sent < due; ) {
+    for (const due = ((clock.now() - begun) * perSecond) / 1000; sent < due;) {
       const one = ask(site, KINDS[sent++ % KINDS.length] ?? 'chat').then((outcome) => {
         outcomes.push(outcome);
         open.delete(one);

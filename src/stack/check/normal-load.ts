@@ -101,7 +101,8 @@ function quantileOf(buckets: ReadonlyMap<number, number>, share: number): number
   if (wanted === 0) return NaN;
   let [from, below] = [0, 0];
   for (const [bound, count] of sorted) {
-    if (count >= wanted) return bound === Infinity ? from : from + ((bound - from) * (wanted - below)) / (count - below);
+    if (count >= wanted)
+      return bound === Infinity ? from : from + ((bound - from) * (wanted - below)) / (count - below);
     [from, below] = [bound, count];
   }
   return NaN;

@@ -66,7 +66,10 @@ export async function checkSite(site: Site, { seconds, startMs, onRow }: CheckOp
     if (startMs === null) startedMs = hubMs;
     return row;
   });
-  const targets = targetsOf(measured, startedMs, await uptime.stop()).map((target) => ({ ...target, passed: isMet(target) }));
+  const targets = targetsOf(measured, startedMs, await uptime.stop()).map((target) => ({
+    ...target,
+    passed: isMet(target),
+  }));
   return {
     passed: rows.every(({ problems }) => problems.length === 0) && targets.every(({ passed }) => passed),
     normalLoad: `${NORMAL_PER_SECOND} requests a second in all for ${seconds} s: 6 of 10 chats, 2 streams, 2 reads`,
@@ -84,7 +87,12 @@ function targetsOf(measured: Measured | null, startMs: number, uptimePercent: nu
     { name: 'health p95', value: measured === null ? NaN : healthP95(measured), unit: 'ms', below: HEALTH_MS },
     { name: 'hub p95', value: measured?.hubP95Ms ?? NaN, unit: 'ms', below: HUB_P95_MS },
     { name: 'errors', value: errors, unit: '%', below: ERRORS_MAX * 100 },
-    { name: 'memory, largest hub', value: most(({ memoryBytes }) => memoryBytes / 1024 ** 2), unit: 'MB', below: MEMORY_MB },
+    {
+      name: 'memory, largest hub',
+      value: most(({ memoryBytes }) => memoryBytes / 1024 ** 2),
+      unit: 'MB',
+      below: MEMORY_MB,
+    },
     { name: 'CPU, busiest hub', value: most(({ cpu }) => cpu * 100), unit: '% of a core', below: CPU_PERCENT },
     { name: 'uptime of this run', value: uptimePercent, unit: '%', atLeast: UPTIME_PERCENT },
   ];

@@ -75,14 +75,16 @@ export async function balancerRow({ caller, url, hubs }: Site, measured: Measure
 export async function monitoringRow(site: Site, served: number): Promise<Row> {
   const name = 'monitoring';
   const { prometheus, caller, clock, hubs } = site;
-  if (prometheus === null)
-    return { name, said: 'none', figures: {}, problems: ['the stack runs without monitoring'] };
+  if (prometheus === null) return { name, said: 'none', figures: {}, problems: ['the stack runs without monitoring'] };
   const ask = async (path: string): Promise<unknown> => JSON.parse((await caller.ask(prometheus + path)).body);
   const targetsOf = async (): Promise<Listed['activeTargets']> =>
     dataOf<Listed>(await ask('/api/v1/targets?state=active')).activeTargets;
   const isUp = async (): Promise<boolean> => {
     const targets = await targetsOf();
-    return targets.filter(({ labels }) => labels.job === 'hub').length >= hubs.length && targets.every(({ health }) => health === 'up');
+    return (
+      targets.filter(({ labels }) => labels.job === 'hub').length >= hubs.length &&
+      targets.every(({ health }) => health === 'up')
+    );
   };
   const problems: string[] = [];
   if (!(await until(clock, SCRAPED_MS, isUp)))
@@ -113,7 +115,10 @@ export async function monitoringRow(site: Site, served: number): Promise<Row> {
 }
 
 interface Listed {
-  readonly activeTargets: readonly { readonly labels: { readonly job: string; readonly instance: string }; readonly health: string }[];
+  readonly activeTargets: readonly {
+    readonly labels: { readonly job: string; readonly instance: string };
+    readonly health: string;
+  }[];
 }
 interface Queried {
   readonly result: readonly { readonly value: readonly [number, string] }[];

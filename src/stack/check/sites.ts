@@ -25,11 +25,19 @@ export interface OwnStack {
 }
 
 /** `null` where no stack runs in the folder. */
-export async function runningSite(clock: Clock, folder: string, key: string | undefined, model: string): Promise<Site | null> {
+export async function runningSite(
+  clock: Clock,
+  folder: string,
+  key: string | undefined,
+  model: string,
+): Promise<Site | null> {
   const none = 'no stack';
   try {
     const status = await statusOf(folder, none);
-    return siteOf({ clock, caller: new Caller(clock, key), model, upstream: null, status: () => statusOf(folder, none) }, status);
+    return siteOf(
+      { clock, caller: new Caller(clock, key), model, upstream: null, status: () => statusOf(folder, none) },
+      status,
+    );
   } catch (error) {
     if (messageOf(error) === none) return null;
     throw error;
@@ -37,7 +45,11 @@ export async function runningSite(clock: Clock, folder: string, key: string | un
 }
 
 /** Rejects where it does not start, and then nothing of it runs. */
-export async function startOwnStack(clock: Clock, onEvent: (event: StackEvent) => void, resilience: Record<string, unknown> = {}): Promise<OwnStack> {
+export async function startOwnStack(
+  clock: Clock,
+  onEvent: (event: StackEvent) => void,
+  resilience: Record<string, unknown> = {},
+): Promise<OwnStack> {
   const root = mkdtempSync(path.join(tmpdir(), 'revoagent-check-'));
   // PostgreSQL runs as another user where root starts it, and must get there.
   chmodSync(root, 0o755);
@@ -59,17 +71,26 @@ export async function startOwnStack(clock: Clock, onEvent: (event: StackEvent) =
     const portOffset = await freeOffset(options, clock);
     const begun = clock.now();
     const up = Promise.withResolvers<StackStatus>();
-    const over = runStack({ ...options, portOffset }, {
-      clock,
-      signal: ending.signal,
-      onEvent,
-      onUp: up.resolve,
-      onNote: () => undefined,
-    });
+    const over = runStack(
+      { ...options, portOffset },
+      {
+        clock,
+        signal: ending.signal,
+        onEvent,
+        onUp: up.resolve,
+        onNote: () => undefined,
+      },
+    );
     over.catch(up.reject);
     const status = await up.promise;
     const startMs = clock.now() - begun;
-    const parts = { clock, caller: new Caller(clock, undefined), model: 'check', upstream, status: () => statusOf(options.folder, 'the stack ended') };
+    const parts = {
+      clock,
+      caller: new Caller(clock, undefined),
+      model: 'check',
+      upstream,
+      status: () => statusOf(options.folder, 'the stack ended'),
+    };
     const site = siteOf(parts, status);
     const close = async (): Promise<void> => {
       site.caller.close();

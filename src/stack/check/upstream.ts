@@ -26,7 +26,8 @@ export async function startCheckUpstream(clock: Clock): Promise<CheckUpstream> {
     void serve(request, response).catch(() => response.destroy());
   });
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    if (request.method !== 'POST') return send(response, 200, { object: 'list', data: [{ id: 'check', object: 'model' }] });
+    if (request.method !== 'POST')
+      return send(response, 200, { object: 'list', data: [{ id: 'check', object: 'model' }] });
     const { content, stream } = await questionIn(request);
     calls++;
     asked.set(content, (asked.get(content) ?? 0) + 1);
