@@ -2,8 +2,8 @@
 export { checkSite } from './check/report.ts';
 export type { CheckReport, CheckTarget } from './check/report.ts';
 export { runningSite, startOwnStack } from './check/sites.ts';
-export type { OwnStack } from './check/sites.ts';
-export type { Row as CheckRow, Site as CheckSite } from './check/site.ts';
+export type { OwnStack, OwnStackOptions } from './check/sites.ts';
+export type { Row as CheckRow } from './check/site.ts';
 export { callStack } from './control.ts';
 export { HUBS_MAX, HUBS_MIN } from './layout.ts';
 export { nginxConfig } from './nginx/config.ts';

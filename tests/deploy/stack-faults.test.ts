@@ -70,10 +70,10 @@ describe('a stack', () => {
     await load.stop();
     assert.deepEqual(load.failures.slice(0, 5), []);
     assertOnce(stack.upstream, load.answered);
+    const query = `${stack.prometheus}/api/v1/query?query=sum(up{job="hub"})`;
     const targets = await waitFor(async () => {
-      const answer = await fetch(`${stack.prometheus}/api/v1/query?query=sum(up{job="hub"})`).catch(() => null);
-      const { data } = (await answer?.json()) as { data: { result: { value: [number, string] }[] } };
-      return data.result[0]?.value[1] === '2' ? data : null;
+      const answer = await fetch(query).catch(() => null);
+      return /"2"\]/.test((await answer?.text()) ?? '') ? true : null;
     }, 30_000);
     assert.ok(targets, 'Prometheus knows the hubs again');
   });
