@@ -28,6 +28,7 @@ export interface UpOptions extends FolderOptions {
   readonly scaleDownWindow?: string;
   readonly detach?: boolean;
   readonly only?: readonly string[];
+  readonly drills?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -123,8 +124,9 @@ async function requireNone(folder: string): Promise<void> {
   throw new Error(`A stack runs already in ${folder}. See: revoagent status --folder ${folder}`);
 }
 
-export async function stackStatus(options: FolderOptions): Promise<void> {
+export async function stackStatus(options: FolderOptions & { readonly pids?: string }): Promise<void> {
   const status = await call<StackStatus>(options, 'status');
+  if (options.pids !== undefined) return showPids(status, options.pids);
   if (options.json === true) return writeJson(status);
   for (const { name, state, pid, restarts, readyForMs, shown } of status.parts)
     console.log(
@@ -137,6 +139,16 @@ export async function stackStatus(options: FolderOptions): Promise<void> {
         shown?.url ?? '',
       ].join('  '),
     );
+}
+
+/** For `kill` and the like: of the part of this name, or of all whose names begin with it. Throws where none runs. */
+function showPids({ parts }: StackStatus, name: string): void {
+  const exact = parts.filter((part) => part.name === name);
+  const meant = exact.length > 0 ? exact : parts.filter((part) => part.name.startsWith(`${name}-`));
+  const pids = meant.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  if (pids.length === 0)
+    throw new Error(`No process of "${name}" runs. There are: ${parts.map((part) => part.name).join(', ')}.`);
+  for (const pid of pids) console.log(pid);
 }
 
 export async function stackLogs(part: string, options: FolderOptions & { readonly lines: string }): Promise<void> {
@@ -194,6 +206,8 @@ function runOptionsOf(options: UpOptions): RunOptions {
   const tls = [tlsListen, tlsCertificate, tlsKey].filter((each) => each !== undefined);
   if (tls.length !== 0 && tls.length !== 3)
     throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
+  if (options.drills === true && (config !== undefined || !monitoring))
+    throw new Error('--drills brings a configuration of its own and needs the monitoring.');
   if (options.autoscale === true && !monitoring)
     throw new Error('--autoscale asks Prometheus: it needs the monitoring.');
   for (const address of [listen, tlsListen])
@@ -214,6 +228,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
         : { listen: tlsListen, certificate: path.resolve(tlsCertificate), key: path.resolve(tlsKey) },
     monitoring,
     only,
+    drills: options.drills,
     autoscale: options.autoscale === true ? autoscaleOf(options) : null,
   };
 }

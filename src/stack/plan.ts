@@ -2,6 +2,7 @@
 import type { Layout } from './layout.ts';
 import { HUBS_MAX, HUBS_MIN } from './layout.ts';
 import type { Part } from './part.ts';
+import { drillUpstreamPart } from './parts/drill-upstream.ts';
 import { hubPart } from './parts/hub.ts';
 import { MONITORING_PROGRAMS, monitoringParts } from './parts/monitoring.ts';
 import { nginxPart } from './parts/nginx.ts';
@@ -20,7 +21,7 @@ export interface StackPlan {
 
 /** Throws where the options ask for what cannot be, and where programs are missing. */
 export function partsOf(layout: Layout): Part[] {
-  const { hubs, monitoring, only } = layout.options;
+  const { hubs, monitoring, only, drills } = layout.options;
   requireHubs(hubs);
   const files = findPrograms([
     'postgres',
@@ -35,6 +36,7 @@ export function partsOf(layout: Layout): Part[] {
     redisPart(layout, 'state', files['redis-server']),
     ...numbers(hubs).map((number) => hubPart(layout, number)),
     nginxPart(layout, files.nginx),
+    ...(drills === true ? [drillUpstreamPart(layout)] : []),
     ...(monitoring ? monitoringParts(layout, files, findProgram('grafana')) : []),
   ];
   return only === undefined ? all : withNeeds(all, only);

@@ -5,6 +5,7 @@ import type { Layout } from '../layout.ts';
 import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
+import { DRILL_UPSTREAM } from './drill-upstream.ts';
 import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
 
@@ -17,14 +18,15 @@ export function hubName(number: number): string {
 
 /** `program`: another version's `bin/revoagent.js`; this one's by default. */
 export function hubPart(layout: Layout, number: number, program = shipped('bin', 'revoagent.js')): Part {
-  const { configFile, adminKeyFile } = layout.options;
+  const { configFile } = layout;
+  const { adminKeyFile, drills } = layout.options;
   const name = hubName(number);
   const address = layout.hubAddress(number);
   const folder = layout.in('hubs', name);
   const port = address.slice(address.lastIndexOf(':') + 1);
   return {
     name,
-    needs: ['postgres', 'redis-cache', 'redis-state'],
+    needs: ['postgres', 'redis-cache', 'redis-state', ...(drills === true ? [DRILL_UPSTREAM] : [])],
     command: [
       process.execPath,
       program,
