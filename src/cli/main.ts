@@ -170,6 +170,10 @@ function addUpCommand(root: Command): void {
     .option('--dry-run', 'show what would be started, and what stands in the way')
     .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
     .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
+    .option(
+      '--scale-down-window <seconds>',
+      'whose largest wish counts on the way down, for --autoscale (default: 300)',
+    )
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
     .action((options: UpOptions) => up(options));
 }

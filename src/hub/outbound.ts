@@ -56,6 +56,11 @@ export const outbound = [
     why: "the supervisor asks its own stack's Prometheus every 15 s; without an answer nothing is scaled",
   },
   {
+    module: 'stack/check/caller.ts',
+    breaker: 'none',
+    why: 'a check is a caller of the stack on its own machine: it has to see what callers see',
+  },
+  {
     module: 'stack/control.ts',
     breaker: 'none',
     why: 'a command of the CLI speaks to the supervisor of its own machine, once, and ends',
