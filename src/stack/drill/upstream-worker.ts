@@ -7,8 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock } from '#core/clock';
 
 const [port = '0', sparePort = '0', controlPort = '0'] = process.argv.slice(2);
-const fault = { answer: 200, share: 1, delayMs: 50 };
-let count = 0;
+const fault = { answer: 200, share: 1, delayMs: 50, count: 0 };
 
 const said = { role: 'assistant', content: 'All is well.' };
 const head = { id: 'chatcmpl-drill', created: 1, model: 'drill' };
@@ -41,7 +40,9 @@ async function serve(request: IncomingMessage, response: ServerResponse, faulty:
   for await (const part of request) body += String(part);
   // So many of each hundred, evenly.
   const fails =
-    faulty && fault.answer !== 200 && Math.floor(++count * fault.share) > Math.floor((count - 1) * fault.share);
+    faulty &&
+    fault.answer !== 200 &&
+    Math.floor(++fault.count * fault.share) > Math.floor((fault.count - 1) * fault.share);
   const callsTool = /"tools":\s*\[/.test(body) && !/"role":\s*"tool"/.test(body);
   const { type, text } = answerOf(/"stream":\s*true/.test(body), callsTool);
   systemClock.schedule(faulty ? fault.delayMs : 50, () => {
