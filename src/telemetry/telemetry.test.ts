@@ -74,6 +74,7 @@ function everything(
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
+  observer.externalFinished({ api: 'github', outcome: '2xx', durationMs: 4 });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
   sockets.opened();
@@ -182,7 +183,7 @@ describe('performance', () => {
     assert.partialDeepStrictEqual(report, {
       uptimeSeconds: 30,
       window: { seconds: 30, requests: 2, errorRate: 0.5 },
-      totals: { requests: 2, errors: 1, attempts: 1 },
+      totals: { requests: 2, errors: 1, attempts: 2 },
       inFlight: 0,
     });
     const p95 = report.window.totalTime?.p95Ms ?? 0;
