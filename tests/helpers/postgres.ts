@@ -118,7 +118,8 @@ function initialise(data: string, user: { uid?: number; gid?: number }): void {
   if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
 }
 
-function unprivileged(): { uid?: number; gid?: number } {
+/** Whom root starts PostgreSQL and its pooler as: neither runs as root. */
+export function unprivileged(): { uid?: number; gid?: number } {
   const id = (flag: string): number => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
   const uid = id('-u');
   if (!(uid > 0))
