@@ -76,52 +76,61 @@ export function postgresSource(
         throw explained(error);
       });
       observer.poolWaited(clock.now() - startedAt);
-      let broken: Error | undefined;
-      const onLost = (error: Error): void => {
-        broken ??= error;
-      };
-      // The pool listens to idle clients only: without this, a connection that is lost in use would end the process.
-      client.on('error', onLost);
-      let inTransaction = false;
-      const ask = async (sql: string, parameters: readonly unknown[], name: string | undefined) => {
-        // What pg reads and its types do not know.
-        const bounded = {
-          text: sql,
-          values: [...parameters],
-          query_timeout: queryTimeoutMs + HANG_GRACE_MS,
-          ...(name !== undefined && { name }),
-        };
-        const { rows, rowCount } = await client.query(bounded);
-        return { rows, affected: rowCount ?? 0 };
-      };
-      return {
-        async query(sql, parameters) {
-          // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
-          if (broken !== undefined) throw broken;
-          if (sql === 'begin') inTransaction = true;
-          else if (sql === 'commit' || sql === 'rollback') inTransaction = false;
-          const name = nameOf(sql);
-          try {
-            return await ask(sql, parameters, name);
-          } catch (error) {
-            if (name !== undefined && error instanceof pg.DatabaseError && error.code === PLAN_IS_OLD) {
-              // The connection keeps its old plans: it is not handed out again.
-              broken = error;
-              if (!inTransaction) return ask(sql, parameters, undefined);
-            }
-            if (!(error instanceof pg.DatabaseError) || isFatal(error.code))
-              broken = error instanceof Error ? error : new Error(messageOf(error));
-            throw error;
-          }
-        },
-        release() {
-          client.off('error', onLost);
-          client.release(broken !== undefined);
-        },
-      };
+      return sessionOf(client, queryTimeoutMs + HANG_GRACE_MS, nameOf);
     },
     stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
+  };
+}
+
+/** A connection in use. One whose state is unknown, or that keeps old plans, is not handed out again. */
+function sessionOf(client: pg.PoolClient, timeoutMs: number, nameOf: (sql: string) => string | undefined): Session {
+  let broken: Error | undefined;
+  let outdated = false;
+  let inTransaction = false;
+  const onLost = (error: Error): void => {
+    broken ??= error;
+  };
+  // The pool listens to idle clients only: without this, a connection that is lost in use would end the process.
+  client.on('error', onLost);
+  const ask: Session['query'] = async (sql, parameters) => {
+    const name = outdated ? undefined : nameOf(sql);
+    try {
+      // What pg reads and its types do not know.
+      const bounded = {
+        text: sql,
+        values: [...parameters],
+        query_timeout: timeoutMs,
+        ...(name !== undefined && { name }),
+      };
+      const { rows, rowCount } = await client.query(bounded);
+      return { rows, affected: rowCount ?? 0 };
+    } catch (error) {
+      if (name === undefined || !(error instanceof pg.DatabaseError) || error.code !== PLAN_IS_OLD) throw error;
+      outdated = true;
+      // Within a transaction all before it is undone already.
+      if (inTransaction) throw error;
+      return ask(sql, parameters);
+    }
+  };
+  return {
+    async query(sql, parameters) {
+      // The rollback of a transaction that lost its connection would wait for ever, or hide what happened.
+      if (broken !== undefined) throw broken;
+      if (sql === 'begin') inTransaction = true;
+      else if (sql === 'commit' || sql === 'rollback') inTransaction = false;
+      try {
+        return await ask(sql, parameters);
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError) || isFatal(error.code))
+          broken = error instanceof Error ? error : new Error(messageOf(error));
+        throw error;
+      }
+    },
+    release() {
+      client.off('error', onLost);
+      client.release(broken !== undefined || outdated);
+    },
   };
 }
 

@@ -59,7 +59,10 @@ export async function startRedis({
   const args = [
     ...(file === undefined ? [] : [file]),
     ...(tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)]),
-    ...['--bind', '127.0.0.1', '--dir', folder],
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
     ...(sentinel ? ['--sentinel'] : plain),
     ...more,
   ];

@@ -144,10 +144,10 @@ describe('what a connection is told and keeps', () => {
     const url = await postgres.createDatabase();
     const [storage, newer] = [await open(t, url, { max: 1 }), await open(t, url, { max: 1 })];
     for (let call = 0; call < 3; call++) await storage.stores.keys.findById('key_none');
-    const before = await backend(storage);
+    const old = await backend(storage);
     await newer.ask('migrate', async (db) => sql`alter table keys add column later text`.execute(db));
     assert.equal(await storage.stores.keys.findById('key_none'), null);
-    assert.notEqual(await backend(storage), before, 'the connection with the old plan is gone');
+    assert.notEqual(await backend(storage), old, 'the connection with the old plan is gone');
   });
 
   it('behind pgbouncer, which lends by transaction, everything works and nothing is left on its connections', async (t) => {
