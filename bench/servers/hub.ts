@@ -27,6 +27,16 @@ export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-
   return hub;
 }
 
+/** The plain hub, whose answers are kept for an hour. */
+export async function startCachingHub(lab: Lab, upstreamPort: number): Promise<Subject> {
+  const port = await freePort();
+  const storage = { dataDir: lab.file('hub-caching-data') };
+  const config = await writeConfig(lab, 'hub-caching', port, upstreamPort, storage, { cache: { ttlMs: 3_600_000 } });
+  const hub = await startNodeServer(lab, { name: 'hub, caching', port, args: [BIN, 'serve', '--config', config] });
+  if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
+  return hub;
+}
+
 /** `nodeArgs` are for the profiler. */
 export async function startGovernedHub(
   lab: Lab,
@@ -60,6 +70,7 @@ async function writeConfig(
   port: number,
   upstreamPort: number,
   storage: Record<string, unknown>,
+  ofRoute: Record<string, unknown> = {},
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
@@ -74,7 +85,7 @@ async function writeConfig(
         maxConnections: CONCURRENT_CALLS,
       },
     },
-    routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
+    routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]], ...ofRoute } },
     resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
   };

@@ -182,6 +182,7 @@ export async function startHttpHub(
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
+      purge: async () => 0,
     },
     external: {
       list: () => [],
