@@ -90,6 +90,7 @@ export class Attempt {
       signal: this.#controller.signal,
       traceparent,
       onConnected: () => {
+        this.#context.ledger.secure();
         this.#record.connectMs = this.#clock.now() - this.#startedAt;
         if (this.streams) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
         else this.rest();
