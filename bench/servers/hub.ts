@@ -45,7 +45,10 @@ export async function startGovernedHub(
   nodeArgs: readonly string[] = [],
 ): Promise<Subject> {
   const port = await freePort();
-  const config = await writeConfig(lab, 'hub-governed', port, upstreamPort, { url: databaseUrl });
+  const config = await writeConfig(lab, 'hub-governed', port, upstreamPort, {
+    url: databaseUrl,
+    dataDir: lab.file('hub-governed-data'),
+  });
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,

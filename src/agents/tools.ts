@@ -3,6 +3,7 @@
  * wrong is told to the model, and reported. Only the end of the turn itself, by its caller or its deadline, ends a call with an error.
  */
 import { randomBytes } from 'node:crypto';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
@@ -50,7 +51,7 @@ interface Given {
 interface HubTool {
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  run(given: ToolArguments, signal: AbortSignal): Promise<ToolAnswer>;
+  run(given: ToolArguments, signal: CancelSignal): Promise<ToolAnswer>;
 }
 
 export class Toolbox {
@@ -83,14 +84,14 @@ export class Toolbox {
   }
 
   /** Rejects with the signal's reason only. */
-  async run(call: ToolCall, signal: AbortSignal): Promise<ToolResult> {
+  async run(call: ToolCall, signal: CancelSignal): Promise<ToolResult> {
     const { clock } = this.#parts;
     const since = clock.now();
     const { outcome, text } = await this.#answer(call, signal);
     return { use: { id: call.id, name: call.name, outcome, tookMs: clock.now() - since }, text };
   }
 
-  async #answer({ name, arguments: json }: ToolCall, signal: AbortSignal): Promise<ToolAnswer> {
+  async #answer({ name, arguments: json }: ToolCall, signal: CancelSignal): Promise<ToolAnswer> {
     const tool = this.#hub.get(name);
     if (tool === undefined) {
       const names = [...this.#hub.keys(), ...this.#callers].join(', ');

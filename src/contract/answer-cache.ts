@@ -1,8 +1,10 @@
 /** The cache of answers as the gateway and the external APIs see it: one factory call a key, shared by all who ask at the same time. */
 
+import type { CancelSignal } from '#core/cancel';
+
 export interface MakeContext {
   /** Aborted when nobody waits for the value any more, and when the cache closes; with the reason of who left last. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** A value past its time that may stand in, where there is one. */
   readonly stale: { readonly value: unknown; readonly ageMs: number } | undefined;
   /** Shown to all who wait in this process, now and later. */
@@ -17,7 +19,7 @@ export interface KeepOptions {
   /** After that, for `MakeContext.stale`. Milliseconds. */
   readonly staleOnErrorMs: number;
   readonly tags: readonly string[];
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly onProgress: (value: unknown) => void;
 }
 

@@ -2,6 +2,7 @@
  * External APIs as transports call them. Everything that protects the target, the hub and the caller from each other is behind this
  * port: a transport hands on what it was sent as it was sent, and gives back what it is given.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BreakerStateName } from './breakers.ts';
 
@@ -19,7 +20,7 @@ export interface ExternalCall {
   /** Reads the body; called once the rest of the call is found good. Throws a `HubError` beyond `bytesMax`. */
   readonly body: (bytesMax: number) => Promise<Uint8Array>;
   /** Aborted when the caller leaves. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly traceparent: string;
 }
 

@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import type { Clock } from '#core/clock';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
-import type { Logger } from '#contract/logger';
+import type { LogFields, Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
 import type { SocketObserver } from '#contract/socket-observer';
@@ -86,7 +86,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
-  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').zero({ kind });
+  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').series(kind);
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -146,7 +146,7 @@ interface ObserverParts {
 function seriesOf(metrics: Metrics) {
   return {
     counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' '))),
-    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).labels(...labels.split(' '))),
+    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).series(...labels.split(' '))),
   };
 }
 
@@ -214,12 +214,13 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const poolWaits = metrics.histogram('poolWait').series();
   const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
     },
-    poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
+    poolWaited: (waitedMs) => poolWaits.observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
     contentsDropped: (count) => metrics.counter('contentsDropped').inc(count),
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
@@ -290,7 +291,8 @@ function readProcess(metrics: Metrics, reading: ProcessReading): void {
   metrics.gauge('heapLimit').set(reading.heapLimitBytes);
 }
 
-function accessFields(event: RequestFinished): Record<string, string | number | boolean | null> {
+function accessFields(event: RequestFinished): LogFields {
+  // What is undefined is not written.
   return {
     request: event.requestId,
     method: event.method,
@@ -298,10 +300,10 @@ function accessFields(event: RequestFinished): Record<string, string | number | 
     status: event.status,
     ms: Math.round(event.durationMs * 100) / 100,
     hubMs: Math.round(event.hubMs * 100) / 100,
-    ...(event.runId === null ? {} : { run: event.runId }),
-    ...(event.traceId === null ? {} : { trace: event.traceId }),
-    ...(event.errorCode === null ? {} : { error: event.errorCode }),
-    ...(event.streamFailed ? { streamFailed: true } : {}),
+    run: event.runId ?? undefined,
+    trace: event.traceId ?? undefined,
+    error: event.errorCode ?? undefined,
+    streamFailed: event.streamFailed || undefined,
   };
 }
 

@@ -3,6 +3,8 @@
  * fresh, all who ask later; the run that asks is the first caller's and outlives him while others wait. Each of the others has a run of
  * his own, at no cost. What failed, was cut or stands in for an answer is never kept.
  */
+import { Canceller } from '#core/cancel';
+import type { CancelSignal } from '#core/cancel';
 import type { AnswerCache, MakeContext } from '#contract/answer-cache';
 import type { ChatCompletion, EmbeddingList } from '#contract/chat';
 import type {
@@ -69,7 +71,7 @@ export class SharedAnswers {
     if (held !== undefined) return follower.replay(held);
 
     let led = false;
-    const reading = new AbortController();
+    const reading = new Canceller();
     const leave = (): void => reading.abort(call.signal.reason);
     const opened = Promise.withResolvers<LiveAnswer>();
     const make = (context: MakeContext): Promise<Ended> => {
@@ -186,7 +188,7 @@ export class SharedAnswers {
   async #share(
     { caching }: Cached<RunCall>,
     make: (context: MakeContext) => Promise<Ended>,
-    signal: AbortSignal,
+    signal: CancelSignal,
     onProgress: (progress: unknown) => void,
   ): Promise<Ended> {
     const { key, ageMsMax } = caching;
