@@ -68,11 +68,16 @@ export class Cache {
     return kept.payload;
   }
 
-  /** How old this process's copy of the key is, in milliseconds, fresh or not; `undefined` where there is none. */
-  ageMs(key: string): number | undefined {
+  /**
+   * Of this process's copy of the key, fresh or not, in milliseconds: how old it is, and for how long it is fresh yet (negative: since when
+   * it is not); `undefined` where there is no copy.
+   */
+  life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined {
     const now = this.#clock.now();
     const kept = this.#memory.find(storedKey(key), now);
-    return kept === undefined ? undefined : now - kept.bornAt;
+    if (kept === undefined) return undefined;
+    const ageMs = now - kept.bornAt;
+    return { ageMs, ttlMs: kept.source.ttlMs - ageMs };
   }
 
   /**

@@ -6,10 +6,11 @@ import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
-import type { CacheFacts, ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
+import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
 import { preferencesOf } from './preferences.ts';
+import { cacheHeaders } from './cache-headers.ts';
 import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
@@ -158,14 +159,6 @@ function summaryHeaders(summary: RunSummary): Record<string, string> {
     ...(summary.degraded ? { 'x-revoagent-degraded': 'true' } : {}),
     ...(summary.simulated ? { 'x-revoagent-simulated': 'true' } : {}),
     ...(summary.cache === undefined ? {} : cacheHeaders(summary.cache)),
-  };
-}
-
-function cacheHeaders({ status, key, ageMs }: CacheFacts): Record<string, string> {
-  return {
-    'x-revoagent-cache': status,
-    'x-revoagent-cache-key': key,
-    age: String(Math.floor(ageMs / 1_000)),
   };
 }
 

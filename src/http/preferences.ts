@@ -73,7 +73,7 @@ export function preferencesOf(headers: IncomingHttpHeaders): CallPreferences | u
 }
 
 /** What one header and the other say together; where either says no, it is no. */
-function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | undefined {
+export function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | undefined {
   const { [CACHE_HEADER]: asked, 'cache-control': control } = headers;
   if (asked === undefined && control === undefined) return undefined;
   const wishes: { -readonly [Name in keyof CachePreferences]: CachePreferences[Name] } = {};

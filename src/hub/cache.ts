@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
 import type { CacheControl, CacheTarget } from '#contract/cache-control';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -87,17 +88,18 @@ export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): H
   return {
     answers,
     control: {
-      invalidate: (target) => invalidate(answers, target),
+      invalidate: (projectId, target) => invalidate(answers, projectId, target),
       report: () => ({ ...answers.stats(), bytesMax, tiers }),
     },
     lookups: open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) }),
   };
 }
 
-function invalidate(cache: Cache, target: CacheTarget): Promise<void> {
-  if ('key' in target) return cache.delete(target.key);
-  if ('tag' in target) return cache.deleteTag(target.tag);
-  return 'prefix' in target ? cache.deletePrefix(target.prefix) : cache.clear();
+function invalidate(cache: Cache, projectId: string, target: CacheTarget): Promise<void> {
+  const its = (name: string): string => inProject(projectId, name);
+  if ('key' in target) return cache.delete(its(target.key));
+  if ('prefix' in target) return cache.deletePrefix(its(target.prefix));
+  return cache.deleteTag(its('tag' in target ? target.tag : EVERY_ANSWER));
 }
 
 function redisOf({ config, random, logger }: CacheParts): RedisPort | null {

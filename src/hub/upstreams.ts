@@ -44,6 +44,7 @@ export class Upstreams {
   }
 }
 
-function externalsOf({ external, resilience }: Config, { clock, random, breakers }: Parts): Externals {
-  return createExternals(external, { clock, random, breakers, retryRatio: resilience.retryBudget });
+function externalsOf({ external, resilience }: Config, { clock, random, breakers, answers }: Parts): Externals {
+  const parts = { clock, random, breakers, answers };
+  return createExternals(external, { ...parts, retryRatio: resilience.retryBudget });
 }

@@ -14,6 +14,7 @@ import { createExternals } from '#external/externals';
 import { agentRecord, user, weather } from '../helpers/agent-bench.ts';
 import { callsWeather } from '../helpers/agent-hub.ts';
 import { loadText } from '../helpers/config-text.ts';
+import { answersOn } from '../helpers/lookups.ts';
 import { MemoryConversations } from '../helpers/memory-conversations.ts';
 import { answers, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
@@ -50,7 +51,13 @@ async function startScene(t: TestContext, more: Partial<AgentRecord> = {}): Prom
   };
   const { external: configured } = loadText(t, JSON.stringify({ external: { meteo } })).config;
   const { clock, breakers, gateway } = bench;
-  const external = createExternals(configured, { clock, breakers, random: seededRandom(1), retryRatio: 0.2 });
+  const external = createExternals(configured, {
+    clock,
+    breakers,
+    random: seededRandom(1),
+    retryRatio: 0.2,
+    answers: answersOn(clock),
+  });
   t.after(() => external.close());
   const agent = agentRecord({
     model: 'm',
