@@ -1,7 +1,7 @@
 /** All external APIs of a configuration, behind the port that transports see. */
-import { CallerError } from '#core/errors';
-import type { External } from '#contract/external';
+import { CallerError, HubError } from '#core/errors';
 import type { AnswerCache } from '#contract/answer-cache';
+import type { External, ExternalAnswer } from '#contract/external';
 import type { ExternalParts } from './api.ts';
 import { ExternalApi } from './api.ts';
 import { CachedApi } from './cached-api.ts';
@@ -32,10 +32,29 @@ export function createExternals(
           'not_found',
           'There is no external API of this name. GET /api/external lists those there are.',
         );
-      return api.call(call);
+      return observed(parts, call.name, () => api.call(call));
     },
     async close() {
       await Promise.all([...apis.values()].map((api) => api.close()));
     },
   };
+}
+
+async function observed(
+  { clock, observer }: ExternalParts,
+  api: string,
+  ask: () => Promise<ExternalAnswer>,
+): Promise<ExternalAnswer> {
+  const startedAt = clock.now();
+  const tell = (outcome: string): void =>
+    observer.externalFinished({ api, outcome, durationMs: clock.now() - startedAt });
+  try {
+    const answer = await ask();
+    const status = answer.cache?.status ?? 'miss';
+    tell(status === 'miss' ? `${Math.floor(answer.status / 100)}xx` : 'cached');
+    return answer;
+  } catch (error) {
+    tell(error instanceof HubError ? error.code : 'cancelled');
+    throw error;
+  }
 }

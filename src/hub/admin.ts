@@ -127,5 +127,8 @@ const unobserved: Observer = {
   ledgerUnjournalled: ignore,
   memoryFinished: ignore,
   cacheOperation: () => undefined,
+  externalFinished: () => undefined,
+  cacheLookup: () => undefined,
+  cacheStored: () => undefined,
   cacheGap: () => undefined,
 };

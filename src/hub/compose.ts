@@ -83,6 +83,7 @@ export async function startHub(
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
     cache: () => caches.answers.stats(),
+    keyLookups: () => caches.lookups.stats(),
     checks: () => health.last(),
   });
 

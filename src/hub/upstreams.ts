@@ -44,7 +44,7 @@ export class Upstreams {
   }
 }
 
-function externalsOf({ external, resilience }: Config, { clock, random, breakers, answers }: Parts): Externals {
-  const parts = { clock, random, breakers, answers };
-  return createExternals(external, { ...parts, retryRatio: resilience.retryBudget });
+function externalsOf({ external, resilience }: Config, parts: Parts): Externals {
+  const { clock, random, observer, breakers, answers } = parts;
+  return createExternals(external, { clock, random, observer, breakers, answers, retryRatio: resilience.retryBudget });
 }

@@ -13,7 +13,7 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
-import { ProcessFigures } from './process-figures.ts';
+import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
 
@@ -31,15 +31,20 @@ export interface Sources {
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
+  keyLookups(): LookupFigures;
   checks(): readonly CheckReport[];
 }
 
-/** Of the cache in this process's memory; counts since the start. */
-export interface CacheFigures {
+/** Counts since the start. */
+export interface LookupFigures {
   readonly hits: number;
   readonly misses: number;
   readonly shared: number;
   readonly staleServed: number;
+}
+
+/** Of the cache in this process's memory. */
+export interface CacheFigures extends LookupFigures {
   readonly entries: number;
   readonly bytes: number;
   readonly evictions: number;
@@ -62,17 +67,21 @@ const STATE_VALUE: Readonly<Record<BreakerStateName, number>> = {
   forced_open: 3,
   disabled: 4,
 };
+const CLOCK_STEP_MS = 1_000;
 const HEALTH_VALUE = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
 
 export function createTelemetry({ clock, instance, version, logger }: TelemetryOptions): Telemetry {
   const registry = new Registry();
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
-  const figures = new ProcessFigures();
+  const pauses = seriesOf(metrics).histogram('gc');
+  const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
+  const steps = stepsOf(clock);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
     'breakerTrips',
+    'clockSteps',
     'breakerRejections',
     'breakerLate',
     'retryBudget',
@@ -82,6 +91,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').zero({ kind });
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -95,6 +105,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     async metrics() {
       if (sources !== undefined) readSources(metrics, sources);
       readProcess(metrics, figures.read());
+      if (steps()) metrics.counter('clockSteps').inc();
       metrics.gauge('inFlight').set(traffic.inFlight);
       metrics.gauge('uptime').set(traffic.uptimeMs(clock.now()) / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
@@ -115,6 +126,17 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       figures.close();
       registry.clear();
     },
+  };
+}
+
+/** Whether the wall clock has jumped since it was last asked. What slews, slews. */
+function stepsOf(clock: Clock): () => boolean {
+  const offset = (): number => clock.wallMs() - clock.now();
+  let known = offset();
+  return () => {
+    const before = known;
+    known = offset();
+    return Math.abs(known - before) > CLOCK_STEP_MS;
   };
 }
 
@@ -148,6 +170,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const agentTurns = counter('agentTurns');
   const agentTools = counter('agentTools');
   const cachedRuns = counter('cachedRuns');
+  const costs = counter('cost');
+  const unknownCosts = counter('costUnknown');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -165,6 +189,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();
       if (attempt.totalMs !== null) attemptTimes(attempt.provider).observe(attempt.totalMs / 1000);
+      if (attempt.costMicroUsd !== null) costs(attempt.provider).inc(attempt.costMicroUsd / 1e6);
+      else if (attempt.outcome === 'succeeded') unknownCosts(attempt.provider).inc();
       if (attempt.firstTokenMs !== null) firstTokens(attempt.provider).observe(attempt.firstTokenMs / 1000);
     },
     runFinished(run) {
@@ -186,13 +212,16 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   };
 }
 
-/** What stores, ledger, memory system and cache tell. */
+/** What stores, ledger, memory system, external APIs and cache tell. */
 function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const { counter, histogram } = seriesOf(metrics);
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const cacheTierLookups = counter('cacheTierLookups');
+  const cacheTierBytes = counter('cacheTierBytes');
+  const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
@@ -207,8 +236,14 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+    externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
+    cacheLookup({ tier, result, bytes }) {
+      cacheTierLookups(`${tier} ${result}`).inc();
+      if (bytes > 0) cacheTierBytes(`${tier} read`).inc(bytes);
+    },
+    cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
   };
 }
@@ -240,17 +275,23 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
   readCache(metrics, sources.cache());
+  readLookups(metrics, 'keyLookups', sources.keyLookups());
   const { backlog, journalBytes } = sources.ledger();
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 
-function readCache(metrics: Metrics, cache: CacheFigures): void {
-  const lookups = metrics.counter('cacheLookups');
+function readLookups(metrics: Metrics, name: 'cacheLookups' | 'keyLookups', figures: LookupFigures): void {
+  const lookups = metrics.counter(name);
   lookups.reset();
-  const counts = { memory: cache.hits, beneath: cache.misses, shared: cache.shared, stale: cache.staleServed };
+  const { hits, misses, shared, staleServed } = figures;
+  const counts = { memory: hits, beneath: misses, shared, stale: staleServed };
   for (const [result, count] of Object.entries(counts)) lookups.inc({ result }, count);
+}
+
+function readCache(metrics: Metrics, cache: CacheFigures): void {
+  readLookups(metrics, 'cacheLookups', cache);
   metrics.gauge('cacheBytes').set(cache.bytes);
   metrics.gauge('cacheEntries').set(cache.entries);
   setCounter(metrics.counter('cacheEvictions'), cache.evictions);
@@ -258,6 +299,7 @@ function readCache(metrics: Metrics, cache: CacheFigures): void {
 
 function readProcess(metrics: Metrics, reading: ProcessReading): void {
   metrics.gauge('eventLoopDelay').set(reading.loopDelayP99Ms / 1000);
+  metrics.gauge('eventLoopDelayMax').set(reading.loopDelayMaxMs / 1000);
   metrics.gauge('eventLoopUtilisation').set(reading.loopUtilisation);
   const { user, system } = process.cpuUsage();
   setCounter(metrics.counter('cpu'), (user + system) / 1e6);

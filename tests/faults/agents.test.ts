@@ -18,6 +18,7 @@ import { answersOn } from '../helpers/lookups.ts';
 import { MemoryConversations } from '../helpers/memory-conversations.ts';
 import { answers, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
+import { unobserved } from '../helpers/unobserved.ts';
 import { neverAnswers as toolHangs, resets as toolResets, startTarget } from './external-bench.ts';
 import type { Behaviour as ToolBehaviour, Target } from './external-bench.ts';
 import { FAULTS, WORDS } from './faults.ts';
@@ -57,6 +58,7 @@ async function startScene(t: TestContext, more: Partial<AgentRecord> = {}): Prom
     random: seededRandom(1),
     retryRatio: 0.2,
     answers: answersOn(clock),
+    observer: unobserved,
   });
   t.after(() => external.close());
   const agent = agentRecord({

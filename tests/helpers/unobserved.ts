@@ -18,7 +18,10 @@ export const unobserved: Observer = {
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
   memoryFinished: nothing,
+  externalFinished: nothing,
   cacheOperation: () => undefined,
+  cacheLookup: () => undefined,
+  cacheStored: () => undefined,
   cacheGap: () => undefined,
 };
 
