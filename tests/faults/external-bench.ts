@@ -119,14 +119,13 @@ export async function startExternalHub(
   const { external: configured } = loadText(t, JSON.stringify({ external: { api } })).config;
   const random = seededRandom(1);
   const breakers = new BreakerRegistry({ clock, random });
-  const answers = answersOn(clock);
   const external = createExternals(configured, {
     clock,
     random,
     breakers,
     retryRatio: 0.2,
     observer: unobserved,
-    answers,
+    answers: answersOn(clock),
   });
   t.after(() => external.close());
   const hub = await startHttpHub(t, { clock, deps: { external, breakers: createBreakerControl(breakers, clock) } });

@@ -141,10 +141,10 @@ describe('the cache of a hub with two projects', () => {
       assert.deepEqual(await told(ask), { ...mine, cache: 'hit' }, query);
     }
     for (const query of [byKey, 'tag=route:m', 'prefix=chat:', 'all=true']) {
-      const before = await told(ask);
+      const first = await told(ask);
       await remove(0, query);
-      const after = await told(ask);
-      assert.deepEqual([after.cache, after.number === before.number], ['miss', false], query);
+      const second = await told(ask);
+      assert.deepEqual([second.cache, second.number === first.number], ['miss', false], query);
     }
   });
 });
