@@ -11,6 +11,8 @@ import { Filler } from './fill.ts';
 import type { FillDependencies } from './fill.ts';
 import { Flight } from './flight.ts';
 import type { FactoryContext } from './context.ts';
+import { createHttpCache } from './http.ts';
+import type { HttpCache, HttpOptions } from './http.ts';
 import { checkTag, storedKey } from './key.ts';
 import type { Kept, MemoryStore } from './memory-store.ts';
 import { fillOptions } from './options.ts';
@@ -166,6 +168,11 @@ export class Cache {
   /** Everything of this namespace. */
   clear(): Promise<void> {
     return this.#invalidate([{ name: EVERYTHING, hard: true }]);
+  }
+
+  /** A cache of HTTP answers, kept here under `http:`: ETag, 304, Cache-Control, Age, Cache-Status. */
+  http(options: HttpOptions = {}): HttpCache {
+    return createHttpCache(this, options, this.#parts.defaults.ttlMs);
   }
 
   stats(): Readonly<CacheStats> & { readonly entries: number; readonly bytes: number; readonly evictions: number } {

@@ -1,5 +1,6 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { directivesOf, freshMsOf, isUnchanged } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
 /** The API's word beside the configuration's. Milliseconds. */
@@ -14,26 +15,24 @@ export interface Keepable {
  * matter: every header that goes out is in the key; `*` names what no key holds.
  */
 export function keepable({ status, headers }: Head, ttlMsMax: number): Keepable | null {
-  const said = directives(headers['cache-control']);
+  const said = directivesOf(headers['cache-control']);
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
   const strict = ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
   if (said.has('no-cache')) return { ttlMs: 0, strict };
-  const seconds = wholeNumber(said.get('s-maxage')) ?? wholeNumber(said.get('max-age'));
-  if (seconds === undefined) return { ttlMs: ttlMsMax, strict };
-  const left = Math.max(0, seconds - (wholeNumber(headers.age) ?? 0));
-  return { ttlMs: Math.min(ttlMsMax, left * 1_000), strict };
+  return { ttlMs: Math.min(ttlMsMax, freshMsOf(said, headers.age) ?? ttlMsMax), strict };
 }
 
-/** Whether who asks has this version already (RFC 9110, 13.2.2). */
+/** Whether who asks has this version already. */
 export function isKnown(asked: IncomingHttpHeaders, { etag, 'last-modified': modified }: Kept['headers']): boolean {
-  const known = asked['if-none-match'];
-  if (known !== undefined) {
-    const tags = known.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-    return tags.includes('*') || (typeof etag === 'string' && tags.includes(etag.replace(/^W\//, '')));
-  }
-  const since = Date.parse(asked['if-modified-since'] ?? '');
-  return typeof modified === 'string' && Date.parse(modified) <= since;
+  return isUnchanged(
+    { ifNoneMatch: asked['if-none-match'], ifModifiedSince: asked['if-modified-since'] },
+    { etag: one(etag), lastModified: one(modified) },
+  );
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** An answer as it is kept: JSON all through. */
@@ -45,20 +44,4 @@ export interface Kept {
   readonly encoding: 'utf8' | 'base64';
   readonly ttlMs: number;
   readonly strict: boolean;
-}
-
-/** By name in small letters; the first of each. */
-function directives(header: string | undefined): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const part of (header ?? '').split(',')) {
-    const [name = '', value = ''] = part.trim().toLowerCase().split('=');
-    if (name !== '' && !found.has(name)) found.set(name, value.replaceAll('"', ''));
-  }
-  return found;
-}
-
-/** What is no number says that there is no time left. */
-function wholeNumber(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
 }

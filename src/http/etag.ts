@@ -1,6 +1,7 @@
 /** The version of a thing as its ETag, and the conditions that a request sets on it (RFC 9110, 13.1). */
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
+import { namesEtag } from '#core/http-caching';
 import type { Answer, Headers } from './answer.ts';
 import { Precompressed, weakEtag } from './compression.ts';
 import type { RequestContext } from './request-context.ts';
@@ -42,7 +43,7 @@ export function revalidatedJson(context: RequestContext, body: unknown): Answer 
 /** Read weakly: that a proxy compressed it makes it no other version. */
 function isKnown({ incoming }: RequestContext, etag: string): boolean {
   const known = incoming.method === 'GET' || incoming.method === 'HEAD' ? incoming.headers['if-none-match'] : undefined;
-  return known !== undefined && names(known.replaceAll('W/"', '"'), etag.replace('W/', ''));
+  return known !== undefined && namesEtag(known, etag);
 }
 
 /** Whether the request names a version that it wants to meet. Throws `version_changed` where that is another than `version`. */

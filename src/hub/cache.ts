@@ -56,6 +56,8 @@ export interface HubCaches {
   /** Of keys and the like: memory, ended over Redis. */
   readonly lookups: Cache;
   readonly control: CacheControl;
+  /** Read at a scrape. */
+  readonly figures: { readonly cache: Cache['stats']; readonly keyLookups: Cache['stats'] };
 }
 
 /** Connects nothing before it returns; closed by the stack. */
@@ -85,13 +87,15 @@ export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): H
     lease: { waitMs: config.cache.waitMs },
   });
   const tiers = answerTiers.map(({ name }) => ({ name, breaker: `cache:${name}` }));
+  const lookups = open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) });
   return {
     answers,
+    lookups,
+    figures: { cache: () => answers.stats(), keyLookups: () => lookups.stats() },
     control: {
       invalidate: (projectId, target) => invalidate(answers, projectId, target),
       report: () => ({ ...answers.stats(), bytesMax, tiers }),
     },
-    lookups: open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) }),
   };
 }
 

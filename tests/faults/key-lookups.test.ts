@@ -38,7 +38,7 @@ class JumpingClock implements Clock {
   }
 
   readonly schedule: Clock['schedule'] = (...given) => systemClock.schedule(...given);
-  readonly sleep: Clock['sleep'] = (...given) => systemClock.sleep(...given);
+  readonly sleep: Clock['sleep'] = (delayMs) => new Promise((resolve) => systemClock.schedule(delayMs, resolve));
 }
 
 describe('a key that is looked up by two instances', () => {
