@@ -219,6 +219,8 @@ function wholeChoice(choice: Fields): Fields {
       content: null,
       ...message,
       ...(Array.isArray(calls) && {
+        // Streams begin with an empty text where a plain answer has none.
+        content: message['content'] === '' ? null : (message['content'] ?? null),
         tool_calls: calls.map((call: unknown) => {
           if (!isFields(call)) return call;
           const { index: _, ...rest } = call;
