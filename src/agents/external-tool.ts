@@ -17,7 +17,7 @@ export async function callExternal(
   external: External,
   tool: ExternalTool,
   given: ToolArguments,
-  { signal, traceparent }: { readonly signal: CancelSignal; readonly traceparent: string },
+  caller: { readonly projectId: string; readonly signal: CancelSignal; readonly traceparent: string },
 ): Promise<ToolAnswer> {
   const request = requestOf(tool, given);
   if (typeof request === 'string') return { outcome: 'bad_arguments', text: request };
@@ -34,8 +34,7 @@ export async function callExternal(
         throw new CallerError('body_too_large', `The API takes bodies of up to ${bytesMax} bytes.`);
       return Promise.resolve(bytes);
     },
-    signal,
-    traceparent,
+    ...caller,
   });
   return told(answer, await bounded(answer.body));
 }

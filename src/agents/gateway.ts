@@ -188,7 +188,8 @@ class Summaries {
   take(event: TurnEvent): void {
     if (event.type !== 'answering') return;
     const { runId, attempts, overheadMs, simulated } = this.#sum;
-    const { summary } = event;
+    // What a step took from the cache is in its run: a turn, which acts, is never answered from there.
+    const { cache: _, ...summary } = event.summary;
     this.#sum = {
       ...summary,
       runId,

@@ -131,10 +131,11 @@ export class Toolbox {
     }
     if (tool.kind === 'external') {
       const { external } = this.#parts;
+      const { projectId } = this.#given.agent;
       const traceparent = this.#given.traceparent ?? newTraceparent();
       this.#hub.set(tool.name, {
         ...tool,
-        run: (given, signal) => callExternal(external, tool, given, { signal, traceparent }),
+        run: (given, signal) => callExternal(external, tool, given, { projectId, signal, traceparent }),
       });
       return [definition(tool)];
     }

@@ -105,6 +105,8 @@ export interface RunSummary {
   readonly degraded: boolean;
   /** The answer comes from the built-in simulator. */
   readonly simulated: boolean;
+  /** A guardrail was out of order and let it pass. */
+  readonly unjudged?: true;
   /** Left out where the cache was not asked. */
   readonly cache?: CacheFacts;
 }
@@ -114,7 +116,10 @@ export interface CacheFacts {
   readonly status: 'hit' | 'miss' | 'shared' | 'stale';
   /** For `DELETE /api/cache`. */
   readonly key: string;
+  /** Milliseconds. */
   readonly ageMs: number;
+  /** How long it is fresh yet, in milliseconds; negative: since when it is not. */
+  readonly ttlMs: number;
 }
 
 export interface WholeAnswer<Body> {

@@ -10,6 +10,7 @@ import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#con
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
 import { preferencesOf } from './preferences.ts';
+import { cacheHeaders } from './cache-headers.ts';
 import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
@@ -157,11 +158,7 @@ function summaryHeaders(summary: RunSummary): Record<string, string> {
   headers['x-revoagent-overhead-ms'] = overheadMs.toFixed(2);
   if (degraded) headers['x-revoagent-degraded'] = 'true';
   if (simulated) headers['x-revoagent-simulated'] = 'true';
-  if (cache !== undefined) {
-    headers['x-revoagent-cache'] = cache.status;
-    headers['x-revoagent-cache-key'] = cache.key;
-    headers['age'] = String(Math.floor(cache.ageMs / 1_000));
-  }
+  if (cache !== undefined) Object.assign(headers, cacheHeaders(cache));
   return headers;
 }
 

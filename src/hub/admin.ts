@@ -128,5 +128,7 @@ const unobserved: Observer = {
   memoryFinished: ignore,
   cacheOperation: () => undefined,
   externalFinished: () => undefined,
+  cacheLookup: () => undefined,
+  cacheStored: () => undefined,
   cacheGap: () => undefined,
 };

@@ -82,7 +82,7 @@ export async function startHub(
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
-    cache: () => caches.answers.stats(),
+    ...caches.figures,
     checks: () => health.last(),
   });
 

@@ -31,15 +31,20 @@ export interface Sources {
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
+  keyLookups(): LookupFigures;
   checks(): readonly CheckReport[];
 }
 
-/** Of the cache in this process's memory; counts since the start. */
-export interface CacheFigures {
+/** Counts since the start. */
+export interface LookupFigures {
   readonly hits: number;
   readonly misses: number;
   readonly shared: number;
   readonly staleServed: number;
+}
+
+/** Of the cache in this process's memory. */
+export interface CacheFigures extends LookupFigures {
   readonly entries: number;
   readonly bytes: number;
   readonly evictions: number;
@@ -215,6 +220,8 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
   const poolWaits = metrics.histogram('poolWait').series();
+  const cacheTierLookups = counter('cacheTierLookups');
+  const cacheTierBytes = counter('cacheTierBytes');
   const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
@@ -233,6 +240,11 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
     externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
+    cacheLookup({ tier, result, bytes }) {
+      cacheTierLookups(`${tier} ${result}`).inc();
+      if (bytes > 0) cacheTierBytes(`${tier} read`).inc(bytes);
+    },
+    cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
   };
 }
@@ -264,17 +276,23 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
   readCache(metrics, sources.cache());
+  readLookups(metrics, 'keyLookups', sources.keyLookups());
   const { backlog, journalBytes } = sources.ledger();
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 
-function readCache(metrics: Metrics, cache: CacheFigures): void {
-  const lookups = metrics.counter('cacheLookups');
+function readLookups(metrics: Metrics, name: 'cacheLookups' | 'keyLookups', figures: LookupFigures): void {
+  const lookups = metrics.counter(name);
   lookups.reset();
-  const counts = { memory: cache.hits, beneath: cache.misses, shared: cache.shared, stale: cache.staleServed };
+  const { hits, misses, shared, staleServed } = figures;
+  const counts = { memory: hits, beneath: misses, shared, stale: staleServed };
   for (const [result, count] of Object.entries(counts)) lookups.inc({ result }, count);
+}
+
+function readCache(metrics: Metrics, cache: CacheFigures): void {
+  readLookups(metrics, 'cacheLookups', cache);
   metrics.gauge('cacheBytes').set(cache.bytes);
   metrics.gauge('cacheEntries').set(cache.entries);
   setCounter(metrics.counter('cacheEvictions'), cache.evictions);

@@ -56,6 +56,8 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       memoryFinished: ignore,
       cacheOperation: () => undefined,
       externalFinished: () => undefined,
+      cacheLookup: () => undefined,
+      cacheStored: () => undefined,
       cacheGap: () => undefined,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),

@@ -106,7 +106,7 @@ export function hubStream(summary: RunSummary): HubStream {
   let finishReason: string | null = null;
   let usage: Static<typeof usageSchema> | null = null;
   return {
-    opening: [JSON.stringify({ type: 'start', ...identity(summary) })],
+    opening: [JSON.stringify({ type: 'start', ...identity(summary), cache: summary.cache })],
     *translate(event) {
       const chunk: unknown = JSON.parse(event);
       if (!isRecord(chunk))
