@@ -67,6 +67,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
   addNginxCommand(root);
   addUpCommand(root);
   addStackCommands(root);
+  addCheckCommand(root);
   return root;
 }
 
@@ -217,6 +218,16 @@ function addStackCommands(root: Command): void {
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
     .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
   root
+    .command('down')
+    .description('end the stack; its data stays')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent down')
+    .action((options: FolderOptions) => stackDown(options));
+}
+
+function addCheckCommand(root: Command): void {
+  root
     .command('check')
     .description(
       'prove the stack that runs, or one that is started for it: eight rows and the targets, each with its figure; kills a hub and a Redis',
@@ -246,13 +257,6 @@ function addStackCommands(root: Command): void {
       '\nExamples:\n  revoagent up --detach --drills && revoagent drill BreakerOpen\n  revoagent drill --all --json',
     )
     .action((alerts: string[], options: DrillOptions) => runDrills(alerts, options));
-  root
-    .command('down')
-    .description('end the stack; its data stays')
-    .addOption(folderOption())
-    .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  revoagent down')
-    .action((options: FolderOptions) => stackDown(options));
 }
 
 function addNginxCommand(root: Command): void {
