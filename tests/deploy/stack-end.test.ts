@@ -97,12 +97,14 @@ describe('programs', () => {
 
 /** A disk of 8 MB. */
 async function tinyDisk(t: Cleanup): Promise<string> {
+  const mounted: { folder: string | null } = { folder: null };
+  // Before the folder itself goes: what is registered first is done first.
+  t.after(() => void (mounted.folder !== null && spawnSync('umount', [mounted.folder])));
   const folder = await temporaryFolder(t);
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=755', 'tmpfs', folder], {
-    encoding: 'utf8',
-  });
+  const words = ['-t', 'tmpfs', '-o', 'size=8m,mode=755', 'tmpfs', folder];
+  const { status, stderr } = spawnSync('mount', words, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
-  t.after(() => void spawnSync('umount', [folder]));
+  mounted.folder = folder;
   return path.join(folder, 'stack');
 }
 
