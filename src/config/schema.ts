@@ -8,6 +8,8 @@ import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
+import { loadShedding } from './load-shedding.ts';
+import type { LoadSheddingConfig } from './load-shedding.ts';
 import { cache } from './cache.ts';
 import type { CacheConfig } from './cache.ts';
 import { count, ms, text } from './numbers.ts';
@@ -54,6 +56,7 @@ const server = Type.Object(
       2_048,
       'Whole answers of so many bytes or more are sent compressed (zstd, brotli, gzip) to callers who accept it; 0: none is.',
     ),
+    loadShedding,
     webSocket,
   },
   { ...strict, description: 'Where and how the hub listens.' },
@@ -216,6 +219,7 @@ export interface Config {
     readonly headerBytesMax: number;
     readonly requestReceiveMs: number;
     readonly requestsInFlightMax: number;
+    readonly loadShedding: LoadSheddingConfig;
     readonly webSocket: WebSocketConfig;
     readonly compressBytesMin: number;
   };

@@ -88,6 +88,8 @@ interface Documented {
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */
   readonly alwaysAdmitted?: boolean;
+  /** More of what is under way already, such as the rest of a stream: turned away last. */
+  readonly continues?: boolean;
 }
 
 interface Spec<P extends TSchema, Q extends TSchema, B extends TSchema> extends Documented {

@@ -32,6 +32,7 @@ import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openLoadGate } from './load.ts';
 import { openHubMemory } from './memory.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
@@ -77,6 +78,7 @@ export async function startHub(
   const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
+  const load = openLoadGate(stack, { config, clock });
   telemetry.attach({
     breakers: () => control.list(),
     pool: () => storage.poolStats(),
@@ -84,6 +86,7 @@ export async function startHub(
     ledger: () => ledger,
     cache: () => caches.answers.stats(),
     checks: () => health.last(),
+    admittedShare: () => load.admittedShare,
   });
 
   const { audit, claims } = storage.stores;
@@ -100,6 +103,7 @@ export async function startHub(
     keys: endingKeyless(keys, keyless),
     idempotency,
     keyless: () => keyless.current(),
+    load,
     usage: storage.stores.usage,
     audit,
     agentStore: storage.stores.agents,

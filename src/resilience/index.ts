@@ -18,6 +18,8 @@ export type { CallOptions, Pipeline, StreamOptions } from './calls.ts';
 export type { HedgeOptions } from './hedge.ts';
 export { BadValueError, BrokenCircuitError, CallTimeoutError, errorOf, OverloadError } from './outcome.ts';
 export type { Outcome, Refusal } from './outcome.ts';
+export { LoadShedder } from './load-shedder.ts';
+export type { LoadShedderOptions, Priority, Shed } from './load-shedder.ts';
 export { pipeline, PipelineOrderError } from './pipeline.ts';
 export type { PipelineBuilder, PipelineEvent, PipelineOptions } from './pipeline.ts';
 export type { RetryOptions } from './retry.ts';

@@ -48,6 +48,20 @@ export const catalogue = {
     help: 'Requests answered 5xx, and streams that ended in an error after status 200.',
     labels: { http_route: route, kind: 'status, stream' },
   },
+  requestsShed: {
+    name: 'revoagent_requests_shed_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Requests sent away with 503 because there was more to do than could be done in time.',
+    labels: { reason: 'event_loop, memory, full', priority: 'new, continuing, vital' },
+  },
+  admittedShare: {
+    name: 'revoagent_admitted_share',
+    type: 'gauge',
+    unit: '1',
+    help: 'Share of new work that is let in; under 1 the instance is turning work away.',
+    labels: {},
+  },
   inFlight: {
     name: 'revoagent_requests_in_flight',
     type: 'gauge',

@@ -69,6 +69,7 @@ function everything(
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
+  observer.requestShed('event_loop', 'new');
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -79,6 +80,7 @@ function everything(
     backlog: () => 5,
     ledger: () => ({ backlog: 6, journalBytes: 7 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
+    admittedShare: () => 0.5,
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

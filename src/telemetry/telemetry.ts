@@ -32,6 +32,8 @@ export interface Sources {
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
   checks(): readonly CheckReport[];
+  /** Of new work, 0 to 1. */
+  admittedShare(): number;
 }
 
 /** Of the cache in this process's memory; counts since the start. */
@@ -82,6 +84,8 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const reason of ['event_loop', 'memory', 'full'])
+    metrics.counter('requestsShed').inc({ reason, priority: 'new' }, 0);
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -133,7 +137,13 @@ function seriesOf(metrics: Metrics) {
   };
 }
 
-type RequestEvents = 'requestStarted' | 'requestFinished' | 'attemptFinished' | 'runFinished' | 'turnFinished';
+type RequestEvents =
+  | 'requestStarted'
+  | 'requestFinished'
+  | 'requestShed'
+  | 'attemptFinished'
+  | 'runFinished'
+  | 'turnFinished';
 
 function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Observer {
   const { counter, histogram } = seriesOf(metrics);
@@ -161,6 +171,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       if (failed) metrics.counter('requestErrors').inc({ http_route: event.route, kind });
       logger.info('request-finished', accessFields(event));
     },
+    requestShed: (reason, priority) => metrics.counter('requestsShed').inc({ reason, priority }),
     attemptFinished(attempt) {
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();
@@ -243,6 +254,7 @@ function readSources(metrics: Metrics, sources: Sources): void {
   const { backlog, journalBytes } = sources.ledger();
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
+  metrics.gauge('admittedShare').set(sources.admittedShare());
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 

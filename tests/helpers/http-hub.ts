@@ -178,6 +178,7 @@ export async function startHttpHub(
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
+    load: { admittedShare: 1, admit: () => null },
     usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),

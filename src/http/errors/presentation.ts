@@ -242,6 +242,16 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     meaning: 'This instance serves as many requests at once as it may; none was started for this one.',
     action: 'Wait as long as Retry-After says; start more instances if it lasts.',
   },
+  instance_overloaded: {
+    ...wait,
+    openaiType: 'server_error',
+    status: 503,
+    title: 'Instance overloaded',
+    openaiCode: 'instance_overloaded',
+    meaning:
+      'This instance has more to do than it can answer in time, or hardly any memory left; nothing was started for this request.',
+    action: 'Wait as long as Retry-After says; start more instances if it lasts.',
+  },
   upstream_rate_limited: {
     ...wait,
     status: 429,
