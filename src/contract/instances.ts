@@ -6,12 +6,11 @@
 export interface Instance {
   /** Its name in logs, metrics and `/health`. */
   readonly id: string;
-  /** `http://host:port`, as it listens; other machines may know it by another. */
+  /** `http://host:port`, as it listens; with the machine's name where it listens on every address. */
   readonly address: string;
   readonly version: string;
-  /** Requests it serves at once at most (`server.requestsInFlightMax`), and those it serves now. */
+  /** Requests it serves at once at most: `server.requestsInFlightMax`. */
   readonly capacity: number;
-  readonly inFlight: number;
   /** It takes no new connections and ends when what is under way has ended. */
   readonly draining: boolean;
   /** Milliseconds since the epoch, by its own clock. */

@@ -1,6 +1,6 @@
 /** The resilience room, in the hub and as `revoagent/resilience`. */
 export { Breaker } from './breaker/breaker.ts';
-export type { BreakerSnapshot, Rejection, Transition } from './breaker/breaker.ts';
+export type { BreakerSnapshot, QuotaEvent, Rejection, Transition } from './breaker/breaker.ts';
 export type { Permit } from './breaker/permit.ts';
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
