@@ -14,6 +14,7 @@ import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
+import type { Instances } from '#contract/instances';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
@@ -43,6 +44,7 @@ export interface Ports {
   readonly breakers: BreakerControl;
   readonly cache: CacheControl;
   readonly health: Health;
+  readonly instances: Instances;
   readonly performance: () => PerformanceReport;
   readonly metrics: () => Promise<{ contentType: string; body: string }>;
   readonly logger: Logger;

@@ -26,6 +26,7 @@ import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
+import { addressFor, openHubInstances, sharingOrders } from './instances.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
@@ -34,6 +35,7 @@ import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
 import { openLoadGate } from './load.ts';
 import { openHubMemory } from './memory.ts';
+import { openRedis } from './redis.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -56,9 +58,12 @@ export async function startHub(
 ): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
   const ground = layGround(config, overrides);
-  const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
+  const { clock, random, instance, version, logger, telemetry, observer, breakers } = ground;
   stack.defer(() => telemetry.close());
 
+  const state = openRedis(stack, 'state', { config, random, logger });
+  const instances = openHubInstances(stack, { ...ground, config, redis: state });
+  const control = sharingOrders(ground.control, instances.evidence);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const caches = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
@@ -87,6 +92,10 @@ export async function startHub(
     cache: () => caches.answers.stats(),
     checks: () => health.last(),
     admittedShare: () => load.admittedShare,
+    instances: () => ({
+      live: instances.registry.liveInstances(),
+      degraded: instances.registry.source === 'away',
+    }),
   });
 
   const { audit, claims } = storage.stores;
@@ -112,15 +121,26 @@ export async function startHub(
     breakers: control,
     cache: caches.control,
     health,
+    instances: instances.registry,
     ...figuresOf(telemetry),
     logger,
     clock,
     settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
+  instances.registry.begin(addressFor(url));
   const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, about);
-  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+  return new RunningHub(config, {
+    url,
+    summary,
+    owned: stack.move(),
+    upstreams,
+    health,
+    instances: instances.registry,
+    logger,
+    server,
+  });
 }
 
 /** Where a run that has ended goes, and what was said in it. */

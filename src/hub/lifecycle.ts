@@ -23,6 +23,7 @@ export interface HubParts {
   readonly owned: AsyncDisposableStack;
   readonly upstreams: Upstreams;
   readonly health: Health;
+  readonly instances: { drain(): void };
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
 }
@@ -61,9 +62,10 @@ export class RunningHub implements Hub {
   }
 
   async #end(reason: string): Promise<void> {
-    const { health, server, owned, logger } = this.#parts;
+    const { health, instances, server, owned, logger } = this.#parts;
     logger.info('hub-stopping', { reason });
     health.drain('This instance is shutting down.');
+    instances.drain();
     server.beginDrain();
     await server.close(this.#config.server.shutdownGraceMs);
     await owned.disposeAsync();

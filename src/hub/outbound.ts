@@ -36,6 +36,11 @@ export const outbound = [
     why: 'every operation goes through the breaker that the cache puts before each of its tiers',
   },
   {
+    module: 'redis/connection.ts',
+    breaker: 'none',
+    why: 'instances and evidence are told and read in the background, once in seconds; no caller waits',
+  },
+  {
     module: 'hub/hub-client.ts',
     breaker: 'none',
     why: 'a command of the CLI asks one hub, once, and ends',

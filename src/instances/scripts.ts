@@ -4,6 +4,9 @@
  */
 import type { Script } from '#redis/index';
 
+/** Where the numbers of messages and leases come from. */
+export const NUMBERS = 'revoagent:breakers:numbers';
+
 /** Numbers that only grow, also past a Redis that came back empty: they begin at its time in microseconds, which a double holds. */
 const NEXT = `
 local time = redis.call('TIME')

@@ -62,6 +62,20 @@ export const catalogue = {
     help: 'Share of new work that is let in; under 1 the instance is turning work away.',
     labels: {},
   },
+  instances: {
+    name: 'revoagent_instances',
+    type: 'gauge',
+    unit: '1',
+    help: 'Instances that live, as this one knows; itself included.',
+    labels: {},
+  },
+  stateDegraded: {
+    name: 'revoagent_shared_state_degraded',
+    type: 'gauge',
+    unit: '1',
+    help: '1 while the Redis of redis.stateUrl does not answer and this instance decides alone.',
+    labels: {},
+  },
   inFlight: {
     name: 'revoagent_requests_in_flight',
     type: 'gauge',

@@ -81,6 +81,7 @@ function everything(
     ledger: () => ({ backlog: 6, journalBytes: 7 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     admittedShare: () => 0.5,
+    instances: () => ({ live: 2, degraded: true }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -32,6 +32,7 @@ export interface Sources {
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
   checks(): readonly CheckReport[];
+  instances(): { readonly live: number; readonly degraded: boolean };
   /** Of new work, 0 to 1. */
   admittedShare(): number;
 }
@@ -255,6 +256,9 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   metrics.gauge('admittedShare').set(sources.admittedShare());
+  const { live, degraded } = sources.instances();
+  metrics.gauge('instances').set(live);
+  metrics.gauge('stateDegraded').set(degraded ? 1 : 0);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 

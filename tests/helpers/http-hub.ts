@@ -178,6 +178,21 @@ export async function startHttpHub(
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
+    instances: {
+      self: 'hub-1',
+      source: 'alone',
+      liveInstances: () => 1,
+      list: () => [
+        {
+          id: 'hub-1',
+          address: 'http://127.0.0.1:1',
+          version: '0.1.0',
+          capacity: 100,
+          draining: false,
+          startedWallMs: 1_767_225_600_000,
+        },
+      ],
+    },
     load: { admittedShare: 1, admit: () => null },
     usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {

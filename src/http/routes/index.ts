@@ -45,6 +45,7 @@ import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
 import { listConversations } from './list-conversations.ts';
 import { listExternal } from './list-external.ts';
+import { listInstances } from './list-instances.ts';
 import { listKeys } from './list-keys.ts';
 import { listModels } from './list-models.ts';
 import { listModelsOpenai } from './list-models-openai.ts';
@@ -103,6 +104,7 @@ export const operations: readonly Operation[] = [
   getReadiness,
   getLiveness,
   getPerformance,
+  listInstances,
   listAudit,
   getMetrics,
   getOpenapi,

@@ -172,6 +172,11 @@ export class Breaker {
     this.#throttledUntil = Math.max(this.#throttledUntil, now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS));
   }
 
+  /** This instance may try whether it is served again; the first success then tells so. */
+  endHold(): void {
+    this.#throttledUntil = 0;
+  }
+
   /** A peer was served again. */
   endThrottle(): void {
     this.#exhausted = false;
