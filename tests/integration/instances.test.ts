@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { forTheSuite } from '../helpers/suite.ts';
@@ -64,6 +65,7 @@ async function metricAt(hub: HubProcess, name: string): Promise<number> {
 describe('hubs that share a Redis', () => {
   const suite = forTheSuite();
   let redis: TestRedis;
+  let url: string;
   let upstream: Upstream;
   let one: HubProcess;
   let two: HubProcess;
@@ -71,13 +73,16 @@ describe('hubs that share a Redis', () => {
     startHubProcess(suite, {
       config: {
         server: { instance, shutdownGraceMs: 0 },
+        storage: { url },
         redis: { stateUrl: redis.url },
         providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
         resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 } },
       },
     });
   before(async () => {
-    [redis, upstream] = await Promise.all([startRedis(), startUpstream(suite)]);
+    const postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    [redis, upstream, url] = await Promise.all([startRedis(), startUpstream(suite), postgres.createDatabase()]);
     suite.after(() => redis.close());
     [one, two] = await Promise.all([start('one'), start('two')]);
   });
