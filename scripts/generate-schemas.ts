@@ -16,6 +16,7 @@ import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { autoscalingChart } from './deploy/autoscaling-chart.ts';
 import { composeBalancer } from './deploy/balancer.ts';
+import { boardFiles } from './deploy/grafana/boards.ts';
 import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
 
 export interface Generated {
@@ -41,6 +42,7 @@ export const generated: readonly Generated[] = [
   { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
   { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
+  ...[...boardFiles()].map(([file, text]) => ({ file: `deploy/grafana/dashboards/${file}`, render: async () => text })),
   ...[...kubernetesFiles()].map(([file, text]) => ({ file: `deploy/kubernetes/${file}`, render: async () => text })),
 ];
 

@@ -44,10 +44,12 @@ export interface RunStore {
 }
 
 export interface UsageStore {
-  /** Writes many at once, all or none; a row whose id is there already is left as it is. */
+  /** Writes many at once, all or none; a row whose id is there already is left as it is, unless it is `interrupted` and now settled. */
   insertMany(rows: readonly UsageRecord[]): Promise<void>;
   report(projectId: string, query: UsageQuery): Promise<UsageReport>;
-  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs`; returns how many. */
+  /** Adds at most `rowsMax` rows of attempts that went out before `wallMs` to the sums by month; returns how many there were. */
+  rollUp(wallMs: number, rowsMax: number): Promise<number>;
+  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs` and are in the sums; returns how many. */
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 

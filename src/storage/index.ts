@@ -29,6 +29,7 @@ export { createBatchWriter } from './batch-writer.ts';
 export { createContentWriter } from './content-writer.ts';
 export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
+export { monthOf } from './repositories/usage-months.ts';
 export { statementsAs } from './statements.ts';
 export type { RunWriter } from './run-writer.ts';
 

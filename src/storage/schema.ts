@@ -57,6 +57,8 @@ export interface UsageTable {
   estimated_prompt_tokens: number;
   cost_micro_usd: number | null;
   price_source: string | null;
+  /** Its sums are in `usage_months`. */
+  rolled: Generated<boolean>;
 }
 
 export interface AuditTable {

@@ -13,7 +13,7 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
-import { ProcessFigures } from './process-figures.ts';
+import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
 
@@ -71,7 +71,8 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const registry = new Registry();
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
-  const figures = new ProcessFigures();
+  const pauses = seriesOf(metrics).histogram('gc');
+  const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
@@ -87,6 +88,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     metrics.counter(key).inc(0);
   for (const reason of ['event_loop', 'memory', 'full'])
     metrics.counter('requestsShed').inc({ reason, priority: 'new' }, 0);
+  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').zero({ kind });
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -159,6 +161,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const agentTurns = counter('agentTurns');
   const agentTools = counter('agentTools');
   const cachedRuns = counter('cachedRuns');
+  const costs = counter('cost');
+  const unknownCosts = counter('costUnknown');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -177,6 +181,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();
       if (attempt.totalMs !== null) attemptTimes(attempt.provider).observe(attempt.totalMs / 1000);
+      if (attempt.costMicroUsd !== null) costs(attempt.provider).inc(attempt.costMicroUsd / 1e6);
+      else if (attempt.outcome === 'succeeded') unknownCosts(attempt.provider).inc();
       if (attempt.firstTokenMs !== null) firstTokens(attempt.provider).observe(attempt.firstTokenMs / 1000);
     },
     runFinished(run) {

@@ -92,6 +92,7 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
       report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
         (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
       ),
+      rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
       purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
     },
     claims: {
