@@ -51,10 +51,13 @@ export interface UsageRecord extends UsageDispatch, Settlement {
   readonly state: 'settled' | 'interrupted';
 }
 
-/** Both are synchronous and never throw: a ledger that cannot write counts what it could not, and the call goes on. */
+/** Neither throws or rejects: a ledger that cannot write counts what it could not, and the call goes on. */
 export interface Ledger {
-  /** Before the attempt goes out. Returns when a kill of the process can no longer lose it. */
-  dispatched(entry: UsageDispatch): void;
+  /**
+   * Before the attempt goes out, which waits for what is returned, a tenth of a second at most: then a kill of the process can no longer
+   * lose it. Undefined where it is so already.
+   */
+  dispatched(entry: UsageDispatch): Promise<void> | undefined;
   /** Once for each that was dispatched. */
   settled(id: string, settlement: Settlement): void;
 }

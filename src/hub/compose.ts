@@ -70,7 +70,12 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
+  const { runs, contents, ledger } = keepRecords(stack, storage, {
+    ...ground,
+    config,
+    state,
+    incarnation: instances.incarnation,
+  });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };

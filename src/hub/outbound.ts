@@ -37,6 +37,11 @@ export const outbound = [
   },
   {
     module: 'redis/connection.ts',
+    breaker: 'state:ledger',
+    why: 'the reservation of an attempt goes through it, and is in the journal on disk where it does not answer',
+  },
+  {
+    module: 'redis/connection.ts',
     breaker: 'none',
     why: 'instances and evidence are told and read in the background, once in seconds; no caller waits',
   },

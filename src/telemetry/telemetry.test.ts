@@ -85,7 +85,7 @@ function everything(
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
     backlog: () => 5,
-    ledger: () => ({ backlog: 6, journalBytes: 7 }),
+    ledger: () => ({ backlog: 6, journalBytes: 7, reserved: 2 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     admittedShare: () => 0.5,
     instances: () => ({ live: 2, degraded: true }),

@@ -29,7 +29,7 @@ export interface Sources {
   breakers(): readonly BreakerStatus[];
   pool(): { readonly max: number; readonly total: number; readonly idle: number; readonly waiting: number };
   backlog(): number;
-  ledger(): { readonly backlog: number; readonly journalBytes: number };
+  ledger(): { readonly backlog: number; readonly journalBytes: number; readonly reserved: number };
   cache(): CacheFigures;
   checks(): readonly CheckReport[];
   instances(): { readonly live: number; readonly degraded: boolean };
@@ -258,7 +258,8 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
   readCache(metrics, sources.cache());
-  const { backlog, journalBytes } = sources.ledger();
+  const { backlog, journalBytes, reserved } = sources.ledger();
+  metrics.gauge('ledgerReserved').set(reserved);
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   metrics.gauge('admittedShare').set(sources.admittedShare());

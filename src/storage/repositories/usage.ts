@@ -69,13 +69,16 @@ export function databaseUsageStore(ask: Ask): UsageStore {
           on conflict (id) do update set ${KNOWN}
           where usage.state = 'interrupted' and not usage.rolled and excluded.state = 'settled'`.execute(db);
       }),
-    report: (projectId, query) => ask('usage.report', async (db) => reportOf(await reading(projectId, query).execute(db))),
+    report: (projectId, query) =>
+      ask('usage.report', async (db) => reportOf(await reading(projectId, query).execute(db))),
     rollUp: (wallMs, rowsMax) => rollUp(ask, wallMs, rowsMax),
     purge: (wallMs, rowsMax) =>
       ask('usage.purge', async (db) => {
         // As an array: joined with the ids, the planner reads the whole table when many are to go.
         const { numAffectedRows } = await sql`delete from usage where id = any(array(
-          select id from usage where started_ms < ${wallMs} and rolled order by started_ms limit ${rowsMax}))`.execute(db);
+          select id from usage where started_ms < ${wallMs} and rolled order by started_ms limit ${rowsMax}))`.execute(
+          db,
+        );
         return Number(numAffectedRows ?? 0n);
       }),
   };
@@ -90,7 +93,10 @@ function reading(projectId: string, query: UsageQuery): RawBuilder<ReportRow> {
   const months = groupBy === 'day' ? null : monthsWithin(fromWallMs, toWallMs);
   const [totals, from] =
     months === null
-      ? [TOTALS, sql`usage where project_id = ${projectId} and started_ms >= ${fromWallMs} and started_ms < ${toWallMs}`]
+      ? [
+          TOTALS,
+          sql`usage where project_id = ${projectId} and started_ms >= ${fromWallMs} and started_ms < ${toWallMs}`,
+        ]
       : [SUM_TOTALS, sql`${sumsOf(projectId, query, months)} as parts`];
   return sql<ReportRow>`select ${group} as "group", ${isTotal} as "isTotal", ${totals} from ${from}
     group by grouping sets (${sets}) order by 2 desc, ${order} limit ${groupsMax + 1}`;
