@@ -8,7 +8,9 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
+import { idempotentOperations } from '#http/idempotency';
 import { openApiJson } from '#http/openapi-json';
+import { operations } from '#http/routes/index';
 import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
 import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
@@ -38,6 +40,10 @@ export const generated: readonly Generated[] = [
   {
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),
+  },
+  {
+    file: 'docs/idempotency.md',
+    render: () => withTable('docs/idempotency.md', idempotentOperations(operations)),
   },
   { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },

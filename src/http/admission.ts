@@ -16,8 +16,7 @@ export type Admission = LoadPriority | 'always';
 
 /** What is under way may take so many places more than new work. */
 const RESERVED_SHARE = 0.1;
-/** Callers who are told different times do not all come back at once. */
-const RETRY_MS = [1_000, 2_000, 3_000] as const;
+const RETRY_MS = 1_000;
 const WORDS: Readonly<Record<ShedReason, string>> = {
   event_loop: 'This instance has more to do than it can answer in time.',
   memory: 'This instance has hardly any memory left.',
@@ -36,27 +35,33 @@ interface GateParts {
   readonly settings: { readonly requestsInFlightMax: number };
 }
 
+/** At least one. */
+type Refusals = readonly [HubError, ...HubError[]];
+
 export class Gate {
   readonly #parts: GateParts;
   readonly #connections: Pick<Connections, 'requestsInFlight'>;
-  readonly #full: readonly HubError[];
-  readonly #shed: Readonly<Record<ShedReason, readonly HubError[]>>;
+  readonly #full: Refusals;
+  readonly #shed: Readonly<Record<ShedReason, Refusals>>;
   #refusals = 0;
 
   constructor(parts: GateParts, connections: Pick<Connections, 'requestsInFlight'>) {
     this.#parts = parts;
     this.#connections = connections;
     const places = parts.settings.requestsInFlightMax;
-    this.#full = RETRY_MS.slice(0, 1).map(
-      (retryAfterMs) =>
-        new LimitError(
-          'too_many_requests_in_flight',
-          `This instance serves ${places} requests at once, and all places are taken.`,
-          { retryAfterMs },
-        ),
-    );
-    const overloaded = (reason: ShedReason): HubError[] =>
-      RETRY_MS.map((retryAfterMs) => new LimitError('instance_overloaded', WORDS[reason], { retryAfterMs }));
+    this.#full = [
+      new LimitError(
+        'too_many_requests_in_flight',
+        `This instance serves ${places} requests at once, and all places are taken.`,
+        { retryAfterMs: RETRY_MS },
+      ),
+    ];
+    const overloaded = (reason: ShedReason): Refusals => {
+      const after = (retryAfterMs: number): HubError =>
+        new LimitError('instance_overloaded', WORDS[reason], { retryAfterMs });
+      // Callers who are told different times do not all come back at once.
+      return [after(RETRY_MS), after(2 * RETRY_MS), after(3 * RETRY_MS)];
+    };
     this.#shed = { event_loop: overloaded('event_loop'), memory: overloaded('memory') };
   }
 
@@ -80,8 +85,8 @@ export class Gate {
     if (reason !== null) this.#refuse(this.#shed[reason], reason, 'new');
   }
 
-  #refuse(errors: readonly HubError[], reason: ShedReason | 'full', priority: LoadPriority): never {
+  #refuse(errors: Refusals, reason: ShedReason | 'full', priority: LoadPriority): never {
     this.#parts.observer.requestShed(reason, priority);
-    throw errors[this.#refusals++ % errors.length];
+    throw errors[this.#refusals++ % errors.length] ?? errors[0];
   }
 }

@@ -128,5 +128,6 @@ const unobserved: Observer = {
   ledgerUnjournalled: ignore,
   memoryFinished: ignore,
   cacheOperation: () => undefined,
+  externalFinished: () => undefined,
   cacheGap: () => undefined,
 };

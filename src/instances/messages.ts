@@ -35,7 +35,7 @@ export function parseMessage(text: string): Message | null {
   const known = MESSAGE_KINDS.find((each) => each === kind);
   if (known === undefined || typeof version !== 'number' || typeof breaker !== 'string') return null;
   if (typeof incarnation !== 'string' || typeof instance !== 'string') return null;
-  const text_ = (name: 'by' | 'reason'): string | null => (typeof value[name] === 'string' ? value[name] : null);
+  const textOf = (name: 'by' | 'reason'): string | null => (typeof value[name] === 'string' ? value[name] : null);
   return {
     version,
     kind: known,
@@ -43,7 +43,7 @@ export function parseMessage(text: string): Message | null {
     incarnation,
     instance,
     remainingMs: typeof remainingMs === 'number' && remainingMs >= 0 ? remainingMs : null,
-    by: text_('by'),
-    reason: text_('reason'),
+    by: textOf('by'),
+    reason: textOf('reason'),
   };
 }

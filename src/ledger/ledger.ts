@@ -132,8 +132,8 @@ export class UsageLedger implements Ledger {
 
   /** Redis came back without them. */
   #restore(): void {
-    const reserved = this.#entries.values().filter((entry) => entry.reserved);
-    void this.#parts.reservations?.keep([...reserved.map(({ row, dispatch }) => row ?? dispatch)]);
+    const reserved = [...this.#entries.values()].filter((entry) => entry.reserved);
+    void this.#parts.reservations?.keep(reserved.map(({ row, dispatch }) => row ?? dispatch));
   }
 
   settled(id: string, settlement: Settlement): void {

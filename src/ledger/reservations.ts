@@ -75,8 +75,8 @@ export class Reservations {
     const { guard, clock, logger } = this.#parts;
     try {
       await guard.run(async (signal) => {
-        const put = (): Promise<number> => this.#put([[dispatch.id, textOf(dispatch)]]);
-        const taken = await within({ clock, limitMs: RESERVE_MS, signal }, put);
+        const ask = (): Promise<number> => this.#put([[dispatch.id, textOf(dispatch)]]);
+        const taken = await within({ clock, limitMs: RESERVE_MS, signal }, ask);
         if (taken !== 1) throw new Error('there is no room for it');
       });
       return true;
@@ -157,8 +157,8 @@ export class Reservations {
     const { redis, incarnation, logger } = this.#parts;
     for (;;) {
       const dead = await redis.run(takeDead, [OWNERS], [incarnation, TAKING_MS]);
-      if (dead === null) return;
-      const owner = String(dead);
+      if (!(dead instanceof Uint8Array)) return;
+      const owner = Buffer.from(dead).toString();
       if (!(await this.#replay(hashOf(owner), () => false))) return;
       await redis.run(forget, [hashOf(owner), OWNERS], [owner]);
       logger.info('reservations-adopted', { owner });

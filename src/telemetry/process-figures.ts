@@ -7,6 +7,7 @@ import { getHeapStatistics } from 'node:v8';
 
 export interface ProcessReading {
   readonly loopDelayP99Ms: number;
+  readonly loopDelayMaxMs: number;
   /** 0 to 1. */
   readonly loopUtilisation: number;
   readonly rssBytes: number;
@@ -48,7 +49,8 @@ export class ProcessFigures {
   look(): ProcessReading {
     const { rss, heapUsed } = process.memoryUsage();
     return {
-      loopDelayP99Ms: this.#loopDelayMs(),
+      loopDelayP99Ms: this.#loopDelayMs(this.#loop.percentile(99)),
+      loopDelayMaxMs: this.#loopDelayMs(this.#loop.max),
       loopUtilisation: performance.eventLoopUtilization(this.#utilisation).utilization,
       rssBytes: rss,
       heapUsedBytes: heapUsed,
@@ -70,9 +72,9 @@ export class ProcessFigures {
   }
 
   /** The monitor counts its own sampling interval in. NaN before its first sample. */
-  #loopDelayMs(): number {
-    const delay = this.#loop.percentile(99) / NS_PER_MS - LOOP_RESOLUTION_MS;
-    return Number.isFinite(delay) ? Math.max(0, delay) : 0;
+  #loopDelayMs(sampleNs: number): number {
+    const delay = sampleNs / NS_PER_MS - LOOP_RESOLUTION_MS;
+    return this.#loop.count > 0 && Number.isFinite(delay) ? Math.max(0, delay) : 0;
   }
 }
 

@@ -74,6 +74,7 @@ function everything(
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
+  observer.externalFinished({ api: 'github', outcome: '2xx', durationMs: 4 });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
   observer.requestShed('event_loop', 'new');

@@ -65,6 +65,7 @@ const STATE_VALUE: Readonly<Record<BreakerStateName, number>> = {
   forced_open: 3,
   disabled: 4,
 };
+const CLOCK_STEP_MS = 1_000;
 const HEALTH_VALUE = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
 
 export function createTelemetry({ clock, instance, version, logger }: TelemetryOptions): Telemetry {
@@ -73,10 +74,12 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const traffic = new Traffic(clock.now());
   const pauses = seriesOf(metrics).histogram('gc');
   const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
+  const steps = stepsOf(clock);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
     'breakerTrips',
+    'clockSteps',
     'breakerRejections',
     'breakerLate',
     'retryBudget',
@@ -102,6 +105,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     async metrics() {
       if (sources !== undefined) readSources(metrics, sources);
       readProcess(metrics, figures.read());
+      if (steps()) metrics.counter('clockSteps').inc();
       metrics.gauge('inFlight').set(traffic.inFlight);
       metrics.gauge('uptime').set(traffic.uptimeMs(clock.now()) / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
@@ -122,6 +126,17 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       figures.close();
       registry.clear();
     },
+  };
+}
+
+/** Whether the wall clock has jumped since it was last asked. What slews, slews. */
+function stepsOf(clock: Clock): () => boolean {
+  const offset = (): number => clock.wallMs() - clock.now();
+  let known = offset();
+  return () => {
+    const before = known;
+    known = offset();
+    return Math.abs(known - before) > CLOCK_STEP_MS;
   };
 }
 
@@ -204,13 +219,14 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   };
 }
 
-/** What stores, ledger, memory system and cache tell. */
+/** What stores, ledger, memory system, external APIs and cache tell. */
 function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const { counter, histogram } = seriesOf(metrics);
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
@@ -225,6 +241,7 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+    externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
@@ -281,6 +298,7 @@ function readCache(metrics: Metrics, cache: CacheFigures): void {
 
 function readProcess(metrics: Metrics, reading: ProcessReading): void {
   metrics.gauge('eventLoopDelay').set(reading.loopDelayP99Ms / 1000);
+  metrics.gauge('eventLoopDelayMax').set(reading.loopDelayMaxMs / 1000);
   metrics.gauge('eventLoopUtilisation').set(reading.loopUtilisation);
   const { user, system } = process.cpuUsage();
   setCounter(metrics.counter('cpu'), (user + system) / 1e6);

@@ -25,6 +25,8 @@ export const FOREIGN: ReadonlyMap<string, readonly string[]> = new Map([
     `nginx_connections_${state}`,
     [],
   ]),
+  // The local stack's own, through the node exporter.
+  ['revoagent_certificate_not_after_seconds', ['file']],
   ['node_cpu_seconds_total', ['mode', 'cpu']],
   ['node_memory_MemAvailable_bytes', []],
   ['node_memory_MemTotal_bytes', []],

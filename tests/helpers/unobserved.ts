@@ -19,6 +19,7 @@ export const unobserved: Observer = {
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
   memoryFinished: nothing,
+  externalFinished: nothing,
   cacheOperation: () => undefined,
   cacheGap: () => undefined,
 };

@@ -108,7 +108,7 @@ describe('hubs that share a Redis', () => {
     upstream.otherwise = answers();
     assert.deepEqual([await chat(one, model), await chat(two, model)], [200, 200]);
     upstream.otherwise = refuses(500);
-    const before = upstream.received.length;
+    const earlier = upstream.received.length;
     for (let call = 0; call < 5; call++) await chat(one, model);
     assert.equal((await breakerAt(one, model)).state, 'open');
     await waitFor(async () => ((await breakerAt(two, model)).suspect ? true : null));
@@ -116,7 +116,7 @@ describe('hubs that share a Redis', () => {
     await chat(two, model);
     await chat(two, model);
     assert.equal((await breakerAt(two, model)).state, 'open');
-    assert.equal(upstream.received.length - before, 6, '5 + 1, where two that do not speak cost 10');
+    assert.equal(upstream.received.length - earlier, 6, '5 + 1, where two that do not speak cost 10');
     upstream.otherwise = answers();
     await waitFor(async () => ((await chat(one, model)) + (await chat(two, model)) === 400 ? true : null));
   });

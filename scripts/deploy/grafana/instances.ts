@@ -41,7 +41,10 @@ export const instances: Board = {
           about: 'Since the last scrape; an alert comes at 200 ms.',
           unit: 's',
           bad: [0.1, 0.2],
-          queries: [{ expr: of('eventLoopDelay'), legend: '{{instance}}' }],
+          queries: [
+            { expr: of('eventLoopDelay'), legend: '{{instance}}' },
+            { expr: of('eventLoopDelayMax'), legend: '{{instance}}, longest' },
+          ],
         },
         {
           title: 'Event loop utilisation',
@@ -81,6 +84,12 @@ export const instances: Board = {
           about: 'By close code.',
           unit: 'ops',
           queries: [{ expr: `(${rate('socketCloses', 'code')} or vector(0))`, legend: '{{code}}' }],
+        },
+        {
+          title: 'Steps of the clock',
+          about: 'Times that the wall clock jumped by over a second.',
+          unit: 'short',
+          queries: [{ expr: `increase(${of('clockSteps')}[$__rate_interval])`, legend: '{{instance}}' }],
         },
         {
           title: 'Uptime and version',

@@ -163,6 +163,19 @@ export const models: Board = {
           queries: [{ expr: rate('agentTools', 'outcome'), legend: '{{outcome}}' }],
         },
         {
+          title: 'External APIs',
+          about: 'By the class of the answer, or the error that the caller got instead.',
+          unit: 'reqps',
+          shape: 'stacked',
+          queries: [{ expr: rate('externals', 'api, outcome', '', '_count'), legend: '{{api}}: {{outcome}}' }],
+        },
+        {
+          title: 'External APIs, p95',
+          about: 'To the head of the answer, repeats included.',
+          unit: 's',
+          queries: [{ expr: quantile(0.95, 'externals', 'api'), legend: '{{api}}' }],
+        },
+        {
           title: 'Memory of agents, p95',
           about: 'Its embedding included.',
           unit: 's',

@@ -98,10 +98,12 @@ function spreadForSure(): unknown {
 }
 
 function hubRules(): unknown[] {
-  const { groups } = parse(readFileSync(new URL('deploy/prometheus/rules/hub.yml', ROOT), 'utf8')) as {
-    groups: { name: string }[];
-  };
-  return groups.filter(({ name }) => name === 'hub' || name === 'objective');
+  return ['hub.yml', 'objective.yml'].flatMap((file) => {
+    const { groups } = parse(readFileSync(new URL(`deploy/prometheus/rules/${file}`, ROOT), 'utf8')) as {
+      groups: unknown[];
+    };
+    return groups;
+  });
 }
 
 function yaml(value: unknown): string {

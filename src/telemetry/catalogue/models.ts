@@ -1,4 +1,4 @@
-/** What is asked of models and agents: attempts, tokens, money, runs. */
+/** What is asked of models, agents and external APIs: attempts, tokens, money, runs. */
 import type { MetricEntry } from './entry.ts';
 import { LATENCY, deployment } from './entry.ts';
 
@@ -77,5 +77,16 @@ export const modelsMetrics = {
     unit: '1',
     help: 'Calls of tools that the hub ran for agents.',
     labels: { outcome: 'succeeded, failed, timed_out, unknown_tool, bad_arguments, oversize' },
+  },
+  externals: {
+    name: 'revoagent_external_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a call to an external API to the head of its answer, repeats included.',
+    labels: {
+      api: 'external APIs in the configuration',
+      outcome: 'the class of the status (2xx to 5xx), or the error code of docs/errors.md that the caller got',
+    },
+    buckets: LATENCY,
   },
 } as const satisfies Record<string, MetricEntry>;

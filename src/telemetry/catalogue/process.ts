@@ -11,6 +11,13 @@ export const processMetrics = {
     help: '99th percentile of the event loop delay since the last scrape.',
     labels: {},
   },
+  eventLoopDelayMax: {
+    name: 'revoagent_event_loop_delay_max_seconds',
+    type: 'gauge',
+    unit: 's',
+    help: 'Longest event loop delay since the last scrape.',
+    labels: {},
+  },
   eventLoopUtilisation: {
     name: 'revoagent_event_loop_utilisation_ratio',
     type: 'gauge',
@@ -46,6 +53,13 @@ export const processMetrics = {
     type: 'gauge',
     unit: 'bytes',
     help: 'Largest JavaScript heap.',
+    labels: {},
+  },
+  clockSteps: {
+    name: 'revoagent_clock_steps_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Scrapes at which the wall clock had jumped by over a second against the monotonic one.',
     labels: {},
   },
   uptime: {
