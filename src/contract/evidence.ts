@@ -1,8 +1,5 @@
 /** What instances tell each other about upstreams: evidence, on which each still decides by itself. */
 
-/** How much of what peers tell is heeded. `off`: nothing is told or heard. */
-export type EvidenceMode = 'advise' | 'off';
-
 /** An operator's order to a breaker, for all instances. */
 export type BreakerOrder =
   | { readonly kind: 'force-open'; readonly by: string; readonly reason: string; readonly forMs?: number | undefined }
