@@ -24,8 +24,8 @@ export type {
 export { CACHE_TABLES } from './database/statements.ts';
 export { DatabaseTier } from './database/tier.ts';
 export type { DatabasePort, DatabaseTierOptions, Query, Row } from './database/tier.ts';
-export { connectRedis } from './redis/port.ts';
-export type { RedisArgument, RedisOptions, RedisPort } from './redis/port.ts';
+export { connectRedis, RedisRefusedError } from '#redis/index';
+export type { RedisArgument, RedisOptions, RedisPort, RedisTls, Script } from '#redis/index';
 export { RedisTier } from './redis/tier.ts';
 export type { RedisTierOptions } from './redis/tier.ts';
 export { systemClock } from '#core/clock';

@@ -12,10 +12,17 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'storage.url',
   REVOAGENT_REDIS_CACHE_URL: 'redis.cacheUrl',
   REVOAGENT_REDIS_STATE_URL: 'redis.stateUrl',
+  REVOAGENT_REDIS_CA_FILE: 'redis.tls.caFile',
 };
 export const FILE_VARIABLE = 'REVOAGENT_CONFIG';
-/** They set nothing: the file's name, and what clients of a hub read. */
-export const NO_SETTINGS: readonly string[] = [FILE_VARIABLE, 'REVOAGENT_URL', 'REVOAGENT_KEY'];
+/** They set nothing by themselves: the file's name, what clients of a hub read, and files that secret-files.ts has read. */
+export const NO_SETTINGS: readonly string[] = [
+  FILE_VARIABLE,
+  'REVOAGENT_URL',
+  'REVOAGENT_KEY',
+  'REVOAGENT_REDIS_CACHE_URL_FILE',
+  'REVOAGENT_REDIS_STATE_URL_FILE',
+];
 
 /**
  * Kubernetes tells every pod about a Service named "revoagent" in variables of its own (REVOAGENT_PORT=tcp://10.0.0.7:12001,

@@ -17,6 +17,8 @@ import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { priceSchema } from './prices.ts';
 import type { PriceConfig } from './prices.ts';
+import { checkedRedis } from './redis.ts';
+import type { RedisConfig } from './redis.ts';
 import { routeSchema } from './routes.ts';
 import type { RouteConfig } from './routes.ts';
 import { propertiesOf, sections } from './schema.ts';
@@ -146,9 +148,10 @@ class Loader {
     const routes = this.#routes(names);
     const external = this.#external();
     const prices = this.#prices();
+    const redis = this.#redis(filled['redis']);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
-    const config = { ...filled, providers, routes, external, prices } as Config;
+    const config = { ...filled, redis, providers, routes, external, prices } as Config;
     return {
       config,
       discovered,
@@ -247,6 +250,14 @@ class Loader {
       external[name] = target;
     }
     return external;
+  }
+
+  #redis(section: unknown): RedisConfig {
+    // It was held against its schema; where that found a fault, what else is wrong with it can wait.
+    if (this.#problems.some(({ path: at }) => at === 'redis' || at.startsWith('redis.'))) return {};
+    const { redis, problems } = checkedRedis(section as RedisConfig, this.#folder);
+    for (const [at, message] of problems) this.#problem(`/redis${at}`, message);
+    return redis;
   }
 
   /** Whether it may stand in an address, a breaker's key and a metric. */

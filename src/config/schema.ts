@@ -12,6 +12,8 @@ import { cache } from './cache.ts';
 import type { CacheConfig } from './cache.ts';
 import { count, ms, text } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
+import { redis } from './redis.ts';
+import type { RedisConfig } from './redis.ts';
 import type { RouteConfig, TimeoutsConfig } from './routes.ts';
 import type { WebSocketConfig } from './web-socket.ts';
 import { webSocket } from './web-socket.ts';
@@ -100,21 +102,6 @@ const storage = Type.Object(
     ),
   },
   { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
-);
-
-const redisUrl = (description: string) =>
-  Type.Optional(Type.String({ pattern: '^rediss?://', secret: true, description }));
-
-const redis = Type.Object(
-  {
-    cacheUrl: redisUrl(
-      'A Redis for what may be lost, with an eviction policy: the cache between memory and the database. Left out: none.',
-    ),
-    stateUrl: redisUrl(
-      'A Redis for what instances share and must not evict: instances and limits. Left out: each instance is alone.',
-    ),
-  },
-  { ...strict, description: 'Redis by role: redis://user:password@host:6379, or rediss:// with TLS.' },
 );
 
 const resilience = Type.Object(
@@ -234,7 +221,7 @@ export interface Config {
     readonly usageRetentionDays: number;
     readonly contentRetentionDays: number;
   };
-  readonly redis: { readonly cacheUrl?: Secret; readonly stateUrl?: Secret };
+  readonly redis: RedisConfig;
   readonly cache: CacheConfig;
   readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;

@@ -9,6 +9,8 @@ import { ConfigError } from './problem.ts';
 
 const NAMES = [
   'DATABASE_URL',
+  'REVOAGENT_REDIS_CACHE_URL',
+  'REVOAGENT_REDIS_STATE_URL',
   ...['OPENAI', 'ANTHROPIC', 'GEMINI', 'GOOGLE', 'OPENROUTER', 'GROQ', 'MISTRAL', 'DEEPSEEK', 'TOGETHER', 'XAI'].map(
     (vendor) => `${vendor}_API_KEY`,
   ),

@@ -7,12 +7,13 @@ import type { Random } from '#core/random';
 import type { CacheControl, CacheTarget } from '#contract/cache-control';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
-import { connectRedis, createCache, DatabaseTier, RedisTier } from '#cache/index';
-import type { Cache, CacheEvent, CacheOptions, RedisPort, Tier } from '#cache/index';
+import { createCache, DatabaseTier, RedisTier } from '#cache/index';
+import type { Cache, CacheEvent, CacheOptions, Tier } from '#cache/index';
 import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { statementsAs } from '#storage/index';
+import { openRedis } from './redis.ts';
 
 export interface CacheParts {
   readonly config: Config;
@@ -59,8 +60,7 @@ export interface HubCaches {
 /** Connects nothing before it returns; closed by the stack. */
 export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): HubCaches {
   const { config, storage, clock, random, observer, logger, breakers } = parts;
-  const redis = redisOf(parts);
-  if (redis !== null) stack.defer(() => redis.close());
+  const redis = openRedis(stack, 'cache', parts);
   const onEvent = (event: CacheEvent): void => tell(event, { observer, logger });
   const open = (options: CacheOptions): Cache => {
     const cache = createCache({ ...options, breakers, clock, random, onEvent });
@@ -98,21 +98,6 @@ function invalidate(cache: Cache, target: CacheTarget): Promise<void> {
   if ('key' in target) return cache.delete(target.key);
   if ('tag' in target) return cache.deleteTag(target.tag);
   return 'prefix' in target ? cache.deletePrefix(target.prefix) : cache.clear();
-}
-
-function redisOf({ config, random, logger }: CacheParts): RedisPort | null {
-  const { cacheUrl } = config.redis;
-  if (cacheUrl === undefined) return null;
-  let told = '';
-  return connectRedis({
-    url: cacheUrl.reveal(),
-    random,
-    // It is tried once a second; the same reason is told once.
-    onError: ({ message }) => {
-      if (message !== told) logger.warn('cache-redis-away', { reason: message });
-      told = message;
-    },
-  });
 }
 
 function tell(event: CacheEvent, { observer, logger }: Pick<CacheParts, 'observer' | 'logger'>): void {

@@ -31,7 +31,7 @@ export const outbound = [
   },
   { module: 'storage/pglite-worker.ts', breaker: 'database', why: 'the embedded database runs behind the same guard' },
   {
-    module: 'cache/redis/port.ts',
+    module: 'redis/connection.ts',
     breaker: 'cache:redis',
     why: 'every operation goes through the breaker that the cache puts before each of its tiers',
   },

@@ -5,7 +5,7 @@ import { CACHE_TABLES } from '../../src/cache/database/statements.ts';
 import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import type { DatabasePort, Row } from '../../src/cache/database/tier.ts';
 import { MemoryTier } from '../../src/cache/memory-tier.ts';
-import { connectRedis } from '../../src/cache/redis/port.ts';
+import { connectRedis } from '#redis/index';
 import { RedisTier } from '../../src/cache/redis/tier.ts';
 import type { Tier } from '../../src/cache/tier.ts';
 import { waitFor } from './hub-process.ts';

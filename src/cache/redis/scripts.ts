@@ -3,11 +3,7 @@
  * `meta` holds the epoch, the number of the last invalidation, and those of everything; `m:<name>` holds the numbers of one tag or
  * prefix. A mark that is missing was evicted with what it knew: all that carries it is gone. Needs Redis 7 (script flags).
  */
-
-export interface Script {
-  readonly name: string;
-  readonly lua: string;
-}
+import type { Script } from '#redis/index';
 
 /** Announcements that the log keeps, about. */
 const LOG_LENGTH = 1_000;

@@ -3,6 +3,7 @@
  * each happens wholly or not at all. Where Redis is out of memory nothing new is stored, and invalidations still are.
  */
 import { messageOf } from '#core/errors';
+import type { RedisArgument, RedisPort, Script } from '#redis/index';
 import { checkNamespace } from '../key.ts';
 import { lifeMs, marksOf } from '../tier.ts';
 import type {
@@ -16,9 +17,7 @@ import type {
   Tier,
   TierLimits,
 } from '../tier.ts';
-import type { RedisArgument, RedisPort } from './port.ts';
 import { ACQUIRE, INVALIDATE, POSITION, PUT, RELEASE, RENEW, SET, SINCE } from './scripts.ts';
-import type { Script } from './scripts.ts';
 
 export interface RedisTierOptions {
   /** Names the keys, `revoagent:cache:<namespace>:…`; the cache's own, so that two caches on one Redis never meet. */

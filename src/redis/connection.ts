@@ -1,0 +1,193 @@
+/**
+ * The connections to one Redis: one for scripts, one for the subscription. Nothing is queued while it is away and nothing is sent
+ * twice; a server that stops answering is hung up on after two seconds and called again, at most a second apart. Where sentinels are
+ * given they are asked at every connection which server is the primary. A cluster and a Redis before 7 are refused, with the reason.
+ */
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
+import type { RedisOptions as AnySettings } from 'ioredis';
+import { messageOf } from '#core/errors';
+import { systemRandom } from '#core/random';
+import type { Random } from '#core/random';
+import { parseRedisUrl } from '#core/redis-url';
+import { inspect } from './inspection.ts';
+
+/** One step on the server, all or nothing. KEYS and ARGV as in EVAL; its text is hashed once and sent whole only where it is new. */
+export interface Script {
+  readonly name: string;
+  readonly lua: string;
+}
+
+/** Replies as they come, in the shapes of RESP2. */
+type Settings = AnySettings & { readonly replyMapping?: 'legacy' };
+
+export type RedisArgument = string | number | Uint8Array;
+
+export interface RedisPort {
+  /** The reply with its strings as bytes. Rejects while Redis is away or refused, and with what Redis says. */
+  run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
+  /** Subscribes now and after every reconnection. What is published while it is away does not arrive. */
+  subscribe(channel: string, listener: (message: string) => void): void;
+  close(): void;
+}
+
+export interface RedisTls {
+  /** PEM; several authorities may stand one after the other. Left out: those that Node trusts. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface RedisOptions {
+  /** As `REDIS_URL_FORM` says: one server, or sentinels. */
+  readonly url: string;
+  /** Shown by CLIENT LIST, with "-commands" and "-subscriber" behind it. Default "revoagent-cache". */
+  readonly name?: string;
+  /** For `rediss://` and `rediss-sentinel://`; the server's name is always checked. */
+  readonly tls?: RedisTls;
+  /** What it holds must not be evicted: a server with an eviction policy is used, and `onError` told. */
+  readonly mustKeep?: boolean;
+  /** Why the connection is away or refused. It is tried again whatever the reason. */
+  readonly onError?: (error: Error) => void;
+  readonly random?: Random;
+}
+
+const RECONNECT_MS_MIN = 50;
+const RECONNECT_MS_MAX = 1_000;
+const CONNECT_MS = 2_000;
+/** Without an answer for so long while one is due, the connection is given up. */
+const SILENCE_MS = 2_000;
+/** For one sentinel, after which the next is asked. */
+const SENTINEL_MS = 1_000;
+
+/** Connects at once, and goes on trying until it is closed. Throws a `TypeError` for a URL that is none, saying what is wrong with it. */
+export function connectRedis(options: RedisOptions): RedisPort {
+  const { name = 'revoagent-cache', onError } = options;
+  const settings = settingsOf(options);
+  const connect = (role: string): Connection =>
+    openConnection({ ...settings, connectionName: `${name}-${role}` }, options);
+  const commands = connect('commands');
+  let subscriber: Connection | undefined;
+  const hashes = new Map<Script, string>();
+  const together = createBatcher(commands.redis);
+  return {
+    async run(script, keys, args) {
+      const hash = hashes.get(script) ?? createHash('sha1').update(script.lua).digest('hex');
+      hashes.set(script, hash);
+      const refusal = commands.refusal();
+      if (refusal !== null) throw refusal;
+      const rest = [keys.length, ...keys, ...args.map(asArgument)];
+      together();
+      try {
+        return await commands.redis.callBuffer('EVALSHA', [hash, ...rest]);
+      } catch (error) {
+        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+        return await commands.redis.callBuffer('EVAL', [script.lua, ...rest]);
+      }
+    },
+    subscribe(channel, listener) {
+      subscriber ??= connect('subscriber');
+      const { redis } = subscriber;
+      redis.on('message', (from: string, message: string) => {
+        if (from === channel) listener(message);
+      });
+      const subscribe = (): void => {
+        redis.subscribe(channel).catch((error: unknown) => onError?.(asError(error)));
+      };
+      redis.on('ready', subscribe);
+      if (redis.status === 'ready') subscribe();
+    },
+    close() {
+      commands.redis.disconnect();
+      subscriber?.redis.disconnect();
+    },
+  };
+}
+
+interface Connection {
+  readonly redis: Redis;
+  /** Why the server that answers now is not used. */
+  refusal(): Error | null;
+}
+
+function openConnection(settings: Settings, { mustKeep = false, onError }: RedisOptions): Connection {
+  const redis = new Redis(settings);
+  const tell = (error: unknown): void => onError?.(asError(error));
+  let refusal: Error | null = null;
+  // Without a listener an error would end the process; every call tells its own failure.
+  redis.on('error', tell);
+  redis.on('ready', () => {
+    // A refused connection is kept: hanging up would only begin again what ends the same way.
+    inspect(redis).then((found) => {
+      refusal = found.refusal;
+      if (refusal !== null) tell(refusal);
+      else if (mustKeep && found.evicts) tell(new Error(EVICTS));
+    }, tell);
+  });
+  return { redis, refusal: () => refusal };
+}
+
+const EVICTS =
+  'this Redis drops keys when it is full (maxmemory-policy), and what is kept here must not vanish: set maxmemory-policy noeviction, as in deploy/redis/state.conf';
+
+function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Settings {
+  const { at, tls: overTls, database, username, password } = parseRedisUrl(url);
+  const wait = (times: number): number => {
+    const backoff = Math.min(RECONNECT_MS_MIN * 2 ** Math.min(times, 10), RECONNECT_MS_MAX);
+    return backoff * (0.5 + random.next() / 2);
+  };
+  const shared: Settings = {
+    db: database,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(overTls && { tls }),
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    // Its own would leave a refusal (NOPERM) unhandled, which ends the process.
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_MS,
+    socketTimeout: SILENCE_MS,
+    keepAlive: 10_000,
+    retryStrategy: wait,
+  };
+  if (at.kind === 'server') return { ...shared, host: at.host, port: at.port };
+  return {
+    ...shared,
+    sentinels: [...at.sentinels],
+    name: at.primary,
+    ...(at.user.username !== undefined && { sentinelUsername: at.user.username }),
+    ...(at.user.password !== undefined && { sentinelPassword: at.user.password }),
+    ...(overTls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+    sentinelCommandTimeout: SENTINEL_MS,
+    sentinelRetryStrategy: wait,
+    // A primary that was made a replica while it stayed connected: the sentinels know who is it now.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  };
+}
+
+/** What is asked for in one turn of the event loop leaves in one write: 64 callers then cost one system call, not 64. */
+function createBatcher(redis: Redis): () => void {
+  let held: Redis['stream'] | undefined;
+  return () => {
+    // Undefined until the first connection, whatever its type says.
+    const stream: Redis['stream'] | undefined = redis.stream;
+    if (held !== undefined || stream === undefined) return;
+    held = stream;
+    stream.cork();
+    process.nextTick(() => {
+      held = undefined;
+      stream.uncork();
+    });
+  };
+}
+
+function asArgument(argument: RedisArgument): string | number | Buffer {
+  return typeof argument === 'object'
+    ? Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
+    : argument;
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,4 @@
+/** The room that connects to Redis, for the cache and for what instances share. */
+export { connectRedis } from './connection.ts';
+export type { RedisArgument, RedisOptions, RedisPort, RedisTls, Script } from './connection.ts';
+export { RedisRefusedError } from './inspection.ts';
