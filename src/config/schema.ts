@@ -10,6 +10,8 @@ import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
 import { cache } from './cache.ts';
 import type { CacheConfig } from './cache.ts';
+import { limitsSection } from './limits.ts';
+import type { LimitsConfig } from './limits.ts';
 import { count, ms, text } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
 import { redis } from './redis.ts';
@@ -189,7 +191,7 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, redis, cache, memory, resilience, logging };
+export const sections = { server, security, storage, redis, cache, limits: limitsSection, memory, resilience, logging };
 
 export interface Config {
   readonly server: {
@@ -223,6 +225,7 @@ export interface Config {
   };
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;
+  readonly limits: LimitsConfig;
   readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;

@@ -15,14 +15,14 @@ export type LimitPeriod = 'minute' | 'day' | 'week' | 'month' | null;
 
 /** What may be set for one organisation, project, key, agent or route. What is left out is not limited there. */
 export interface LimitSettings {
-  readonly requestsPerMinute?: number | undefined;
+  readonly requestsPerMinute?: number;
   /** Of prompt and answer together. */
-  readonly tokensPerMinute?: number | undefined;
+  readonly tokensPerMinute?: number;
   /** Calls under way; a stream is, to its end. */
-  readonly concurrent?: number | undefined;
-  readonly usdPerDay?: number | undefined;
-  readonly usdPerWeek?: number | undefined;
-  readonly usdPerMonth?: number | undefined;
+  readonly concurrent?: number;
+  readonly usdPerDay?: number;
+  readonly usdPerWeek?: number;
+  readonly usdPerMonth?: number;
 }
 
 /** What is known of a call's size before it, and of its cost after it. */

@@ -28,6 +28,7 @@ const TAGS = [
     name: 'Keys',
     description: 'Who may come in. Until the first key exists, the hub serves its own machine without one.',
   },
+  { name: 'Limits', description: 'What a key, its project and its organisation may have, and what is left of it.' },
   { name: 'Operations', description: 'For those who run it.' },
 ] as const;
 

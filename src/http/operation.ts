@@ -15,6 +15,7 @@ import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
 import type { Keys } from '#contract/keys';
+import type { Limits } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
@@ -42,6 +43,7 @@ export interface Ports {
   readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly cache: CacheControl;
+  readonly limits: Pick<Limits, 'report'>;
   readonly health: Health;
   readonly performance: () => PerformanceReport;
   readonly metrics: () => Promise<{ contentType: string; body: string }>;

@@ -32,7 +32,9 @@ import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openHubLimits } from './limits.ts';
 import { openHubMemory } from './memory.ts';
+import { openRedis } from './redis.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -65,16 +67,18 @@ export async function startHub(
   stack.defer(() => keyless.stop());
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
+  const state = openRedis(stack, 'state', { config, random, logger });
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: alone, observer: telemetry.limits });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };
+  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
-  const { gateway, external } = upstreams;
+  const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
+  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, limits, logger });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
@@ -83,6 +87,7 @@ export async function startHub(
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
     cache: () => caches.answers.stats(),
+    limits: () => limits.mode(),
     checks: () => health.last(),
   });
 
@@ -107,6 +112,7 @@ export async function startHub(
     memory,
     breakers: control,
     cache: caches.control,
+    limits,
     health,
     ...figuresOf(telemetry),
     logger,
@@ -116,8 +122,11 @@ export async function startHub(
   const url = await openDoors(server, config);
   const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, about);
-  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, limits, health, logger, server });
 }
+
+/** Until instances know of each other. */
+const alone = { liveInstances: () => 1 };
 
 /** Where a run that has ended goes, and what was said in it. */
 function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentRecord>) {

@@ -1,4 +1,3 @@
 /** The limits room: rules, two stores of counts, and the limiter over them. */
 export { Limiter } from './limiter.ts';
-export { RedisStore } from './redis-store.ts';
 export type { LimitsSettings, ScopeLimits } from './rules.ts';

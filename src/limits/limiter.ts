@@ -17,21 +17,23 @@ import type {
 } from '#contract/limits';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
+import type { RedisPort } from '#redis/index';
 import type { Breaker } from '#resilience/index';
 import { additionsOf, placesOf, settlementOf } from './amendments.ts';
 import { MemoryStore, shareOf } from './memory-store.ts';
+import { RedisStore } from './redis-store.ts';
 import { Rules, standingOf } from './rules.ts';
 import type { LimitsSettings, Rule } from './rules.ts';
 import { SharedCounts } from './shared.ts';
 import { SpendBook } from './spend.ts';
 import { amountOf } from './store.ts';
-import type { Claim, LimitStore, Reserved, RuleState } from './store.ts';
+import type { Amendment, Claim, Reserved, RuleState } from './store.ts';
 import { exceeded } from './words.ts';
 
 export interface LimiterParts {
   readonly settings: LimitsSettings;
   /** What all instances count in; null where this one is alone. */
-  readonly shared: { readonly store: LimitStore; readonly breaker: Breaker } | null;
+  readonly shared: { readonly redis: Pick<RedisPort, 'run'>; readonly breaker: Breaker } | null;
   readonly instances: LiveInstances;
   readonly spend: SpendStore;
   readonly clock: Clock;
@@ -51,7 +53,8 @@ interface Asked {
 export const WINDOW_MS = 60_000;
 /** Of a place, before it would end. */
 const RENEWALS = 3;
-const FLUSH_MS = 2_000;
+/** Between two looks at what waits: spending to be written, places to be renewed, a Redis to be found again. */
+const TICK_MS = 1_000;
 const NOTHING: LimitAmounts = { tokens: 0, microUsd: 0 };
 const NO_SEEDS: ReadonlyMap<string, number> = new Map();
 
@@ -62,7 +65,8 @@ export class Limiter implements Limits {
   readonly #book: SpendBook;
   /** Calls under way that hold a place. */
   readonly #live = new Set<Claim>();
-  readonly #timers: { renew?: Timer; flush?: Timer } = {};
+  #tick: Timer | undefined;
+  #renewedAt: number;
   #settings: LimitsSettings;
   #rules: Rules;
 
@@ -72,11 +76,15 @@ export class Limiter implements Limits {
     this.#settings = settings;
     this.#rules = new Rules(settings);
     this.#local = new MemoryStore(clock, windowMs);
-    const held = () => [...this.#live].flatMap((claim) => placesOf(claim, this.#settings.leaseMs));
-    this.#shared = shared === null ? null : new SharedCounts({ ...parts, ...shared, windowMs, held });
+    if (shared === null) this.#shared = null;
+    else {
+      const { redis, breaker } = shared;
+      const store = new RedisStore(redis, windowMs);
+      this.#shared = new SharedCounts({ ...parts, store, breaker, windowMs, held: () => this.#held() });
+    }
     this.#book = new SpendBook({ ...parts, store: spend });
-    this.#renewLater();
-    this.#flushLater();
+    this.#renewedAt = clock.now();
+    this.#tickLater();
   }
 
   /** Holds from the next call on; what has been counted stays. */
@@ -105,8 +113,7 @@ export class Limiter implements Limits {
 
   /** What waits is told and written. */
   async close(): Promise<void> {
-    this.#timers.renew?.cancel();
-    this.#timers.flush?.cancel();
+    this.#tick?.cancel();
     await this.#shared?.close();
     await this.#book.flush();
   }
@@ -195,22 +202,20 @@ export class Limiter implements Limits {
     return Math.max(1, this.#parts.instances.liveInstances());
   }
 
-  #renewLater(): void {
-    const held = (): Promise<void> => {
-      if (this.#shared !== null) return this.#shared.renew();
-      return this.#local.amend([...this.#live].flatMap((claim) => placesOf(claim, this.#settings.leaseMs)));
-    };
-    this.#timers.renew = this.#parts.clock.schedule(this.#settings.leaseMs / RENEWALS, () => {
-      void held();
-      this.#renewLater();
+  #tickLater(): void {
+    this.#tick = this.#parts.clock.schedule(TICK_MS, () => {
+      void this.#book.flush();
+      const now = this.#parts.clock.now();
+      const due = now - this.#renewedAt >= this.#settings.leaseMs / RENEWALS - TICK_MS / 2;
+      if (due) this.#renewedAt = now;
+      if (this.#shared !== null) void this.#shared.renew(due);
+      else if (due) void this.#local.amend(this.#held());
+      this.#tickLater();
     });
   }
 
-  #flushLater(): void {
-    this.#timers.flush = this.#parts.clock.schedule(FLUSH_MS, () => {
-      void this.#book.flush();
-      this.#flushLater();
-    });
+  #held(): Amendment[] {
+    return [...this.#live].flatMap((claim) => placesOf(claim, this.#settings.leaseMs));
   }
 }
 

@@ -26,6 +26,8 @@ export interface SharedParts {
 const DEADLINE_MS = 250;
 /** Amendments of one script: longer ones would hold up the other instances. */
 const BATCH_MAX = 500;
+/** Changes nothing. */
+const NOBODY: Amendment = { kind: 'leave', name: 'nobody', id: 'nobody' };
 
 export class SharedCounts {
   away = false;
@@ -58,9 +60,10 @@ export class SharedCounts {
     else this.amend(amendments);
   }
 
-  /** Holds what is held, and finds out whether Redis is back. */
-  async renew(): Promise<void> {
-    await this.#tell(this.#parts.held());
+  /** Holds what is held, where that is due; and finds out whether Redis is back. */
+  async renew(due: boolean): Promise<void> {
+    if (this.away) await this.#tell([NOBODY]);
+    else if (due) await this.#tell(this.#parts.held());
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,9 @@ const SHORT = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 const route = 'a template of openapi.json, or unmatched';
 const deployment = 'providers in the configuration';
 
+const limitScope = 'organisation, project, key, agent, route';
+const limitKind = 'requests, tokens, concurrent, usd-day, usd-week, usd-month';
+
 export const catalogue = {
   httpDuration: {
     name: 'http_server_request_duration_seconds',
@@ -208,6 +211,42 @@ export const catalogue = {
     unit: '1',
     help: 'Facts kept, and recalls served, by words only because no embedding came in time.',
     labels: { operation: 'remember, recall' },
+  },
+  limitDecisions: {
+    name: 'revoagent_limit_decisions_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Calls that limits admitted, once for each limit that held for them, and refused, once for the limit that was told.',
+    labels: { outcome: 'admitted, refused', scope: limitScope, kind: limitKind },
+  },
+  limitRemaining: {
+    name: 'revoagent_limit_remaining_ratio',
+    type: 'gauge',
+    unit: '1',
+    help: 'What is left of a limit, as a share of it: the least that any call met since the last scrape.',
+    labels: { scope: limitScope, kind: limitKind },
+  },
+  limitStore: {
+    name: 'revoagent_limit_store_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a question to the Redis that limits are counted in.',
+    labels: { operation: 'reserve, amend', outcome: 'ok, failed, timeout' },
+    buckets: SHORT,
+  },
+  limitMode: {
+    name: 'revoagent_limit_mode',
+    type: 'gauge',
+    unit: '1',
+    help: '1 for how limits are counted: in this instance alone, over all instances, or divided among them while Redis does not answer.',
+    labels: { mode: 'memory, shared, share' },
+  },
+  limitDivisor: {
+    name: 'revoagent_limit_divisor',
+    type: 'gauge',
+    unit: '1',
+    help: 'By how many instances each limit is divided now; 1 where they count together.',
+    labels: {},
   },
   cachedRuns: {
     name: 'revoagent_cached_runs_total',

@@ -48,7 +48,7 @@ const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTok
 
 /** Everything that can happen, once. */
 function everything(
-  { observer, sockets, attach }: Telemetry,
+  { observer, sockets, limits, attach }: Telemetry,
   breakers: readonly BreakerStatus[] = [status('a', 'open', 1)],
 ): void {
   observer.requestStarted();
@@ -69,6 +69,9 @@ function everything(
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
+  const limit = { scope: 'key', id: 'key_1', kind: 'requests', period: 'minute', max: 10, used: 4, resetMs: 5 } as const;
+  limits.limitDecided([limit], null);
+  limits.limitStoreAsked('reserve', 'ok', 1);
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -79,6 +82,7 @@ function everything(
     backlog: () => 5,
     ledger: () => ({ backlog: 6, journalBytes: 7 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
+    limits: () => ({ mode: 'share', dividedBy: 3 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -6,6 +6,8 @@ import { Registry } from 'prom-client';
 import type { Clock } from '#core/clock';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
+import type { LimitObserver } from '#contract/limit-observer';
+import type { LimitModeReport } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
@@ -13,6 +15,7 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { createLimitFigures } from './limit-figures.ts';
 import { ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
@@ -31,6 +34,7 @@ export interface Sources {
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
+  limits(): LimitModeReport;
   checks(): readonly CheckReport[];
 }
 
@@ -48,6 +52,7 @@ export interface CacheFigures {
 export interface Telemetry {
   readonly observer: Observer;
   readonly sockets: SocketObserver;
+  readonly limits: LimitObserver;
   metrics(): Promise<{ contentType: string; body: string }>;
   performance(): PerformanceReport;
   /** Tells where the figures are that are read at a scrape. */
@@ -69,6 +74,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
   const figures = new ProcessFigures();
+  const limits = createLimitFigures(metrics);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
@@ -89,11 +95,13 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
     sockets: createSocketObserver(metrics),
+    limits: limits.observer,
     attach(given) {
       sources = given;
     },
     async metrics() {
       if (sources !== undefined) readSources(metrics, sources);
+      limits.read(sources?.limits());
       readProcess(metrics, figures.read());
       metrics.gauge('inFlight').set(traffic.inFlight);
       metrics.gauge('uptime').set(traffic.uptimeMs(clock.now()) / 1000);

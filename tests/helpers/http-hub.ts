@@ -188,6 +188,7 @@ export async function startHttpHub(
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     ...nothingKept,
+    limits: { report: async () => ({ mode: 'memory', dividedBy: 1, limits: [] }) },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -306,6 +307,18 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
       return { record, secret: 'rvk_made' };
     },
     list: async () => [...records.values()],
+    find: async (projectId, id) => {
+      const record = records.get(id);
+      if (record === undefined) return null;
+      return { keyId: id, projectId, scopes: new Set(record.scopes), limits: { key: record.limits ?? {} } };
+    },
+    setLimits: async ({ id, limits }) => {
+      const record = records.get(id);
+      if (record !== undefined) records.set(id, { ...record, limits });
+      return record !== undefined;
+    },
+    setProjectLimits: async () => undefined,
+    projectLimits: async () => ({}),
     revoke: async ({ id }) => records.delete(id),
   };
 }

@@ -6,6 +6,7 @@ import { contents } from './0004-contents.ts';
 import { agents } from './0005-agents.ts';
 import { memories } from './0006-memories.ts';
 import { cache } from './0007-cache.ts';
+import { limits } from './0008-limits.ts';
 
 export interface Migration {
   readonly name: string;
@@ -20,4 +21,5 @@ export const migrations = [
   agents,
   memories,
   cache,
+  limits,
 ] as const satisfies readonly Migration[];
