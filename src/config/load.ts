@@ -150,7 +150,10 @@ class Loader {
     const routes = this.#routes(names);
     const external = this.#external();
     const prices = this.#prices();
-    this.#checkLimits(filled['limits'], [...Object.keys(routes), ...Object.keys(external).map((api) => `external:${api}`)]);
+    this.#checkLimits(filled['limits'], [
+      ...Object.keys(routes),
+      ...Object.keys(external).map((api) => `external:${api}`),
+    ]);
     const redis = this.#redis(filled['redis']);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.

@@ -68,7 +68,14 @@ export async function startHub(
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const state = openRedis(stack, 'state', { config, random, logger });
-  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: alone, observer: telemetry.limits });
+  const limits = openHubLimits(stack, {
+    ...ground,
+    config,
+    storage,
+    redis: state,
+    instances: alone,
+    observer: telemetry.limits,
+  });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
@@ -78,7 +85,16 @@ export async function startHub(
   const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, limits, logger });
+  const watched = createChecks({
+    config,
+    storage,
+    memory,
+    writer: runs.writer,
+    gateway,
+    breakers: control,
+    limits,
+    logger,
+  });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({

@@ -25,8 +25,7 @@ export interface LimitsParts {
 /** Closed by the stack: what waits is told and written then. */
 export function openHubLimits(stack: AsyncDisposableStack, parts: LimitsParts): Limiter {
   const { config, storage, redis, breakers } = parts;
-  const shared =
-    redis === null ? null : { redis, breaker: breakers.get('limits', DEPENDENCY_BREAKER) };
+  const shared = redis === null ? null : { redis, breaker: breakers.get('limits', DEPENDENCY_BREAKER) };
   const limiter = new Limiter({ ...parts, settings: config.limits, shared, spend: storage.stores.spend });
   stack.defer(() => limiter.close());
   return limiter;

@@ -21,7 +21,6 @@ export function daysOf(period: Calendar, wallMs: number): Days {
     return { start, end: start + 7 };
   }
   const date = new Date(wallMs);
-  const month = (offset: number): number =>
-    Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1) / DAY_MS;
+  const month = (offset: number): number => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1) / DAY_MS;
   return { start: month(0), end: month(1) };
 }

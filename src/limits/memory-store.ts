@@ -42,17 +42,19 @@ export class MemoryStore implements LimitStore {
     return Promise.resolve();
   }
 
-  /** `share`: by how many instances each limit is divided. `always`: what another store has granted is counted here too. */
-  take(claim: Claim, share = 1, always = false): Reserved {
+  /** `share`: by how many instances each limit is divided. */
+  take(claim: Claim, share = 1): Reserved {
     const missing = claim.rules.flatMap((rule) => this.#missing(rule, claim));
     if (missing.length > 0) return { kind: 'unseeded', budgets: missing };
     const looked = claim.rules.map((rule) => this.#look(rule, amountOf(rule, claim), share));
-    const refused = !always && looked.some((state) => state.refused);
+    const refused = looked.some((state) => state.refused);
     if (refused || claim.id === null) return { kind: refused ? 'refused' : 'granted', states: looked };
     const { id, leaseMs } = claim;
-    const states = claim.rules.map((rule): RuleState => {
-      const mark = this.#commit(rule, amountOf(rule, claim), id, leaseMs);
-      return { ...this.#look(rule, 0, share), mark };
+    const states = claim.rules.map((rule, place): RuleState => {
+      const amount = amountOf(rule, claim);
+      const mark = this.#commit(rule, amount, id, leaseMs);
+      const { used = 0, resetMs = 0 } = looked[place] ?? {};
+      return { used: used + amount, resetMs, refused: false, mark };
     });
     return { kind: 'granted', states };
   }
@@ -91,12 +93,11 @@ export class MemoryStore implements LimitStore {
       const room = share === 1 ? rule.max : Math.max(0, Math.floor((rule.max - base) / share));
       return { used: spent, resetMs: end * DAY_MS - wallMs, refused: amount > 0 && used + amount > room, mark: start };
     }
-    const window = this.#windows.get(name);
-    if (window === undefined)
-      return { used: 0, resetMs: amount > max ? Number.POSITIVE_INFINITY : 0, refused: amount > max, mark: 0 };
     const now = this.#clock.now();
+    const window = this.#windows.get(name) ?? new SlidingWindow(this.#windowMs);
     const waitMs = window.waitMs(amount, max, now);
-    return { used: window.used(now), resetMs: waitMs > 0 ? waitMs : window.resetMs(now), refused: waitMs > 0, mark: 0 };
+    const resetMs = waitMs > 0 ? waitMs : window.resetMs(now) || (amount > 0 ? this.#windowMs : 0);
+    return { used: window.used(now), resetMs, refused: waitMs > 0, mark: 0 };
   }
 
   #commit({ name, kind, period, max }: Rule, amount: number, id: string, leaseMs: number): number {

@@ -130,7 +130,7 @@ for i, key in ipairs(KEYS) do
     else
       used = found[1] and 0 or tonumber(seed)
       redis.call('HSET', key, 'p', start, 's', used)
-      redis.call('PEXPIREAT', key, (finish + 1) * ${DAY_MS})
+      redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
     end
     reset = finish * ${DAY_MS} - now
     mark = start

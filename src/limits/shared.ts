@@ -105,7 +105,11 @@ export class SharedCounts {
       return answer;
     } catch (error) {
       permit.failure();
-      observer.limitStoreAsked(operation, error instanceof TooSlowError ? 'timeout' : 'failed', clock.now() - startedAt);
+      observer.limitStoreAsked(
+        operation,
+        error instanceof TooSlowError ? 'timeout' : 'failed',
+        clock.now() - startedAt,
+      );
       if (!this.away) logger.warn('limits-divided', { reason: messageOf(error) });
       this.away = true;
       return null;

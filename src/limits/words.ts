@@ -5,7 +5,11 @@ import { MICRO_USD } from './rules.ts';
 
 const KINDS = { requests: 'requests', tokens: 'tokens', concurrent: 'calls at the same time', usd: '' } as const;
 
-export function exceeded(standings: readonly LimitStanding[], limit: LimitStanding, amount: number): LimitExceededError {
+export function exceeded(
+  standings: readonly LimitStanding[],
+  limit: LimitStanding,
+  amount: number,
+): LimitExceededError {
   const { scope, id, kind, period, max, used, resetMs } = limit;
   const amountText = kind === 'usd' ? `$${dollars(max)}` : `${max} ${KINDS[kind]}`;
   const what = `The ${scope} "${id}" may have ${amountText}${period === null ? '' : ` a ${period}`}`;

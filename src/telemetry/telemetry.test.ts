@@ -69,7 +69,15 @@ function everything(
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
-  const limit = { scope: 'key', id: 'key_1', kind: 'requests', period: 'minute', max: 10, used: 4, resetMs: 5 } as const;
+  const limit = {
+    scope: 'key',
+    id: 'key_1',
+    kind: 'requests',
+    period: 'minute',
+    max: 10,
+    used: 4,
+    resetMs: 5,
+  } as const;
   limits.limitDecided([limit], null);
   limits.limitStoreAsked('reserve', 'ok', 1);
   sockets.opened();

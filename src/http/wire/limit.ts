@@ -10,7 +10,9 @@ const LARGEST = 1_000_000_000;
 
 const bound = (description: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: LARGEST, description }));
 const usd = (period: string) =>
-  Type.Optional(Type.Number({ minimum: 0, maximum: LARGEST, description: `US dollars a ${period}, from midnight UTC.` }));
+  Type.Optional(
+    Type.Number({ minimum: 0, maximum: LARGEST, description: `US dollars a ${period}, from midnight UTC.` }),
+  );
 
 /** What may be stored with a key or a project. */
 export const limitsBody = Type.Object(
@@ -44,7 +46,15 @@ export const standingSchema = Type.Object({
   ),
 });
 
-export function standingView({ scope, id, kind, period, max, used, resetMs }: LimitStanding): Static<typeof standingSchema> {
+export function standingView({
+  scope,
+  id,
+  kind,
+  period,
+  max,
+  used,
+  resetMs,
+}: LimitStanding): Static<typeof standingSchema> {
   const unit = kind === 'usd' ? MICRO : 1;
   const remaining = Math.max(0, max - used) / unit;
   const reset = Number.isFinite(resetMs) ? Math.ceil(resetMs) : null;

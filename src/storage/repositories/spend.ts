@@ -23,7 +23,9 @@ export function databaseSpendStore(ask: Ask): Stores['spend'] {
         await sql`insert into limit_spend (name, start_day, micro_usd)
           select name, start_day, micro_usd from jsonb_populate_recordset(null::limit_spend, ${storableJson(values)}::jsonb)
           order by start_day, name
-          on conflict (start_day, name) do update set micro_usd = limit_spend.micro_usd + excluded.micro_usd`.execute(db);
+          on conflict (start_day, name) do update set micro_usd = limit_spend.micro_usd + excluded.micro_usd`.execute(
+          db,
+        );
       }),
     purge: (startDay) =>
       ask('spend.purge', async (db) => {
