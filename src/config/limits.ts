@@ -13,7 +13,7 @@ const usd = (period: string) =>
   );
 
 /** Of one organisation, project, key, agent or route; what is left out is not limited there. */
-export const limitSettings = Type.Object(
+const limitSettings = Type.Object(
   {
     requestsPerMinute: bound('Requests within any minute.'),
     tokensPerMinute: bound('Tokens of prompts and answers within any minute.'),

@@ -14,7 +14,7 @@ const TOKENS_PER_MESSAGE = 4;
 /** A large picture: https://docs.anthropic.com/en/docs/build-with-claude/vision has 1,600 at most, OpenAI's tiles come to about that. */
 const TOKENS_PER_PICTURE = 1_600;
 /** An answer that nobody bounds. */
-export const ANSWER_TOKENS = 1_024;
+const ANSWER_TOKENS = 1_024;
 
 export function estimateOf({ request }: RunCall, route: Route | null, prices: Prices): LimitAmounts {
   const prompt = promptTokens(request);
@@ -28,7 +28,7 @@ export function estimateOf({ request }: RunCall, route: Route | null, prices: Pr
   return { tokens: prompt + answer, microUsd };
 }
 
-export function promptTokens(request: RunCall['request']): number {
+function promptTokens(request: RunCall['request']): number {
   const parts = 'messages' in request ? request.messages : 'input' in request ? request.input : [];
   let size = sizeOf(parts);
   if (request['tools'] !== undefined) size += sizeOf(request['tools']);

@@ -48,7 +48,7 @@ export function limitHeaders(
 const UNITS = { requests: 'requests', tokens: 'tokens', concurrent: 'concurrent-requests', usd: 'micro-usd' } as const;
 
 /** `key-requests-minute`: the scope tells whose limit it is, and nothing tells who else counts for it. */
-export function limitName({ scope, kind, period }: Pick<LimitStanding, 'scope' | 'kind' | 'period'>): string {
+function limitName({ scope, kind, period }: Pick<LimitStanding, 'scope' | 'kind' | 'period'>): string {
   return period === null ? `${scope}-${kind}` : `${scope}-${kind}-${period}`;
 }
 

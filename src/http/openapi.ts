@@ -7,6 +7,7 @@ import { presentations } from './errors/presentation.ts';
 import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
+import { standingSchema } from './wire/limit.ts';
 
 const TAGS = [
   { name: 'OpenAI-compatible', description: 'For clients that speak OpenAI’s API. Errors have OpenAI’s form.' },
@@ -210,6 +211,7 @@ const problemSchema = {
         properties: { in: { enum: ['path', 'query', 'body'] }, path: { type: 'string' }, message: { type: 'string' } },
       },
     },
+    limit: { ...standingSchema, description: 'Which limit the call is over.' },
     upstream: { description: 'The provider’s own error, where the caller needs its reason.' },
   },
 };

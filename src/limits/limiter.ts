@@ -50,7 +50,7 @@ interface Asked {
   readonly shared: boolean;
 }
 
-export const WINDOW_MS = 60_000;
+const WINDOW_MS = 60_000;
 /** Of a place, before it would end. */
 const RENEWALS = 3;
 /** Between two looks at what waits: spending to be written, places to be renewed, a Redis to be found again. */

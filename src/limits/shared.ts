@@ -34,7 +34,7 @@ export class SharedCounts {
   readonly #parts: SharedParts;
   readonly #debts: Debts;
   readonly #never = new AbortController().signal;
-  #pending: Amendment[] = [];
+  readonly #pending: Amendment[] = [];
 
   constructor(parts: SharedParts) {
     this.#parts = parts;

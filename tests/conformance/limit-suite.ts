@@ -10,7 +10,7 @@ export interface LimitLab {
   advance(ms: number): Promise<void>;
 }
 
-export const LEASE_MS = 9_000;
+const LEASE_MS = 9_000;
 let rules = 0;
 
 /** Each with a name that nobody else uses. */

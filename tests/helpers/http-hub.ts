@@ -312,9 +312,9 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
       if (record === undefined) return null;
       return { keyId: id, projectId, scopes: new Set(record.scopes), limits: { key: record.limits ?? {} } };
     },
-    setLimits: async ({ id, limits }) => {
+    setLimits: async ({ id, limits: wanted }) => {
       const record = records.get(id);
-      if (record !== undefined) records.set(id, { ...record, limits });
+      if (record !== undefined) records.set(id, { ...record, limits: wanted });
       return record !== undefined;
     },
     setProjectLimits: async () => undefined,
