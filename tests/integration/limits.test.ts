@@ -151,7 +151,11 @@ async function surfaces(lab: Lab): Promise<void> {
   for (const id of ['a', 'b'])
     client.send(JSON.stringify({ type: 'chat', id, request: { model: 'chat', prompt: 'hi' } }));
   const error = await waitFor(() => heard.find(({ type }) => type === 'error'));
-  assert.deepEqual(pick(error, 'error.code', 'error.limit.kind', 'error.retryable'), ['rate_limited', 'requests', true]);
+  assert.deepEqual(pick(error, 'error.code', 'error.limit.kind', 'error.retryable'), [
+    'rate_limited',
+    'requests',
+    true,
+  ]);
   client.close();
   const { secret: any } = await lab.key({});
   assert.equal((await lab.ask('POST', '/v1/chat/completions', chat('scarce'), any)).status, 200);
