@@ -8,7 +8,9 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
+import { idempotentOperations } from '#http/idempotency';
 import { openApiJson } from '#http/openapi-json';
+import { operations } from '#http/routes/index';
 import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
 import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
@@ -16,6 +18,7 @@ import { providerKinds } from '#providers/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { autoscalingChart } from './deploy/autoscaling-chart.ts';
 import { composeBalancer } from './deploy/balancer.ts';
+import { boardFiles } from './deploy/grafana/boards.ts';
 import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
 
 export interface Generated {
@@ -38,9 +41,14 @@ export const generated: readonly Generated[] = [
     file: 'docs/providers/README.md',
     render: () => withTable('docs/providers/README.md', capabilityTable(providerKinds)),
   },
+  {
+    file: 'docs/idempotency.md',
+    render: () => withTable('docs/idempotency.md', idempotentOperations(operations)),
+  },
   { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
   { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
+  ...[...boardFiles()].map(([file, text]) => ({ file: `deploy/grafana/dashboards/${file}`, render: async () => text })),
   ...[...kubernetesFiles()].map(([file, text]) => ({ file: `deploy/kubernetes/${file}`, render: async () => text })),
 ];
 

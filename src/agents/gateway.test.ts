@@ -224,6 +224,12 @@ describe('an agent as a model', () => {
     }
   });
 
+  it('gives no vectors, also where a route would take any name', async () => {
+    const { gateway, calling } = bench({ model: [] });
+    const call = { ...calling(), request: { model: 'agent:helper', input: ['Hello.'] } };
+    await assert.rejects(gateway.embed(call), { code: 'bad_request', param: 'model' });
+  });
+
   it('refuses what it would have to leave out: several answers, functions of the old form', async () => {
     const { gateway, calling } = bench({ model: [says('Hello.')] });
     for (const fields of [{ n: 2 }, { functions: [] }])

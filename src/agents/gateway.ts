@@ -32,7 +32,11 @@ export class AgentGateway implements Gateway {
 
   constructor(parts: AgentGatewayParts) {
     this.#parts = parts;
-    this.embed = (call) => parts.gateway.embed(call);
+    this.embed = async (call) => {
+      if (!call.request.model.startsWith(PREFIX)) return parts.gateway.embed(call);
+      const detail = 'An agent gives no vectors. Name a model that does; GET /v1/models lists them.';
+      throw new CallerError('bad_request', detail, { param: 'model' });
+    };
     this.deployments = () => parts.gateway.deployments();
   }
 

@@ -51,6 +51,15 @@ export interface CacheOperation {
   readonly ms: number;
 }
 
+export interface ExternalFinished {
+  /** Its name in the configuration. */
+  readonly api: string;
+  /** The class of its answer's status, `2xx` to `5xx`, or the code of the error that the caller got instead. */
+  readonly outcome: string;
+  /** To the head of the answer, repeats included. */
+  readonly durationMs: number;
+}
+
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
@@ -70,6 +79,7 @@ export interface Observer {
   /** An attempt went out that the ledger's journal could not take: a kill would lose it. */
   ledgerUnjournalled(): void;
   memoryFinished(event: MemoryFinished): void;
+  externalFinished(event: ExternalFinished): void;
   /** An operation on a tier of the cache beneath memory. */
   cacheOperation(event: CacheOperation): void;
   /** Announcements of other instances were missed. */

@@ -7,6 +7,7 @@ import { CallerError, InvariantError } from '#core/errors';
 import type { Random } from '#core/random';
 import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/external';
 import { externalPath } from '#contract/external';
+import type { Observer } from '#contract/observer';
 import { createConnections } from '#exchange/connections';
 import type { Connections, ExchangeRequest } from '#exchange/connections';
 import { publicLookup } from '#exchange/public-lookup';
@@ -28,6 +29,7 @@ export interface ExternalParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly breakers: Pick<BreakerRegistry, 'get'>;
+  readonly observer: Pick<Observer, 'externalFinished'>;
   /** Repeats allowed as a share of calls; each API has a budget of its own. */
   readonly retryRatio: number;
 }

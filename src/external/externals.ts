@@ -1,6 +1,6 @@
 /** All external APIs of a configuration, behind the port that transports see. */
-import { CallerError } from '#core/errors';
-import type { External } from '#contract/external';
+import { CallerError, HubError } from '#core/errors';
+import type { External, ExternalAnswer } from '#contract/external';
 import type { ExternalParts } from './api.ts';
 import { ExternalApi } from './api.ts';
 import type { ExternalSettings } from './settings.ts';
@@ -22,10 +22,28 @@ export function createExternals(given: Readonly<Record<string, ExternalSettings>
           'not_found',
           'There is no external API of this name. GET /api/external lists those there are.',
         );
-      return api.call(call);
+      return observed(parts, call.name, () => api.call(call));
     },
     async close() {
       await Promise.all([...apis.values()].map((api) => api.close()));
     },
   };
+}
+
+async function observed(
+  { clock, observer }: ExternalParts,
+  api: string,
+  ask: () => Promise<ExternalAnswer>,
+): Promise<ExternalAnswer> {
+  const startedAt = clock.now();
+  const tell = (outcome: string): void =>
+    observer.externalFinished({ api, outcome, durationMs: clock.now() - startedAt });
+  try {
+    const answer = await ask();
+    tell(`${Math.floor(answer.status / 100)}xx`);
+    return answer;
+  } catch (error) {
+    tell(error instanceof HubError ? error.code : 'cancelled');
+    throw error;
+  }
 }

@@ -25,7 +25,8 @@ export interface IdempotencyParts {
 
 interface Kept {
   readonly fingerprint: string;
-  readonly answer: KeptAnswer;
+  /** Null: it was done, and its answer is not to be had. */
+  readonly answer: KeptAnswer | null;
   readonly untilMs: number;
 }
 
@@ -40,7 +41,7 @@ class Claims implements Idempotency {
   readonly #kept = new LRUCache<string, Kept>({
     maxSize: limits.idempotentBytesMax,
     // An empty answer takes room too: what surrounds it.
-    sizeCalculation: ({ answer }) => answer.body.byteLength + 1_024,
+    sizeCalculation: ({ answer }) => (answer?.body.byteLength ?? 0) + 1_024,
   });
   #timer: Timer | undefined;
 
@@ -81,8 +82,10 @@ class Claims implements Idempotency {
 
   #here(id: string, fingerprint: string): Claim | null {
     const kept = this.#kept.get(id);
-    if (kept !== undefined && kept.untilMs > this.#parts.clock.now())
-      return kept.fingerprint === fingerprint ? { kind: 'answered', answer: kept.answer } : { kind: 'other-request' };
+    if (kept !== undefined && kept.untilMs > this.#parts.clock.now()) {
+      if (kept.fingerprint !== fingerprint) return { kind: 'other-request' };
+      return kept.answer === null ? { kind: 'not-kept' } : { kind: 'answered', answer: kept.answer };
+    }
     const running = this.#running.get(id);
     return running === undefined ? null : { kind: running.fingerprint === fingerprint ? 'running' : 'other-request' };
   }
@@ -91,8 +94,10 @@ class Claims implements Idempotency {
   async #settle(record: ClaimRecord, answer: KeptAnswer | 'too-large' | 'failed'): Promise<void> {
     const { clock, claims } = this.#parts;
     const { id, owner, fingerprint } = record;
-    if (typeof answer === 'object')
-      this.#kept.set(id, { fingerprint, answer, untilMs: clock.now() + limits.idempotencyKeepMs });
+    if (answer !== 'failed') {
+      const kept = answer === 'too-large' ? null : answer;
+      this.#kept.set(id, { fingerprint, answer: kept, untilMs: clock.now() + limits.idempotencyKeepMs });
+    }
     await (answer === 'failed'
       ? this.#reach('released', () => claims.release(id, owner))
       : this.#reach('finished', () => claims.finish(id, owner, clock.wallMs() + limits.idempotencyKeepMs)));

@@ -171,7 +171,7 @@ function cacheHeaders({ status, key, ageMs }: CacheFacts): Record<string, string
   };
 }
 
-/** A model's name may hold what a header may not. */
+/** A model's name may hold what a header may not; half a character, which JSON may hold, has no encoding of its own. */
 function headerValue(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }

@@ -6,6 +6,7 @@ import { limits } from '#core/limits';
 import { UpstreamError } from '#core/errors';
 import { chunk, completion, startHttpHub, streamOf, summary } from '../../tests/helpers/http-hub.ts';
 import type { HttpHub } from '../../tests/helpers/http-hub.ts';
+import { says, startAgentBench } from '../../tests/helpers/agent-bench.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 
 type Script = NonNullable<Parameters<typeof startHttpHub>[1]>;
@@ -131,6 +132,27 @@ describe('an Idempotency-Key', () => {
     texts.forEach((text, at) => assert.match(text, new RegExp(`Answer ${at + 1}\\.`)));
   });
 
+  it('belongs to whom the path names: the same words to another agent are another request', async (t) => {
+    const bench = startAgentBench({ model: [says('From the one.')] });
+    const hub = await start(t, { deps: { agents: bench.agents } });
+    const talk = (id: string): Promise<Response> =>
+      post(hub, 'k', { prompt: 'Hi.' }, hub.keys.chat, `/api/agents/${id}/chat`);
+    assert.match(await (await talk(bench.agent.id)).text(), /From the one/);
+    assert.equal((await talk(bench.agent.id)).headers.get('idempotent-replayed'), 'true');
+    const other = await talk('agt_01k3v9zq6x8m2f4t7w1c5r9hjd');
+    assert.deepEqual([other.status, Object(await other.json()).code], [422, 'idempotency_key_reused']);
+    assert.equal(bench.asked.length, 1);
+  });
+
+  it('makes one key, whose secret is given once and kept nowhere', async (t) => {
+    const hub = await start(t);
+    const make = (): Promise<Response> => post(hub, 'k', { name: 'ci', scopes: ['chat'] }, hub.keys.admin, '/api/keys');
+    const made = await make();
+    assert.equal(made.status, 201, await made.text());
+    const again = await make();
+    assert.deepEqual([again.status, Object(await again.json()).code], [409, 'idempotency_answer_not_kept']);
+  });
+
   it('is kept for a day, and no longer', async (t) => {
     const clock = new VirtualClock();
     const hub = await start(t, { clock });
@@ -152,7 +174,7 @@ describe('an Idempotency-Key', () => {
     assert.equal(hub.calls.length, 0);
   });
 
-  it('keeps no answer that is too large, and none forever when the database is away: the log says so', async (t) => {
+  it('keeps no answer that is too large but that it was given, and within the instance when the database is away: the log says so', async (t) => {
     const hub = await start(t, {
       complete: async ({ runId }) => ({
         summary: summary(runId),
@@ -161,7 +183,8 @@ describe('an Idempotency-Key', () => {
       }),
     });
     await (await post(hub, 'k')).text();
-    assert.equal((await post(hub, 'k')).headers.get('idempotent-replayed'), null);
+    assert.deepEqual(await codeOf(await post(hub, 'k')), [409, 'idempotency_answer_not_kept']);
+    assert.equal(hub.calls.length, 1);
     assert.ok(hub.log.some((line) => line.includes('idempotency-local')));
   });
 });

@@ -8,7 +8,7 @@ import { limits } from '#core/limits';
 import type { Claim, Idempotency, KeptAnswer } from '#contract/idempotency';
 import type { AnswerRecording, RequestContext } from './request-context.ts';
 import { callerOf } from './operation.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, RawInput } from './operation.ts';
 
 const HEADER = 'idempotency-key';
 const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -26,8 +26,8 @@ export const idempotencyHeader = {
 /** The claim of this request; null where it has no key. Throws `CallerError` where it must not be served. */
 export async function claimOf(
   context: RequestContext,
-  operation: Pick<Operation, 'id'>,
-  body: unknown,
+  operation: Pick<Operation, 'id' | 'params'>,
+  { params, body }: Pick<RawInput, 'params' | 'body'>,
   idempotency: Idempotency,
 ): Promise<Extract<Claim, { kind: 'mine' | 'answered' }> | null> {
   const key = context.incoming.headers[HEADER];
@@ -41,7 +41,9 @@ export async function claimOf(
       },
     );
   const { projectId, keyId } = callerOf(context);
-  const claim = await idempotency.claim({ projectId, keyId, operation: operation.id, key, body: JSON.stringify(body) });
+  // Whom it is for is part of what was asked: the same words to another agent are another request.
+  const asked = JSON.stringify(operation.params === undefined ? body : [params, body]);
+  const claim = await idempotency.claim({ projectId, keyId, operation: operation.id, key, body: asked });
   switch (claim.kind) {
     case 'running':
       throw new CallerError('idempotency_key_in_use', 'The request with this Idempotency-Key is still being served.', {
@@ -65,14 +67,17 @@ export async function claimOf(
 /** Takes down an answer while it is sent, and settles the claim just before its last byte. */
 export class Recording implements AnswerRecording {
   readonly #settle: (answer: KeptAnswer | 'too-large' | 'failed') => Promise<void>;
+  readonly #bytesMax: number;
   #status = 0;
   #headers: Readonly<Record<string, string>> = {};
   #parts: Uint8Array[] = [];
   #byteCount = 0;
   #settled: Promise<void> | null = null;
 
-  constructor(claim: Extract<Claim, { kind: 'mine' }>) {
+  /** Where the answer is not `kept`, that it was given is. */
+  constructor(claim: Extract<Claim, { kind: 'mine' }>, kept = true) {
     this.#settle = (answer) => claim.settle(answer);
+    this.#bytesMax = kept ? limits.idempotentAnswerBytesMax : 0;
   }
 
   head(status: number, headers: Readonly<Record<string, string>>): void {
@@ -83,14 +88,14 @@ export class Recording implements AnswerRecording {
   write(data: Uint8Array | string): void {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     this.#byteCount += bytes.byteLength;
-    if (this.#byteCount <= limits.idempotentAnswerBytesMax) this.#parts.push(bytes);
+    if (this.#byteCount <= this.#bytesMax) this.#parts.push(bytes);
     else this.#parts = [];
   }
 
   /** The answer is whole. Only what succeeded is final: after anything else the same request may be done again. */
   end(): void {
     const failed = this.#status < 200 || this.#status > 299;
-    const tooLarge = this.#byteCount > limits.idempotentAnswerBytesMax;
+    const tooLarge = this.#byteCount > this.#bytesMax;
     const answer = { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#parts) };
     this.#settled ??= this.#settle(failed ? 'failed' : tooLarge ? 'too-large' : answer);
   }
@@ -100,4 +105,10 @@ export class Recording implements AnswerRecording {
     this.#settled ??= this.#settle('failed');
     return this.#settled;
   }
+}
+
+/** For `docs/idempotency.md`: which operations honour it. */
+export function idempotentOperations(operations: readonly Operation[]): string {
+  const honouring = operations.filter(({ idempotent }) => idempotent !== undefined);
+  return honouring.map(({ method, path, summary }) => `- \`${method} ${path}\`: ${summary}`).join('\n');
 }

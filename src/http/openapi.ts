@@ -67,7 +67,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 
 function operationObject(operation: Operation): Json {
   const { id, tag, summary, description, access, params, query, body, bodyExample, takesBytes, responses } = operation;
-  const headers = { ...operation.headers, ...(operation.idempotent === true ? idempotencyHeader : {}) };
+  const headers = { ...operation.headers, ...(operation.idempotent === undefined ? {} : idempotencyHeader) };
   const documented = Object.entries(responses).map(([status, response]) => [status, responseObject(response)] as const);
   return {
     operationId: id,

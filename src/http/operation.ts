@@ -84,8 +84,8 @@ interface Documented {
   readonly takesBytes?: boolean | string;
   /** Request headers that it reads, by name in small letters. Whoever reads one checks it. */
   readonly headers?: Readonly<Record<string, TSchema>>;
-  /** Honours `Idempotency-Key`: it does something that must not be done twice. */
-  readonly idempotent?: boolean;
+  /** Honours `Idempotency-Key`: it does something that must not be done twice. `unkept`: and its answer holds a secret, so nobody gets it again. */
+  readonly idempotent?: boolean | 'unkept';
   /** Pages and their files are not part of the API's description. */
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */

@@ -87,7 +87,8 @@ export class Pipeline {
           operation.body === undefined
             ? undefined
             : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
-        if (operation.idempotent === true && (await this.#replayed(context, operation, body))) return;
+        if (operation.idempotent !== undefined && (await this.#replayed(context, operation, { params, query, body })))
+          return;
         const sending = this.#send(context, await run({ params, query, body }, context));
         if (sending !== undefined) await sending;
       } catch (thrown) {
@@ -100,9 +101,9 @@ export class Pipeline {
   }
 
   /** Whether the answer to this Idempotency-Key was kept, and has been given; otherwise what is given now will be kept. */
-  async #replayed(context: RequestContext, operation: Operation, body: unknown): Promise<boolean> {
-    const claim = await claimOf(context, operation, body, this.#deps.idempotency);
-    if (claim?.kind === 'mine') context.recording = new Recording(claim);
+  async #replayed(context: RequestContext, operation: Operation, input: RawInput): Promise<boolean> {
+    const claim = await claimOf(context, operation, input, this.#deps.idempotency);
+    if (claim?.kind === 'mine') context.recording = new Recording(claim, operation.idempotent !== 'unkept');
     if (claim?.kind !== 'answered') return false;
     const { status, headers, body: bytes } = claim.answer;
     await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
@@ -163,6 +164,12 @@ export class Pipeline {
     if (headers.host === undefined && httpVersionMinor > 0) {
       throw new CallerError('bad_request', 'HTTP/1.1 asks for a Host header, and the request has none.');
     }
+    if (hasTwoHosts(context.incoming.rawHeaders)) {
+      throw new CallerError(
+        'bad_request',
+        'The request has more than one Host header: nobody can tell which is meant.',
+      );
+    }
     if (!context.local && keyless()) checkOrigin(headers, settings);
     if (!always && this.#connections.requestsInFlight > settings.requestsInFlightMax) {
       throw new LimitError(
@@ -212,4 +219,14 @@ export class Pipeline {
     const run = context.runId === null ? {} : { 'x-revoagent-run': context.runId };
     context.respond(status, { ...headers, ...run }, body);
   }
+}
+
+/** Node keeps the first of them (RFC 9112, 3.2, asks for 400). Names and values in turn. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count > 1;
 }

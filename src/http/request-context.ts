@@ -12,6 +12,7 @@ import type { Observer } from '#contract/observer';
 import { presentations } from './errors/presentation.ts';
 import type { Encoded } from './compression.ts';
 import type { Trace } from './trace.ts';
+import { sendAll, SLICE_BYTES, untilTaken } from './waiting.ts';
 
 /** What a request id may be when the caller chooses it: printable, short, and harmless in a log and in a header. */
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/;
@@ -133,12 +134,18 @@ export class RequestContext {
     if (outgoing.destroyed) return;
     // What says "as you have it" has no length of its own.
     const sent = encoded?.bytes ?? body;
-    const length = status === 304 || status === 204 ? {} : { 'content-length': String(Buffer.byteLength(sent)) };
+    const byteCount = Buffer.byteLength(sent);
+    const length = status === 304 || status === 204 ? {} : { 'content-length': String(byteCount) };
     const coding = encoded === null ? {} : { 'content-encoding': encoded.encoding };
     outgoing.writeHead(status, { ...this.headers, ...headers, ...coding, ...length });
+    if (byteCount > SLICE_BYTES && this.incoming.method !== 'HEAD') {
+      void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
+      return;
+    }
     // Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes.
     if (typeof sent === 'string' || sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
     else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
+    untilTaken(outgoing, this.#clock);
   }
 
   /** `callback` runs when the response is whole or the connection closed. */

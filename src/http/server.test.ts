@@ -4,12 +4,57 @@ import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import { limits } from '#core/limits';
-import { runRecord, startHttpHub } from '../../tests/helpers/http-hub.ts';
+import { completion, runRecord, startHttpHub, summary } from '../../tests/helpers/http-hub.ts';
 import { openSocket, post, readUntil } from '../../tests/helpers/http-calls.ts';
 import { temporaryFolder, waitFor } from '../../tests/helpers/hub-process.ts';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 
 const LIVE = '/health/live';
+
+describe('a whole answer', () => {
+  const big = Buffer.alloc(32 * 1024 * 1024, ' ');
+  const body = '{"model":"fast","messages":[{"role":"user","content":"x"}]}';
+  const ask = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+
+  async function askedForMuch(t: TestContext) {
+    const clock = new VirtualClock();
+    const hub = await startHttpHub(t, {
+      keyless: true,
+      clock,
+      complete: async ({ runId }) => ({ summary: summary(runId), body: completion(), raw: big }),
+    });
+    const reported = hub.nextFinished();
+    const socket = await openSocket(t, hub.url);
+    socket.pause();
+    socket.write(ask);
+    // Until the systems' buffers on the way are full, and the hub waits for the reader.
+    await waitFor(() => (clock.pending > 0 ? true : null));
+    return { clock, reported, socket };
+  }
+
+  it('is given up when its caller takes nothing of it for a minute', async (t) => {
+    const { clock, reported } = await askedForMuch(t);
+    await clock.advance(60_000);
+    assert.equal((await reported).status, 499);
+    assert.equal(clock.pending, 0);
+  });
+
+  it('reaches a caller who takes a little now and then', async (t) => {
+    const { clock, reported, socket } = await askedForMuch(t);
+    let bytes = 0;
+    socket.on('data', (data: Buffer) => {
+      bytes += data.byteLength;
+      socket.pause();
+      void clock.advance(1_000).then(() => socket.resume());
+    });
+    socket.resume();
+    assert.equal((await reported).status, 200);
+    await waitFor(() => (bytes > big.byteLength ? true : null));
+    assert.equal(clock.pending, 0);
+  });
+});
 
 describe('a request', () => {
   it('may have a body of exactly the limit', async (t) => {
@@ -57,6 +102,22 @@ describe('a request', () => {
     const answer = readUntil(socket, /\}$/);
     socket.write(`GET ${LIVE} HTTP/1.1\r\n\r\n`);
     assert.match(await answer, /^HTTP\/1\.1 400 [^]*Host/);
+  });
+
+  it('with two Host headers is 400: what stands before the hub may have gone by the other', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const socket = await openSocket(t, hub.url);
+    const answer = readUntil(socket, /\}$/);
+    socket.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nHost: elsewhere.example\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 400 [^]*more than one Host/);
+  });
+
+  it('that expects what HTTP does not know is served as if it did not', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const socket = await openSocket(t, hub.url);
+    const answer = readUntil(socket, /\}$/);
+    socket.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nexpect: the-unexpected\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 200 /);
   });
 
   it('whose headers or body do not come in time is 408, in the surface’s form', async (t) => {

@@ -82,6 +82,8 @@ export function createServer(deps: HttpDeps): HttpServer {
       onRequest,
     );
     server.maxRequestsPerSocket = 0;
+    // Node's own answer to an unknown expectation is an empty 417; RFC 9110, 10.1.1, lets a server serve it all the same.
+    server.on('checkExpectation', onRequest);
     server.on('clientError', (error, socket) => answerClientError(error, socket, connections));
     connections.addServer(server);
     sockets.serve(server);

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { renderErrorEvent } from './errors/render.ts';
 import type { RequestContext } from './request-context.ts';
-import { drained } from './waiting.ts';
+import { drained, untilTaken } from './waiting.ts';
 
 /** Load balancers and proxies commonly close a connection after 30 to 60 s without a byte. */
 const KEEP_ALIVE_MS = 10_000;
@@ -68,6 +68,7 @@ export class SseResponse {
     recording?.write(last);
     recording?.end();
     outgoing.end(last);
+    untilTaken(outgoing, this.#clock);
   }
 
   /** The honest end of a stream that has begun. */
@@ -76,6 +77,7 @@ export class SseResponse {
     const { outgoing, surface } = this.#context;
     const text = renderErrorEvent(error, surface, this.#context);
     outgoing.end(surface === 'openai' ? `data: ${text}\n\n` : `event: error\ndata: ${text}\n\n`);
+    untilTaken(outgoing, this.#clock);
   }
 
   /** Before an answer of another form, or when the caller left. */

@@ -1,9 +1,19 @@
-/** The waits of a request for others, an upstream or its own reader: what goes by meanwhile is not hub time. */
+/**
+ * The waits of a request for others, an upstream or its own reader: what goes by meanwhile is not hub time. Promises that a reader who
+ * takes nothing holds neither memory nor a place for ever, whether he is sent a stream or a whole answer.
+ */
+import type { ServerResponse } from 'node:http';
 import type { Clock } from '#core/clock';
-import type { RequestContext } from './request-context.ts';
+
+/** The request whose time is counted. */
+interface Waiting {
+  readonly outgoing: ServerResponse;
+  readonly signal: AbortSignal;
+  waitedMs: number;
+}
 
 /** Waits for what upstreams do. */
-export async function waitedFor<T>(context: RequestContext, clock: Clock, work: Promise<T>): Promise<T> {
+export async function waitedFor<T>(context: Pick<Waiting, 'waitedMs'>, clock: Clock, work: Promise<T>): Promise<T> {
   const since = clock.now();
   try {
     return await work;
@@ -16,7 +26,7 @@ export async function waitedFor<T>(context: RequestContext, clock: Clock, work: 
 const STALLED_READER_MS = 60_000;
 
 /** Resolves when the caller took enough of what was written; rejects with the signal's reason when the caller leaves. */
-export function drained(context: RequestContext, clock: Clock): Promise<void> {
+export function drained(context: Waiting, clock: Clock): Promise<void> {
   const { outgoing, signal } = context;
   const since = clock.now();
   return new Promise<void>((resolve, reject) => {
@@ -39,4 +49,28 @@ export function drained(context: RequestContext, clock: Clock): Promise<void> {
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
   });
+}
+
+/** What is written at once; a reader who took none of it for `STALLED_READER_MS` is gone. */
+export const SLICE_BYTES = 256 * 1024;
+
+/** The rest of a response after its head. Never rejects: a caller who leaves meanwhile has ended it. */
+export async function sendAll(context: Waiting, clock: Clock, bytes: Uint8Array): Promise<void> {
+  const { outgoing } = context;
+  try {
+    for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES)
+      if (!outgoing.write(bytes.subarray(at, at + SLICE_BYTES))) await drained(context, clock);
+  } catch {
+    outgoing.destroy();
+    return;
+  }
+  outgoing.end();
+  untilTaken(outgoing, clock);
+}
+
+/** After the response was ended: what its reader does not take in time is not kept for him. */
+export function untilTaken(outgoing: ServerResponse, clock: Clock): void {
+  if (outgoing.writableLength === 0 || outgoing.destroyed) return;
+  const stalled = clock.schedule(STALLED_READER_MS, () => outgoing.destroy());
+  outgoing.once('close', () => stalled.cancel());
 }

@@ -127,5 +127,6 @@ const unobserved: Observer = {
   ledgerUnjournalled: ignore,
   memoryFinished: ignore,
   cacheOperation: () => undefined,
+  externalFinished: () => undefined,
   cacheGap: () => undefined,
 };

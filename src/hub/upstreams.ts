@@ -49,6 +49,6 @@ export class Upstreams {
   }
 }
 
-function externalsOf({ external, resilience }: Config, { clock, random, breakers }: Parts): Externals {
-  return createExternals(external, { clock, random, breakers, retryRatio: resilience.retryBudget });
+function externalsOf({ external, resilience }: Config, { clock, random, observer, breakers }: Parts): Externals {
+  return createExternals(external, { clock, random, observer, breakers, retryRatio: resilience.retryBudget });
 }

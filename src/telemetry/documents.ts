@@ -13,7 +13,7 @@ export function metricsMarkdown(): string {
   return [
     '# Metrics',
     '',
-    'Generated from `src/telemetry/catalogue.ts` by `npm run generate`. Scraped at `/metrics`.',
+    'Generated from `src/telemetry/catalogue/` by `npm run generate`. Scraped at `/metrics`.',
     '',
     '| name | type | unit | labels | meaning |',
     '|---|---|---|---|---|',

@@ -2,7 +2,8 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { catalogue } from './catalogue.ts';
-import type { MetricEntry, MetricKey } from './catalogue.ts';
+import type { MetricKey } from './catalogue.ts';
+import type { MetricEntry } from './catalogue/entry.ts';
 
 export interface Metrics {
   counter(key: MetricKey): Counter;

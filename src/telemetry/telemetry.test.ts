@@ -43,7 +43,13 @@ function status(key: string, state: BreakerStatus['state'], trips = 0): BreakerS
   return { key, state, suspect: false, retryAfterMs: null, stateAgeMs: 0, forced: null, ...counts };
 }
 
-const attempt = { provider: 'p', outcome: 'succeeded', totalMs: 80, firstTokenMs: 20 } as AttemptRecord;
+const attempt = {
+  provider: 'p',
+  outcome: 'succeeded',
+  totalMs: 80,
+  firstTokenMs: 20,
+  costMicroUsd: 2_500,
+} as AttemptRecord;
 const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTokens: 3 } as RunRecord;
 
 /** Everything that can happen, once. */
@@ -56,6 +62,7 @@ function everything(
   observer.requestStarted();
   observer.requestFinished({ ...request, status: 502, errorCode: 'upstream_failed' });
   observer.attemptFinished(attempt);
+  observer.attemptFinished({ ...attempt, costMicroUsd: null });
   observer.runFinished({ ...run, guardrail: [{ stage: 'before', action: 'allowed', tookMs: 1 }] });
   const tool = { id: 'call', name: 'weather', outcome: 'succeeded', tookMs: 1 } as const;
   observer.turnFinished({ end: 'stop', tools: [tool], memory: 'used' });
@@ -67,6 +74,7 @@ function everything(
   observer.ledgerRow('written');
   observer.ledgerUnjournalled();
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
+  observer.externalFinished({ api: 'github', outcome: '2xx', durationMs: 4 });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
   const limit = {
@@ -140,6 +148,8 @@ describe('metrics', () => {
     assert.equal(value('revoagent_breaker_state', 'breaker="a"'), 1);
     assert.equal(value('revoagent_breakers', 'state="open"'), 1);
     assert.equal(value('revoagent_breaker_rejections_total'), 2);
+    assert.equal(value('revoagent_cost_usd_total'), 0.0025);
+    assert.equal(value('revoagent_cost_unknown_total'), 1);
     assert.equal(value('revoagent_run_backlog'), 5);
     assert.equal(value('revoagent_runs_dropped_total'), 2);
     assert.equal(value('revoagent_pool_connections', 'state="idle"'), 2);
@@ -185,7 +195,7 @@ describe('performance', () => {
     assert.partialDeepStrictEqual(report, {
       uptimeSeconds: 30,
       window: { seconds: 30, requests: 2, errorRate: 0.5 },
-      totals: { requests: 2, errors: 1, attempts: 1 },
+      totals: { requests: 2, errors: 1, attempts: 2 },
       inFlight: 0,
     });
     const p95 = report.window.totalTime?.p95Ms ?? 0;

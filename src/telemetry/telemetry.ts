@@ -16,7 +16,7 @@ import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 import { createLimitFigures } from './limit-figures.ts';
-import { ProcessFigures } from './process-figures.ts';
+import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
 
@@ -67,18 +67,22 @@ const STATE_VALUE: Readonly<Record<BreakerStateName, number>> = {
   forced_open: 3,
   disabled: 4,
 };
+const CLOCK_STEP_MS = 1_000;
 const HEALTH_VALUE = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
 
 export function createTelemetry({ clock, instance, version, logger }: TelemetryOptions): Telemetry {
   const registry = new Registry();
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
-  const figures = new ProcessFigures();
+  const pauses = seriesOf(metrics).histogram('gc');
+  const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
+  const steps = stepsOf(clock);
   const limits = createLimitFigures(metrics);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
     'breakerTrips',
+    'clockSteps',
     'breakerRejections',
     'breakerLate',
     'retryBudget',
@@ -88,6 +92,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').zero({ kind });
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -103,6 +108,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       if (sources !== undefined) readSources(metrics, sources);
       limits.read(sources?.limits());
       readProcess(metrics, figures.read());
+      if (steps()) metrics.counter('clockSteps').inc();
       metrics.gauge('inFlight').set(traffic.inFlight);
       metrics.gauge('uptime').set(traffic.uptimeMs(clock.now()) / 1000);
       return { contentType: registry.contentType, body: await registry.metrics() };
@@ -123,6 +129,17 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       figures.close();
       registry.clear();
     },
+  };
+}
+
+/** Whether the wall clock has jumped since it was last asked. What slews, slews. */
+function stepsOf(clock: Clock): () => boolean {
+  const offset = (): number => clock.wallMs() - clock.now();
+  let known = offset();
+  return () => {
+    const before = known;
+    known = offset();
+    return Math.abs(known - before) > CLOCK_STEP_MS;
   };
 }
 
@@ -156,6 +173,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const agentTurns = counter('agentTurns');
   const agentTools = counter('agentTools');
   const cachedRuns = counter('cachedRuns');
+  const costs = counter('cost');
+  const unknownCosts = counter('costUnknown');
   return {
     requestStarted() {
       traffic.inFlight++;
@@ -173,6 +192,8 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();
       if (attempt.totalMs !== null) attemptTimes(attempt.provider).observe(attempt.totalMs / 1000);
+      if (attempt.costMicroUsd !== null) costs(attempt.provider).inc(attempt.costMicroUsd / 1e6);
+      else if (attempt.outcome === 'succeeded') unknownCosts(attempt.provider).inc();
       if (attempt.firstTokenMs !== null) firstTokens(attempt.provider).observe(attempt.firstTokenMs / 1000);
     },
     runFinished(run) {
@@ -194,13 +215,14 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   };
 }
 
-/** What stores, ledger, memory system and cache tell. */
+/** What stores, ledger, memory system, external APIs and cache tell. */
 function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const { counter, histogram } = seriesOf(metrics);
   const queries = histogram('queries');
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
@@ -215,6 +237,7 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
       memory(`${operation} ${outcome}`).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
+    externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
@@ -266,6 +289,7 @@ function readCache(metrics: Metrics, cache: CacheFigures): void {
 
 function readProcess(metrics: Metrics, reading: ProcessReading): void {
   metrics.gauge('eventLoopDelay').set(reading.loopDelayP99Ms / 1000);
+  metrics.gauge('eventLoopDelayMax').set(reading.loopDelayMaxMs / 1000);
   metrics.gauge('eventLoopUtilisation').set(reading.loopUtilisation);
   const { user, system } = process.cpuUsage();
   setCounter(metrics.counter('cpu'), (user + system) / 1e6);

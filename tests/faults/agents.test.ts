@@ -17,6 +17,7 @@ import { loadText } from '../helpers/config-text.ts';
 import { MemoryConversations } from '../helpers/memory-conversations.ts';
 import { answers, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
+import { unobserved } from '../helpers/unobserved.ts';
 import { neverAnswers as toolHangs, resets as toolResets, startTarget } from './external-bench.ts';
 import type { Behaviour as ToolBehaviour, Target } from './external-bench.ts';
 import { FAULTS, WORDS } from './faults.ts';
@@ -50,7 +51,13 @@ async function startScene(t: TestContext, more: Partial<AgentRecord> = {}): Prom
   };
   const { external: configured } = loadText(t, JSON.stringify({ external: { meteo } })).config;
   const { clock, breakers, gateway } = bench;
-  const external = createExternals(configured, { clock, breakers, random: seededRandom(1), retryRatio: 0.2 });
+  const external = createExternals(configured, {
+    clock,
+    breakers,
+    random: seededRandom(1),
+    retryRatio: 0.2,
+    observer: unobserved,
+  });
   t.after(() => external.close());
   const agent = agentRecord({
     model: 'm',

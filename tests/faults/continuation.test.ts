@@ -7,46 +7,11 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HubError } from '#core/errors';
 import { callerGone } from '#contract/gateway';
-import type { ChatCall } from '#contract/gateway';
-import type { ChatChunk, ChatRequest } from '#contract/chat';
 import { answersHtml, neverAnswers, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Behaviour, Upstream } from '../helpers/upstream.ts';
+import { continued, read } from './continued.ts';
 import { startBench } from './harness.ts';
 import type { Bench } from './harness.ts';
-
-interface Seen {
-  /** The text as a client keeps it: dropped at every restart. */
-  text: string;
-  restarts: number;
-  readonly ids: Set<string>;
-  finish: string | null;
-  error: unknown;
-}
-
-/** Reads a stream as a client does that asked for continuation. */
-async function read(bench: Bench, call: ChatCall): Promise<Seen> {
-  const seen: Seen = { text: '', restarts: 0, ids: new Set(), finish: null, error: null };
-  try {
-    const { events } = await bench.gateway.stream(call);
-    for await (const data of events) {
-      const event: ChatChunk & { revoagent?: { event: string } } = JSON.parse(data);
-      seen.ids.add(event.id);
-      if (event.revoagent?.event === 'restart') {
-        seen.restarts++;
-        seen.text = '';
-      }
-      seen.text += event.choices[0]?.delta.content ?? '';
-      seen.finish = event.choices[0]?.finish_reason ?? seen.finish;
-    }
-  } catch (error) {
-    seen.error = error;
-  }
-  return seen;
-}
-
-function continued(bench: Bench, fields: Partial<ChatRequest> = {}, controller?: AbortController): ChatCall {
-  return { ...bench.call({ stream: true, ...fields }, controller), preferences: { continueCut: true } };
-}
 
 interface Pair {
   readonly bench: Bench;

@@ -18,6 +18,7 @@ import { BreakerRegistry } from '#resilience/registry';
 import { loadText } from '../helpers/config-text.ts';
 import { startHttpHub } from '../helpers/http-hub.ts';
 import type { HttpHub } from '../helpers/http-hub.ts';
+import { unobserved } from '../helpers/unobserved.ts';
 
 export interface Received {
   readonly method: string;
@@ -117,7 +118,7 @@ export async function startExternalHub(
   const { external: configured } = loadText(t, JSON.stringify({ external: { api } })).config;
   const random = seededRandom(1);
   const breakers = new BreakerRegistry({ clock, random });
-  const external = createExternals(configured, { clock, random, breakers, retryRatio: 0.2 });
+  const external = createExternals(configured, { clock, random, breakers, retryRatio: 0.2, observer: unobserved });
   t.after(() => external.close());
   const hub = await startHttpHub(t, { clock, deps: { external, breakers: createBreakerControl(breakers, clock) } });
   const authorization = `Bearer ${hub.keys.external}`;

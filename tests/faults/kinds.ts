@@ -31,6 +31,8 @@ export interface KindUnderTest {
   readonly errors: Readonly<Record<'failed' | 'limited' | 'credentials' | 'tooLong', Said>> & {
     /** A prompt that the content filter refuses; null where no such refusal exists. */
     readonly blocked: Said | null;
+    /** That an answer cannot be gone on with; null where the kind is never asked to. */
+    readonly beginning: Said | null;
   };
 }
 
@@ -75,6 +77,7 @@ const openAi: KindUnderTest = {
       'context_length_exceeded',
     ),
     blocked: openAiError(400, 'Your request was rejected.', 'invalid_request_error', 'content_policy_violation'),
+    beginning: openAiError(400, 'Prefilling is not supported for this model.', 'invalid_request_error', null),
   },
 };
 
@@ -92,6 +95,7 @@ const azure: KindUnderTest = {
     limited: openAiError(429, 'Exceeded call rate limit of your tier.', '', '429'),
     credentials: openAiError(401, 'Access denied due to invalid subscription key.', '', '401'),
     blocked: openAiError(400, 'The prompt triggered the content management policy.', '', 'content_filter'),
+    beginning: null,
   },
 };
 
@@ -102,6 +106,7 @@ const ollama: KindUnderTest = {
   errors: {
     ...openAi.errors,
     failed: openAiError(500, 'llama runner process has terminated: exit status 2', 'api_error', null),
+    beginning: null,
   },
 };
 
@@ -137,6 +142,11 @@ const anthropic: KindUnderTest = {
     tooLong: anthropicError(400, 'invalid_request_error', 'prompt is too long: 9 tokens > 8 maximum'),
     // Anthropic's filter speaks in answers (stop_reason "refusal") and refuses no request by a code of its own.
     blocked: null,
+    beginning: anthropicError(
+      400,
+      'invalid_request_error',
+      'This model does not support assistant message prefill. The conversation must end with a user message.',
+    ),
   },
 };
 
@@ -166,6 +176,7 @@ const gemini: KindUnderTest = {
       'INVALID_ARGUMENT',
     ),
     blocked: { status: 200, body: { promptFeedback: { blockReason: 'SAFETY' } } },
+    beginning: null,
   },
 };
 

@@ -1,6 +1,6 @@
 /**
  * A minute in which an upstream is out of order, with the hub's own default settings and one request every 4 s: it is not hammered, it
- * is used again soon after it is well, and callers are served by the fallback all the time. Time is virtual.
+ * is used again soon after it is well, and callers are served by the fallback all the time. For every provider kind; time is virtual.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -8,10 +8,12 @@ import type { TestContext } from 'node:test';
 import { loadConfig } from '#config/index';
 import { providerKinds } from '#providers/index';
 import { RetryBudget } from '#resilience/index';
-import { answers, answersHtml, neverAnswers, refuses, resets, startUpstream } from '../helpers/upstream.ts';
+import { answersHtml, neverAnswers, resets } from '../helpers/upstream.ts';
 import type { Behaviour, Upstream } from '../helpers/upstream.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
 import type { Bench, Result } from './harness.ts';
+import { KINDS, kindAnswers, kindRefuses, providerOf, startKindUpstream } from './kinds.ts';
+import type { KindUnderTest } from './kinds.ts';
 
 const EVERY_MS = 4_000;
 const OUTAGE_MS = 60_000;
@@ -26,16 +28,18 @@ interface Scene {
   readonly fallback: Upstream | null;
 }
 
-async function startScene(t: TestContext, withFallback: boolean): Promise<Scene> {
-  const primary = await startUpstream(t);
-  primary.otherwise = answers('From the primary.');
-  const fallback = withFallback ? await startUpstream(t) : null;
-  if (fallback !== null) fallback.otherwise = answers('From the fallback.');
+const fromPrimary = (kind: KindUnderTest): Behaviour => kindAnswers(kind, ['From the primary.']);
+
+async function startScene(t: TestContext, kind: KindUnderTest, withFallback: boolean): Promise<Scene> {
+  const primary = await startKindUpstream(t, kind);
+  primary.otherwise = fromPrimary(kind);
+  const fallback = withFallback ? await startKindUpstream(t, kind) : null;
+  if (fallback !== null) fallback.otherwise = kindAnswers(kind, ['From the fallback.']);
   const { breaker, retry, retryBudget, timeouts, concurrentMax } = resilience;
   const bench = startBench(t, {
     providers: {
-      primary: primary.baseUrl,
-      ...(fallback === null ? {} : { fallback: fallback.baseUrl }),
+      primary: providerOf(kind, primary),
+      ...(fallback === null ? {} : { fallback: providerOf(kind, fallback) }),
     },
     breaker,
     settings: { retry, concurrentMax, timeouts: { ...timeouts, firstTokenMs: 2_000, totalMs: 3_500 } },
@@ -58,62 +62,77 @@ async function ask({ bench }: Scene, stream: boolean): Promise<Result> {
   return asked;
 }
 
-const OUTAGES: Readonly<Record<string, Behaviour>> = {
-  'answers 503': refuses(503),
-  'answers an HTML page with 502': answersHtml(502),
-  'resets every connection': resets,
-  'is silent': neverAnswers,
-};
+function outages(kind: KindUnderTest): Readonly<Record<string, Behaviour>> {
+  const whole = {
+    'answers 503': kindRefuses(kind, { ...kind.errors.failed, status: 503 }),
+    'is silent': neverAnswers,
+  };
+  // How a connection ends does not hang on what is said over it.
+  return kind === KINDS[0]
+    ? { ...whole, 'answers an HTML page with 502': answersHtml(502), 'resets every connection': resets }
+    : whole;
+}
 
-describe('a minute without the primary', () => {
-  for (const [name, behaviour] of Object.entries(OUTAGES)) {
-    for (const withFallback of [true, false]) {
-      for (const stream of [false, true]) {
-        const form = `${stream ? 'stream' : 'plain'}, ${withFallback ? 'with' : 'without'} a fallback`;
-        it(`that ${name}: at most ${ATTEMPTS_MAX} attempts reach it, and it is used again within 30 s (${form})`, async (t) => {
-          const scene = await startScene(t, withFallback);
-          const { bench, primary, fallback } = scene;
-          assert.equal((await ask(scene, stream)).text, 'From the primary.');
-          const before = primary.received.length;
-          primary.otherwise = behaviour;
-          const outageEnd = bench.clock.now() + OUTAGE_MS;
-          while (bench.clock.now() < outageEnd) {
-            const { text, error } = await ask(scene, stream);
-            if (fallback === null) assert.notEqual(error, null);
-            // A plain answer has no first token: where the primary is silent only the total ends the wait, and nobody is left.
-            else if (behaviour !== neverAnswers || stream) assert.equal(text, 'From the fallback.');
-          }
-          const attempts = primary.received.length - before;
-          assert.ok(attempts <= ATTEMPTS_MAX, `${attempts} attempts reached it`);
-          assert.ok(attempts >= 5);
-          primary.otherwise = answers('From the primary.');
-          const wellAt = bench.clock.now();
-          let backAt = Number.POSITIVE_INFINITY;
-          while (backAt === Number.POSITIVE_INFINITY && bench.clock.now() - wellAt <= 2 * BACK_WITHIN_MS) {
-            const askedAt = bench.clock.now();
-            if ((await ask(scene, stream)).text === 'From the primary.') backAt = askedAt;
-          }
-          assert.ok(backAt - wellAt <= BACK_WITHIN_MS, `back after ${backAt - wellAt} ms`);
-        });
+for (const kind of KINDS) {
+  describe(`a minute without the primary, of the kind ${kind.kind}`, () => {
+    for (const [name, behaviour] of Object.entries(outages(kind))) {
+      for (const withFallback of kind === KINDS[0] ? [true, false] : [true]) {
+        for (const stream of [false, true]) {
+          const form = `${stream ? 'stream' : 'plain'}, ${withFallback ? 'with' : 'without'} a fallback`;
+          it(`that ${name}: at most ${ATTEMPTS_MAX} attempts reach it, and it is used again within 30 s (${form})`, (t) =>
+            comesBack(t, kind, behaviour, { withFallback, stream }));
+        }
       }
     }
-  }
 
-  it('in which it flaps every few seconds: every caller is served, and it is asked no more than once a request', async (t) => {
-    const scene = await startScene(t, true);
-    const { bench, primary } = scene;
-    let requests = 0;
-    const end = bench.clock.now() + OUTAGE_MS;
-    while (bench.clock.now() < end) {
-      primary.otherwise = requests % 3 === 2 ? answers('From the primary.') : refuses(503);
-      assert.equal((await ask(scene, requests % 2 === 0)).error, null);
-      requests++;
-    }
-    assert.ok(primary.received.length <= requests);
-    primary.otherwise = answers('From the primary.');
-    const texts: string[] = [];
-    const back = bench.clock.now() + BACK_WITHIN_MS;
-    while (bench.clock.now() <= back) texts.push((await ask(scene, false)).text);
-    assert.equal(texts.at(-1), 'From the primary.');
+    it('in which it flaps every few seconds: every caller is served, and it is asked no more than once a request', async (t) => {
+      const scene = await startScene(t, kind, true);
+      const { bench, primary } = scene;
+      const unavailable = kindRefuses(kind, { ...kind.errors.failed, status: 503 });
+      let requests = 0;
+      const end = bench.clock.now() + OUTAGE_MS;
+      while (bench.clock.now() < end) {
+        primary.otherwise = requests % 3 === 2 ? fromPrimary(kind) : unavailable;
+        assert.equal((await ask(scene, requests % 2 === 0)).error, null);
+        requests++;
+      }
+      assert.ok(primary.received.length <= requests);
+      primary.otherwise = fromPrimary(kind);
+      const texts: string[] = [];
+      const back = bench.clock.now() + BACK_WITHIN_MS;
+      while (bench.clock.now() <= back) texts.push((await ask(scene, false)).text);
+      assert.equal(texts.at(-1), 'From the primary.');
+    });
   });
-});
+}
+
+async function comesBack(
+  t: TestContext,
+  kind: KindUnderTest,
+  behaviour: Behaviour,
+  { withFallback, stream }: { withFallback: boolean; stream: boolean },
+): Promise<void> {
+  const scene = await startScene(t, kind, withFallback);
+  const { bench, primary, fallback } = scene;
+  assert.equal((await ask(scene, stream)).text, 'From the primary.');
+  const before = primary.received.length;
+  primary.otherwise = behaviour;
+  const outageEnd = bench.clock.now() + OUTAGE_MS;
+  while (bench.clock.now() < outageEnd) {
+    const { text, error } = await ask(scene, stream);
+    if (fallback === null) assert.notEqual(error, null);
+    // A plain answer has no first token: where the primary is silent only the total ends the wait, and nobody is left.
+    else if (behaviour !== neverAnswers || stream) assert.equal(text, 'From the fallback.');
+  }
+  const attempts = primary.received.length - before;
+  assert.ok(attempts <= ATTEMPTS_MAX, `${attempts} attempts reached it`);
+  assert.ok(attempts >= 5);
+  primary.otherwise = fromPrimary(kind);
+  const wellAt = bench.clock.now();
+  let backAt = Number.POSITIVE_INFINITY;
+  while (backAt === Number.POSITIVE_INFINITY && bench.clock.now() - wellAt <= 2 * BACK_WITHIN_MS) {
+    const askedAt = bench.clock.now();
+    if ((await ask(scene, stream)).text === 'From the primary.') backAt = askedAt;
+  }
+  assert.ok(backAt - wellAt <= BACK_WITHIN_MS, `back after ${backAt - wellAt} ms`);
+}

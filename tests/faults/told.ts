@@ -20,7 +20,7 @@ export async function assertTold(bench: Bench, upstream: Upstream, fault: Fault,
   const pending = ask(bench);
   if (fault.waitMs !== undefined) {
     await until('the upstream has the request', () => upstream.received.length === 1);
-    await waitForStall(bench, fault);
+    if (fault.text !== undefined) await untilStalled(bench);
     await bench.clock.advance(fault.waitMs);
   }
   const { text, error } = await pending;
@@ -47,8 +47,7 @@ export async function assertTold(bench: Bench, upstream: Upstream, fault: Fault,
 }
 
 /** Time may be moved once the hub itself waits: for a stall, after the words before it have been read. */
-async function waitForStall(bench: Bench, fault: Fault): Promise<void> {
-  if (fault.text === undefined) return;
+export async function untilStalled(bench: Bench): Promise<void> {
   await until('the stream has begun', () => bench.running.list()[0]?.attempts[0]?.firstTokenMs !== null);
   for (let turn = 0; turn < 50; turn++) await bench.clock.advance(0);
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadConfig } from '#config/index';
 import { generateKey, providerKinds, startHub } from '#hub/index';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import type { FuzzOptions, FuzzReport } from './fuzz.ts';
 import { fuzz } from './fuzz.ts';
 import { isSchema } from './values.ts';
@@ -41,7 +42,7 @@ export async function startFuzzedHub(): Promise<FuzzedHub> {
     // Forced open and reset again and again: what is open must not stay so for long.
     resilience: { breaker: { openMs: 10, openMsMax: 10 } },
   };
-  await writeFile(file, JSON.stringify(config));
+  await Promise.all([writeFile(file, JSON.stringify(config)), readyDatabase(config.storage.dataDir)]);
   const log: string[] = [];
   const loaded = loadConfig({ file, kinds: providerKinds, env: {} });
   const hub = await startHub(loaded.config, [], { logTo: { write: (text) => void log.push(text) } });

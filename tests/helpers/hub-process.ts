@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { readyDatabase } from './ready-database.ts';
 import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
@@ -38,11 +39,16 @@ export interface HubProcessOptions {
   dataDir?: string;
 }
 
-/** Starts a hub and waits until it says where it listens; throws with its output when it ends first. */
+/**
+ * Starts a hub and waits until it says where it listens; throws with its output when it ends first. An embedded database is there
+ * from an earlier start: what a first start does has tests of its own.
+ */
 export async function startHubProcess(t: Cleanup, options: HubProcessOptions = {}): Promise<HubProcess> {
   const dataDir = options.dataDir ?? (await temporaryFolder(t));
   const configFile = path.join(dataDir, 'revoagent.json');
-  await writeFile(configFile, JSON.stringify(withDefaults(options.config ?? {}, path.join(dataDir, 'data'))));
+  const config = withDefaults(options.config ?? {}, path.join(dataDir, 'data'));
+  if (config.storage['url'] === undefined) await readyDatabase(path.join(dataDir, 'data'));
+  await writeFile(configFile, JSON.stringify(config));
   const child = spawn(process.execPath, [BIN, 'serve', '--json', '--config', configFile], {
     env: { ...RUNTIME, HOME: dataDir, ...NO_OLLAMA, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -127,9 +133,9 @@ export async function waitFor<T>(
   }
 }
 
-function withDefaults(config: Record<string, unknown>, dataDir: string): Record<string, unknown> {
+function withDefaults(config: Record<string, unknown>, dataDir: string) {
   const server = { port: 0, ...asRecord(config['server']) };
-  const storage = { dataDir, ...asRecord(config['storage']) };
+  const storage: Record<string, unknown> = { dataDir, ...asRecord(config['storage']) };
   return { ...config, server, storage };
 }
 

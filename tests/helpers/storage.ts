@@ -55,6 +55,7 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       ledgerUnjournalled: ignore,
       memoryFinished: ignore,
       cacheOperation: () => undefined,
+      externalFinished: () => undefined,
       cacheGap: () => undefined,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),

@@ -9,6 +9,7 @@ import { createMemory } from '#memory/memory';
 import type { Storage } from '#storage/index';
 import { startHttpHub } from './http-hub.ts';
 import type { HttpHub } from './http-hub.ts';
+import { readyDatabase } from './ready-database.ts';
 import { listeners, nothingTold, openGuard, openTestStorage } from './storage.ts';
 
 export interface StoredHub extends HttpHub {
@@ -51,6 +52,7 @@ export function storedHub(): () => StoredHub {
 async function start(stack: AsyncDisposableStack): Promise<StoredHub> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-stored-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await readyDatabase(folder);
   const { storage } = await openTestStorage({ kind: 'embedded', dataDir: folder, queryTimeoutMs: 10_000 });
   stack.defer(() => storage.close());
   const { agents: agentStore, conversations, audit } = storage.stores;

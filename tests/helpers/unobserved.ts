@@ -18,6 +18,7 @@ export const unobserved: Observer = {
   ledgerRow: nothing,
   ledgerUnjournalled: nothing,
   memoryFinished: nothing,
+  externalFinished: nothing,
   cacheOperation: () => undefined,
   cacheGap: () => undefined,
 };

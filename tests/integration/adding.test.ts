@@ -6,6 +6,7 @@ import path from 'node:path';
 import { before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runNode, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
@@ -57,6 +58,7 @@ describe('a copy of the source, after docs/adding-a-*.md', () => {
     const config = path.join(folder, 'hub.json');
     const acme = { kind: 'acme', baseUrl: upstream.baseUrl, apiKey: 'sk-acme', tenant: 'ours' };
     const storage = { dataDir: path.join(folder, 'data') };
+    await readyDatabase(storage.dataDir);
     await writeFile(config, JSON.stringify({ server: { port: 0 }, storage, providers: { acme } }));
     const child = spawn(process.execPath, ['bin/revoagent.js', 'serve', '--json', '--config', config], {
       cwd: folder,

@@ -16,6 +16,7 @@ import { runCli, temporaryFolder } from '../helpers/hub-process.ts';
 import { post } from '../helpers/http-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -83,6 +84,7 @@ describe('each example of a configuration', () => {
           kind === 'simulator' || (settings['baseUrl'] ?? `${String(settings['endpoint'])}/v1`) === upstream.baseUrl,
           'an upstream that no variable sets',
         );
+      if (config.storage.url === undefined) await readyDatabase(config.storage.dataDir);
       const hub = await startHub(config, [], { logTo: { write: () => undefined } });
       t.after(() => hub.shutdown('the test is over'));
       const key = (await readFile(env['ADMIN_KEY_FILE'] ?? '', 'utf8')).trim();

@@ -16,6 +16,7 @@ import { keyOf, newProject } from '../conformance/records.ts';
 import type { Operation, Parameter } from '../fuzz/document.ts';
 import { operationsOf } from '../fuzz/document.ts';
 import { isSchema } from '../fuzz/values.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { openTestStorage } from '../helpers/storage.ts';
 
 /** In every text that the first project keeps. */
@@ -206,6 +207,7 @@ async function start(t: TestContext): Promise<{ url: string; secrets: string[] }
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-projects-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const dataDir = path.join(folder, 'data');
+  await readyDatabase(dataDir);
   const { storage } = await openTestStorage({ kind: 'embedded', dataDir, queryTimeoutMs: 10_000 });
   const secrets: string[] = [];
   for (const wallMs of [1, 2]) {

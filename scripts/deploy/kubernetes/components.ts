@@ -62,6 +62,17 @@ export function prometheusRule(groups: readonly unknown[]): Manifest {
   };
 }
 
+/** Grafana's sidecar, as its charts and the Prometheus stack's set it up, collects what has this label. */
+export function dashboardMap(name: string, file: string, json: string): Manifest {
+  const metadata = metadataOf(name);
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { ...metadata, labels: { ...metadata.labels, grafana_dashboard: '1' } },
+    data: { [file]: json },
+  };
+}
+
 export const httpRoute: Manifest = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'HTTPRoute',

@@ -1,7 +1,8 @@
 /** The files under deploy/kubernetes: the kustomize tree, and its base as one file for `kubectl apply -f`. One source for both. */
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
-import { httpRoute, prometheusRule, scaledObject, serviceMonitor } from './components.ts';
+import { dashboardMap, httpRoute, prometheusRule, scaledObject, serviceMonitor } from './components.ts';
+import { boardFiles } from '../grafana/boards.ts';
 import { base } from './hub.ts';
 import type { Manifest } from './manifest.ts';
 import { NAMESPACE, labelsOf } from './manifest.ts';
@@ -26,7 +27,7 @@ export function kubernetesFiles(): ReadonlyMap<string, string> {
     ),
     ...folder(
       'components/monitoring',
-      { 'service-monitor': serviceMonitor, rules: prometheusRule(hubRules()) },
+      { 'service-monitor': serviceMonitor, rules: prometheusRule(hubRules()), ...dashboards() },
       { kind: 'Component' },
     ),
     ...folder('components/gateway-api', { route: httpRoute }, { kind: 'Component' }),
@@ -44,6 +45,14 @@ export function kubernetesFiles(): ReadonlyMap<string, string> {
     ),
     ['revoagent.yaml', HEAD + Object.values(base).map(yaml).join('---\n')],
   ]);
+}
+
+function dashboards(): Readonly<Record<string, Manifest>> {
+  const maps = [...boardFiles()].map(([file, json]) => {
+    const name = `dashboard-${file.replace(/^revoagent-|\.json$/g, '')}`;
+    return [name, dashboardMap(name, file, json)];
+  });
+  return Object.fromEntries(maps) as Record<string, Manifest>;
 }
 
 function folder(
@@ -89,10 +98,12 @@ function spreadForSure(): unknown {
 }
 
 function hubRules(): unknown[] {
-  const { groups } = parse(readFileSync(new URL('deploy/prometheus/rules/hub.yml', ROOT), 'utf8')) as {
-    groups: { name: string }[];
-  };
-  return groups.filter(({ name }) => name === 'hub' || name === 'objective');
+  return ['hub.yml', 'objective.yml'].flatMap((file) => {
+    const { groups } = parse(readFileSync(new URL(`deploy/prometheus/rules/${file}`, ROOT), 'utf8')) as {
+      groups: unknown[];
+    };
+    return groups;
+  });
 }
 
 function yaml(value: unknown): string {

@@ -17,6 +17,7 @@ export const createAgent = defineOperation({
   description:
     'Its tools are checked: an external API that is not configured, or a path whose arguments its schema does not have, is refused. ' +
     'A name that is taken: 409.',
+  idempotent: true,
   body: agentBody,
   bodyExample: agentBodyExample,
   responses: { 201: { description: 'The agent.', schema: agentSchema, example: agentExample } },

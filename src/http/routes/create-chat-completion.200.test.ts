@@ -46,6 +46,22 @@ describe('a chat completion', () => {
     assert.equal(headers.get('x-revoagent-simulated'), 'true');
   });
 
+  it('tells the run in headers whatever the model’s name holds', async (t) => {
+    const hub = await startHttpHub(t, {
+      keyless: true,
+      complete: async ({ runId, request: { model } }) => ({
+        summary: summary(runId, { model }),
+        body: completion(),
+        raw: undefined,
+      }),
+    });
+    for (const model of ['\ud800', 'a\r\nx: y', 'nul\u0000', '名']) {
+      const response = await post(hub, PATH, { ...request, model });
+      assert.equal(response.status, 200, await response.text());
+      assert.equal(response.headers.get('x-revoagent-model'), encodeURIComponent(model.toWellFormed()));
+    }
+  });
+
   it('takes up the caller’s request id and trace, and begins its own where they are not valid', async (t) => {
     const hub = await startHttpHub(t, { keyless: true });
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';

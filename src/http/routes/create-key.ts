@@ -16,6 +16,7 @@ export const createKey = defineOperation({
   summary: 'Create a key',
   description:
     'The secret is in this answer and nowhere else: only its hash is kept. The first key ends keyless mode at once, so let it have the scope `admin`.',
+  idempotent: 'unkept',
   body: Type.Object(
     {
       name: Type.String({ minLength: 1, maxLength: 100, description: 'Whose it is, for people.' }),

@@ -1,0 +1,100 @@
+/** The database, what waits for it, the usage ledger and the memory of agents. */
+import type { MetricEntry } from './entry.ts';
+import { SHORT } from './entry.ts';
+
+export const storageMetrics = {
+  queries: {
+    name: 'revoagent_query_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a database query with its wait for a connection.',
+    labels: { query: 'fixed names in storage/repositories', outcome: 'ok, failed' },
+    buckets: SHORT,
+  },
+  poolWait: {
+    name: 'revoagent_pool_wait_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Wait for a database connection.',
+    labels: {},
+    buckets: SHORT,
+  },
+  pool: {
+    name: 'revoagent_pool_connections',
+    type: 'gauge',
+    unit: '1',
+    help: 'Database connections.',
+    labels: { state: 'total, idle, max' },
+  },
+  poolWaiting: {
+    name: 'revoagent_pool_waiting',
+    type: 'gauge',
+    unit: '1',
+    help: 'Callers that wait for a database connection.',
+    labels: {},
+  },
+  backlog: {
+    name: 'revoagent_run_backlog',
+    type: 'gauge',
+    unit: '1',
+    help: 'Run records that wait for the database.',
+    labels: {},
+  },
+  runsDropped: {
+    name: 'revoagent_runs_dropped_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Run records given up: the backlog was full, or the database refused their values.',
+    labels: {},
+  },
+  contentsDropped: {
+    name: 'revoagent_contents_dropped_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Runs of which what was said is lost: the backlog was full, or the database refused it.',
+    labels: {},
+  },
+  ledgerBacklog: {
+    name: 'revoagent_ledger_backlog',
+    type: 'gauge',
+    unit: '1',
+    help: 'Rows of the usage ledger in memory that wait for the database.',
+    labels: {},
+  },
+  ledgerJournal: {
+    name: 'revoagent_ledger_journal_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Size of the usage ledger’s journal on disk.',
+    labels: {},
+  },
+  ledgerRows: {
+    name: 'revoagent_ledger_rows_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Rows of the usage ledger that the database took, and those given up.',
+    labels: { end: 'written, dropped' },
+  },
+  ledgerUnjournalled: {
+    name: 'revoagent_ledger_unjournalled_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Attempts that went out without a line in the journal, which was full or failed.',
+    labels: {},
+  },
+  memoryDuration: {
+    name: 'revoagent_memory_duration_seconds',
+    type: 'histogram',
+    unit: 's',
+    help: 'Time of a call of the memory system, its embedding included.',
+    labels: { operation: 'remember, recall, find, list, forget', outcome: 'ok, failed, cancelled' },
+    buckets: SHORT,
+  },
+  memoryWithoutVector: {
+    name: 'revoagent_memory_without_vector_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Facts kept, and recalls served, by words only because no embedding came in time.',
+    labels: { operation: 'remember, recall' },
+  },
+} as const satisfies Record<string, MetricEntry>;
