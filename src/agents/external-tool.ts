@@ -6,7 +6,7 @@
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ExternalTool } from '#contract/agents';
-import type { External, ExternalAnswer } from '#contract/external';
+import type { External, ExternalAnswer, ExternalCall } from '#contract/external';
 import type { ToolAnswer, ToolArguments } from './arguments.ts';
 
 const PLACE = /^\{([^{}]+)\}$/;
@@ -16,7 +16,7 @@ export async function callExternal(
   external: External,
   tool: ExternalTool,
   given: ToolArguments,
-  { signal, traceparent }: { readonly signal: AbortSignal; readonly traceparent: string },
+  call: Pick<ExternalCall, 'signal' | 'traceparent' | 'caller'>,
 ): Promise<ToolAnswer> {
   const request = requestOf(tool, given);
   if (typeof request === 'string') return { outcome: 'bad_arguments', text: request };
@@ -33,8 +33,7 @@ export async function callExternal(
         throw new CallerError('body_too_large', `The API takes bodies of up to ${bytesMax} bytes.`);
       return Promise.resolve(bytes);
     },
-    signal,
-    traceparent,
+    ...call,
   });
   return told(answer, await bounded(answer.body));
 }

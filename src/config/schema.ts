@@ -12,6 +12,8 @@ import { loadShedding } from './load-shedding.ts';
 import type { LoadSheddingConfig } from './load-shedding.ts';
 import { cache } from './cache.ts';
 import type { CacheConfig } from './cache.ts';
+import { limitsSection } from './limits.ts';
+import type { LimitsConfig } from './limits.ts';
 import { count, ms, text } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
 import { redis } from './redis.ts';
@@ -197,7 +199,7 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, redis, cache, memory, resilience, logging };
+export const sections = { server, security, storage, redis, cache, limits: limitsSection, memory, resilience, logging };
 
 export interface Config {
   readonly server: {
@@ -232,6 +234,7 @@ export interface Config {
   };
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;
+  readonly limits: LimitsConfig;
   readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;

@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BreakerStateName } from './breakers.ts';
+import type { Caller, RunCall } from './gateway.ts';
 
 /** Where transports show it; links of an answer that lead back into the API are written anew below it. */
 export const externalPath = (name: string): string => `/api/external/${name}`;
@@ -21,6 +22,10 @@ export interface ExternalCall {
   /** Aborted when the caller leaves. */
   readonly signal: AbortSignal;
   readonly traceparent: string;
+  /** Whose limits it counts for. */
+  readonly caller: Caller;
+  /** As in a call of a model. */
+  readonly onLimits?: RunCall['onLimits'];
 }
 
 export interface ExternalAnswer {

@@ -9,6 +9,8 @@ import { externalPath } from '#contract/external';
 import type { Answer } from './answer.ts';
 import { readBody } from './body.ts';
 import { translateError } from './errors/translate.ts';
+import { limitsToldIn } from './limit-headers.ts';
+import { callerOf } from './operation.ts';
 import type { Services } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
 import { drained, waitedFor } from './waiting.ts';
@@ -34,6 +36,8 @@ export async function answerExternal(name: string, context: RequestContext, serv
       body: (bytesMax) => readBody(incoming, bytesMax, signal),
       signal,
       traceparent: context.trace.traceparent,
+      caller: callerOf(context),
+      onLimits: limitsToldIn(context),
     }),
   );
   try {

@@ -16,6 +16,7 @@ import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
 import type { Instances } from '#contract/instances';
 import type { Keys } from '#contract/keys';
+import type { Limits } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
@@ -43,6 +44,7 @@ export interface Ports {
   readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly cache: CacheControl;
+  readonly limits: Pick<Limits, 'report'>;
   readonly health: Health;
   readonly instances: Instances;
   readonly performance: () => PerformanceReport;

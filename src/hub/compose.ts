@@ -16,7 +16,6 @@ import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
-import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
@@ -27,18 +26,18 @@ import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
 import { addressFor, openHubInstances, sharingOrders } from './instances.ts';
-import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
-import { openLoadGate } from './load.ts';
+import { openHubLimits } from './limits.ts';
 import { openHubMemory } from './memory.ts';
 import { openRedis } from './redis.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
+import { watchHub } from './watching.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -63,6 +62,7 @@ export async function startHub(
 
   const state = openRedis(stack, 'state', { config, random, logger });
   const instances = openHubInstances(stack, { ...ground, config, redis: state });
+  const { registry, incarnation } = instances;
   const control = sharingOrders(ground.control, instances.evidence);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
@@ -70,79 +70,58 @@ export async function startHub(
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const { runs, contents, ledger } = keepRecords(stack, storage, {
-    ...ground,
-    config,
-    state,
-    incarnation: instances.incarnation,
-  });
+  const { runs, contents, ledger } = keepRecords(stack, storage, { ...ground, config, state, incarnation });
+  const counted = { ...ground, config, storage, redis: state, instances: registry, observer: telemetry.limits };
+  const limits = openHubLimits(stack, counted);
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };
+  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
   const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
-  const { gateway, external } = upstreams;
+  const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
-  stack.defer(() => watched.stop());
-  const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
-  const load = openLoadGate(stack, { config, clock });
-  telemetry.attach({
-    breakers: () => control.list(),
-    pool: () => storage.poolStats(),
-    backlog: () => runs.writer.backlog,
-    ledger: () => ledger,
-    cache: () => caches.answers.stats(),
-    checks: () => health.last(),
-    admittedShare: () => load.admittedShare,
-    instances: () => ({
-      live: instances.registry.liveInstances(),
-      degraded: instances.registry.source === 'away',
-    }),
-  });
+  const seen = { config, storage, memory, writer: runs.writer, gateway, breakers: control, limits, instances, ledger };
+  const { health, load } = watchHub(stack, { ...ground, ...seen, answers: caches.answers });
 
   const { audit, claims } = storage.stores;
   const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
   const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
-  const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
     ...talking,
     external,
-    runs: reader,
-    contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),
+    ...readersOf(storage, { running, runs: runs.writer, contents: contents.writer, clock }),
     keys: endingKeyless(keys, keyless),
     idempotency,
     keyless: () => keyless.current(),
     load,
-    usage: storage.stores.usage,
-    audit,
-    agentStore: storage.stores.agents,
-    conversations: storage.stores.conversations,
     memory,
     breakers: control,
     cache: caches.control,
+    limits,
     health,
-    instances: instances.registry,
+    instances: registry,
     ...figuresOf(telemetry),
     logger,
     clock,
     settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
-  instances.registry.begin(addressFor(url));
+  registry.begin(addressFor(url));
   const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, about);
+  const owned = stack.move();
   return new RunningHub(config, {
     url,
     summary,
-    owned: stack.move(),
+    owned,
     upstreams,
+    limits,
     health,
-    instances: instances.registry,
+    instances: registry,
     logger,
     server,
   });
@@ -154,6 +133,17 @@ function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentReco
     runSink: (run: RunRecord): void => runs.append(run),
     contentSink: (content: ContentRecord): void => contents.append(content),
   };
+}
+
+/** What was kept, for whoever asks: also what is on its way to the database. */
+function readersOf(
+  { stores }: Storage,
+  parts: { running: RunningRuns; runs: BatchWriter<RunRecord>; contents: BatchWriter<ContentRecord>; clock: Clock },
+) {
+  const { usage, audit, agents: agentStore, conversations } = stores;
+  const runs = createRunReader({ running: parts.running, pending: parts.runs, store: stores.runs });
+  const from = { runs, pending: parts.contents, store: stores.contents, audit, clock: parts.clock };
+  return { runs, contents: createContents(from), usage, audit, agentStore, conversations };
 }
 
 /** What requests and sockets tell, and what is asked about them. */

@@ -46,6 +46,11 @@ export const outbound = [
     why: 'instances and evidence are told and read in the background, once in seconds; no caller waits',
   },
   {
+    module: 'redis/connection.ts',
+    breaker: 'limits',
+    why: 'limits are counted in the Redis for shared state through a breaker of their own, and divided among the instances without it',
+  },
+  {
     module: 'hub/hub-client.ts',
     breaker: 'none',
     why: 'a command of the CLI asks one hub, once, and ends',

@@ -29,6 +29,8 @@ const PURGE_EVERY_MS = 3_600_000;
 const PURGE_ROWS = 5_000;
 const DAY_MS = 86_400_000;
 const FLUSH_MS = 5_000;
+/** A month's budget, and as much again to look back on. */
+const SPEND_DAYS = 62;
 
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
@@ -119,6 +121,7 @@ export function purgeWithAge(
     }
     for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
       deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);
+    await stores.spend.purge(Math.floor(clock.wallMs() / DAY_MS) - SPEND_DAYS);
   }
   function arm(): void {
     timer = clock.schedule(PURGE_EVERY_MS, () => {

@@ -20,6 +20,7 @@ import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseMemoryStore } from './repositories/memories.ts';
 import { databaseRunStore } from './repositories/runs.ts';
+import { databaseSpendStore } from './repositories/spend.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
 
@@ -75,6 +76,7 @@ export async function openStorage(
         keys: databaseKeyStore(ask),
         runs: databaseRunStore(ask),
         usage: databaseUsageStore(ask),
+        spend: databaseSpendStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
         contents: databaseContentStore(ask),

@@ -54,7 +54,7 @@ const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTok
 
 /** Everything that can happen, once. */
 function everything(
-  { observer, sockets, attach }: Telemetry,
+  { observer, sockets, limits, attach }: Telemetry,
   breakers: readonly BreakerStatus[] = [status('a', 'open', 1)],
 ): void {
   observer.requestStarted();
@@ -78,6 +78,17 @@ function everything(
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
   observer.requestShed('event_loop', 'new');
+  const limit = {
+    scope: 'key',
+    id: 'key_1',
+    kind: 'requests',
+    period: 'minute',
+    max: 10,
+    used: 4,
+    resetMs: 5,
+  } as const;
+  limits.limitDecided([limit], null);
+  limits.limitStoreAsked('reserve', 'ok', 1);
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -90,6 +101,7 @@ function everything(
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     admittedShare: () => 0.5,
     instances: () => ({ live: 2, degraded: true }),
+    limits: () => ({ mode: 'share', dividedBy: 3 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

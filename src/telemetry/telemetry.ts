@@ -6,6 +6,8 @@ import { Registry } from 'prom-client';
 import type { Clock } from '#core/clock';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
+import type { LimitObserver } from '#contract/limit-observer';
+import type { LimitModeReport } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
@@ -13,6 +15,7 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { createLimitFigures } from './limit-figures.ts';
 import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
@@ -31,6 +34,7 @@ export interface Sources {
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number; readonly reserved: number };
   cache(): CacheFigures;
+  limits(): LimitModeReport;
   checks(): readonly CheckReport[];
   instances(): { readonly live: number; readonly degraded: boolean };
   /** Of new work, 0 to 1. */
@@ -51,6 +55,7 @@ export interface CacheFigures {
 export interface Telemetry {
   readonly observer: Observer;
   readonly sockets: SocketObserver;
+  readonly limits: LimitObserver;
   metrics(): Promise<{ contentType: string; body: string }>;
   performance(): PerformanceReport;
   /** Tells where the figures are that are read at a scrape. */
@@ -75,6 +80,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const pauses = seriesOf(metrics).histogram('gc');
   const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
   const steps = stepsOf(clock);
+  const limits = createLimitFigures(metrics);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
@@ -99,11 +105,13 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
     sockets: createSocketObserver(metrics),
+    limits: limits.observer,
     attach(given) {
       sources = given;
     },
     async metrics() {
       if (sources !== undefined) readSources(metrics, sources);
+      limits.read(sources?.limits());
       readProcess(metrics, figures.read());
       if (steps()) metrics.counter('clockSteps').inc();
       metrics.gauge('inFlight').set(traffic.inFlight);

@@ -35,6 +35,7 @@ import { createServer } from '#http/server';
 import { WEB_SOCKET } from './socket-client.ts';
 import { memoryContents } from './memory-contents.ts';
 import { unobserved, unobservedSockets } from './unobserved.ts';
+import { alone } from './alone.ts';
 import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -178,22 +179,7 @@ export async function startHttpHub(
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
-    instances: {
-      self: 'hub-1',
-      source: 'alone',
-      liveInstances: () => 1,
-      list: () => [
-        {
-          id: 'hub-1',
-          address: 'http://127.0.0.1:1',
-          version: '0.1.0',
-          capacity: 100,
-          draining: false,
-          startedWallMs: 1_767_225_600_000,
-        },
-      ],
-    },
-    load: { admittedShare: 1, admit: () => null },
+    ...alone,
     usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),
@@ -204,6 +190,7 @@ export async function startHttpHub(
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     ...nothingKept,
+    limits: { report: async () => ({ mode: 'memory', dividedBy: 1, limits: [] }) },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -322,6 +309,18 @@ function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
       return { record, secret: 'rvk_made' };
     },
     list: async () => [...records.values()],
+    find: async (projectId, id) => {
+      const record = records.get(id);
+      if (record === undefined) return null;
+      return { keyId: id, projectId, scopes: new Set(record.scopes), limits: { key: record.limits ?? {} } };
+    },
+    setLimits: async ({ id, limits: wanted }) => {
+      const record = records.get(id);
+      if (record !== undefined) records.set(id, { ...record, limits: wanted });
+      return record !== undefined;
+    },
+    setProjectLimits: async () => undefined,
+    projectLimits: async () => ({}),
     revoke: async ({ id }) => records.delete(id),
   };
 }

@@ -28,6 +28,7 @@ import { databaseConversationStore } from '../../src/storage/repositories/conver
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
 import { databaseMemoryStore } from '../../src/storage/repositories/memories.ts';
 import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
+import { databaseSpendStore } from '../../src/storage/repositories/spend.ts';
 import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
 import {
@@ -66,7 +67,18 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ agents, conversations, memories, keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
+function everyCall({
+  agents,
+  conversations,
+  memories,
+  keys,
+  runs,
+  usage,
+  spend,
+  audit,
+  claims,
+  contents,
+}: Stores): EveryCall {
   const project = numbered('prj', 7);
   const key = numbered('key', 7);
   const newest = { limit: 50 };
@@ -77,6 +89,9 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
       findById: [() => keys.findById(key)],
       list: [() => keys.list(project, newest), () => keys.list(project, older('key'))],
       revoke: [() => keys.revoke(project, key, START_MS)],
+      setLimits: [() => keys.setLimits(project, key, { concurrent: 1 })],
+      setProjectLimits: [() => keys.setProjectLimits(project, {})],
+      projectLimits: [() => keys.projectLimits(project)],
       anyActive: [() => keys.anyActive()],
     },
     runs: {
@@ -95,6 +110,11 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
       ),
       rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
       purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
+    },
+    spend: {
+      read: [() => spend.read(['key:7:usd:day', 'key:8:usd:day'], 20_000)],
+      add: [() => spend.add([{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }])],
+      purge: [() => spend.purge(19_900)],
     },
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
@@ -235,6 +255,7 @@ async function holds(source: SessionSource): Promise<void> {
       keys: databaseKeyStore(ask),
       runs: databaseRunStore(ask),
       usage: databaseUsageStore(ask),
+      spend: databaseSpendStore(ask),
       audit: databaseAuditStore(ask),
       claims: databaseClaimStore(ask),
       contents: databaseContentStore(ask),
@@ -253,6 +274,7 @@ async function holds(source: SessionSource): Promise<void> {
       'contents',
       'conversations',
       'keys',
+      'limit_spend',
       'memories',
       'projects',
       'runs',
@@ -375,6 +397,7 @@ async function fill(db: Kysely<Schema>): Promise<void> {
        select ${project}, ${id('mem', 'n')}, 'agent:7', '', array_to_tsvector(array['in ' || ${project} || ' agent:7', 'common', 'rare' || n]),
          'm-' || n % 3, 4, '1010', '\\x0000803f000000000000000000000000', 0, n
        from generate_series(1, ${ROWS}) as n`,
+    `insert into limit_spend select 'key:' || n || ':usd:day', 20000 + n % 60, 5 from generate_series(1, ${ROWS}) as n`,
     `insert into cache_meta (namespace, epoch) values ('answers', 'e'), ('other', 'e')`,
     `insert into cache_entries select case when n % 2 > 0 then 'answers' else 'other' end, 'chat:' || n, 'e', 0, false, '{}', '{}', 1, 1, 1,
          1, 1, now(), now() + (n - 300) * interval '1 minute', '\\x00' from generate_series(1, ${ROWS}) as n`,

@@ -230,8 +230,9 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     status: 429,
     title: 'Rate limited',
     openaiCode: 'rate_limit_exceeded',
-    meaning: 'The key is over a limit that this hub sets.',
-    action: 'Wait as long as Retry-After says.',
+    meaning: 'The call is over a limit of its organisation, project, key, agent or route: the detail names which.',
+    action:
+      'Wait as long as Retry-After says. Without one no waiting helps: ask for less. GET /api/limits shows what is left.',
   },
   too_many_requests_in_flight: {
     ...wait,

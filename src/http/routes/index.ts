@@ -24,6 +24,7 @@ import { invalidateCache } from './invalidate-cache.ts';
 import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
+import { getLimits } from './get-limits.ts';
 import { getLiveness } from './get-liveness.ts';
 import { getMetrics } from './get-metrics.ts';
 import { getModel } from './get-model.ts';
@@ -55,6 +56,7 @@ import { renameConversation } from './rename-conversation.ts';
 import { replaceAgent } from './replace-agent.ts';
 import { resetBreaker } from './reset-breaker.ts';
 import { revokeKey } from './revoke-key.ts';
+import { setKeyLimits, setProjectLimits } from './set-limits.ts';
 
 export const operations: readonly Operation[] = [
   createChatCompletion,
@@ -100,6 +102,9 @@ export const operations: readonly Operation[] = [
   createMessage,
   listKeys,
   revokeKey,
+  getLimits,
+  setProjectLimits,
+  setKeyLimits,
   getHealth,
   getReadiness,
   getLiveness,

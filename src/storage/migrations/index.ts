@@ -6,6 +6,7 @@ import { contents } from './0004-contents.ts';
 import { agents } from './0005-agents.ts';
 import { memories } from './0006-memories.ts';
 import { cache } from './0007-cache.ts';
+import { limits } from './0008-limits.ts';
 import { usageMonths } from './0009-usage-months.ts';
 
 export interface Migration {
@@ -21,5 +22,6 @@ export const migrations = [
   agents,
   memories,
   cache,
+  limits,
   usageMonths,
 ] as const satisfies readonly Migration[];
