@@ -27,7 +27,9 @@ async function failedCalls(size: number, wordMs: number, lost: number): Promise<
 async function silenced(size: number): Promise<string> {
   const fleet = fleetOf({ size, random: seededRandom(1), wordMs: WORD_MS });
   await fleet.run(120_000, (instance) => instance === 1);
-  return String(fleet.served.filter((_, instance) => instance !== 1).reduce((missed, served) => missed + 1_200 - served, 0));
+  return String(
+    fleet.served.filter((_, instance) => instance !== 1).reduce((missed, served) => missed + 1_200 - served, 0),
+  );
 }
 
 export async function breakerSimulationPage(): Promise<string> {

@@ -16,7 +16,7 @@ export function dependencyPage(): string {
     '- **serves**: as ever. **recomputes**: answered, where need be by asking the upstream again.',
     '- **written**: answered, and its row is in the database. **kept**: answered, and its row is written when the database is back.',
     '- **limits**: what is over the limit is refused with 429. **shares**: the same, and each instance allows the limit divided by the instances that live.',
-    '- **says so**: 503 with Retry-After. **ready**: `/health/live` and `/health/ready` answer 200.',
+    '- **says so**: 503 with Retry-After. **either**: served or said so, because what is asked takes just as long as it may. **ready**: `/health/live` and `/health/ready` answer 200.',
     '',
     ...FAULTS.map((fault) => `- ${fault}: ${FAULT_WORDS[fault]}`),
   ];

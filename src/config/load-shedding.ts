@@ -12,7 +12,7 @@ export const loadShedding = Type.Object(
     loopDelayMs: ms(
       1,
       60_000,
-      20,
+      200,
       'A round of the event loop that is too long, when none within a tenth of a second is shorter.',
     ),
     memoryShareMax: Type.Number({

@@ -10,7 +10,7 @@ const BUSY = 100;
 function loopOf(options: Partial<LoadShedderOptions> = {}) {
   const clock = new VirtualClock();
   const memory = { share: 0.2 };
-  const shedder = new LoadShedder({ clock, memoryShare: () => memory.share, ...options });
+  const shedder = new LoadShedder({ clock, memoryShare: () => memory.share, loopDelayMs: 20, ...options });
   const run = async (
     forMs: number,
     roundMs: number,

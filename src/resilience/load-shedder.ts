@@ -13,7 +13,7 @@ export interface LoadShedderOptions {
   readonly clock: Clock;
   /** Of the memory there is, 0 to 1; asked for four times a second at most. */
   readonly memoryShare: () => number;
-  /** The loop's time that is too much when it is not gone under in a tenth of a second. Default 20. */
+  /** The loop's time that is too much when it is not gone under in a tenth of a second. Default 200: a hundred callers at once who are all served make a round long too. */
   readonly loopDelayMs?: number;
   /** From here on for want of memory, until it is 0.05 under it. Default 0.9; 1 switches it off. */
   readonly memoryShareMax?: number;
@@ -55,7 +55,7 @@ export class LoadShedder {
   #asked = false;
 
   constructor(options: LoadShedderOptions) {
-    const { clock, memoryShare, loopDelayMs = 20, memoryShareMax = 0.9, inFlightMin = 32 } = options;
+    const { clock, memoryShare, loopDelayMs = 200, memoryShareMax = 0.9, inFlightMin = 32 } = options;
     this.#clock = clock;
     this.#memoryShare = memoryShare;
     this.#loopDelayMs = loopDelayMs;

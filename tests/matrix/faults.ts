@@ -18,7 +18,11 @@ interface Server {
 }
 
 /** What is the same for every server behind a proxy. */
-function breakable(server: Server, proxy: Proxy, own: Record<'empty' | 'full', () => Promise<() => Promise<void>>>): Breakable {
+function breakable(
+  server: Server,
+  proxy: Proxy,
+  own: Record<'empty' | 'full', () => Promise<() => Promise<void>>>,
+): Breakable {
   let mend = async (): Promise<void> => undefined;
   return {
     async begin(fault) {

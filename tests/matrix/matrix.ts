@@ -8,6 +8,9 @@ import type { Answered, MatrixBench } from './bench.ts';
 import { matrix, OPERATIONS, RECOVERS_MS } from './table.ts';
 import type { Cell, Dependency, Fault, Operation } from './table.ts';
 
+/** Each of its answers has a row in the usage ledger. */
+const ASKS_THE_UPSTREAM: ReadonlySet<Operation> = new Set(['chat', 'stream', 'ledger write']);
+
 interface Asked {
   readonly answers: readonly Answered[];
 }
@@ -51,18 +54,25 @@ function faultSuite(dependency: Dependency, fault: Fault, slack: number, benchOf
         const { answers } = (await asked.get(operation)) ?? { answers: [] };
         for (const { tookMs, status } of answers)
           assert.ok(tookMs <= cell.withinMs * slack, `${status} after ${Math.round(tookMs)} ms of ${cell.withinMs}`);
-        for (const { headers } of answers) runs.push(headers.get('x-revoagent-run') ?? '');
+        if (ASKS_THE_UPSTREAM.has(operation))
+          for (const { headers } of answers) runs.push(headers.get('x-revoagent-run') ?? 'no run');
         await judge[cell.behaves](answers, { bench: benchOf(), cell, slack });
       });
     }
     it('nobody is told that a key is wrong that could not be looked up', () => {
-      assert.ok(stranger.status === 503 || (dependency !== 'postgres' && stranger.status === 401), stranger.text);
+      // A slow database answers after all, and may know that there is no such key.
+      const answers = dependency !== 'postgres' || fault === 'slow';
+      assert.ok(stranger.status === 503 || (answers && stranger.status === 401), stranger.text);
     });
     it(`afterwards everything is as before within ${RECOVERS_MS} ms, and no row is lost`, async () => {
       await end();
       await recovered(benchOf(), RECOVERS_MS * slack);
-      for (const run of runs.filter((each) => each !== ''))
-        await waitFor(async () => ((await benchOf().hasRow(run)) ? true : null), RECOVERS_MS * slack, () => run);
+      for (const run of runs)
+        await waitFor(
+          async () => ((await benchOf().hasRow(run)) ? true : null),
+          RECOVERS_MS * slack,
+          () => run,
+        );
     });
   });
 }
@@ -78,7 +88,9 @@ const ask: Readonly<Record<Operation, (bench: MatrixBench, about: string) => Pro
   'ledger write': async (bench) => ({ answers: [await bench.chat()] }),
   limit: async (bench) => ({ answers: [await bench.chat('limited'), await bench.chat('limited')] }),
   'agent turn': async (bench) => ({ answers: [await bench.agentTurn()] }),
-  health: async (bench) => ({ answers: await Promise.all(['/health/live', '/health/ready'].map((at) => bench.get(at))) }),
+  health: async (bench) => ({
+    answers: await Promise.all(['/health/live', '/health/ready'].map((at) => bench.get(at))),
+  }),
 };
 
 type Judge = (
@@ -109,11 +121,14 @@ const judge: Readonly<Record<Cell['behaves'], Judge>> = {
       /"mode":"share"/.test((await bench.get('/api/limits')).text) ? true : null;
     await waitFor(shares, cell.withinMs * slack, () => 'it never said that it allows its own share');
   },
-  'says so': (answers) => {
-    all(answers, 503);
-    for (const { headers } of answers) assert.match(headers.get('retry-after') ?? '', /^\d+$/);
-  },
+  either: (answers) => answers.forEach((answer) => (answer.status === 200 ? undefined : saysSo([answer]))),
+  'says so': (answers) => saysSo(answers),
 };
+
+function saysSo(answers: readonly Answered[]): void {
+  all(answers, 503);
+  for (const { headers } of answers) assert.match(headers.get('retry-after') ?? '', /^\d+$/);
+}
 
 /** One a minute: the first may have its place, the second has none. */
 function assertLimited([first, second]: readonly Answered[]): void {

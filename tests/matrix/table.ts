@@ -15,10 +15,20 @@ export type Operation = (typeof OPERATIONS)[number];
 /**
  * `serves`: as ever. `recomputes`: answered, where need be by asking the upstream again. `kept`: answered, and its row is in the database
  * when that answers again. `written`: answered, and its row is in the database at once. `limits`: one call over the limit is refused with
- * 429, never all and never none. `shares`: as `limits`, and each instance allows its own share. `says so`: 503 with Retry-After.
+ * 429, never all and never none. `shares`: as `limits`, and each instance allows its own share. `says so`: 503 with Retry-After. `either`: the one or the other of
+ * `serves` and `says so`, because what is asked takes as long as it may.
  * `ready`: live and ready, because it can serve.
  */
-export type Behaviour = 'serves' | 'recomputes' | 'kept' | 'written' | 'limits' | 'shares' | 'says so' | 'ready';
+export type Behaviour =
+  | 'serves'
+  | 'recomputes'
+  | 'kept'
+  | 'written'
+  | 'limits'
+  | 'shares'
+  | 'says so'
+  | 'either'
+  | 'ready';
 
 export interface Cell {
   readonly behaves: Behaviour;
@@ -41,6 +51,7 @@ function at(withinMs: number): Readonly<Record<Behaviour, Cell>> {
     limits: cell('limits'),
     shares: cell('shares'),
     'says so': cell('says so'),
+    either: cell('either'),
     ready: cell('ready'),
   };
 }
@@ -215,7 +226,7 @@ export const matrix: Matrix = {
       'cached read': late.serves,
       'ledger write': late.kept,
       limit: late.limits,
-      'agent turn': late['says so'],
+      'agent turn': late.either,
       health: soon.ready,
     },
     empty: {
