@@ -10,6 +10,7 @@ import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.t
 const PROMISED = [
   'docs/dependencies.md',
   'docs/errors.md',
+  'docs/idempotency.md',
   'docs/images/autoscaling.svg',
   'docs/instances.md',
   'docs/metrics.md',
