@@ -1,14 +1,17 @@
 /**
  * `npm test`: prepares the tools the tests need, runs the checks, then every test file in a process of its own, and ends with the
  * line `N passed, N failed`. A file that ends before its tests do, holds none or skips one counts as failed: none of them
- * proves anything. The order of files is drawn from a seed that is printed, because no test may depend on another.
+ * proves anything. The order of files is drawn from a seed that is printed, because no test may depend on another; those that start
+ * programs come before those beside the source, so that no long one is left over for a single lane at the end.
  *
  *   npm test -- --seed 7           the same order again
  *   npm test -- --order given      alphabetical
+ *   npm test -- --width 1          so many files at once; left out, one more than there are processors
  *   npm test -- --only 'src/core/**'   these files alone, without tools and checks
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,7 +24,7 @@ import type { FileResult } from './run-test-file.ts';
 
 const TEST_FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts'];
 const PREPARE = 'scripts/prepare-tests.ts';
-const WIDTH = 2;
+const WIDTH_MAX = 16;
 const SLOWEST_SHOWN = 10;
 const COMPILED = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 
@@ -29,24 +32,36 @@ interface Options {
   readonly order: 'random' | 'given';
   readonly seed: number;
   readonly only: string | undefined;
+  readonly width: number;
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
-    options: { order: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } },
+    options: {
+      order: { type: 'string' },
+      seed: { type: 'string' },
+      only: { type: 'string' },
+      width: { type: 'string' },
+    },
   });
   const order = values.order ?? 'random';
   if (order !== 'random' && order !== 'given') throw new Error(`--order is random or given, not ${order}`);
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed is a whole number from 0, not ${values.seed}`);
-  return { order, seed, only: values.only };
+  // A test that starts programs also waits for them, and leaves its processor to another meanwhile.
+  const width = Number(values.width ?? Math.min(availableParallelism() + 1, WIDTH_MAX));
+  if (!Number.isInteger(width) || width < 1 || width > WIDTH_MAX)
+    throw new Error(`--width is a whole number from 1 to ${WIDTH_MAX}, not ${values.width}`);
+  return { order, seed, only: values.only, width };
 }
 
 function testFiles({ order, seed, only }: Options): string[] {
   const all = globSync(TEST_FILES).map((path) => path.replaceAll('\\', '/'));
   const files = all.filter((path) => only === undefined || path === only || matchesGlob(path, only)).toSorted();
   if (files.length === 0) throw new Error(`no test file matches ${only ?? TEST_FILES.join(', ')}`);
-  return order === 'given' ? files : shuffled(files, seed);
+  if (order === 'given') return files;
+  const drawn = shuffled(files, seed);
+  return [...drawn.filter((path) => path.startsWith('tests/')), ...drawn.filter((path) => path.startsWith('src/'))];
 }
 
 /** Fisher and Yates. */
@@ -66,9 +81,9 @@ function prepareTools(): void {
   if (status !== 0) throw new Error(`${PREPARE} failed: the tests would start programs that are not there`);
 }
 
-function runTests(files: readonly string[]): Promise<FileResult[]> {
+function runTests(files: readonly string[], width: number): Promise<FileResult[]> {
   let done = 0;
-  return inParallel(files, WIDTH, async (file) => {
+  return inParallel(files, width, async (file) => {
     const result = await runTestFile(file);
     const word = result.failed === 0 ? 'ok    ' : 'FAILED';
     const count = `${String(++done).padStart(String(files.length).length)}/${files.length}`;
@@ -111,7 +126,7 @@ async function main(): Promise<void> {
   const checks = all ? await runChecks() : [];
   const order = options.order === 'given' ? 'given order' : `random order, repeat it with --seed ${options.seed}`;
   console.log(`\n${files.length} test files, ${order}`);
-  summarise(checks, await runTests(files));
+  summarise(checks, await runTests(files, options.width));
 }
 
 try {

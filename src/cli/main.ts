@@ -8,8 +8,12 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
+import { check } from './check.ts';
+import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
 import { createKey, generate, listKeys, revokeKey } from './keys.ts';
+import { runDrills } from './drill.ts';
+import type { DrillOptions } from './drill.ts';
 import { printNginx, readInstance } from './nginx.ts';
 import type { NginxCommand } from './nginx.ts';
 import { listRuns, showRun } from './runs.ts';
@@ -154,6 +158,16 @@ function addUpCommand(root: Command): void {
     .option('--tls-certificate <file>', 'the chain, in PEM')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .addOption(
+      new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
+        list.split(',').map((name) => name.trim()),
+      ),
+    )
+    .option(
+      '--drills',
+      'with an upstream that can be made ill and alerts that come ten times as fast, for revoagent drill',
+    )
+    .option('--dry-run', 'show what would be started, and what stands in the way')
     .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
     .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
@@ -166,8 +180,12 @@ function addStackCommands(root: Command): void {
     .description('what runs of the stack')
     .addOption(folderOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  revoagent status --json | jq .hubs')
-    .action((options: FolderOptions) => stackStatus(options));
+    .option('--pids <part>', 'the process of one part alone, or those of all whose names begin so')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  revoagent status --json | jq .hubs\n  kill -HUP $(revoagent status --pids hub)',
+    )
+    .action((options: FolderOptions & { pids?: string }) => stackStatus(options));
   root
     .command('logs')
     .description('the last lines that a part of the stack wrote')
@@ -194,6 +212,36 @@ function addStackCommands(root: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
     .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+  root
+    .command('check')
+    .description(
+      'prove the stack that runs, or one that is started for it: eight rows and the targets, each with its figure; kills a hub and a Redis',
+    )
+    .option('--seconds <number>', 'how long the normal load lasts', '15')
+    .option(
+      '--model <name>',
+      'what chats ask for, where a stack runs; its upstream is called about 100 times a second',
+      'simulator/chat',
+    )
+    .option('--key-file <file>', 'an admin key of the stack that runs')
+    .option('--own', 'start one, even where one runs')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
+    .action((options: CheckCommand) => check(options));
+  root
+    .command('drill')
+    .description('provoke a fault in the stack that runs, see its alert, carry out its runbook, see the alert end')
+    .argument('[alerts...]', 'by name')
+    .option('--all', 'every one that can be provoked')
+    .option('-v, --verbose', 'show what the commands of the runbook print')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  revoagent up --detach --drills && revoagent drill BreakerOpen\n  revoagent drill --all --json',
+    )
+    .action((alerts: string[], options: DrillOptions) => runDrills(alerts, options));
   root
     .command('down')
     .description('end the stack; its data stays')

@@ -4,9 +4,9 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import { callStack, controlFile, runStack } from '#stack/index';
+import { callStack, controlFile, planStack, runStack } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
-import { writeJson } from './options.ts';
+import { load, writeJson } from './options.ts';
 
 export interface FolderOptions {
   readonly folder?: string;
@@ -26,6 +26,9 @@ export interface UpOptions extends FolderOptions {
   readonly autoscale?: boolean;
   readonly requestsPerMinute?: string;
   readonly detach?: boolean;
+  readonly only?: readonly string[];
+  readonly drills?: boolean;
+  readonly dryRun?: boolean;
 }
 
 const START_MS = 120_000;
@@ -33,6 +36,7 @@ const ASK_MS = 100;
 
 /** In the foreground until a signal or `down`; with `--detach` until everything is ready. */
 export async function up(options: UpOptions): Promise<void> {
+  if (options.dryRun === true) return showPlan(options);
   if (options.detach === true) return detached(options);
   const ending = new AbortController();
   const stop = (): void => {
@@ -52,6 +56,21 @@ export async function up(options: UpOptions): Promise<void> {
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
   }
+}
+
+/** Ends with 1 where it could not be started. */
+async function showPlan(options: UpOptions): Promise<void> {
+  const plan = await planStack(runOptionsOf(options), systemClock);
+  if (options.json === true) writeJson(plan);
+  else {
+    console.log(`In ${plan.folder}, each after what it needs:\n`);
+    for (const { name, binds, command, needs } of plan.parts)
+      console.log(
+        `  ${name.padEnd(22)} ${binds.join(', ').padEnd(32)} ${command[0]}${needs.length === 0 ? '' : `, after ${needs.join(', ')}`}`,
+      );
+    console.log(plan.problems.length === 0 ? '\nNothing stands in the way. Nothing was started.' : '');
+  }
+  if (plan.problems.length > 0) throw new Error(plan.problems.join('\n'));
 }
 
 async function detached(options: UpOptions): Promise<void> {
@@ -104,8 +123,9 @@ async function requireNone(folder: string): Promise<void> {
   throw new Error(`A stack runs already in ${folder}. See: revoagent status --folder ${folder}`);
 }
 
-export async function stackStatus(options: FolderOptions): Promise<void> {
+export async function stackStatus(options: FolderOptions & { readonly pids?: string }): Promise<void> {
   const status = await call<StackStatus>(options, 'status');
+  if (options.pids !== undefined) return showPids(status, options.pids);
   if (options.json === true) return writeJson(status);
   for (const { name, state, pid, restarts, readyForMs, shown } of status.parts)
     console.log(
@@ -118,6 +138,16 @@ export async function stackStatus(options: FolderOptions): Promise<void> {
         shown?.url ?? '',
       ].join('  '),
     );
+}
+
+/** For `kill` and the like: of the part of this name, or of all whose names begin with it. Throws where none runs. */
+function showPids({ parts }: StackStatus, name: string): void {
+  const exact = parts.filter((part) => part.name === name);
+  const meant = exact.length > 0 ? exact : parts.filter((part) => part.name.startsWith(`${name}-`));
+  const pids = meant.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  if (pids.length === 0)
+    throw new Error(`No process of "${name}" runs. There are: ${parts.map((part) => part.name).join(', ')}.`);
+  for (const pid of pids) console.log(pid);
 }
 
 export async function stackLogs(part: string, options: FolderOptions & { readonly lines: string }): Promise<void> {
@@ -164,15 +194,19 @@ async function call<T>(options: FolderOptions, command: string, words: Record<st
 }
 
 /** For root where services keep their data, since PostgreSQL runs as another user, who must get there. */
-function folderOf({ folder }: FolderOptions): string {
+export function folderOf({ folder }: FolderOptions): string {
   return path.resolve(folder ?? (process.getuid?.() === 0 ? '/var/lib/revoagent-stack' : '.revoagent-stack'));
 }
 
 function runOptionsOf(options: UpOptions): RunOptions {
-  const { config, listen, adminKeyFile, tlsListen, tlsCertificate, tlsKey, monitoring } = options;
+  const { config, listen, adminKeyFile, tlsListen, tlsCertificate, tlsKey, monitoring, only } = options;
+  // Every error of the file at once, before anything is started with it.
+  load(config === undefined ? {} : { config });
   const tls = [tlsListen, tlsCertificate, tlsKey].filter((each) => each !== undefined);
   if (tls.length !== 0 && tls.length !== 3)
     throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
+  if (options.drills === true && (config !== undefined || !monitoring))
+    throw new Error('--drills brings a configuration of its own and needs the monitoring.');
   if (options.autoscale === true && !monitoring)
     throw new Error('--autoscale asks Prometheus: it needs the monitoring.');
   for (const address of [listen, tlsListen])
@@ -192,6 +226,8 @@ function runOptionsOf(options: UpOptions): RunOptions {
         ? undefined
         : { listen: tlsListen, certificate: path.resolve(tlsCertificate), key: path.resolve(tlsKey) },
     monitoring,
+    only,
+    drills: options.drills,
     autoscale:
       options.autoscale !== true
         ? null
@@ -201,7 +237,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
   };
 }
 
-function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {
+export function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {
   if (json === true) writeJson({ event: { part, what, detail } });
   else if (what !== 'starting') console.log(`  ${part.padEnd(22)} ${what}${detail === '' ? '' : `  ${detail}`}`);
 }

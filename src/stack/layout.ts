@@ -19,6 +19,10 @@ export interface StackOptions {
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;
   /** Prometheus, Alertmanager and the exporters. */
   readonly monitoring: boolean;
+  /** For `revoagent drill`: an upstream that can be made ill, hubs that call it, and alerts whose times are shortened. */
+  readonly drills?: boolean | undefined;
+  /** These parts and what they need; all by default. */
+  readonly only?: readonly string[] | undefined;
 }
 
 export const HUBS_MIN = 2;
@@ -38,6 +42,10 @@ const PORTS = {
   redisStateExporter: 9122,
   postgresExporter: 9187,
   nginxExporter: 9113,
+  grafana: 3001,
+  drillUpstream: 12590,
+  drillSpare: 12591,
+  drillControl: 12592,
 } as const;
 
 export type PortName = keyof typeof PORTS;
@@ -65,6 +73,11 @@ export class Layout {
     const { listen, portOffset } = this.options;
     if (listen !== undefined) return listen;
     return portOffset === 0 && process.getuid?.() === 0 ? '127.0.0.1:80' : this.local('balancer');
+  }
+
+  /** What the hubs are started with. */
+  get configFile(): string | undefined {
+    return this.options.drills === true ? this.in('drill', 'revoagent.json') : this.options.configFile;
   }
 
   in(...names: readonly string[]): string {

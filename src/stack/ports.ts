@@ -2,18 +2,32 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** Throws with the owner where somebody listens there. */
-export async function requireFree(part: string, address: string): Promise<void> {
+interface Binding {
+  readonly name: string;
+  readonly binds: readonly string[];
+}
+
+/** Throws with all that cannot be bound, a line each, with who has it. */
+export async function requireFree(parts: readonly Binding[]): Promise<void> {
+  const problems = await portProblems(parts);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** In words; nothing where every address can be bound. */
+export async function portProblems(parts: readonly Binding[]): Promise<string[]> {
+  const asked = parts.flatMap(({ name, binds }) => binds.map((address) => problemAt(name, address)));
+  return (await Promise.all(asked)).filter((problem) => problem !== null);
+}
+
+async function problemAt(part: string, address: string): Promise<string | null> {
   const at = address.lastIndexOf(':');
-  const [host, port] = [address.slice(0, at), Number(address.slice(at + 1))];
+  const [host, port] = [address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(address.slice(at + 1))];
   const problem = await tryToListen(host, port);
-  if (problem === null) return;
+  if (problem === null) return null;
   if (problem === 'EADDRINUSE')
-    throw new Error(
-      `${part} needs port ${port}, which is taken by ${ownerOf(port)}. End that, or move all ports: --port-offset 1000`,
-    );
-  if (problem === 'EACCES') throw new Error(`${part} may not bind port ${port} as this user. Be root, or move it.`);
-  throw new Error(`${part} cannot listen on ${address}: ${problem}`);
+    return `${part} needs port ${port}, which is taken by ${ownerOf(port)}. End that, or move all ports: --port-offset 1000`;
+  if (problem === 'EACCES') return `${part} may not bind port ${port} as this user. Be root, or move it.`;
+  return `${part} cannot listen on ${address}: ${problem}`;
 }
 
 function tryToListen(host: string, port: number): Promise<string | null> {

@@ -20,6 +20,8 @@ export const programs = {
   'prometheus-redis-exporter': { package: 'prometheus-redis-exporter' },
   'prometheus-postgres-exporter': { package: 'prometheus-postgres-exporter' },
   'prometheus-nginx-exporter': { package: 'prometheus-nginx-exporter' },
+  // Not one of Debian's packages: where its maker's puts it, and its archive.
+  grafana: { package: 'grafana', places: ['/usr/share/grafana/bin', '/opt/grafana/bin'] },
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof programs;
@@ -27,7 +29,7 @@ export type ProgramName = keyof typeof programs;
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 
 /** Undefined where it is not installed. */
-function findProgram(name: ProgramName): string | undefined {
+export function findProgram(name: ProgramName): string | undefined {
   const program: Program = programs[name];
   const places = (program.places ?? []).flatMap((place) => globSync(place).toSorted().toReversed());
   return [...places, ...FOLDERS].map((folder) => path.join(folder, name)).find(isExecutable);

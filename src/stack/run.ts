@@ -6,10 +6,14 @@ import { autoscaleDefaults, startAutoscale } from './autoscale.ts';
 import type { AutoscaleTargets } from './autoscale.ts';
 import { serveControl } from './control.ts';
 import type { Call } from './control.ts';
+import { Layout } from './layout.ts';
 import type { StackOptions } from './layout.ts';
 import type { StackEvent } from './part.ts';
+import { planOf } from './plan.ts';
+import type { StackPlan } from './plan.ts';
 import { Stack } from './stack.ts';
 import type { StackStatus } from './stack.ts';
+import { requireTlsFiles } from './tls.ts';
 
 export interface RunOptions extends StackOptions {
   /** Follow the load; null: as many hubs as were asked for. */
@@ -40,6 +44,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     hooks.onEvent(event);
     tell(event);
   };
+  if (options.tls !== undefined) requireTlsFiles(options.tls, clock.wallMs());
   const stack = new Stack(options, { clock, onEvent });
   await stack.takeOver();
   const end = Promise.withResolvers<void>();
@@ -61,6 +66,12 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     await new Promise<void>((resolve) => void clock.schedule(LAST_WORDS_MS, resolve, true));
     control.close();
   }
+}
+
+/** What `runStack` would start, and what stands in the way. Throws where the options cannot be carried out at all. */
+export function planStack(options: StackOptions, clock: Clock): Promise<StackPlan> {
+  if (options.tls !== undefined) requireTlsFiles(options.tls, clock.wallMs());
+  return planOf(new Layout(options));
 }
 
 async function answer(stack: Stack, up: Promise<void>, { command, words }: Call, end: () => void): Promise<unknown> {

@@ -2,29 +2,28 @@
  * A whole stack on one machine: brought up in the order of what its parts need, scaled and renewed while it serves, ended in the
  * reverse order. One of its acts at a time; status may be asked always.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { figuresOf } from './figures.ts';
 import type { HubFigures } from './figures.ts';
 import type { StackOptions } from './layout.ts';
-import { HUBS_MAX, HUBS_MIN, Layout, shipped } from './layout.ts';
+import { HUBS_MAX, Layout, shipped } from './layout.ts';
 import type { Part, PartStatus, StackEvent } from './part.ts';
 import { hubName, hubPart } from './parts/hub.ts';
-import { MONITORING_PROGRAMS, monitoringParts, writeTargets } from './parts/monitoring.ts';
-import { nginxPart } from './parts/nginx.ts';
-import { postgresPart } from './parts/postgres.ts';
-import { redisPart } from './parts/redis.ts';
-import { findPrograms } from './programs.ts';
+import { writeTargets } from './parts/monitoring.ts';
+import { numbers, partsOf, requireHubs } from './plan.ts';
 import { endLeft, readState, removeState, startOf, writeState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Over the balancer's `fail_timeout`: a second instance that goes sooner finds the first one still shunned. */
 const SETTLE_MS = 11_000;
-/** A new instance that fails more of its requests than this is not let go on. */
-const ERRORS_MAX = 0.05;
+/** A new instance whose share of failed requests is so much above that of the others is not let go on. */
+const ERRORS_MORE_MAX = 0.05;
 const JUDGED_REQUESTS = 20;
 const FIGURES_MS = 2_000;
+/** A new database and its first logs, with some room to work. */
+const SPACE_MB = 256;
 
 export interface StackParts {
   readonly clock: Clock;
@@ -64,16 +63,16 @@ export class Stack {
 
   /** All or nothing: where a part does not get ready, what was started is ended, and the reason thrown. */
   async up(): Promise<void> {
-    requireHubs(this.layout.options.hubs);
-    const parts = this.#partsOf();
     try {
+      const parts = partsOf(this.layout);
+      requireSpace(this.layout.options.folder);
+      this.#hubs = numbers(HUBS_MAX).filter((number) => parts.some(({ name }) => name === hubName(number)));
+      this.#retarget();
       await this.#supervisor.start(parts);
     } catch (error) {
       await this.down();
       throw error;
     }
-    this.#hubs = numbers(this.layout.options.hubs);
-    this.#retarget();
   }
 
   status(): StackStatus {
@@ -94,7 +93,7 @@ export class Stack {
     requireHubs(count);
     return this.#alone('scale', async () => {
       const more = numbers(count).filter((number) => !this.#hubs.includes(number));
-      await this.#supervisor.start(more.map((number) => hubPart(this.layout, number, this.#program)));
+      await this.#add(more.map((number) => hubPart(this.layout, number, this.#program)));
       const fewer = this.#hubs.filter((number) => number > count);
       this.#hubs = numbers(count);
       this.#retarget();
@@ -113,11 +112,11 @@ export class Stack {
         for (const number of this.#hubs) {
           done.push(number);
           await this.#supervisor.replace(hubPart(this.layout, number, program));
-          await this.#settle(settleMs);
-          await this.#judge(number);
+          await this.#watch(number, settleMs);
         }
         this.#program = program;
       } catch (error) {
+        this.#supervisor.throwIfEnding();
         for (const number of done) await this.#supervisor.replace(hubPart(this.layout, number, this.#program));
         throw new Error(`rolled back: ${messageOf(error)}`, { cause: error });
       }
@@ -133,23 +132,15 @@ export class Stack {
     return this.layout.in('state.json');
   }
 
-  #partsOf(): Part[] {
-    const { hubs, monitoring } = this.layout.options;
-    const files = findPrograms([
-      'postgres',
-      'initdb',
-      'redis-server',
-      'nginx',
-      ...(monitoring ? MONITORING_PROGRAMS : []),
-    ] as const);
-    return [
-      postgresPart(this.layout, files),
-      redisPart(this.layout, 'cache', files['redis-server']),
-      redisPart(this.layout, 'state', files['redis-server']),
-      ...numbers(hubs).map((number) => hubPart(this.layout, number)),
-      nginxPart(this.layout, files.nginx),
-      ...(monitoring ? monitoringParts(this.layout, files) : []),
-    ];
+  /** All or none of them. */
+  async #add(parts: readonly Part[]): Promise<void> {
+    try {
+      await this.#supervisor.start(parts);
+    } catch (error) {
+      for (const { name } of parts)
+        if (this.#supervisor.partOf(name) !== undefined) await this.#supervisor.remove(name);
+      throw error;
+    }
   }
 
   async #alone<T>(what: string, act: () => Promise<T>): Promise<T> {
@@ -165,16 +156,25 @@ export class Stack {
   /** Throws where another supervisor runs in this folder; ends what a dead one left. Before anything else. */
   async takeOver(): Promise<void> {
     const state = readState(this.#stateFile);
-    if (state === null) return;
-    if (state.startedAt !== '' && startOf(state.pid) === state.startedAt)
+    if (state !== null && state.startedAt !== '' && startOf(state.pid) === state.startedAt)
       throw new Error(
         `A stack runs already in ${this.layout.options.folder} (process ${state.pid}). See: revoagent status`,
       );
-    for (const part of await endLeft(state, this.#clock))
-      this.#onEvent({ part, what: 'stopped', detail: 'left by a stack that died' });
+    const left = state === null ? [] : await endLeft(state, this.#clock);
+    for (const part of left) this.#onEvent({ part, what: 'stopped', detail: 'left by a stack that died' });
+    this.#writeState();
   }
 
+  /** A disk that is full costs the note, not the stack: what runs goes on. */
   #note(): void {
+    try {
+      this.#writeState();
+    } catch (error) {
+      this.#onEvent({ part: 'state.json', what: 'crashed', detail: messageOf(error) });
+    }
+  }
+
+  #writeState(): void {
     const processes = this.#supervisor.status().flatMap(({ name, pid }) => {
       const stopSignal = this.#supervisor.partOf(name)?.stopSignal;
       return pid === null || stopSignal === undefined ? [] : [{ name, pid, startedAt: startOf(pid), stopSignal }];
@@ -186,16 +186,35 @@ export class Stack {
     if (this.layout.options.monitoring) writeTargets(this.layout, this.#hubs);
   }
 
-  #settle(settleMs: number): Promise<void> {
-    return new Promise((resolve) => {
+  /** Throws where the new hub dies or fails more than the others do, while it serves for so long. */
+  async #watch(number: number, settleMs: number): Promise<void> {
+    const name = hubName(number);
+    const others = this.#hubs.filter((other) => other !== number);
+    const restarts = this.#restartsOf(name);
+    const earlier = await this.#sum(others);
+    await new Promise<void>((resolve) => {
       this.#clock.schedule(settleMs, resolve, true);
     });
+    this.#supervisor.throwIfEnding();
+    if (this.#restartsOf(name) > restarts) throw new Error(`${name} ended, and had to be started again`);
+    const { requests, errors } = await this.#figures(number);
+    const later = await this.#sum(others);
+    // An upstream that is down fails the callers of all: that is no fault of the new version.
+    const usual = (later.errors - earlier.errors) / Math.max(1, later.requests - earlier.requests);
+    if (requests < JUDGED_REQUESTS || errors / requests <= Math.max(0, usual) + ERRORS_MORE_MAX) return;
+    throw new Error(`${name} failed ${errors} of its first ${requests} requests`);
   }
 
-  async #judge(number: number): Promise<void> {
-    const { requests, errors } = await this.#figures(number);
-    if (requests < JUDGED_REQUESTS || errors / requests <= ERRORS_MAX) return;
-    throw new Error(`${hubName(number)} failed ${errors} of its first ${requests} requests`);
+  #restartsOf(name: string): number {
+    return this.#supervisor.status().find((part) => part.name === name)?.restarts ?? 0;
+  }
+
+  /** One that is just being started again counts for nothing. */
+  async #sum(hubs: readonly number[]): Promise<HubFigures> {
+    const asked = await Promise.allSettled(hubs.map((number) => this.#figures(number)));
+    const each = asked.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const sum = (name: keyof HubFigures): number => each.reduce((total, figures) => total + figures[name], 0);
+    return { requests: sum('requests'), errors: sum('errors') };
   }
 
   async #figures(number: number): Promise<HubFigures> {
@@ -211,11 +230,12 @@ export class Stack {
   }
 }
 
-function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, at) => at + 1);
-}
-
-function requireHubs(count: number): void {
-  if (!Number.isInteger(count) || count < HUBS_MIN || count > HUBS_MAX)
-    throw new Error(`A stack has ${HUBS_MIN} to ${HUBS_MAX} hubs, not ${count}.`);
+/** Throws where the disk is so full that databases would not start, or die soon. */
+function requireSpace(folder: string): void {
+  const { bavail, bsize } = statfsSync(folder);
+  const megabytes = Math.floor((bavail * bsize) / 1024 ** 2);
+  if (megabytes < SPACE_MB)
+    throw new Error(
+      `The disk of ${folder} has ${megabytes} MB left, and a stack needs ${SPACE_MB} MB. Make room, or take another --folder.`,
+    );
 }

@@ -40,6 +40,8 @@ class Supervised {
   /** Wanted to run; false while it is ended on purpose. */
   wanted = true;
   backoffMs = BACKOFF_MS;
+  /** Grows with each end on purpose: who began to start it before that has nothing to start any more. */
+  life = 0;
 
   constructor(part: Part) {
     this.part = part;
@@ -57,6 +59,7 @@ export class Supervisor {
 
   /** Starts what is not there yet, side by side where it may be; rejects with the first failure. What runs then, runs on. */
   async start(parts: readonly Part[]): Promise<void> {
+    await requireFree(parts);
     for (const part of parts) {
       if (this.#all.has(part.name)) throw new Error(`${part.name} is there already`);
       this.#all.set(part.name, new Supervised(part));
@@ -69,7 +72,7 @@ export class Supervisor {
         ready =
           supervised.state === 'ready'
             ? Promise.resolve()
-            : Promise.all(supervised.part.needs.map(begin)).then(() => this.#launch(supervised, true));
+            : Promise.all(supervised.part.needs.map(begin)).then(() => this.#launch(supervised));
         begun.set(name, ready);
       }
       return ready;
@@ -91,11 +94,16 @@ export class Supervisor {
     supervised.part = part;
     supervised.wanted = true;
     try {
-      await this.#launch(supervised, false);
+      await this.#launch(supervised);
     } catch (error) {
       await this.#end(supervised);
       throw error;
     }
+  }
+
+  /** Throws once `stop` was called. */
+  throwIfEnding(): void {
+    this.#ending.signal.throwIfAborted();
   }
 
   partOf(name: string): Part | undefined {
@@ -143,16 +151,15 @@ export class Supervisor {
   }
 
   /** Resolves when it is ready; rejects when it ends before, or is not ready in time. */
-  async #launch(supervised: Supervised, first: boolean): Promise<void> {
-    const { part } = supervised;
+  async #launch(supervised: Supervised): Promise<void> {
+    const { part, life } = supervised;
     this.#ending.signal.throwIfAborted();
-    if (first) for (const address of part.binds) await requireFree(part.name, address);
     this.#tell(supervised, 'starting', part.command[0]);
     supervised.state = 'starting';
     part.prepare?.();
     const begunAt = this.#parts.clock.now();
     const process = await StackProcess.start(part, this.logOf(part.name));
-    if (this.#ending.signal.aborted || supervised.part !== part) {
+    if (this.#ending.signal.aborted || supervised.life !== life) {
       process.kill();
       throw new Error(`${part.name} is not wanted any more`);
     }
@@ -199,14 +206,14 @@ export class Supervisor {
   }
 
   async #again(supervised: Supervised): Promise<void> {
-    const waitMs = supervised.backoffMs;
+    const { life, backoffMs: waitMs } = supervised;
     supervised.backoffMs = Math.min(waitMs * 2, BACKOFF_MAX_MS);
     supervised.restarts++;
     try {
       await this.#pause(waitMs);
-      if (supervised.wanted && supervised.process === null) await this.#launch(supervised, false);
+      if (supervised.life === life) await this.#launch(supervised);
     } catch (error) {
-      if (!supervised.wanted || this.#ending.signal.aborted) return;
+      if (supervised.life !== life || this.#ending.signal.aborted) return;
       this.#tell(supervised, 'crashed', messageOf(error).split('\n')[0] ?? '');
       await supervised.process?.ended;
       void this.#again(supervised);
@@ -233,6 +240,7 @@ export class Supervisor {
 
   async #end(supervised: Supervised): Promise<void> {
     supervised.wanted = false;
+    supervised.life++;
     const { part, process } = supervised;
     if (process !== null) {
       supervised.state = 'stopping';

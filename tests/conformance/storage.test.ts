@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { migrations } from '../../src/storage/migrations/index.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { openTestStorage, POOL } from '../helpers/storage.ts';
 import { storageSuite } from './storage-suite.ts';
 
@@ -24,6 +25,8 @@ storageSuite('PostgreSQL', async () => ({
 storageSuite('PGlite', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-pglite-'));
   let made = 0;
+  // The one that most tests share has been started before; those that are made later are new.
+  await readyDatabase(path.join(folder, '1'));
   return {
     create: async () => ({ kind: 'embedded', dataDir: path.join(folder, String(++made)), queryTimeoutMs: 10_000 }),
     destroy: () => rm(folder, { recursive: true, force: true }),

@@ -11,7 +11,7 @@ import { readyDatabase } from './ready-database.ts';
 import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
-const START_MS = 60_000;
+const START_MS = 120_000;
 /** An Ollama on the machine that runs the tests is none of theirs. */
 const NO_OLLAMA = { OLLAMA_HOST: '127.0.0.1:1' };
 /** Of this process's environment only what a program needs to be found, and what was compiled before. */
@@ -121,7 +121,7 @@ export async function runNode(
 /** Asks until the answer is neither undefined nor null; fails after `withinMs` with what `otherwise` says. */
 export async function waitFor<T>(
   ask: () => T | undefined | null | Promise<T | undefined | null>,
-  withinMs = 10_000,
+  withinMs = 30_000,
   otherwise: () => string = () => 'it did not happen in time',
 ): Promise<T> {
   const end = performance.now() + withinMs;

@@ -4,13 +4,15 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { freePort } from './free-port.ts';
 import { requireTool } from './tools.ts';
+import type { ToolName } from './tools.ts';
 
 export interface TestPostgres {
   readonly url: string;
@@ -27,6 +29,7 @@ export interface TestPostgres {
 }
 
 const START_MS = 60_000;
+const KEPT = fileURLToPath(new URL('../../node_modules/.cache/ready-postgres', import.meta.url));
 
 export async function startPostgres(): Promise<TestPostgres> {
   const user = process.getuid?.() === 0 ? unprivileged() : {};
@@ -112,10 +115,37 @@ function send(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** A cluster that no server has run on, copied from the first one that was made: initdb takes a second of a core. */
 function initialise(data: string, user: { uid?: number; gid?: number }): void {
-  const args = ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'];
-  const { status, stderr } = spawnSync(requireTool('initdb'), args, { ...user, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`initdb failed: ${stderr}`);
+  const version = said('postgres', ['--version'], {}).replaceAll(/[^\w.]+/g, '-');
+  const kept = path.join(KEPT, `${version}${user.uid ?? 'self'}`);
+  if (existsSync(kept)) {
+    copy(kept, data);
+    return;
+  }
+  said('initdb', ['-D', data, '-U', 'test', '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C'], user);
+  mkdirSync(KEPT, { recursive: true });
+  // Under a name of its own until it is whole.
+  const draft = `${kept}.${process.pid}`;
+  copy(data, draft);
+  try {
+    renameSync(draft, kept);
+  } catch {
+    // Another test file made it meanwhile: that one is as good.
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** With owners and rights, which PostgreSQL looks at and Node's own copy leaves behind. */
+function copy(from: string, to: string): void {
+  const { status, stderr } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${from} cannot be copied: ${stderr}`);
+}
+
+function said(tool: ToolName, args: readonly string[], user: { uid?: number; gid?: number }): string {
+  const { status, stdout, stderr } = spawnSync(requireTool(tool), args, { ...user, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${tool} failed: ${stderr}`);
+  return stdout;
 }
 
 function unprivileged(): { uid?: number; gid?: number } {

@@ -226,9 +226,9 @@ export function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened: promise, open: resolve };
 }
 
-/** Asks at every turn of the event loop until the answer is true; fails after 5 s of real time. */
+/** Asks at every turn of the event loop until the answer is true; fails after 30 s of real time. */
 export async function until(what: string, ask: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
+  const end = performance.now() + 30_000;
   while (!ask()) {
     if (performance.now() > end) throw new Error(`this did not happen: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));

@@ -9,6 +9,7 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { runCli, runNode, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import type { CliEnd } from '../helpers/hub-process.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
@@ -18,6 +19,13 @@ const SECRET = 'sk-nobody-may-see-this';
 async function folderWith(t: TestContext, text?: string): Promise<string> {
   const cwd = await temporaryFolder(t);
   if (text !== undefined) await writeFile(path.join(cwd, 'revoagent.yaml'), text);
+  return cwd;
+}
+
+/** A folder in which a hub has run before. */
+async function folderWithDatabase(t: TestContext): Promise<string> {
+  const cwd = await temporaryFolder(t);
+  await readyDatabase(path.join(cwd, '.revoagent'));
   return cwd;
 }
 
@@ -182,7 +190,7 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
 
 describe('serve', () => {
   it('prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
-    const cwd = await folderWith(t);
+    const cwd = await folderWithDatabase(t);
     const env = { PATH: process.env['PATH'] ?? '' };
     const child = spawn(process.execPath, [BIN, '--port', '0'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     t.after(() => child.kill('SIGKILL'));
@@ -209,7 +217,7 @@ describe('serve', () => {
     await once(taken, 'listening');
     const address = taken.address();
     assert.ok(typeof address === 'object' && address !== null);
-    const { code, stderr } = await runCli(['--port', String(address.port)], { cwd: await folderWith(t) });
+    const { code, stderr } = await runCli(['--port', String(address.port)], { cwd: await folderWithDatabase(t) });
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`Port ${address.port} of 127\\.0\\.0\\.1 is in use.*--port`));
   });

@@ -75,7 +75,7 @@ it('a reload brings, changes and takes away external APIs, and the call that is 
     JSON.stringify({ ...config, external: { api: at(other.port), new: at(other.port) } }),
   );
   hub.process.kill('SIGHUP');
-  await waitFor(async () => ((await call('new')).status === 200 ? true : null), 15_000, hub.output);
+  await waitFor(async () => ((await call('new')).status === 200 ? true : null), 60_000, hub.output);
   assert.equal(await (await call('api')).text(), 'the other');
   assert.equal((await call('old')).status, 404);
   const [begun] = target.received;

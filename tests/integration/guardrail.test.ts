@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { loadConfig } from '#config/index';
 import { providerKinds, startHub } from '#hub/index';
 import { startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 
 const REFUSES = `export const before = () => ({ action: 'refuse', reason: 'Closed today.' });`;
 const ALLOWS = `export const before = () => ({ action: 'allow' });`;
@@ -38,13 +39,13 @@ describe('a guardrail of the configuration', () => {
     await writeFile(module, 'export const before = (');
     await utimes(module, 1, 1);
     hub.process.kill('SIGHUP');
-    await waitFor(() => (/stays as it was[\s\S]*guardrail\.ts/.test(hub.output()) ? true : null), 15_000, hub.output);
+    await waitFor(() => (/stays as it was[\s\S]*guardrail\.ts/.test(hub.output()) ? true : null), 60_000, hub.output);
     assert.equal((await ask(hub.url))[0], 400);
 
     await writeFile(module, ALLOWS);
     await utimes(module, 2, 2);
     hub.process.kill('SIGHUP');
-    await waitFor(async () => ((await ask(hub.url))[0] === 200 ? true : null), 15_000, hub.output);
+    await waitFor(async () => ((await ask(hub.url))[0] === 200 ? true : null), 60_000, hub.output);
     const metrics = await (await fetch(`${hub.url}/metrics`)).text();
     assert.match(metrics, /revoagent_guardrail_total\{stage="before",action="refused"[^}]*\} [1-9]/);
   });
@@ -52,7 +53,9 @@ describe('a guardrail of the configuration', () => {
   it('that is missing, exports nothing, or is no module ends the start with the file and the reason', async (t) => {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'revoagent.json');
-    await writeFile(file, JSON.stringify({ ...config('./none.ts'), storage: { dataDir: path.join(folder, 'data') } }));
+    const storage = { dataDir: path.join(folder, 'data') };
+    await readyDatabase(storage.dataDir);
+    await writeFile(file, JSON.stringify({ ...config('./none.ts'), storage }));
     assert.throws(
       () => loadConfig({ file, kinds: providerKinds, env: {} }),
       /guardrail\.module: there is no file .*none\.ts/,

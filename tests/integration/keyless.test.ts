@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { request } from 'node:http';
 import { runCli, startHubProcess, temporaryFolder } from '../helpers/hub-process.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -21,6 +22,7 @@ describe('a hub without keys', () => {
     const configFile = path.join(dataDir, 'open.json');
     const config = { server: { host: '0.0.0.0', port: 0 }, storage: { dataDir: path.join(dataDir, 'data') } };
     await writeFile(configFile, JSON.stringify(config));
+    await readyDatabase(config.storage.dataDir);
     const refused = await runCli(['serve', '--config', configFile]);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr + refused.stdout, /keys create/);

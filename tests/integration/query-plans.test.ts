@@ -48,6 +48,7 @@ import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import { statementsAs } from '../../src/storage/statements.ts';
 import { cacheCalls } from '../helpers/cache-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
 import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
 
 const ROWS = 30_000;
@@ -229,6 +230,7 @@ describe('no statement of the hub reads a whole table that grows', () => {
   it('on PGlite', async (t) => {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'revoagent-pglite-'));
     t.after(() => rm(dataDir, { recursive: true, force: true }));
+    await readyDatabase(dataDir);
     const { observer } = listeners(nothingTold());
     await holds(embeddedSource({ dataDir, queryTimeoutMs: 60_000 }, { clock: systemClock, observer }));
   });

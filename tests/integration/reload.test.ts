@@ -41,7 +41,7 @@ describe('SIGHUP', () => {
       };
     });
     hub.process.kill('SIGHUP');
-    await waitFor(async () => ((await status(hub, 'new')) === 200 ? true : null), 15_000, hub.output);
+    await waitFor(async () => ((await status(hub, 'new')) === 200 ? true : null), 60_000, hub.output);
     stop.abort();
     await Promise.all(load);
     assert.ok(results.length > 0);
@@ -57,7 +57,7 @@ describe('SIGHUP', () => {
       config['routs'] = {};
     });
     hub.process.kill('SIGHUP');
-    await waitFor(() => (/routs[\s\S]*routes/.test(hub.output()) ? true : null), 15_000, hub.output);
+    await waitFor(() => (/routs[\s\S]*routes/.test(hub.output()) ? true : null), 60_000, hub.output);
     assert.equal(await status(hub, 'simulator/chat'), 200);
   });
 });

@@ -5,7 +5,9 @@ import type { Layout } from '../layout.ts';
 import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
+import { DRILL_UPSTREAM } from './drill-upstream.ts';
 import { postgresUrl } from './postgres.ts';
+import { redisUrl } from './redis.ts';
 
 /** Over the hub's own grace for requests and streams. */
 const STOP_MS = 45_000;
@@ -16,14 +18,15 @@ export function hubName(number: number): string {
 
 /** `program`: another version's `bin/revoagent.js`; this one's by default. */
 export function hubPart(layout: Layout, number: number, program = shipped('bin', 'revoagent.js')): Part {
-  const { configFile, adminKeyFile } = layout.options;
+  const { configFile } = layout;
+  const { adminKeyFile, drills } = layout.options;
   const name = hubName(number);
   const address = layout.hubAddress(number);
   const folder = layout.in('hubs', name);
   const port = address.slice(address.lastIndexOf(':') + 1);
   return {
     name,
-    needs: ['postgres', 'redis-cache', 'redis-state'],
+    needs: ['postgres', 'redis-cache', 'redis-state', ...(drills === true ? [DRILL_UPSTREAM] : [])],
     command: [
       process.execPath,
       program,
@@ -39,6 +42,8 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
     ],
     env: environmentWith({
       DATABASE_URL: postgresUrl(layout),
+      REVOAGENT_REDIS_CACHE_URL: redisUrl(layout, 'cache'),
+      REVOAGENT_REDIS_STATE_URL: redisUrl(layout, 'state'),
       REVOAGENT_INSTANCE: name,
       ...(adminKeyFile === undefined ? {} : { REVOAGENT_ADMIN_KEY_FILE: adminKeyFile }),
     }),

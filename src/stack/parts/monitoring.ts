@@ -1,11 +1,14 @@
 /** What watches a stack: exporters, Prometheus with the project's rules, Alertmanager, and Grafana where it is installed. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { environmentWith } from '#config/index';
+import { fasterAlertmanager, fasterRules } from '../drill/faster.ts';
 import type { Layout, PortName } from '../layout.ts';
 import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
 import type { ProgramName } from '../programs.ts';
+import { grafanaPart } from './grafana.ts';
 import { hubName } from './hub.ts';
 import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
@@ -19,10 +22,14 @@ export const MONITORING_PROGRAMS = [
   'prometheus-nginx-exporter',
 ] as const satisfies readonly ProgramName[];
 
+/** Alerts in a stack for drills: two minutes become twelve seconds. */
+const DRILLS_FASTER = 10;
+
 type Files = Readonly<Record<(typeof MONITORING_PROGRAMS)[number], string>>;
 
-export function monitoringParts(layout: Layout, files: Files): Part[] {
-  return [...exporters(layout, files), alertmanager(layout, files), prometheus(layout, files)];
+export function monitoringParts(layout: Layout, files: Files, grafana: string | undefined): Part[] {
+  const shown = grafana === undefined ? [] : [grafanaPart(layout, grafana)];
+  return [...exporters(layout, files), alertmanager(layout, files), prometheus(layout, files), ...shown];
 }
 
 function exporters(layout: Layout, files: Files): Part[] {
@@ -82,12 +89,15 @@ function exporter(
 function alertmanager(layout: Layout, files: Files): Part {
   const address = layout.local('alertmanager');
   const data = layout.in('alertmanager');
+  const checkedIn = shipped('deploy', 'alertmanager', 'alertmanager.yml');
+  const faster = layout.options.drills === true;
+  const config = faster ? layout.in('alertmanager', 'alertmanager.yml') : checkedIn;
   return {
     name: 'alertmanager',
     needs: [],
     command: [
       files['prometheus-alertmanager'],
-      `--config.file=${shipped('deploy', 'alertmanager', 'alertmanager.yml')}`,
+      `--config.file=${config}`,
       `--storage.path=${data}`,
       `--web.listen-address=${address}`,
       // One of it: there are no others to talk to.
@@ -95,7 +105,10 @@ function alertmanager(layout: Layout, files: Files): Part {
     ],
     env: environmentWith({}),
     binds: [address],
-    prepare: () => void mkdirSync(data, { recursive: true, mode: 0o700 }),
+    prepare: () => {
+      mkdirSync(data, { recursive: true, mode: 0o700 });
+      if (faster) writeFileSync(config, fasterAlertmanager(readFileSync(checkedIn, 'utf8'), DRILLS_FASTER));
+    },
     isReady: (signal) => answersOk(`http://${address}/-/ready`, signal),
     readyMs: 20_000,
     stopSignal: 'SIGTERM',
@@ -124,9 +137,9 @@ function prometheus(layout: Layout, files: Files): Part {
     binds: [address],
     prepare: () => {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
+      if (layout.options.drills === true) writeFasterRules(layout);
       // JSON is YAML.
       writeFileSync(config, `${JSON.stringify(prometheusConfig(layout), null, 2)}\n`);
-      writeTargets(layout, []);
     },
     isReady: (signal) => answersOk(`http://${address}/-/ready`, signal),
     readyMs: 30_000,
@@ -142,17 +155,28 @@ export function writeTargets(layout: Layout, hubs: readonly number[]): void {
     targets: [layout.hubAddress(number)],
     labels: { service: 'hub', instance: hubName(number) },
   }));
+  mkdirSync(layout.in('prometheus'), { recursive: true, mode: 0o700 });
   writeFileSync(layout.in('prometheus', 'hubs.json'), JSON.stringify(targets));
 }
 
+function writeFasterRules(layout: Layout): void {
+  const [from, to] = [shipped('deploy', 'prometheus', 'rules'), layout.in('prometheus', 'rules')];
+  mkdirSync(to, { recursive: true, mode: 0o700 });
+  for (const file of readdirSync(from))
+    writeFileSync(path.join(to, file), fasterRules(readFileSync(path.join(from, file), 'utf8'), DRILLS_FASTER));
+}
+
 function prometheusConfig(layout: Layout): Record<string, unknown> {
+  const drills = layout.options.drills === true;
   const fixed = (job: string, service: string, port: PortName): Record<string, unknown> => ({
     job_name: job,
     static_configs: [{ targets: [layout.local(port)], labels: { service } }],
   });
   return {
-    global: { scrape_interval: '5s', scrape_timeout: '4s', evaluation_interval: '5s' },
-    rule_files: [shipped('deploy', 'prometheus', 'rules') + '/*.yml'],
+    global: drills
+      ? { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' }
+      : { scrape_interval: '5s', scrape_timeout: '4s', evaluation_interval: '5s' },
+    rule_files: [`${drills ? layout.in('prometheus', 'rules') : shipped('deploy', 'prometheus', 'rules')}/*.yml`],
     alerting: { alertmanagers: [{ static_configs: [{ targets: [layout.local('alertmanager')] }] }] },
     scrape_configs: [
       {

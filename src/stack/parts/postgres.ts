@@ -34,7 +34,7 @@ export function postgresPart(layout: Layout, files: Record<'postgres' | 'initdb'
       const { status, stderr } = spawnSync(files.initdb, words, { ...user, encoding: 'utf8' });
       if (status !== 0)
         throw new Error(
-          `initdb could not make ${data}: ${stderr.trim()}. It runs as the user "postgres", who must get there: another --folder?`,
+          `initdb could not make ${data}: ${firstProblemOf(stderr)}. It runs as the user "postgres", who must get there: another --folder?`,
         );
       appendFileSync(`${data}/postgresql.conf`, `\ninclude '${settings}'\n`);
     },
@@ -45,6 +45,12 @@ export function postgresPart(layout: Layout, files: Record<'postgres' | 'initdb'
     stopMs: 20_000,
     shown: { what: 'PostgreSQL', url: postgresUrl(layout) },
   };
+}
+
+/** Of all that it says, what went wrong first. */
+function firstProblemOf(stderr: string): string {
+  const lines = stderr.trim().split('\n');
+  return lines.find((line) => /\b(?:FATAL|ERROR|error):/.test(line)) ?? lines.at(-1) ?? 'it does not say why';
 }
 
 /** A whole start of a session: while the server recovers it answers with an error instead of "R". */
