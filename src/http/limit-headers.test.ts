@@ -1,7 +1,7 @@
 /** Limits in headers: the draft's form, and each vendor's. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { LimitStanding } from '#contract/limits';
+import type { LimitStanding } from '#contract/admission';
 import { limitHeaders } from './limit-headers.ts';
 
 const requests = (more: Partial<LimitStanding>): LimitStanding => ({

@@ -8,6 +8,7 @@ import { systemClock } from '#core/clock';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
+import type { BreakerControl } from '#contract/breakers';
 import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
 import type { RunRecord } from '#contract/runs';
@@ -18,14 +19,16 @@ import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
 import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
+import type { Limiter } from '#limits/index';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
-import type { Telemetry } from '#telemetry/telemetry';
+import type { Sources, Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
+import type { HubCaches } from './cache.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
@@ -68,14 +71,7 @@ export async function startHub(
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
   const state = openRedis(stack, 'state', { config, random, logger });
-  const limits = openHubLimits(stack, {
-    ...ground,
-    config,
-    storage,
-    redis: state,
-    instances: alone,
-    observer: telemetry.limits,
-  });
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: alone });
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
@@ -85,27 +81,10 @@ export async function startHub(
   const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({
-    config,
-    storage,
-    memory,
-    writer: runs.writer,
-    gateway,
-    breakers: control,
-    limits,
-    logger,
-  });
+  const watched = createChecks({ ...ground, config, storage, memory, runs, gateway, breakers: control, limits });
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
-  telemetry.attach({
-    breakers: () => control.list(),
-    pool: () => storage.poolStats(),
-    backlog: () => runs.writer.backlog,
-    ledger: () => ledger,
-    cache: () => caches.answers.stats(),
-    limits: () => limits.mode(),
-    checks: () => health.last(),
-  });
+  telemetry.attach(figuresFrom({ control, storage, runs, ledger, caches, limits, health }));
 
   const { audit, claims } = storage.stores;
   const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
@@ -149,6 +128,27 @@ function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentReco
   return {
     runSink: (run: RunRecord): void => runs.append(run),
     contentSink: (content: ContentRecord): void => contents.append(content),
+  };
+}
+
+/** What is read when somebody scrapes. */
+function figuresFrom(of: {
+  readonly control: BreakerControl;
+  readonly storage: Storage;
+  readonly runs: { readonly writer: BatchWriter<RunRecord> };
+  readonly ledger: ReturnType<Sources['ledger']>;
+  readonly caches: HubCaches;
+  readonly limits: Limiter;
+  readonly health: ReturnType<typeof createHealth>;
+}): Sources {
+  return {
+    breakers: () => of.control.list(),
+    pool: () => of.storage.poolStats(),
+    backlog: () => of.runs.writer.backlog,
+    ledger: () => of.ledger,
+    cache: () => of.caches.answers.stats(),
+    limits: () => of.limits.mode(),
+    checks: () => of.health.last(),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Which limits hold for a call: what is stored with a key or a project before what the configuration names, before its defaults. */
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
-import type { LimitKind, LimitPeriod, LimitScope, LimitSettings, LimitStanding, LimitSubjects } from '#contract/limits';
+import type { LimitKind, LimitPeriod, LimitScope, LimitSettings, LimitStanding } from '#contract/admission';
+import type { LimitSubjects } from '#contract/limits';
 
 export const MICRO_USD = 1_000_000;
 
