@@ -1,7 +1,6 @@
 /** The `limits` section: what organisations, projects, keys, agents and routes may have. */
 import { Type } from 'typebox';
 import { ms } from './numbers.ts';
-import { unknownKey } from './check.ts';
 
 const strict = { additionalProperties: false };
 const LARGEST = 1_000_000_000;
@@ -75,11 +74,4 @@ export interface LimitsConfig {
   readonly agents: ScopeLimitsConfig;
   readonly routes: ScopeLimitsConfig;
   readonly leaseMs: number;
-}
-
-/** Limits for routes that do not exist, as names and messages: a typing mistake there would limit nothing. */
-export function unknownRoutes({ routes }: LimitsConfig, known: readonly string[]): readonly [string, string][] {
-  return Object.keys(routes.named)
-    .filter((name) => !known.includes(name))
-    .map((name) => [name, unknownKey(name, [...known])]);
 }

@@ -15,7 +15,6 @@ import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
 import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
-import { unknownRoutes } from './limits.ts';
 import type { LimitsConfig } from './limits.ts';
 import { priceSchema } from './prices.ts';
 import type { PriceConfig } from './prices.ts';
@@ -261,8 +260,11 @@ class Loader {
   #checkLimits(section: unknown, routes: readonly string[]): void {
     // As with redis: where the schema found a fault, this can wait.
     if (this.#problems.length > 0) return;
-    for (const [name, message] of unknownRoutes(section as LimitsConfig, routes))
-      this.#problem(`/limits/routes/named/${escapePointer(name)}`, message);
+    // A typing mistake there would limit nothing.
+    for (const name of Object.keys((section as LimitsConfig).routes.named)) {
+      const pointer = `/limits/routes/named/${escapePointer(name)}`;
+      if (!routes.includes(name)) this.#problem(pointer, unknownKey(name, routes));
+    }
   }
 
   #redis(section: unknown): RedisConfig {

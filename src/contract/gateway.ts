@@ -4,7 +4,7 @@
  */
 import { CallerError, HubError, UnavailableError } from '#core/errors';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
-import type { Admission, LimitSettings, LimitStanding } from './limits.ts';
+import type { Admission, LimitSettings, LimitStanding } from './admission.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
 /** What a key may do: ask models; see what the hub does; call the external APIs, which act with credentials of the hub's; all. */

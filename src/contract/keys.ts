@@ -1,6 +1,6 @@
 /** API keys as transports and the CLI see them. The secret exists in one answer only, when the key is made. */
 import type { Caller, Scope } from './gateway.ts';
-import type { LimitSettings } from './limits.ts';
+import type { LimitSettings } from './admission.ts';
 import type { Page } from './page.ts';
 import type { KeyRecord } from './stores.ts';
 

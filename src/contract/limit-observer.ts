@@ -1,5 +1,5 @@
 /** What limits tell about their work; telemetry makes metrics of it. Cheap, synchronous, never throws. */
-import type { LimitStanding } from './limits.ts';
+import type { LimitStanding } from './admission.ts';
 
 export interface LimitObserver {
   /** `refusedBy` null: admitted by all of them. */

@@ -2,7 +2,7 @@
  * How many tokens a call may come to, and what they may cost, before it is made: high rather than low, since a limit is held against it.
  * The prompt by its bytes and its pictures, the answer by what the caller allows it; the price is the highest of the route's.
  */
-import type { LimitAmounts } from '#contract/limits';
+import type { LimitAmounts } from '#contract/admission';
 import type { RunCall } from '#contract/gateway';
 import type { Prices } from './prices.ts';
 import type { Route } from './route.ts';

@@ -11,7 +11,7 @@ import { limits as bounds } from '#core/limits';
 import type { Caller, Scope } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { LookupCache } from '#contract/lookup-cache';
-import type { LimitSettings } from '#contract/limits';
+import type { LimitSettings } from '#contract/admission';
 import type { Logger } from '#contract/logger';
 import type { AuditStore, FoundKey, KeyRecord, KeyStore } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';

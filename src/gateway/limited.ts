@@ -3,7 +3,8 @@
  * costs a request, and neither tokens nor money.
  */
 import type { RunCall } from '#contract/gateway';
-import type { LimitAmounts, Limits } from '#contract/limits';
+import type { LimitAmounts } from '#contract/admission';
+import type { Limits } from '#contract/limits';
 import { LimitExceededError } from '#contract/limits';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { estimateOf } from './estimate.ts';

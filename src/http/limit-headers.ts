@@ -4,7 +4,7 @@
  * kind only the one with the least left is told. The older `RateLimit-Limit`, `-Remaining`, `-Reset` are not: one name cannot hold several limits.
  */
 import type { RunCall } from '#contract/gateway';
-import type { LimitStanding } from '#contract/limits';
+import type { LimitStanding } from '#contract/admission';
 import type { RequestContext } from './request-context.ts';
 
 const PERIOD_S = { minute: 60, day: 86_400, week: 604_800, month: undefined } as const;

@@ -60,10 +60,7 @@ export async function startHub(
   const { clock, random, instance, version, logger, telemetry, observer, breakers } = ground;
   stack.defer(() => telemetry.close());
 
-  const state = openRedis(stack, 'state', { config, random, logger });
-  const instances = openHubInstances(stack, { ...ground, config, redis: state });
-  const { registry, incarnation } = instances;
-  const control = sharingOrders(ground.control, instances.evidence);
+  const { state, instances, registry, incarnation, control } = joinOthers(stack, config, ground);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const caches = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
@@ -71,23 +68,20 @@ export async function startHub(
   stack.defer(() => keyless.stop());
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { ...ground, config, state, incarnation });
-  const counted = { ...ground, config, storage, redis: state, instances: registry, observer: telemetry.limits };
-  const limits = openHubLimits(stack, counted);
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: registry });
   const running = new RunningRuns();
-  const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
+  const parts = { clock, random, observer, logger, running, breakers, retryBudget: budgetOf(config, clock), ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const seen = { config, storage, memory, writer: runs.writer, gateway, breakers: control, limits, instances, ledger };
+  const seen = { config, storage, memory, runs, gateway, breakers: control, limits, instances, ledger };
   const { health, load } = watchHub(stack, { ...ground, ...seen, answers: caches.answers });
 
-  const { audit, claims } = storage.stores;
-  const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
-  const idempotency = createIdempotency({ claims, clock, logger });
+  const keys = createKeys({ ...storage.stores, lookups: caches.lookups, clock, logger });
+  const idempotency = createIdempotency({ ...storage.stores, clock, logger });
   stack.defer(() => idempotency.close());
   const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
   const server = createServer({
@@ -125,6 +119,18 @@ export async function startHub(
     logger,
     server,
   });
+}
+
+function budgetOf({ resilience }: Config, clock: Clock): RetryBudget {
+  return new RetryBudget({ clock, ratio: resilience.retryBudget });
+}
+
+/** The Redis for what instances share, and this instance among them. */
+function joinOthers(stack: AsyncDisposableStack, config: Config, ground: ReturnType<typeof layGround>) {
+  const state = openRedis(stack, 'state', { ...ground, config });
+  const instances = openHubInstances(stack, { ...ground, config, redis: state });
+  const { registry, incarnation, evidence } = instances;
+  return { state, instances, registry, incarnation, control: sharingOrders(ground.control, evidence) };
 }
 
 /** Where a run that has ended goes, and what was said in it. */

@@ -21,7 +21,7 @@ export interface CheckedParts {
   readonly config: Config;
   readonly storage: Storage;
   readonly memory: Pick<Memory, 'find'>;
-  readonly writer: RunWriter;
+  readonly runs: { readonly writer: RunWriter };
   readonly gateway: Pick<Gateway, 'deployments'>;
   readonly breakers: BreakerControl;
   readonly limits: Pick<Limits, 'mode'>;
@@ -31,7 +31,7 @@ export interface CheckedParts {
 /** Looked for by the health check: an id that nobody gets. */
 const NO_MEMORY = 'mem_00000000000000000000000000';
 
-export function createChecks({ config, storage, memory, writer, gateway, breakers, limits, logger }: CheckedParts): {
+export function createChecks({ config, storage, memory, runs, gateway, breakers, limits, logger }: CheckedParts): {
   checks: readonly HealthCheck[];
   stop(): void;
 } {
@@ -41,7 +41,7 @@ export function createChecks({ config, storage, memory, writer, gateway, breaker
       kind: storage.kind,
       ping: () => storage.ping(),
       poolStats: () => storage.poolStats(),
-      backlog: () => writer.backlog,
+      backlog: () => runs.writer.backlog,
       logger,
     }),
     memoryCheck({

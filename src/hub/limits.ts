@@ -18,15 +18,21 @@ export interface LimitsParts {
   readonly instances: LiveInstances;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly observer: LimitObserver;
+  readonly telemetry: { readonly limits: LimitObserver };
   readonly breakers: BreakerRegistry;
 }
 
 /** Closed by the stack: what waits is told and written then. */
 export function openHubLimits(stack: AsyncDisposableStack, parts: LimitsParts): Limiter {
-  const { config, storage, redis, breakers } = parts;
+  const { config, storage, redis, breakers, telemetry } = parts;
   const shared = redis === null ? null : { redis, breaker: breakers.get('limits', DEPENDENCY_BREAKER) };
-  const limiter = new Limiter({ ...parts, settings: config.limits, shared, spend: storage.stores.spend });
+  const limiter = new Limiter({
+    ...parts,
+    settings: config.limits,
+    shared,
+    spend: storage.stores.spend,
+    observer: telemetry.limits,
+  });
   stack.defer(() => limiter.close());
   return limiter;
 }

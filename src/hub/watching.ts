@@ -23,7 +23,7 @@ export interface WatchedParts extends CheckedParts {
 
 /** Ended by the stack. */
 export function watchHub(stack: AsyncDisposableStack, parts: WatchedParts): { health: Health; load: LoadGate } {
-  const { breakers, storage, writer, ledger, answers, limits, instances, telemetry } = parts;
+  const { breakers, storage, runs, ledger, answers, limits, instances, telemetry } = parts;
   const watched = createChecks(parts);
   stack.defer(() => watched.stop());
   const health = createHealth({ ...parts, checks: watched.checks });
@@ -31,7 +31,7 @@ export function watchHub(stack: AsyncDisposableStack, parts: WatchedParts): { he
   telemetry.attach({
     breakers: () => breakers.list(),
     pool: () => storage.poolStats(),
-    backlog: () => writer.backlog,
+    backlog: () => runs.writer.backlog,
     ledger: () => ledger,
     cache: () => answers.stats(),
     limits: () => limits.mode(),

@@ -1,5 +1,5 @@
 /** What the end of a call changes in what was counted at its beginning. */
-import type { LimitAmounts } from '#contract/limits';
+import type { LimitAmounts } from '#contract/admission';
 import type { Amendment, Claim, RuleState } from './store.ts';
 
 /** Where it was reserved. `spent` null: nobody knows, and the estimate stays. */

@@ -1,5 +1,5 @@
 /** Where budgets begin and end: days since 1970 in UTC. Weeks begin on Monday (ISO 8601), months on their first. */
-import type { LimitPeriod } from '#contract/limits';
+import type { LimitPeriod } from '#contract/admission';
 
 export const DAY_MS = 86_400_000;
 /** 1 January 1970 was a Thursday, three days after a Monday. */

@@ -4,17 +4,8 @@
  */
 import type { Clock, Timer } from '#core/clock';
 import type { LiveInstances } from '#contract/instances';
-import type {
-  Admission,
-  LimitAmounts,
-  LimitedCall,
-  LimitModeReport,
-  LimitReport,
-  Limits,
-  LimitStanding,
-  LimitSubjects,
-  SpendStore,
-} from '#contract/limits';
+import type { Admission, LimitAmounts, LimitStanding } from '#contract/admission';
+import type { LimitedCall, LimitModeReport, LimitReport, Limits, LimitSubjects, SpendStore } from '#contract/limits';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
 import type { RedisPort } from '#redis/index';
@@ -56,7 +47,6 @@ const RENEWALS = 3;
 /** Between two looks at what waits: spending to be written, places to be renewed, a Redis to be found again. */
 const TICK_MS = 1_000;
 const NOTHING: LimitAmounts = { tokens: 0, microUsd: 0 };
-const NO_SEEDS: ReadonlyMap<string, number> = new Map();
 
 export class Limiter implements Limits {
   readonly #parts: LimiterParts;
@@ -107,7 +97,7 @@ export class Limiter implements Limits {
     const rules = this.#rules.of(subjects);
     if (rules.length === 0) return { ...this.mode(), limits: [] };
     const { leaseMs } = this.#settings;
-    const asked = await this.#reserve({ id: null, rules, ...NOTHING, leaseMs, seeds: NO_SEEDS });
+    const asked = await this.#reserve({ id: null, rules, ...NOTHING, leaseMs, seeds: null });
     return { ...this.mode(), limits: this.#standings(rules, asked) };
   }
 
@@ -121,7 +111,7 @@ export class Limiter implements Limits {
   async #admit(call: LimitedCall, rules: readonly Rule[]): Promise<Admission> {
     const sized = rules.some(({ kind }) => kind === 'tokens' || kind === 'usd');
     const estimate = sized ? call.estimate() : NOTHING;
-    const claim: Claim = { id: call.id, rules, ...estimate, leaseMs: this.#settings.leaseMs, seeds: NO_SEEDS };
+    const claim: Claim = { id: call.id, rules, ...estimate, leaseMs: this.#settings.leaseMs, seeds: null };
     const asked = await this.#reserve(claim);
     const standings = this.#standings(rules, asked);
     const worst = asked.granted ? -1 : longestOf(asked.states);

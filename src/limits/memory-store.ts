@@ -71,7 +71,7 @@ export class MemoryStore implements LimitStore {
     const known = this.#budgets.get(name);
     if (known !== undefined && known.start < start) Object.assign(known, { start, spent: 0, base: 0 });
     if (known !== undefined) return [];
-    const seed = seeds.get(name);
+    const seed = seeds?.get(name);
     if (seed === undefined) return [{ name, startDay: start }];
     this.learn(name, start, seed);
     return [];

@@ -1,6 +1,6 @@
 /** Limits that all instances count together, in one Redis, by one script before a call and one after it. */
 import type { RedisPort } from '#redis/index';
-import type { LimitPeriod } from '#contract/limits';
+import type { LimitPeriod } from '#contract/admission';
 import { AMEND, RESERVE } from './scripts.ts';
 import type { Rule } from './rules.ts';
 import { amountOf } from './store.ts';
@@ -27,7 +27,7 @@ export class RedisStore implements LimitStore {
     const args: (string | number)[] = [this.#windowMs, id ?? '', leaseMs];
     for (const rule of rules) {
       keys.push(PREFIX + rule.name);
-      args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds.get(rule.name) ?? '');
+      args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
     }
     return reservedOf(await this.#redis.run(RESERVE, keys, args), rules);
   }

@@ -1,6 +1,7 @@
 /** Which limits hold for a call: what is stored with a key or a project before what the configuration names, before its defaults. */
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
-import type { LimitKind, LimitPeriod, LimitScope, LimitSettings, LimitStanding, LimitSubjects } from '#contract/limits';
+import type { LimitKind, LimitPeriod, LimitScope, LimitSettings, LimitStanding } from '#contract/admission';
+import type { LimitSubjects } from '#contract/limits';
 
 export const MICRO_USD = 1_000_000;
 
@@ -33,6 +34,7 @@ export interface Rule {
 
 /** Who calls a hub without keys. */
 const KEYLESS = 'local';
+const ROUTES_KEPT_MAX = 10_000;
 
 const FIELDS = [
   ['requestsPerMinute', 'requests', 'minute'],
@@ -75,8 +77,10 @@ export class Rules {
 
   #routed(route: string): readonly Rule[] {
     let rules = this.#ofRoute.get(route);
-    // As many as there are routes: their names come from the configuration.
-    if (rules === undefined) this.#ofRoute.set(route, (rules = rulesOf('route', route, this.#settings.routes)));
+    if (rules !== undefined) return rules;
+    rules = rulesOf('route', route, this.#settings.routes);
+    // Calls name routes that there are; who looks at limits may name any.
+    if (this.#ofRoute.size < ROUTES_KEPT_MAX) this.#ofRoute.set(route, rules);
     return rules;
   }
 }

@@ -129,8 +129,10 @@ for i, key in ipairs(KEYS) do
       status = -1
     else
       used = found[1] and 0 or tonumber(seed)
-      redis.call('HSET', key, 'p', start, 's', used)
-      redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+      if id ~= '' then
+        redis.call('HSET', key, 'p', start, 's', used)
+        redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+      end
     end
     reset = finish * ${DAY_MS} - now
     mark = start

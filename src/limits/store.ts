@@ -2,7 +2,7 @@
  * Where limits are counted: in this process's memory or in a Redis that all instances share, by the same rules. A claim is admitted by all
  * of its rules or by none; nothing of a refused one stays.
  */
-import type { LimitAmounts } from '#contract/limits';
+import type { LimitAmounts } from '#contract/admission';
 import type { Rule } from './rules.ts';
 
 export interface Claim extends LimitAmounts {
@@ -11,7 +11,7 @@ export interface Claim extends LimitAmounts {
   readonly rules: readonly Rule[];
   readonly leaseMs: number;
   /** What budgets that are not known here begin with, by the rule's name. */
-  readonly seeds: ReadonlyMap<string, number>;
+  readonly seeds: ReadonlyMap<string, number> | null;
 }
 
 export interface RuleState {

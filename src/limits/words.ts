@@ -1,5 +1,5 @@
 /** What a caller is told who is over a limit: which one, whose it is, and when there is room again. */
-import type { LimitStanding } from '#contract/limits';
+import type { LimitStanding } from '#contract/admission';
 import { LimitExceededError } from '#contract/limits';
 import { MICRO_USD } from './rules.ts';
 

@@ -2,7 +2,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AgentSettings, ToolUse, TurnEnd } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
-import type { LimitSettings } from '#contract/limits';
+import type { LimitSettings } from '#contract/admission';
 import type { TurnState } from '#contract/conversations';
 import type { ContentPolicy, RunRecord } from '#contract/runs';
 

@@ -1,6 +1,7 @@
 /** What limits tell, as metrics. Of what is left the least since the last scrape is shown: an average would hide the one who has nothing left. */
 import type { LimitObserver } from '#contract/limit-observer';
-import type { LimitModeReport, LimitStanding } from '#contract/limits';
+import type { LimitStanding } from '#contract/admission';
+import type { LimitModeReport } from '#contract/limits';
 import type { Metrics } from './metrics.ts';
 import { memoised } from './metrics.ts';
 
@@ -29,9 +30,11 @@ export function createLimitFigures(metrics: Metrics): {
     },
     read(report) {
       const gauge = metrics.gauge('limitRemaining');
-      gauge.reset();
-      for (const [labels, share] of left) gauge.labels(...labels.split(' ')).set(share);
-      left.clear();
+      for (const [labels, share] of left) {
+        gauge.labels(...labels.split(' ')).set(share);
+        // Nobody has met less by then, where nobody calls.
+        left.set(labels, 1);
+      }
       if (report === undefined) return;
       for (const mode of MODES) metrics.gauge('limitMode').set({ mode }, mode === report.mode ? 1 : 0);
       metrics.gauge('limitDivisor').set(report.dividedBy);

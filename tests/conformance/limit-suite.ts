@@ -29,7 +29,7 @@ async function answered(store: LimitStore, claim: Claim): Promise<{ granted: boo
 }
 
 export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
-  const promise = (what: string, body: (lab: LimitLab) => Promise<void>): void => {
+  const promise: Promises = (what, body) => {
     it(`${name}: ${what}`, async () => body(await open()));
   };
 
@@ -76,6 +76,12 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
     assert.equal(never.states[0]?.resetMs, Number.POSITIVE_INFINITY);
   });
 
+  placesAndBudgets(promise);
+}
+
+type Promises = (what: string, body: (lab: LimitLab) => Promise<void>) => void;
+
+function placesAndBudgets(promise: Promises): void {
   promise('gives a place back when it is left, and when its lease runs out', async ({ store, advance }) => {
     const rule = ruleOf('concurrent', 2);
     assert.ok((await answered(store, claimOf('a', [rule]))).granted);

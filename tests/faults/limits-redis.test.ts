@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { seededRandom } from '#core/random';
-import type { LimitAmounts, LimitSettings, Spend } from '#contract/limits';
+import type { LimitAmounts, LimitSettings } from '#contract/admission';
+import type { SpendStore } from '#contract/limits';
 import { LimitExceededError } from '#contract/limits';
 import { Limiter } from '#limits/index';
 import { connectRedis } from '#redis/index';
@@ -33,13 +34,8 @@ interface Lab {
   shared(): Promise<void>;
 }
 
-async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
-  const redis = await startRedis();
-  t.after(() => redis.close());
-  const clock = new VirtualClock();
-  const port = connectRedis({ url: redis.url });
-  t.after(() => port.close());
-  /** What Redis has not answered yet: the clock waits for it, where somebody answers. */
+/** `asked`: what Redis has not answered yet. The clock waits for it, where somebody answers. */
+function watchedPort(port: RedisPort): { watched: Pick<RedisPort, 'run'>; asked: ReadonlySet<Promise<unknown>> } {
   const asked = new Set<Promise<unknown>>();
   const watched: Pick<RedisPort, 'run'> = {
     run(...call) {
@@ -50,10 +46,30 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
       return reply;
     },
   };
+  return { watched, asked };
+}
+
+/** Kept as the database keeps it. */
+function memorySpend(): SpendStore {
+  const spend = new Map<string, number>();
+  return {
+    read: async (names) => new Map(names.flatMap((name) => (spend.has(name) ? [[name, spend.get(name) ?? 0]] : []))),
+    add: async (rows) => {
+      for (const { name, microUsd } of rows) spend.set(name, (spend.get(name) ?? 0) + microUsd);
+    },
+  };
+}
+
+async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
+  const redis = await startRedis();
+  t.after(() => redis.close());
+  const clock = new VirtualClock();
+  const port = connectRedis({ url: redis.url });
+  t.after(() => port.close());
+  const { watched, asked } = watchedPort(port);
   const none = { default: {}, named: {} };
   const told: string[] = [];
   const tell = (event: string): void => void told.push(event);
-  const spend = new Map<string, number>();
   const breakers = new BreakerRegistry({ clock, random: seededRandom(1) });
   const limiter = new Limiter({
     settings: {
@@ -66,12 +82,7 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
     },
     shared: { redis: watched, breaker: breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 }) },
     instances: { liveInstances: () => INSTANCES },
-    spend: {
-      read: async (names) => new Map(names.flatMap((name) => (spend.has(name) ? [[name, spend.get(name) ?? 0]] : []))),
-      add: async (rows: readonly Spend[]) => {
-        for (const { name, microUsd } of rows) spend.set(name, (spend.get(name) ?? 0) + microUsd);
-      },
-    },
+    spend: memorySpend(),
     clock,
     logger: { debug: tell, info: tell, warn: tell, error: tell },
     observer: { limitDecided: () => undefined, limitStoreAsked: () => undefined },

@@ -21,17 +21,16 @@ import type {
   RunSummary,
   Scope,
 } from '#contract/gateway';
-import { SCOPES } from '#contract/gateway';
-import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { SocketObserver } from '#contract/socket-observer';
-import type { AuditRecord, KeyRecord } from '#contract/stores';
+import type { AuditRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { keysOf } from './http-keys.ts';
 import { WEB_SOCKET } from './socket-client.ts';
 import { memoryContents } from './memory-contents.ts';
 import { unobserved, unobservedSockets } from './unobserved.ts';
@@ -285,44 +284,6 @@ function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): r
   return runs.filter(
     (run) => run.projectId === caller.projectId && (caller.scopes.has('admin') || run.keyId === caller.keyId),
   );
-}
-
-function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
-  const records = new Map<string, KeyRecord>();
-  return {
-    async authenticate(presented) {
-      const scope = SCOPES.find((each) => secrets[each] === presented);
-      if (scope === undefined) return null;
-      return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
-    },
-    async create({ projectId, name, scopes }) {
-      const record: KeyRecord = {
-        id: newId('key', 1_767_225_600_000),
-        projectId,
-        name,
-        scopes,
-        secretHash: new Uint8Array(32).fill(0xab),
-        createdWallMs: 1_767_225_600_000,
-        revokedWallMs: null,
-      };
-      records.set(record.id, record);
-      return { record, secret: 'rvk_made' };
-    },
-    list: async () => [...records.values()],
-    find: async (projectId, id) => {
-      const record = records.get(id);
-      if (record === undefined) return null;
-      return { keyId: id, projectId, scopes: new Set(record.scopes), limits: { key: record.limits ?? {} } };
-    },
-    setLimits: async ({ id, limits: wanted }) => {
-      const record = records.get(id);
-      if (record !== undefined) records.set(id, { ...record, limits: wanted });
-      return record !== undefined;
-    },
-    setProjectLimits: async () => undefined,
-    projectLimits: async () => ({}),
-    revoke: async ({ id }) => records.delete(id),
-  };
 }
 
 function breakersOf(): BreakerControl {

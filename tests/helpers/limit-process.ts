@@ -5,7 +5,7 @@
 import { setTimeout as later } from 'node:timers/promises';
 import { systemClock } from '#core/clock';
 import { seededRandom } from '#core/random';
-import type { LimitSettings } from '#contract/limits';
+import type { LimitSettings } from '#contract/admission';
 import { LimitExceededError } from '#contract/limits';
 import { Limiter } from '#limits/index';
 import { connectRedis } from '#redis/index';

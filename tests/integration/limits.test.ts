@@ -146,7 +146,7 @@ async function surfaces(lab: Lab): Promise<void> {
     headers: { authorization: `Bearer ${secret}` },
   });
   const heard: Json[] = [];
-  client.on('message', (data) => heard.push(JSON.parse(String(data))));
+  client.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString())));
   await once(client, 'open');
   for (const id of ['a', 'b'])
     client.send(JSON.stringify({ type: 'chat', id, request: { model: 'chat', prompt: 'hi' } }));

@@ -37,7 +37,6 @@ import {
   claimOf,
   contentOf,
   conversationOf,
-  keyOf,
   memoryOf,
   runOf,
   START_MS,
@@ -46,6 +45,7 @@ import {
 } from '../conformance/records.ts';
 import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import { statementsAs } from '../../src/storage/statements.ts';
+import { keyCalls, spendCalls } from '../helpers/store-calls.ts';
 import { cacheCalls } from '../helpers/cache-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
@@ -84,16 +84,7 @@ function everyCall({
   const newest = { limit: 50 };
   const older = (prefix: string): Page => ({ before: numbered(prefix, 20_000), limit: 50 });
   return {
-    keys: {
-      insert: [() => keys.insert(keyOf(project))],
-      findById: [() => keys.findById(key)],
-      list: [() => keys.list(project, newest), () => keys.list(project, older('key'))],
-      revoke: [() => keys.revoke(project, key, START_MS)],
-      setLimits: [() => keys.setLimits(project, key, { concurrent: 1 })],
-      setProjectLimits: [() => keys.setProjectLimits(project, {})],
-      projectLimits: [() => keys.projectLimits(project)],
-      anyActive: [() => keys.anyActive()],
-    },
+    keys: keyCalls(keys, project, key),
     runs: {
       upsertMany: [() => runs.upsertMany(Array.from({ length: 500 }, () => runOf(project)))],
       find: [undefined, null, key].map((owner) => () => runs.find(project, owner, numbered('run', 7))),
@@ -111,11 +102,7 @@ function everyCall({
       rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
       purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
     },
-    spend: {
-      read: [() => spend.read(['key:7:usd:day', 'key:8:usd:day'], 20_000)],
-      add: [() => spend.add([{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }])],
-      purge: [() => spend.purge(19_900)],
-    },
+    spend: spendCalls(spend),
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
       extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],

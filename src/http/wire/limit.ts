@@ -1,8 +1,8 @@
 /** Limits as the API shows and takes them: money in US dollars, times in milliseconds. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import type { LimitStanding } from '#contract/limits';
-import { LIMIT_SCOPES } from '#contract/limits';
+import type { LimitStanding } from '#contract/admission';
+import { LIMIT_SCOPES } from '#contract/admission';
 import { nullable, strict } from './common.ts';
 
 const MICRO = 1_000_000;

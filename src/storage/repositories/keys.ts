@@ -56,6 +56,23 @@ export function databaseKeyStore(ask: Ask): KeyStore {
           .executeTakeFirst();
         return numUpdatedRows > 0n;
       }),
+    ...limitStatements(ask),
+    anyActive: () =>
+      ask('keys.any-active', async (db) => {
+        const row = await db
+          .selectFrom('keys')
+          .select('id')
+          .where('revoked_ms', 'is', null)
+          .orderBy('id')
+          .limit(1)
+          .executeTakeFirst();
+        return row !== undefined;
+      }),
+  };
+}
+
+function limitStatements(ask: Ask): Pick<KeyStore, 'setLimits' | 'setProjectLimits' | 'projectLimits'> {
+  return {
     setLimits: (projectId, id, limits) =>
       ask('keys.set-limits', async (db) => {
         const { numUpdatedRows } = await db
@@ -79,17 +96,6 @@ export function databaseKeyStore(ask: Ask): KeyStore {
       ask('projects.limits', async (db) => {
         const row = await db.selectFrom('projects').select('limits').where('id', '=', projectId).executeTakeFirst();
         return row?.limits ?? {};
-      }),
-    anyActive: () =>
-      ask('keys.any-active', async (db) => {
-        const row = await db
-          .selectFrom('keys')
-          .select('id')
-          .where('revoked_ms', 'is', null)
-          .orderBy('id')
-          .limit(1)
-          .executeTakeFirst();
-        return row !== undefined;
       }),
   };
 }
