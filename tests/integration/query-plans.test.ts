@@ -79,8 +79,7 @@ function everyCall({
   claims,
   contents,
 }: Stores): EveryCall {
-  const project = numbered('prj', 7);
-  const key = numbered('key', 7);
+  const [project, key] = [numbered('prj', 7), numbered('key', 7)];
   const newest = { limit: 50 };
   const older = (prefix: string): Page => ({ before: numbered(prefix, 20_000), limit: 50 });
   return {
