@@ -151,6 +151,8 @@ describe('hubs that share a Redis', () => {
   });
 
   it('go on alone while Redis is away, say so, and find each other again', async () => {
+    // Those of the tests before have signed off.
+    await seen(one, '(one) two');
     await redis.kill();
     await waitFor(async () => ((await metricAt(one, 'revoagent_shared_state_degraded')) === 1 ? true : null));
     assert.equal(await chat(one, 'alone'), 200);
