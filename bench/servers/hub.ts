@@ -31,24 +31,66 @@ export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-
 export async function startCachingHub(lab: Lab, upstreamPort: number): Promise<Subject> {
   const port = await freePort();
   const storage = { dataDir: lab.file('hub-caching-data') };
-  const config = await writeConfig(lab, 'hub-caching', port, upstreamPort, storage, { cache: { ttlMs: 3_600_000 } });
+  const config = await writeConfig(lab, 'hub-caching', port, upstreamPort, storage, {
+    ofRoute: { cache: { ttlMs: 3_600_000 } },
+  });
   const hub = await startNodeServer(lab, { name: 'hub, caching', port, args: [BIN, 'serve', '--config', config] });
   if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
   return hub;
 }
 
 /** `nodeArgs` are for the profiler. */
-export async function startGovernedHub(
+export function startGovernedHub(
   lab: Lab,
   upstreamPort: number,
   databaseUrl: string,
   nodeArgs: readonly string[] = [],
 ): Promise<Subject> {
-  const port = await freePort();
-  const config = await writeConfig(lab, 'hub-governed', port, upstreamPort, {
-    url: databaseUrl,
-    dataDir: lab.file('hub-governed-data'),
+  return startWithKeys(lab, upstreamPort, { name: 'hub, governed lane', databaseUrl, nodeArgs, more: {} });
+}
+
+/** The governed lane with limits of every kind, which nobody reaches, counted in this Redis. */
+export function startLimitedHub(
+  lab: Lab,
+  upstreamPort: number,
+  databaseUrl: string,
+  stateUrl: string,
+): Promise<Subject> {
+  const requestsPerMinute = 1_000_000_000;
+  const ofKey = { requestsPerMinute, tokensPerMinute: requestsPerMinute, concurrent: 100_000, usdPerMonth: 1_000_000 };
+  const more = {
+    redis: { stateUrl },
+    limits: {
+      keys: { default: ofKey },
+      projects: { default: { requestsPerMinute } },
+      routes: { default: { requestsPerMinute } },
+    },
+    prices: { 'bench/*': { inputUsd: 1, outputUsd: 1 } },
+  };
+  return startWithKeys(lab, upstreamPort, {
+    name: 'hub, governed lane, limits in Redis',
+    databaseUrl,
+    nodeArgs: [],
+    more,
   });
+}
+
+interface WithKeys {
+  readonly name: string;
+  readonly databaseUrl: string;
+  readonly nodeArgs: readonly string[];
+  /** Further sections of the configuration. */
+  readonly more: Readonly<Record<string, unknown>>;
+}
+
+async function startWithKeys(
+  lab: Lab,
+  upstreamPort: number,
+  { name, databaseUrl, nodeArgs, more }: WithKeys,
+): Promise<Subject> {
+  const port = await freePort();
+  const file = name.replaceAll(/[^a-z]+/g, '-');
+  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl, dataDir: lab.file(`${file}-data`) }, { more });
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,
@@ -58,7 +100,7 @@ export async function startGovernedHub(
   const key = /rvk_[\w-]+/.exec(created)?.[0];
   if (key === undefined) throw new Error('`keys create --json` printed no key.');
   const hub = await startNodeServer(lab, {
-    name: 'hub, governed lane',
+    name,
     port,
     args: [...nodeArgs, BIN, 'serve', '--config', config],
     headers: { authorization: `Bearer ${key}` },
@@ -73,7 +115,7 @@ async function writeConfig(
   port: number,
   upstreamPort: number,
   storage: Record<string, unknown>,
-  ofRoute: Record<string, unknown> = {},
+  { ofRoute = {}, more = {} }: { ofRoute?: Record<string, unknown>; more?: Readonly<Record<string, unknown>> } = {},
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
@@ -91,6 +133,7 @@ async function writeConfig(
     routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]], ...ofRoute } },
     resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
+    ...more,
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
   return file;

@@ -10,6 +10,7 @@ import { limits } from '#core/limits';
 import { TooSlowError, within } from '#core/within';
 import type { AgentRecord, AgentTool, MemoryUse, ToolUse } from '#contract/agents';
 import type { External } from '#contract/external';
+import type { Caller } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import { UpstreamFailure } from '#contract/provider';
@@ -44,6 +45,8 @@ interface Given {
   readonly place: MemoryPlace | null;
   readonly callerTools: readonly Readonly<Record<string, unknown>>[];
   readonly traceparent: string | undefined;
+  /** Whose limits its calls count for. */
+  readonly caller: Caller;
   /** Told whenever the memory was of use, or was not there. */
   readonly memoryUsed: (use: MemoryUse) => void;
 }
@@ -131,11 +134,10 @@ export class Toolbox {
     }
     if (tool.kind === 'external') {
       const { external } = this.#parts;
-      const { projectId } = this.#given.agent;
-      const traceparent = this.#given.traceparent ?? newTraceparent();
+      const { caller, traceparent = newTraceparent() } = this.#given;
       this.#hub.set(tool.name, {
         ...tool,
-        run: (given, signal) => callExternal(external, tool, given, { projectId, signal, traceparent }),
+        run: (given, signal) => callExternal(external, tool, given, { signal, traceparent, caller }),
       });
       return [definition(tool)];
     }

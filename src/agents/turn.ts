@@ -65,6 +65,7 @@ export class Turn {
       place,
       callerTools: call.tools ?? [],
       traceparent: call.traceparent,
+      caller: call.caller,
       memoryUsed: (use) => {
         if (this.memory !== 'unavailable') this.memory = use;
       },
@@ -180,7 +181,7 @@ export class Turn {
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
   ): ReturnType<typeof runStep> {
-    const { surface, caller, preferences, traceparent } = this.#call;
+    const { surface, caller, preferences, traceparent, onLimits } = this.#call;
     this.signal.throwIfAborted();
     this.runIds.push(runId);
     return runStep(this.#parts.gateway, {
@@ -192,6 +193,8 @@ export class Turn {
       signal: this.signal,
       receivedAt: this.#parts.clock.now(),
       traceparent,
+      agent: this.#agent.name,
+      onLimits,
     });
   }
 

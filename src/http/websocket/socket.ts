@@ -36,7 +36,7 @@ export interface SocketDeps extends RunPorts {
   readonly observer: SocketObserver;
   readonly logger: Logger;
   readonly read: (bytes: Buffer) => ReadMessage;
-  /** Takes a place among the runs of this instance; false where all are taken. */
+  /** Takes a place among the runs of this instance; false where all are taken. Throws where it has too much to do. */
   readonly takePlace: () => boolean;
   readonly givePlace: () => void;
 }
