@@ -2,8 +2,8 @@
 export { checkSite } from './check/report.ts';
 export type { CheckReport, CheckTarget } from './check/report.ts';
 export { runningSite, startOwnStack } from './check/sites.ts';
-export type { OwnStack } from './check/sites.ts';
-export type { Row as CheckRow, Site as CheckSite } from './check/site.ts';
+export type { OwnStack, OwnStackOptions } from './check/sites.ts';
+export type { Row as CheckRow } from './check/site.ts';
 export { drill } from './drill/drill.ts';
 export type { DrillReport } from './drill/drill.ts';
 export { pageOf, parseRunbook } from './drill/runbook.ts';

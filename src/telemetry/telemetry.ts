@@ -75,7 +75,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
   const pauses = seriesOf(metrics).histogram('gc');
-  const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
+  const figures = new ProcessFigures(clock, (kind, seconds) => pauses(kind).observe(seconds));
   const steps = stepsOf(clock);
   const limits = createLimitFigures(metrics);
   let sources: Sources | undefined;
@@ -114,7 +114,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
     performance() {
-      const { loopDelayP99Ms, loopUtilisation, ...memory } = figures.look();
+      const { loopDelayP99Ms, loopUtilisation, ...memory } = figures.read();
       return {
         instance,
         ...traffic.report(clock.now()),

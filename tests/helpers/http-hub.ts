@@ -256,7 +256,7 @@ function gatewayOf(script: Script, calls: RunCall[]): Gateway {
         provider: 'openai',
         kind: 'openai-compatible',
         model: 'gpt-4o-mini',
-        breaker: 'closed',
+        breaker: 'provider:openai/gpt-4o-mini',
         lastSuccessWallMs: 1_767_225_600_000,
         lastFailureWallMs: null,
         lastFailure: null,
