@@ -48,7 +48,10 @@ const hubs: HubProcess[] = [await startHubProcess(cleanup, { config })];
 hubs.push(...(await Promise.all(Array.from({ length: HUBS - 1 }, () => startHubProcess(cleanup, { config })))));
 process.stderr.write(`${HUBS} hubs run; asking for ${forMs / 1_000} s\n`);
 
-const monitor = await new Redis(redis.url).monitor();
+const watcher = new Redis(redis.url);
+const monitor = await watcher.monitor();
+// It made a connection of its own.
+watcher.disconnect();
 const seen: { readonly atMs: number; granted: boolean }[] = [];
 monitor.on('monitor', (time: string, args: string[]) => {
   const [command = '', first] = args;
