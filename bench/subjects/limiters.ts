@@ -11,11 +11,12 @@ import { systemRandom } from '#core/random';
 import { Limiter } from '#limits/index';
 import { LimitExceededError } from '#contract/limits';
 import { connectRedis } from '#redis/index';
+import type { RedisPort } from '#redis/index';
 import { BreakerRegistry } from '#resilience/index';
 import { waitFor } from '../../tests/helpers/hub-process.ts';
 
-/** Whether the call for the key is let in. */
-type Ask = (key: string) => Promise<boolean>;
+/** Whether the call for the key is let in; or, where the limiter tells it, when, in milliseconds of Redis's clock, which is this machine's. */
+type Ask = (key: string) => Promise<boolean | number>;
 
 export interface LimiterJob {
   readonly kind: 'rate' | 'exact';
@@ -35,7 +36,8 @@ const nothing = (): void => undefined;
 const makers: Readonly<Record<string, (job: LimiterJob) => Promise<Ask>>> = {
   'this hub': async ({ url, limit, windowMs }) => {
     const none = { default: {}, named: {} };
-    const redis = url === null ? null : connectRedis({ url });
+    const port = url === null ? null : connectRedis({ url });
+    const redis = port === null ? null : timed(port);
     if (redis !== null)
       await waitFor(() => redis.run({ name: 'ping', lua: `return 'up'` }, [], []).catch(() => undefined));
     const breakers = new BreakerRegistry({ clock: systemClock, random: systemRandom });
@@ -68,7 +70,7 @@ const makers: Readonly<Record<string, (job: LimiterJob) => Promise<Ask>>> = {
       try {
         const admission = await limiter.admit({ ...call, estimate: () => ({ tokens: 0, microUsd: 0 }) });
         admission?.settle(null);
-        return true;
+        return redis?.decidedAt() ?? true;
       } catch (error) {
         if (error instanceof LimitExceededError) return false;
         throw error;
@@ -104,6 +106,19 @@ const makers: Readonly<Record<string, (job: LimiterJob) => Promise<Ask>>> = {
   },
 };
 
+/** The time of the last decision; replies that come together share one, which is a millisecond's difference at most. */
+function timed(port: RedisPort): Pick<RedisPort, 'run'> & { decidedAt(): number } {
+  let at = 0;
+  return {
+    async run(script, keys, args) {
+      const reply = await port.run(script, keys, args);
+      if (Array.isArray(reply)) at = Number(reply[1]);
+      return reply;
+    },
+    decidedAt: () => at,
+  };
+}
+
 async function connected(url: string): Promise<Redis> {
   const redis = new Redis(url);
   await redis.ping();
@@ -117,7 +132,7 @@ async function rate(ask: Ask, forMs: number): Promise<number> {
     const caller = async (number: number): Promise<void> => {
       while (performance.now() < until)
         for (let each = 0; each < BATCH / CALLERS; each++) {
-          if (!(await ask(`key-${(number * 31 + done) % KEYS}`))) throw new Error('a call was refused');
+          if ((await ask(`key-${(number * 31 + done) % KEYS}`)) === false) throw new Error('a call was refused');
           done++;
         }
     };
@@ -140,7 +155,9 @@ async function exact(ask: Ask, { forMs, everyMs }: LimiterJob): Promise<number[]
     const timer = setInterval(() => {
       const now = performance.now() - startedAt;
       for (; asked * everyMs <= now; asked++) {
-        const call = ask('one').then((letIn) => void (letIn && times.push(performance.timeOrigin + performance.now())));
+        const call = ask('one').then((letIn) => {
+          if (letIn !== false) times.push(letIn === true ? performance.timeOrigin + performance.now() : letIn);
+        });
         waiting.add(call);
         void call.finally(() => waiting.delete(call));
       }

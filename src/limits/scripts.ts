@@ -35,8 +35,8 @@ local function trimmed(key)
   return used, first, last, oldest
 end
 
-local function put(key, amount, max)
-  local used, first, last = trimmed(key)
+-- With what trimmed gave just now.
+local function put(key, amount, max, used, first, last)
   local slot = first <= last and redis.call('HMGET', key, 'l' .. last, 'a' .. last) or {}
   local held = tonumber(slot[2])
   local fits = held and math.floor(slot[1] / sixtieth) == math.floor(now / sixtieth) and held + amount <= max / ${SHARES}
@@ -97,7 +97,7 @@ end
 
 local status = id == '' and 2 or 1
 local reply = {0, now}
-local marks = {}
+local windows = {}
 for i, key in ipairs(KEYS) do
   local at = i * 4
   local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -105,6 +105,7 @@ for i, key in ipairs(KEYS) do
   if kind == 'w' then
     local first, last, oldest
     used, first, last, oldest = trimmed(key)
+    windows[i] = {used, first, last}
     if used + amount > max then
       refused = 1
       reset = wait(key, used + amount - max, first, last)
@@ -149,7 +150,7 @@ if status == 1 then
     local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     local place = (i - 1) * 4 + 2
     if kind == 'w' then
-      reply[place + 4] = put(key, amount, max)
+      reply[place + 4] = put(key, amount, max, unpack(windows[i]))
     elseif kind == 'c' then
       redis.call('ZADD', key, now + lease, id)
       redis.call('PEXPIRE', key, lease)
@@ -183,7 +184,8 @@ for i, key in ipairs(KEYS) do
   elseif kind == 'b' then
     if redis.call('HGET', key, 'p') == mark then redis.call('HINCRBY', key, 's', by) end
   elseif kind == 'a' then
-    put(key, by, max)
+    local used, first, last = trimmed(key)
+    put(key, by, max, used, first, last)
   elseif kind == 'l' then
     redis.call('ZREM', key, mark)
   else
