@@ -90,7 +90,14 @@ async function startWithKeys(
 ): Promise<Subject> {
   const port = await freePort();
   const file = name.replaceAll(/[^a-z]+/g, '-');
-  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl, dataDir: lab.file(`${file}-data`) }, { more });
+  const config = await writeConfig(
+    lab,
+    file,
+    port,
+    upstreamPort,
+    { url: databaseUrl, dataDir: lab.file(`${file}-data`) },
+    { more },
+  );
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,

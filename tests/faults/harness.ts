@@ -5,7 +5,7 @@ import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
 import type { ContentRecord } from '#contract/content';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
-import type { Settlement, UsageDispatch } from '#contract/ledger';
+import type { Ledger, Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Limits } from '#contract/limits';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
@@ -111,11 +111,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     observer: { ...unobserved, attemptFinished: (attempt) => void attempts.push(attempt) },
     logger: quiet,
     running,
-    ledger: {
-      dispatched: (entry) => void ledger.push(entry),
-      secure: () => undefined,
-      settled: (of, settlement) => void ledger.push({ of, settlement }),
-    },
+    ledger: ledgerInto(ledger),
     prices: new Prices({}),
     runSink: (run) => void runs.push(run),
     contentSink: (content) => void contents.push(content),
@@ -147,6 +143,14 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
       request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     }),
     embedCall: (controller) => ({ ...begin(controller), request: { model: 'm', input: ['one', 'two'] } }),
+  };
+}
+
+function ledgerInto(entries: Bench['ledger']): Ledger {
+  return {
+    dispatched: (entry) => void entries.push(entry),
+    secure: () => undefined,
+    settled: (of, settlement) => void entries.push({ of, settlement }),
   };
 }
 

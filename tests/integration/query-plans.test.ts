@@ -12,7 +12,7 @@ import { Kysely, sql } from 'kysely';
 import { systemClock } from '#core/clock';
 import type { ConversationStore } from '#contract/conversations';
 import type { MemoryScope, MemoryStore } from '#contract/memory';
-import type { Stores } from '#contract/stores';
+import type { Stores, UsageStore } from '#contract/stores';
 import type { Page } from '#contract/page';
 import { createAsk } from '../../src/storage/ask.ts';
 import { postgresqlDialect } from '../../src/storage/driver.ts';
@@ -93,14 +93,7 @@ function everyCall({
       ]),
       purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
     },
-    usage: {
-      insertMany: [() => usage.insertMany(Array.from({ length: 500 }, () => usageOf(project)))],
-      report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
-        (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
-      ),
-      rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
-      purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
-    },
+    usage: usageCalls(usage, project),
     spend: spendCalls(spend),
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
@@ -136,6 +129,17 @@ function everyCall({
     },
     conversations: conversationCalls(conversations, project),
     memories: memoryCalls(memories, project),
+  };
+}
+
+function usageCalls(usage: UsageStore, project: string): EveryCall['usage'] {
+  return {
+    insertMany: [() => usage.insertMany(Array.from({ length: 500 }, () => usageOf(project)))],
+    report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
+      (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
+    ),
+    rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
+    purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
   };
 }
 
