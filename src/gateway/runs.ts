@@ -13,6 +13,7 @@ import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
+import type { RunTrace, Tracing } from '#contract/tracing';
 import type { Deployment } from './deployment.ts';
 import type { Prices } from './prices.ts';
 import type { RouteSettings } from './settings.ts';
@@ -45,6 +46,8 @@ export interface RunContext {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly logger: Logger;
+  /** Left out where no trace is exported. */
+  readonly tracing?: Tracing | undefined;
   readonly running: RunningRuns;
   readonly ledger: Ledger;
   readonly prices: Prices;
@@ -72,6 +75,8 @@ export class Run {
   dispatched = 0;
   /** Where the route keeps what is said. */
   transcript: Transcript | null = null;
+  /** Where its trace is exported. */
+  readonly trace: RunTrace | undefined;
   readonly #context: RunContext;
   #waitedMs = 0;
   #waits = 0;
@@ -102,6 +107,7 @@ export class Run {
       overheadMs: null,
       attempts: [],
     };
+    this.trace = context.tracing?.run(call.traceparent, 'messages' in call.request ? 'chat' : 'embeddings');
     running.add(this.record);
   }
 
@@ -244,6 +250,7 @@ export class Run {
     record.overheadMs = this.#overheadMs(record.durationMs);
     this.#context.running.remove(record.id);
     this.#context.observer.runFinished(record);
+    this.trace?.finished(record);
     this.#context.runSink(record);
     // What no upstream was given is nobody's to keep.
     const content = this.dispatched === 0 ? null : (this.transcript?.record(record) ?? null);

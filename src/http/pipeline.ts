@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CallerError, LimitError } from '#core/errors';
 import type { Observer } from '#contract/observer';
 import type { SocketObserver } from '#contract/socket-observer';
+import type { Tracing } from '#contract/tracing';
 import { readJsonBody } from './body.ts';
 import { Compressor, Precompressed } from './compression.ts';
 import type { Connections } from './connections.ts';
@@ -45,6 +46,8 @@ export interface HttpDeps extends Ports {
   readonly keyless: () => boolean;
   readonly observer: Observer;
   readonly sockets: SocketObserver;
+  /** Left out where no trace is exported. */
+  readonly tracing?: Tracing | undefined;
   readonly settings: HttpSettings;
 }
 
@@ -54,7 +57,7 @@ export class Pipeline {
   readonly #deps: HttpDeps & Services;
   readonly #connections: Connections;
   readonly #operations: readonly Operation[];
-  readonly #trace = createTracer();
+  readonly #trace: ReturnType<typeof createTracer>;
   readonly #compressor: Compressor;
   readonly #local = new WeakSet<IncomingMessage>();
 
@@ -63,6 +66,7 @@ export class Pipeline {
     this.#connections = connections;
     this.#compressor = new Compressor(deps.settings.compressBytesMin);
     this.#operations = operations;
+    this.#trace = createTracer(deps.tracing?.samples);
   }
 
   /** This request came by the local socket. */

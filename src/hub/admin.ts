@@ -128,5 +128,6 @@ const unobserved: Observer = {
   memoryFinished: ignore,
   cacheOperation: () => undefined,
   externalFinished: () => undefined,
+  spansEnded: () => undefined,
   cacheGap: () => undefined,
 };

@@ -10,7 +10,9 @@ import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
 import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
+import type { Observer } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
+import type { Tracing } from '#contract/tracing';
 import { createContents } from '#gateway/contents';
 import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
@@ -24,7 +26,7 @@ import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
-import { createBreakerControl, logTransitions } from './breakers.ts';
+import { createBreakerControl, figuresOfBreakers, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
 import { createChecks } from './health.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
@@ -35,6 +37,7 @@ import { openDoors } from './listen.ts';
 import { openHubMemory } from './memory.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
+import { openTraces } from './traces.ts';
 import { Upstreams } from './upstreams.ts';
 import { readVersion } from './version.ts';
 
@@ -57,6 +60,7 @@ export async function startHub(
   const ground = layGround(config, overrides);
   const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
   stack.defer(() => telemetry.close());
+  const tracing = openTraces(stack, { ...ground, config });
 
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
@@ -68,7 +72,7 @@ export async function startHub(
   const running = new RunningRuns();
   const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget, ...behind };
+  const parts = { clock, random, observer, tracing, logger, running, breakers, retryBudget, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, external } = upstreams;
@@ -78,7 +82,7 @@ export async function startHub(
   stack.defer(() => watched.stop());
   const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
   telemetry.attach({
-    breakers: () => control.list(),
+    breakers: () => figuresOfBreakers(breakers),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
@@ -90,7 +94,7 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
+  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, tracing, logger });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
     ...talking,
@@ -108,7 +112,8 @@ export async function startHub(
     breakers: control,
     cache: caches.control,
     health,
-    ...figuresOf(telemetry),
+    ...figuresOf(telemetry, tracing),
+    tracing,
     logger,
     clock,
     settings: { ...config.server, version, instance },
@@ -128,12 +133,22 @@ function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentReco
 }
 
 /** What requests and sockets tell, and what is asked about them. */
-function figuresOf(telemetry: Telemetry) {
+function figuresOf(telemetry: Telemetry, tracing: Tracing | undefined) {
   return {
-    observer: telemetry.observer,
+    observer: tracing === undefined ? telemetry.observer : tracedToo(telemetry.observer, tracing),
     sockets: telemetry.sockets,
     performance: () => telemetry.performance(),
     metrics: () => telemetry.metrics(),
+  };
+}
+
+function tracedToo(observer: Observer, tracing: Tracing): Observer {
+  return {
+    ...observer,
+    requestFinished(event) {
+      observer.requestFinished(event);
+      tracing.requestFinished(event);
+    },
   };
 }
 

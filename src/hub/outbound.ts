@@ -36,6 +36,11 @@ export const outbound = [
     why: 'every operation goes through the breaker that the cache puts before each of its tiers',
   },
   {
+    module: 'exchange/connections.ts',
+    breaker: 'traces',
+    why: 'spans of traces, in batches behind the requests, where a collector is named',
+  },
+  {
     module: 'hub/hub-client.ts',
     breaker: 'none',
     why: 'a command of the CLI asks one hub, once, and ends',

@@ -1,6 +1,7 @@
 /** What the hub exposes: all of the catalogue and nothing else, in Prometheus' text form, with labels that cannot grow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { limits } from '#core/limits';
 import type { BreakerStatus } from '#contract/breakers';
 import type { RequestFinished } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
@@ -35,6 +36,8 @@ const request: RequestFinished = {
   requestId: 'req_1',
   runId: 'run_1',
   traceId: null,
+  traceparent: null,
+  parentSpanId: null,
   errorCode: null,
 };
 
@@ -77,6 +80,7 @@ function everything(
   observer.externalFinished({ api: 'github', outcome: '2xx', durationMs: 4 });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
   observer.cacheGap();
+  observer.spansEnded('exported', 3);
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -158,6 +162,17 @@ describe('metrics', () => {
     telemetry.close();
   });
 
+  it('name so many sick breakers and no more, and count them all', async () => {
+    const { telemetry } = started();
+    const sick = Array.from({ length: limits.breakerSeriesMax + 10 }, (_, index) => status(`provider:p/m${index}`, 'open'));
+    everything(telemetry, sick);
+    const series = seriesOf((await telemetry.metrics()).body);
+    const named = series.filter(({ name }) => name === 'revoagent_breaker_state');
+    const open = series.find(({ name, labels }) => name === 'revoagent_breakers' && labels.includes('"open"'));
+    assert.deepEqual([named.length, open?.value], [limits.breakerSeriesMax, sick.length]);
+    telemetry.close();
+  });
+
   it('do not grow with breakers that are well, nor keep one that is gone', async () => {
     const { telemetry } = started();
     const many = Array.from({ length: 1_000 }, (_, index) => status(`provider:p/m${index}`, 'closed'));
@@ -170,6 +185,45 @@ describe('metrics', () => {
     everything(telemetry, many);
     const after = seriesOf((await telemetry.metrics()).body).filter(({ name }) => name === 'revoagent_breaker_state');
     assert.deepEqual(after, []);
+    telemetry.close();
+  });
+});
+
+describe('what a scrape sees of the process', () => {
+  const valueOf = async (telemetry: Telemetry, name: string): Promise<number | undefined> =>
+    seriesOf((await telemetry.metrics()).body).find((series) => series.name === name)?.value;
+
+  it('counts a step of the wall clock in either direction once, and neither the passing of time nor slewing', async () => {
+    const { clock, telemetry } = started();
+    const steps = () => valueOf(telemetry, 'revoagent_clock_steps_total');
+    assert.equal(await steps(), 0);
+    clock.jump(3_600_000);
+    assert.equal(await steps(), 0, 'an hour passed');
+    clock.stepWall(999);
+    assert.equal(await steps(), 0, 'slewed by less than a second between two scrapes');
+    clock.stepWall(60_000);
+    assert.equal(await steps(), 1, 'a minute forward');
+    assert.equal(await steps(), 1, 'it is told once');
+    clock.stepWall(-7_200_000);
+    assert.equal(await steps(), 2, 'two hours back');
+    telemetry.close();
+  });
+
+  it('holds the longest stay of the event loop, which a percentile hides, and forgets it with the scrape', async () => {
+    const { telemetry } = started();
+    const turns = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    const longest = () => valueOf(telemetry, 'revoagent_event_loop_delay_max_seconds');
+    // The monitor has to have begun before it can be late.
+    await turns(30);
+    const blockedMs = 400;
+    const end = performance.now() + blockedMs;
+    while (performance.now() < end);
+    await turns(3);
+    const seen = (await longest()) ?? 0;
+    assert.ok(seen >= (blockedMs / 1000) * 0.9, `${seen} s`);
+    assert.notEqual(await longest(), seen);
     telemetry.close();
   });
 });

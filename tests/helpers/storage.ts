@@ -56,6 +56,7 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       memoryFinished: ignore,
       cacheOperation: () => undefined,
       externalFinished: () => undefined,
+      spansEnded: ignore,
       cacheGap: () => undefined,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),

@@ -21,6 +21,7 @@ export const unobserved: Observer = {
   externalFinished: nothing,
   cacheOperation: () => undefined,
   cacheGap: () => undefined,
+  spansEnded: nothing,
 };
 
 export const unobservedSockets: SocketObserver = { opened: nothing, closed: nothing, message: nothing, runs: nothing };

@@ -64,7 +64,7 @@ export class Sockets {
     if (ROUTE_VALUE.test(instance)) {
       this.#ws.on('headers', (headers, incoming) => headers.push(routeCookie(instance, incoming)));
     }
-    const { gateway, agents, clock, keys, keyless, logger, sockets: observer } = deps;
+    const { gateway, agents, clock, keys, keyless, logger, sockets: observer, tracing } = deps;
     this.#socketDeps = {
       gateway,
       agents,
@@ -73,6 +73,7 @@ export class Sockets {
       keyless,
       logger,
       observer,
+      tracing,
       settings,
       read: createMessageReader(),
       takePlace: () => this.#runs < settings.runsInFlightMax && ++this.#runs > 0,
