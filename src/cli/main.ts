@@ -8,6 +8,7 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
+import { printAlertmanager } from './alertmanager.ts';
 import { check } from './check.ts';
 import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
@@ -65,6 +66,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
   addKeyCommands(root);
   addRunCommands(root);
   addNginxCommand(root);
+  addAlertmanagerCommand(root);
   addUpCommand(root);
   addStackCommands(root);
   return root;
@@ -158,6 +160,8 @@ function addUpCommand(root: Command): void {
     .option('--tls-certificate <file>', 'the chain, in PEM')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .option('--receivers <file>', 'who hears of alerts, by severity and service; docs/monitoring.md has the form')
+    .option('--alert-webhook <url>', 'one webhook that hears of every alert')
     .addOption(
       new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
         list.split(',').map((name) => name.trim()),
@@ -281,6 +285,15 @@ Examples:
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
     .action((options: NginxCommand) => printNginx(options));
+}
+
+function addAlertmanagerCommand(root: Command): void {
+  root
+    .command('alertmanager')
+    .description("print Alertmanager's configuration: who hears of alerts, what is told together, what is not told")
+    .requiredOption('--receivers <file>', 'who hears of alerts; docs/monitoring.md has the form')
+    .addHelpText('after', '\nExample:\n  revoagent alertmanager --receivers receivers.yaml > alertmanager.yml')
+    .action((options: { readonly receivers: string }) => printAlertmanager(options));
 }
 
 const urlOption = (): Option =>

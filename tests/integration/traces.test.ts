@@ -8,7 +8,8 @@ import { WebSocket } from 'ws';
 import { callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
 import { startCollector } from '../helpers/collector.ts';
 import type { Collector, Span } from '../helpers/collector.ts';
-import { answers, refuses, startUpstream, until } from '../helpers/upstream.ts';
+import { waitFor } from '../helpers/hub-process.ts';
+import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
 
 const CALLER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 const TRACEPARENT = `00-${CALLER.traceId}-${CALLER.spanId}-01`;
@@ -17,13 +18,16 @@ const CHAT = '/v1/chat/completions';
 /** The span of this name beneath the caller's own. */
 async function topOf(collector: Collector, parentSpanId: string, name: string): Promise<Span> {
   const top = () => collector.spans.find((span) => span.parentSpanId === parentSpanId && span.name === name);
-  await until(`a span ${name} beneath ${parentSpanId}`, () => top() !== undefined);
-  return top() ?? assert.fail();
+  return waitFor(top, 30_000, () => `no span ${name} beneath ${parentSpanId}: ${collector.spans.map((span) => span.name).join(', ')}`);
 }
 
 function only(spans: readonly Span[]): Span {
   assert.deepEqual(spans.length, 1, spans.map(({ name }) => name).join(', '));
   return spans[0] ?? assert.fail();
+}
+
+async function until(what: string, ask: () => boolean): Promise<void> {
+  await waitFor(() => ask() || undefined, 30_000, () => `this did not happen: ${what}`);
 }
 
 const traceparentOf = ({ traceId, spanId }: Span): string => `00-${traceId}-${spanId}-01`;
@@ -114,7 +118,7 @@ describe('a hub with a collector of traces', () => {
       hub.upstream.script(callsWeather('canary-city'), answers('canary-answer'));
       const caller = TRACEPARENT.replace(CALLER.spanId, 'bbbbbbbbbbbbbbbb');
       await ask({ prompt: 'canary-prompt' }, `/api/agents/${id}/chat`, caller);
-      const request = await topOf(collector, 'bbbbbbbbbbbbbbbb', 'POST /api/agents/{agentId}/chat');
+      const request = await topOf(collector, 'bbbbbbbbbbbbbbbb', 'POST /api/agents/{id}/chat');
       const turn = only(collector.beneath(request));
       assert.equal(turn.name, 'invoke_agent helper');
       assert.partialDeepStrictEqual(turn.attributes, { 'gen_ai.agent.id': id, 'revoagent.turn.end': 'stop' });
