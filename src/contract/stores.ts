@@ -64,9 +64,17 @@ export interface AuditRecord {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+/** Each that is given must be so, exactly. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly subject?: string | undefined;
+}
+
 export interface AuditStore {
   append(record: AuditRecord): Promise<void>;
-  list(projectId: string, page: Page): Promise<readonly AuditRecord[]>;
+  /** The newest first. */
+  list(projectId: string, page: Page, filter?: AuditFilter): Promise<readonly AuditRecord[]>;
 }
 
 /** What the database knows of an idempotent request: that it runs or was done, never what was asked or answered. */

@@ -76,6 +76,8 @@ export const limits = {
   spansWaitingMax: 8_192,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
+  /** Changes of health checks that one process remembers; the oldest go first. */
+  healthChangesMax: 500,
   /** Breakers that are not closed and that a scrape names one by one; all of them are in the counts by state. */
   breakerSeriesMax: 500,
   /** How long an agent waits for one tool, and for what it remembers, in milliseconds. */

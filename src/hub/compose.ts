@@ -121,7 +121,7 @@ export async function startHub(
   const url = await openDoors(server, config);
   const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, about);
-  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server });
+  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server, audit, clock });
 }
 
 /** Where a run that has ended goes, and what was said in it. */

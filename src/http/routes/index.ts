@@ -24,6 +24,7 @@ import { invalidateCache } from './invalidate-cache.ts';
 import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
+import { getHealthHistory } from './get-health-history.ts';
 import { getLiveness } from './get-liveness.ts';
 import { getMetrics } from './get-metrics.ts';
 import { getModel } from './get-model.ts';
@@ -100,6 +101,7 @@ export const operations: readonly Operation[] = [
   listKeys,
   revokeKey,
   getHealth,
+  getHealthHistory,
   getReadiness,
   getLiveness,
   getPerformance,
