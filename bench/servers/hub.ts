@@ -27,15 +27,24 @@ export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-
   return hub;
 }
 
-/** `nodeArgs` are for the profiler. */
+export interface GovernedHub {
+  /** For the profiler. */
+  readonly nodeArgs?: readonly string[];
+  /** Of a second one beside the first. */
+  readonly name?: string;
+  /** Sections of its configuration. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
 export async function startGovernedHub(
   lab: Lab,
   upstreamPort: number,
   databaseUrl: string,
-  nodeArgs: readonly string[] = [],
+  { nodeArgs = [], name = 'hub, governed lane', more = {} }: GovernedHub = {},
 ): Promise<Subject> {
   const port = await freePort();
-  const config = await writeConfig(lab, 'hub-governed', port, upstreamPort, { url: databaseUrl });
+  const file = name.replaceAll(/\W+/g, '-');
+  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl }, more);
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,
@@ -45,7 +54,7 @@ export async function startGovernedHub(
   const key = /rvk_[\w-]+/.exec(created)?.[0];
   if (key === undefined) throw new Error('`keys create --json` printed no key.');
   const hub = await startNodeServer(lab, {
-    name: 'hub, governed lane',
+    name,
     port,
     args: [...nodeArgs, BIN, 'serve', '--config', config],
     headers: { authorization: `Bearer ${key}` },
@@ -60,9 +69,11 @@ async function writeConfig(
   port: number,
   upstreamPort: number,
   storage: Record<string, unknown>,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
+    ...more,
     // Nobody is left to wait for when the benchmark ends it.
     server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage,

@@ -116,7 +116,9 @@ export class Toolbox {
     if (!given.ok) return { outcome: 'bad_arguments', text: `The arguments are refused: ${given.problem}.` };
     const { clock } = this.#parts;
     try {
-      return await within({ clock, limitMs: limits.agentToolMs, signal }, (own) => tool.run(given.value, own, traceparent));
+      return await within({ clock, limitMs: limits.agentToolMs, signal }, (own) =>
+        tool.run(given.value, own, traceparent),
+      );
     } catch (thrown) {
       signal.throwIfAborted();
       return this.#failure(name, thrown);

@@ -94,7 +94,16 @@ export async function startHub(
   const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, tracing, logger });
+  const talking = openAgents(stack, {
+    stores: storage.stores,
+    memory,
+    external,
+    gateway,
+    clock,
+    observer,
+    tracing,
+    logger,
+  });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
     ...talking,

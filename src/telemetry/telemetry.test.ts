@@ -164,7 +164,9 @@ describe('metrics', () => {
 
   it('name so many sick breakers and no more, and count them all', async () => {
     const { telemetry } = started();
-    const sick = Array.from({ length: limits.breakerSeriesMax + 10 }, (_, index) => status(`provider:p/m${index}`, 'open'));
+    const sick = Array.from({ length: limits.breakerSeriesMax + 10 }, (_, index) =>
+      status(`provider:p/m${index}`, 'open'),
+    );
     everything(telemetry, sick);
     const series = seriesOf((await telemetry.metrics()).body);
     const named = series.filter(({ name }) => name === 'revoagent_breaker_state');

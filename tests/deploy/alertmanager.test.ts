@@ -85,7 +85,11 @@ describe('alerts at a running Alertmanager', () => {
       const at = new Date().toISOString();
       const body = alerts.map((labels) => ({ labels, ...(ended ? { endsAt: at } : {}) }));
       const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(`${alertmanager}/api/v2/alerts`, { method: 'POST', headers, body: JSON.stringify(body) });
+      const answer = await fetch(`${alertmanager}/api/v2/alerts`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
       assert.equal(answer.status, 200, await answer.text());
     };
     const hears = (to: string, alert: string, status = 'firing') =>

@@ -28,7 +28,10 @@ it('every act of an administrator is in the audit, which admins alone may read',
   );
   const audited = ['createAgent', 'replaceAgent', 'deleteAgent'];
   assert.deepEqual(
-    acting.map(({ id }) => id).filter((id) => !audited.includes(id)).toSorted(),
+    acting
+      .map(({ id }) => id)
+      .filter((id) => !audited.includes(id))
+      .toSorted(),
     Object.keys(ACTS).toSorted(),
   );
 
@@ -56,7 +59,9 @@ it('every act of an administrator is in the audit, which admins alone may read',
     assert.ok(answer.status < 300, `${given.slice(0, 2).join(' ')}: ${answer.status} ${answer.text}`);
     return answer;
   };
-  const admin = String((await done('POST', '/api/keys', { name: 'boss', scopes: ['chat', 'read', 'admin'] })).body.secret);
+  const admin = String(
+    (await done('POST', '/api/keys', { name: 'boss', scopes: ['chat', 'read', 'admin'] })).body.secret,
+  );
   const reader = (await done('POST', '/api/keys', { name: 'eyes', scopes: ['chat', 'read'] }, admin)).body.key;
 
   const chat = { model: 'simulator/chat', messages: [{ role: 'user', content: 'Hello' }] };
@@ -64,7 +69,9 @@ it('every act of an administrator is in the audit, which admins alone may read',
   const run = answered.headers.get('x-revoagent-run') ?? '';
   await done('DELETE', `/api/runs/${run}/content`, undefined, admin);
   await done('DELETE', '/api/cache?all=true', undefined, admin);
-  const breaker = '/api/circuit-breakers/provider%3Asimulator%2Fchat';
+  const listed: { key: string }[] = (await done('GET', '/api/circuit-breakers', undefined, admin)).body.data;
+  const key = listed.find((each) => each.key.startsWith('provider:'))?.key ?? assert.fail('no provider has a circuit');
+  const breaker = `/api/circuit-breakers/${encodeURIComponent(key)}`;
   for (const [path, body] of [
     ['force-open', { reason: 'a drill' }],
     ['close', { reason: 'a drill' }],
@@ -89,7 +96,12 @@ it('every act of an administrator is in the audit, which admins alone may read',
 
   const paged: Entry[] = [];
   for (let before: string | null = ''; before !== null;) {
-    const { body } = await done('GET', `/api/audit?limit=3${before === '' ? '' : `&before=${before}`}`, undefined, admin);
+    const { body } = await done(
+      'GET',
+      `/api/audit?limit=3${before === '' ? '' : `&before=${before}`}`,
+      undefined,
+      admin,
+    );
     paged.push(...body.data);
     before = body.nextBefore;
   }

@@ -18,7 +18,11 @@ const CHAT = '/v1/chat/completions';
 /** The span of this name beneath the caller's own. */
 async function topOf(collector: Collector, parentSpanId: string, name: string): Promise<Span> {
   const top = () => collector.spans.find((span) => span.parentSpanId === parentSpanId && span.name === name);
-  return waitFor(top, 30_000, () => `no span ${name} beneath ${parentSpanId}: ${collector.spans.map((span) => span.name).join(', ')}`);
+  return waitFor(
+    top,
+    30_000,
+    () => `no span ${name} beneath ${parentSpanId}: ${collector.spans.map((span) => span.name).join(', ')}`,
+  );
 }
 
 function only(spans: readonly Span[]): Span {
@@ -27,7 +31,11 @@ function only(spans: readonly Span[]): Span {
 }
 
 async function until(what: string, ask: () => boolean): Promise<void> {
-  await waitFor(() => ask() || undefined, 30_000, () => `this did not happen: ${what}`);
+  await waitFor(
+    () => ask() || undefined,
+    30_000,
+    () => `this did not happen: ${what}`,
+  );
 }
 
 const traceparentOf = ({ traceId, spanId }: Span): string => `00-${traceId}-${spanId}-01`;
@@ -130,7 +138,10 @@ describe('a hub with a collector of traces', () => {
       const [, tool] = beneath;
       assert.ok(tool !== undefined);
       assert.deepEqual(toolHeaders, [traceparentOf(tool)]);
-      assert.partialDeepStrictEqual(tool.attributes, { 'gen_ai.tool.name': 'weather', 'gen_ai.tool.call.id': 'call_1' });
+      assert.partialDeepStrictEqual(tool.attributes, {
+        'gen_ai.tool.name': 'weather',
+        'gen_ai.tool.call.id': 'call_1',
+      });
     });
 
     await t.test('a run on a socket', async () => {
@@ -156,16 +167,19 @@ describe('a hub with a collector of traces', () => {
       assert.equal(only(collector.beneath(message)).name, 'run test/*');
     });
 
-    await t.test('nothing of a caller who does not want his trace kept, nor of traces that begin here at a ratio of 0', async () => {
-      const before = collector.requests.length;
-      await ask({ model: 'test/test-model', messages }, CHAT, TRACEPARENT.replace(/01$/, '00'));
-      await fetch(`${hub.url}/health`);
-      assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
-      assert.deepEqual(
-        collector.requests.slice(before).map(({ body }) => body),
-        [],
-      );
-    });
+    await t.test(
+      'nothing of a caller who does not want his trace kept, nor of traces that begin here at a ratio of 0',
+      async () => {
+        const before = collector.requests.length;
+        await ask({ model: 'test/test-model', messages }, CHAT, TRACEPARENT.replace(/01$/, '00'));
+        await fetch(`${hub.url}/health`);
+        assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
+        assert.deepEqual(
+          collector.requests.slice(before).map(({ body }) => body),
+          [],
+        );
+      },
+    );
 
     for (const { path, authorization, body } of collector.requests) {
       assert.deepEqual([path, authorization], ['/v1/traces', 'Bearer canary-of-the-collector']);

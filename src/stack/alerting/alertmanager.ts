@@ -50,7 +50,11 @@ export function alertmanagerConfig(receivers: Receivers): string {
         source_matchers: [`alertname = ${alert}`],
         target_matchers,
       })),
-      { source_matchers: ['severity = critical'], target_matchers: ['severity = warning'], equal: ['alertname', 'instance'] },
+      {
+        source_matchers: ['severity = critical'],
+        target_matchers: ['severity = warning'],
+        equal: ['alertname', 'instance'],
+      },
     ],
     receivers: [
       { name: NOBODY },
@@ -89,7 +93,8 @@ function slackOf({ url, channel }: NonNullable<Receiver['slack']>) {
   return {
     api_url: url,
     ...(channel === undefined ? {} : { channel }),
-    title: '{{ .Status | toUpper }} {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }}, {{ .CommonLabels.service }})',
+    title:
+      '{{ .Status | toUpper }} {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }}, {{ .CommonLabels.service }})',
     text: '{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.runbook }}\n{{ end }}',
     send_resolved: true,
   };

@@ -12,7 +12,8 @@ import { watchCertificates } from './certificates.ts';
 const DAY_S = 86_400;
 
 function writeCertificate(folder: string, days: number): void {
-  const words = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -keyout key.pem -out tls.pem';
+  const words =
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -keyout key.pem -out tls.pem';
   const { status, stderr } = spawnSync(requireTool('openssl'), [...words.split(' '), '-days', String(days)], {
     cwd: folder,
     encoding: 'utf8',

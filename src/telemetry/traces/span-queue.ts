@@ -9,7 +9,8 @@ import type { OtlpSpan } from './otlp.ts';
 
 /** `rejected`: spans that the collector would not have. `later`: nobody took them, they may be sent again. */
 export type Sent =
-  { readonly kind: 'taken'; readonly rejected: number } | { readonly kind: 'later'; readonly afterMs: number };
+  | { readonly kind: 'taken'; readonly rejected: number }
+  | { readonly kind: 'later'; readonly afterMs: number };
 
 export interface SpanQueueParts {
   readonly clock: Clock;

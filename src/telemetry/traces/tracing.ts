@@ -9,7 +9,15 @@ import type { TraceContext } from '#core/trace-context';
 import type { ToolUse } from '#contract/agents';
 import type { RequestFinished } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
-import type { MessageFinished, RunOperation, RunTrace, ToolTrace, Tracing, TurnFacts, TurnTrace } from '#contract/tracing';
+import type {
+  MessageFinished,
+  RunOperation,
+  RunTrace,
+  ToolTrace,
+  Tracing,
+  TurnFacts,
+  TurnTrace,
+} from '#contract/tracing';
 import { otlpSpan } from './otlp.ts';
 import type { OtlpSpan, SpanFacts } from './otlp.ts';
 
