@@ -1,14 +1,14 @@
 /**
  * The cache beside other libraries: hits in memory, hits in Redis under 64 callers, misses with a factory that costs nothing; then cold
  * calls while Redis hangs, and one key asked for by four processes. Every measurement is a process of its own; the subjects take
- * turns within a round. bentocache is left out: it asks npm for an older ioredis than this package's.
+ * turns within a round. At the end a completion that the hub has in memory, beside a bare Fastify route that answers the same bytes.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { startRedis } from '../tests/helpers/redis.ts';
 import type { TestRedis } from '../tests/helpers/redis.ts';
+import { measureCompletion } from './measures/completion.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
 import { median } from './statistics.ts';
@@ -17,12 +17,13 @@ const SUBJECT = fileURLToPath(new URL('subjects/caches.ts', import.meta.url));
 const CALLER = fileURLToPath(new URL('../tests/helpers/cache-process.ts', import.meta.url));
 const MEASURE_MS = 500;
 const OURS = 'revoagent/cache';
-const PEERS = ['cacheable', 'cache-manager'];
+const PEERS = ['bentocache', 'cacheable', 'cache-manager'];
 const RAW = 'Redis hit, GET and JSON.parse alone';
 const PROCESSES = 4;
 const CALLERS = 1_000;
 const SUBJECTS = [
   RAW,
+  'memory hit, lru-cache and its fetch alone',
   ...['memory hit', 'Redis hit', 'miss and factory'].flatMap((what) =>
     [OURS, ...PEERS].map((who) => `${what}, ${who}`),
   ),
@@ -35,6 +36,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const rounds: Rounds = new Map();
   const hung: number[] = [];
   const factoryCalls: number[] = [];
+  const delays: number[] = [];
   const redis = await startRedis();
   try {
     for (let round = 1; round <= options.rounds; round++) {
@@ -45,6 +47,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         rounds.set(subject, [...(rounds.get(subject) ?? []), figure]);
       }
       hung.push(await whileItHangs(redis));
+      await redis.command('FLUSHALL');
+      delays.push(await measured(['large', '0', redis.url]));
       factoryCalls.push(await ofManyProcesses(redis));
     }
   } finally {
@@ -52,10 +56,16 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
   return {
     name: 'cache',
-    rows: [...targetRows(rounds, hung, factoryCalls), ...rateRows(rounds)],
+    rows: [
+      ...targetRows(rounds, hung, factoryCalls),
+      atLeast('completion from memory / bare Fastify', await measureCompletion(options), 0.75),
+      ...rateRows(rounds),
+      { label: 'event loop · values of 5 MB and 3.9 MB', metrics: { delayP99Ms: median(delays) } },
+    ],
     notes: [
       `${options.rounds} rounds, ${MEASURE_MS} ms a subject after as long to warm up, each in a process of its own; medians over rounds, ratios within one.`,
-      'The value is a completion of about 500 bytes. Redis runs on the same machine, without persistence; the other libraries reach it through the same client.',
+      'The value is a completion of about 500 bytes. Redis runs on the same machine, without persistence; the other libraries reach it through the same client. Rates on Redis are measured without deadlines.',
+      'The completion: 64 connections to one process on a core of its own, the hub with its log, metrics and run records on an embedded database; Fastify parses the request and answers the bytes.',
     ],
   };
 }
@@ -64,9 +74,17 @@ function started(program: string, args: readonly string[]): ChildProcess {
   return fork(program, [...args], { execArgv: ['--conditions=revoagent-source'] });
 }
 
-async function told(child: ChildProcess): Promise<unknown> {
-  const [message] = await once(child, 'message');
-  return message;
+/** What it says next; one that ends without a word fails the benchmark instead of holding it. */
+function told(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onExit = (code: number | null, signal: string | null): void =>
+      reject(new Error(`${child.spawnargs.at(-3) ?? ''} ended with ${code ?? signal} and said nothing`));
+    child.once('exit', onExit);
+    child.once('message', (message) => {
+      child.off('exit', onExit);
+      resolve(message);
+    });
+  });
 }
 
 async function measured(args: readonly string[]): Promise<number> {

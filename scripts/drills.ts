@@ -16,6 +16,8 @@ import { parseRunbook } from '#stack/index';
 import type { DrillReport } from '#stack/index';
 import { systemClock as clock } from '#core/clock';
 import { machineFacts } from '../bench/machine.ts';
+import { emptyQueries } from './deploy/grafana/prove.ts';
+import { startVisitors } from './visitors.ts';
 import { startTraffic } from '../src/stack/drill/traffic.ts';
 import { firing, pause } from '../src/stack/drill/watch.ts';
 
@@ -49,16 +51,21 @@ async function main(): Promise<void> {
   chmodSync(folder, 0o755);
   const stack = path.join(folder, 'stack');
   const reports: DrillReport[] = [];
-  let quiet: readonly string[] = [];
+  let quiet: Quiet = { fired: [], empty: [] };
   try {
     const started = await revoagent(
       ['up', '--detach', '--drills', '--folder', stack, '--port-offset', String(OFFSET)],
       (line) => console.log(line),
     );
     if (started !== 0) throw new Error('the stack did not start');
-    console.log(`\nQuiet for ${values.quiet} s: nothing may fire.`);
-    quiet = await alertsInQuiet(Number(values.quiet) * 1_000);
-    console.log(quiet.length === 0 ? 'Nothing fired.' : `FAILED: ${quiet.join(', ')} fired`);
+    console.log(
+      `\nQuiet for ${values.quiet} s: nothing may fire, and every panel of every dashboard has something to show.`,
+    );
+    quiet = await inQuiet(Number(values.quiet) * 1_000);
+    console.log(quiet.fired.length === 0 ? 'ok      Nothing fired.' : `FAILED  ${quiet.fired.join(', ')} fired`);
+    console.log(
+      quiet.empty.length === 0 ? 'ok      No panel is empty.' : `FAILED  empty:\n  ${quiet.empty.join('\n  ')}`,
+    );
     const which = values.only ?? ['--all'];
     await revoagent(['drill', ...which, '--json', '--folder', stack], (line) => {
       const report = JSON.parse(line) as DrillReport;
@@ -70,27 +77,39 @@ async function main(): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
   }
   if (values.write === true) writeFileSync(at('docs/drills.md'), document(reports, quiet, Number(values.quiet)));
-  const failed = reports.filter(({ passed }) => !passed).length + (quiet.length === 0 ? 0 : 1);
-  console.log(`\n${reports.length + 1 - failed} passed, ${failed} failed`);
+  const outcomes = [...reports.map(({ passed }) => passed), quiet.fired.length === 0, quiet.empty.length === 0];
+  const failed = outcomes.filter((passed) => !passed).length;
+  console.log(`\n${outcomes.length - failed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && reports.length > 0 ? 0 : 1;
 }
 
-/** With the traffic of the drills, and no fault. */
-async function alertsInQuiet(ms: number): Promise<string[]> {
+interface Quiet {
+  /** Alerts. */
+  readonly fired: readonly string[];
+  /** Queries of panels that found nothing. */
+  readonly empty: readonly string[];
+}
+
+/** With traffic of every kind, and no fault. */
+async function inQuiet(ms: number): Promise<Quiet> {
   const seen = new Set<string>();
   const watched = {
     clock,
     prometheus: `http://127.0.0.1:${9_090 + OFFSET}`,
     alertmanager: `http://127.0.0.1:${9_093 + OFFSET}`,
   };
-  const traffic = startTraffic(clock, `http://127.0.0.1:${8_080 + OFFSET}`);
+  const hub = `http://127.0.0.1:${8_080 + OFFSET}`;
+  const traffic = startTraffic(clock, hub);
+  const visitors = await startVisitors(hub);
   const endsAt = clock.now() + ms;
   while (clock.now() < endsAt) {
     for (const name of await firing(watched)) seen.add(name);
     await pause(clock, 1_000);
   }
+  const empty = await emptyQueries(watched.prometheus);
+  visitors.stop();
   traffic.stop();
-  return [...seen];
+  return { fired: [...seen], empty };
 }
 
 function machine(): string {
@@ -105,7 +124,7 @@ function lineOf({ alert, passed, firedMs, mitigatedMs, clearedMs, sent, failed, 
   return `${passed ? 'ok    ' : 'FAILED'}  ${alert.padEnd(24)} ${times}, ${failed} of ${sent} requests lost${reason === null ? '' : `\n        ${reason}`}`;
 }
 
-function document(reports: readonly DrillReport[], quiet: readonly string[], quietSeconds: number): string {
+function document(reports: readonly DrillReport[], { fired, empty }: Quiet, quietSeconds: number): string {
   const undrilled = readdirSync(at('docs/runbooks'))
     .map((file) => readFileSync(at(`docs/runbooks/${file}`), 'utf8'))
     .filter((text) => text.includes('\n## Drill\n'))
@@ -125,7 +144,7 @@ Prometheus and Alertmanager, under steady traffic. The commands are those of the
 
 ${machine()}
 
-Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * FASTER) / 60} minutes by the alerts' own clock. ${quiet.length === 0 ? 'Nothing fired.' : `**Fired: ${quiet.join(', ')}.**`}
+Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * FASTER) / 60} minutes by the alerts' own clock. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`} Every panel of every dashboard was asked of Prometheus then: ${empty.length === 0 ? 'each had something to show.' : `**${empty.length} had nothing to show.**`}
 
 | alert | result | fires after, s | told by Alertmanager after, s more | mitigation took, s | over after, s more | requests lost | other alerts meanwhile |
 |---|---|--:|--:|--:|--:|--:|---|

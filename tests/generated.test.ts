@@ -9,6 +9,7 @@ import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.t
 
 const PROMISED = [
   'docs/errors.md',
+  'docs/idempotency.md',
   'docs/images/autoscaling.svg',
   'docs/metrics.md',
   'docs/providers/README.md',

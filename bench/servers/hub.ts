@@ -27,6 +27,18 @@ export async function startPlainHub(lab: Lab, upstreamPort: number, name = 'hub-
   return hub;
 }
 
+/** The plain hub, whose answers are kept for an hour. */
+export async function startCachingHub(lab: Lab, upstreamPort: number): Promise<Subject> {
+  const port = await freePort();
+  const storage = { dataDir: lab.file('hub-caching-data') };
+  const config = await writeConfig(lab, 'hub-caching', port, upstreamPort, storage, {
+    ofRoute: { cache: { ttlMs: 3_600_000 } },
+  });
+  const hub = await startNodeServer(lab, { name: 'hub, caching', port, args: [BIN, 'serve', '--config', config] });
+  if (hub.process !== null) await moveWorkers(lab, hub.process.pid);
+  return hub;
+}
+
 export interface GovernedHub {
   /** For the profiler. */
   readonly nodeArgs?: readonly string[];
@@ -44,7 +56,7 @@ export async function startGovernedHub(
 ): Promise<Subject> {
   const port = await freePort();
   const file = name.replaceAll(/\W+/g, '-');
-  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl }, more);
+  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl }, { more });
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,
@@ -69,7 +81,10 @@ async function writeConfig(
   port: number,
   upstreamPort: number,
   storage: Record<string, unknown>,
-  more: Readonly<Record<string, unknown>> = {},
+  {
+    ofRoute = {},
+    more = {},
+  }: { readonly ofRoute?: Record<string, unknown>; readonly more?: Readonly<Record<string, unknown>> } = {},
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
@@ -85,7 +100,7 @@ async function writeConfig(
         maxConnections: CONCURRENT_CALLS,
       },
     },
-    routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]] } },
+    routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]], ...ofRoute } },
     resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
   };

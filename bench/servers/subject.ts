@@ -35,6 +35,15 @@ export async function startBareRelay(lab: Lab, upstreamPort: number): Promise<Su
   return startNodeServer(lab, { name: 'bare relay', port, args });
 }
 
+export async function startBareFastify(lab: Lab, answerFile: string): Promise<Subject> {
+  const port = await freePort();
+  return startNodeServer(lab, {
+    name: 'bare Fastify',
+    port,
+    args: [`${PEERS}bare-fastify.ts`, String(port), answerFile],
+  });
+}
+
 /** Portkey's own start script; the caller names provider and upstream in headers, as its documentation says. */
 export async function startPortkey(lab: Lab, upstreamPort: number): Promise<Subject> {
   const port = await freePort();

@@ -230,13 +230,13 @@ export class Cache {
   #begin(
     key: string,
     factory: (context: FactoryContext) => unknown,
-    options: CallOptions = {},
+    options: CallOptions | undefined,
     how: { background: boolean; early: boolean },
   ): Flight {
     const flight = new Flight(key, {
       options: fillOptions(this.#parts.defaults, options),
-      local: options.local ?? false,
-      tags: options.tags ?? [],
+      local: options?.local ?? false,
+      tags: options?.tags,
       since: this.#memory.number,
       background: how.background,
     });

@@ -2,7 +2,7 @@
  * What happens when memory has no fresh answer: the tiers beneath are asked, one instance of all runs the factory, the others wait
  * for its value. A stale copy answers where that is allowed; nothing is stored that an invalidation came after.
  */
-import type { Clock } from '#core/clock';
+import type { Clock, Timer } from '#core/clock';
 import type { Random } from '#core/random';
 import { encode } from './codec.ts';
 import type { Encoded } from './codec.ts';
@@ -40,6 +40,9 @@ interface Found {
   leases: Leases;
   /** From a tier beneath, where memory may not hold it. */
   stale: { readonly entry: Entry<Encoded>; readonly since: number } | undefined;
+  readonly beganAt: number;
+  /** Runs from when there is a copy that could answer: a look-up that hits needs none. */
+  soft: Timer | undefined;
 }
 
 export class Filler {
@@ -52,8 +55,13 @@ export class Filler {
   /** Never rejects: the flight is told. */
   async run(flight: Flight, factory: Factory, early: boolean): Promise<void> {
     const { clock } = this.#its;
-    const found: Found = { leases: { key: flight.key, held: [] }, stale: undefined };
-    const soft = clock.schedule(flight.options.softTimeoutMs, () => this.#answerStale(flight, found));
+    const found: Found = {
+      leases: { key: flight.key, held: [] },
+      stale: undefined,
+      beganAt: clock.now(),
+      soft: undefined,
+    };
+    if (this.#its.memory.find(flight.key, found.beganAt) !== undefined) this.#answerStaleSoon(flight, found);
     let hard = { cancel: (): void => undefined };
     let stopKeeping = (): void => undefined;
     try {
@@ -69,7 +77,7 @@ export class Filler {
       this.#fail(flight, found, error);
       await this.#its.remote.release(found.leases);
     } finally {
-      soft.cancel();
+      found.soft?.cancel();
       hard.cancel();
       stopKeeping();
     }
@@ -116,6 +124,7 @@ export class Filler {
   #takeStale(flight: Flight, found: Found, { stale }: Exclude<RemoteAcquired, { kind: 'hit' }>): void {
     if (stale === undefined) return;
     found.stale = { entry: stale, since: flight.since };
+    this.#answerStaleSoon(flight, found);
     this.#keep(flight, stale);
     const whileRefreshed = !stale.expired && stale.ageMs < stale.ttlMs + stale.swrMs;
     if (whileRefreshed) this.#answerStale(flight, found);
@@ -186,6 +195,12 @@ export class Filler {
     const judgement = memory.judge(flight.key, entry.tags, since);
     const no = judgement === 'gone' || forbidsCover(entry, entry.expired || judgement === 'expired');
     return no ? undefined : { value: entry.payload.value, ageMs: entry.ageMs };
+  }
+
+  #answerStaleSoon(flight: Flight, found: Found): void {
+    const { clock } = this.#its;
+    const leftMs = found.beganAt + flight.options.softTimeoutMs - clock.now();
+    found.soft ??= clock.schedule(leftMs, () => this.#answerStale(flight, found));
   }
 
   #answerStale(flight: Flight, found: Found): boolean {

@@ -30,7 +30,13 @@ export class Flight {
 
   constructor(
     key: string,
-    begin: { options: FillOptions; local: boolean; tags: readonly string[]; since: number; background: boolean },
+    begin: {
+      options: FillOptions;
+      local: boolean;
+      tags?: readonly string[] | undefined;
+      since: number;
+      background: boolean;
+    },
   ) {
     this.key = key;
     this.options = begin.options;

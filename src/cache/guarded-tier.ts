@@ -143,11 +143,18 @@ export class GuardedTier {
           if (open) end('timeout', undefined);
         });
       });
-      void settle(work).then((settled) => {
-        this.#inFlight--;
-        if (open) end(settled.ok ? 'ok' : 'failed', settled.ok ? settled.value : undefined);
-        else if (settled.ok) onLate?.(settled.value);
-      });
+      begun(work).then(
+        (value) => {
+          this.#inFlight--;
+          if (open) end('ok', value);
+          else onLate?.(value);
+        },
+        // Told as the operation's outcome: a cache that fails is a cache that misses.
+        () => {
+          this.#inFlight--;
+          if (open) end('failed', undefined);
+        },
+      );
     });
   }
 
@@ -156,11 +163,10 @@ export class GuardedTier {
   }
 }
 
-async function settle<T>(work: () => Awaitable<T>): Promise<{ ok: true; value: T } | { ok: false }> {
+function begun<T>(work: () => Awaitable<T>): Promise<T> {
   try {
-    return { ok: true, value: await work() };
-  } catch {
-    // Told as the operation's outcome: a cache that fails is a cache that misses.
-    return { ok: false };
+    return Promise.resolve(work());
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

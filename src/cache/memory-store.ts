@@ -19,7 +19,7 @@ export interface MemoryOptions {
   readonly bytesMax: number;
   /** JSON bytes of one entry. */
   readonly entryBytesMax: number;
-  /** What came from elsewhere is good for so long, at the latest. Without it, for its own time. */
+  /** What came from elsewhere is good for so long, at the latest. Without it, for its own time. 0: nothing is kept. */
   readonly ttlMs?: number;
 }
 
@@ -139,7 +139,7 @@ export class MemoryStore<Payload> {
 
   /** Null where it is not kept: too large, or invalidated since. */
   store(key: string, entry: Entry<Payload>, since: number): Kept<Payload> | null {
-    if (this.judge(key, entry.tags, since) !== 'valid') return null;
+    if (this.#ttlMs === 0 || this.judge(key, entry.tags, since) !== 'valid') return null;
     if (entry.bytes > this.#entryBytesMax) {
       this.#entries.delete(key);
       return null;

@@ -70,7 +70,7 @@ export interface MemorySettings {
   readonly bytesMax: number;
   /** Bound of one entry's JSON; a larger one goes to the tiers beneath only. Default 1 MB. */
   readonly entryBytesMax: number;
-  /** With tiers beneath, memory asks them again after so long, at the latest. Default 30 s. */
+  /** With tiers beneath, memory asks them again after so long, at the latest. 0: it keeps nothing. Default 30 s. */
   readonly ttlMs: number;
 }
 
@@ -95,7 +95,8 @@ export const LEASE_DEFAULTS: LeaseSettings = Object.freeze({ leaseMs: 10_000, le
 export const ENTRY_BYTES_MAX = 4 * MB;
 
 /** `undefined` in `options` leaves the default. Throws a RangeError for what is no duration or share. */
-export function fillOptions(defaults: FillOptions, options: Partial<FillOptions>): FillOptions {
+export function fillOptions(defaults: FillOptions, options: Partial<FillOptions> | undefined): FillOptions {
+  if (options === undefined) return defaults;
   const resolved = { ...defaults };
   for (const name of Object.keys(FILL_DEFAULTS) as (keyof FillOptions)[]) {
     const given = options[name];

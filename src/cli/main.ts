@@ -69,6 +69,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
   addAlertmanagerCommand(root);
   addUpCommand(root);
   addStackCommands(root);
+  addDrillCommand(root);
   return root;
 }
 
@@ -174,6 +175,10 @@ function addUpCommand(root: Command): void {
     .option('--dry-run', 'show what would be started, and what stands in the way')
     .option('--autoscale', 'follow the load, as the HorizontalPodAutoscaler of Kubernetes would')
     .option('--requests-per-minute <number>', 'of one hub, for --autoscale (default: 100)')
+    .option(
+      '--scale-down-window <seconds>',
+      'whose largest wish counts on the way down, for --autoscale (default: 300)',
+    )
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
     .action((options: UpOptions) => up(options));
 }
@@ -234,6 +239,16 @@ function addStackCommands(root: Command): void {
     .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
     .action((options: CheckCommand) => check(options));
   root
+    .command('down')
+    .description('end the stack; its data stays')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent down')
+    .action((options: FolderOptions) => stackDown(options));
+}
+
+function addDrillCommand(root: Command): void {
+  root
     .command('drill')
     .description('provoke a fault in the stack that runs, see its alert, carry out its runbook, see the alert end')
     .argument('[alerts...]', 'by name')
@@ -246,13 +261,6 @@ function addStackCommands(root: Command): void {
       '\nExamples:\n  revoagent up --detach --drills && revoagent drill BreakerOpen\n  revoagent drill --all --json',
     )
     .action((alerts: string[], options: DrillOptions) => runDrills(alerts, options));
-  root
-    .command('down')
-    .description('end the stack; its data stays')
-    .addOption(folderOption())
-    .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  revoagent down')
-    .action((options: FolderOptions) => stackDown(options));
 }
 
 function addNginxCommand(root: Command): void {

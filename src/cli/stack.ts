@@ -29,6 +29,7 @@ export interface UpOptions extends FolderOptions {
   readonly alertWebhook?: string;
   readonly autoscale?: boolean;
   readonly requestsPerMinute?: string;
+  readonly scaleDownWindow?: string;
   readonly detach?: boolean;
   readonly only?: readonly string[];
   readonly drills?: boolean;
@@ -233,12 +234,20 @@ function runOptionsOf(options: UpOptions): RunOptions {
     receivers: receiversOf(options),
     only,
     drills: options.drills,
-    autoscale:
-      options.autoscale !== true
-        ? null
-        : options.requestsPerMinute === undefined
-          ? {}
-          : { requestsPerMinute: Number(options.requestsPerMinute) },
+    autoscale: options.autoscale === true ? autoscaleOf(options) : null,
+  };
+}
+
+function autoscaleOf({ requestsPerMinute, scaleDownWindow }: UpOptions): NonNullable<RunOptions['autoscale']> {
+  const above0 = (flag: string, text: string): number => {
+    if (!(Number(text) > 0)) throw new Error(`${flag} wants a number above 0, not "${text}".`);
+    return Number(text);
+  };
+  return {
+    ...(requestsPerMinute === undefined
+      ? {}
+      : { requestsPerMinute: above0('--requests-per-minute', requestsPerMinute) }),
+    ...(scaleDownWindow === undefined ? {} : { downWindowMs: above0('--scale-down-window', scaleDownWindow) * 1_000 }),
   };
 }
 

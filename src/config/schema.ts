@@ -78,6 +78,11 @@ const pool = Type.Object(
     waitMs: ms(50, 60_000, 2_000, 'Longest wait for a connection.'),
     idleMs: ms(1_000, 3_600_000, 30_000, 'An idle connection is closed after this.'),
     statementTimeoutMs: ms(50, 600_000, 2_000, 'Longest time of one statement.'),
+    mode: Type.Enum(['session', 'transaction'], {
+      default: 'session',
+      description:
+        'transaction: behind a pooler that lends its connections by transaction, such as pgbouncer; nothing is prepared, and the time of a statement on the server is set there (docs/storage.md).',
+    }),
   },
   { ...strict, description: 'Connections to PostgreSQL.' },
 );
@@ -94,6 +99,7 @@ const storage = Type.Object(
     dataDir: text('Folder of the embedded database and of the local socket.', '.revoagent'),
     pool,
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
+    auditRetentionDays: count(1, 36_500, 3_650, 'Entries of the audit log older than this are deleted.'),
     runRetentionDays: count(1, 3_650, 30, 'Run records older than this are deleted.'),
     usageRetentionDays: count(1, 3_650, 400, 'Rows of the usage ledger older than this are deleted.'),
     contentRetentionDays: count(
@@ -217,8 +223,10 @@ export interface Config {
       readonly waitMs: number;
       readonly idleMs: number;
       readonly statementTimeoutMs: number;
+      readonly mode: 'session' | 'transaction';
     };
     readonly slowQueryMs: number;
+    readonly auditRetentionDays: number;
     readonly runRetentionDays: number;
     readonly usageRetentionDays: number;
     readonly contentRetentionDays: number;

@@ -154,7 +154,7 @@ export interface Gateway {
   embed(call: EmbedCall): Promise<EmbedAnswer>;
   /** Routes, what the providers offer, and what the caller's project adds, in that order, each id once. */
   models(caller: Caller, signal: AbortSignal): Promise<readonly Model[]>;
-  /** Each deployment that routes use, with the state of its breaker. */
+  /** Each deployment that routes use. */
   deployments(): readonly DeploymentStatus[];
 }
 
@@ -163,6 +163,7 @@ export interface DeploymentStatus {
   readonly provider: string;
   readonly kind: string;
   readonly model: string;
+  /** Its circuit's key. */
   readonly breaker: string;
   readonly lastSuccessWallMs: number | null;
   readonly lastFailureWallMs: number | null;

@@ -75,6 +75,8 @@ export interface AuditStore {
   append(record: AuditRecord): Promise<void>;
   /** The newest first. */
   list(projectId: string, page: Page, filter?: AuditFilter): Promise<readonly AuditRecord[]>;
+  /** Deletes at most `rowsMax` entries from before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
 /** What the database knows of an idempotent request: that it runs or was done, never what was asked or answered. */

@@ -34,6 +34,7 @@ function started() {
   const audit = {
     append: async (record: AuditRecord) => void audited.push(record),
     list: async () => audited,
+    purge: async () => 0,
   };
   const keys = createKeys({ keys: store, audit, lookups: lookupsOn(clock), clock, logger: silent });
   const create = () => keys.create({ projectId: 'prj_a', name: 'me', scopes: ['chat'], actor: 'local' });

@@ -93,7 +93,14 @@ describe('a request', () => {
     const broken = await openSocket(t, hub.url);
     const answer = readUntil(broken, /\}$/);
     broken.write('HELLO\r\n\r\n');
-    assert.match(await answer, /^HTTP\/1\.1 400 [^]*"code":"bad_request"/);
+    const text = await answer;
+    assert.match(text, /^HTTP\/1\.1 400 [^]*"code":"bad_request"/);
+    const [, id] = /^x-request-id: (req_\w+)\r$/m.exec(text) ?? [];
+    assert.ok(id !== undefined && text.includes(`"requestId":"${id}"`), text);
+    assert.ok(
+      hub.log.some((line) => line.includes(id)),
+      'the log knows the request by it',
+    );
   });
 
   it('without a Host header is 400', async (t) => {

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { fastify } from 'fastify';
 import { InvariantError } from '#core/errors';
+import { newId } from '#core/ids';
 import { Precompressed } from './compression.ts';
 import { Connections } from './connections.ts';
 import { renderError } from './errors/render.ts';
@@ -84,7 +85,7 @@ export function createServer(deps: HttpDeps): HttpServer {
     server.maxRequestsPerSocket = 0;
     // Node's own answer to an unknown expectation is an empty 417; RFC 9110, 10.1.1, lets a server serve it all the same.
     server.on('checkExpectation', onRequest);
-    server.on('clientError', (error, socket) => answerClientError(error, socket, connections));
+    server.on('clientError', (error, socket) => answerClientError(error, socket, connections, deps));
     connections.addServer(server);
     sockets.serve(server);
     return server;
@@ -166,7 +167,12 @@ function listening(server: Server, start: () => void): Promise<void> {
 }
 
 /** A request too broken or too slow for a handler; where one reads its body already, that one answers. */
-function answerClientError(thrown: Error, socket: Duplex, connections: Connections): void {
+function answerClientError(
+  thrown: Error,
+  socket: Duplex,
+  connections: Connections,
+  { clock, logger }: Pick<HttpDeps, 'clock' | 'logger'>,
+): void {
   const error = translateClientError(thrown);
   const context = connections.requestOn(socket);
   if (context !== undefined && !context.incoming.complete) {
@@ -180,8 +186,15 @@ function answerClientError(thrown: Error, socket: Duplex, connections: Connectio
     else context.outgoing.shouldKeepAlive = false;
     return;
   }
-  const { status, headers, body } = renderError(error, 'hub', { requestId: '', runId: null });
-  const fields = { ...headers, connection: 'close', 'content-length': String(Buffer.byteLength(body)) };
+  const requestId = newId('req', clock.wallMs());
+  logger.info('request-unreadable', { request: requestId, error: error.code });
+  const { status, headers, body } = renderError(error, 'hub', { requestId, runId: null });
+  const fields = {
+    ...headers,
+    'x-request-id': requestId,
+    connection: 'close',
+    'content-length': String(Buffer.byteLength(body)),
+  };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`, () =>
     socket.destroy(),

@@ -61,6 +61,31 @@ export const outbound = [
     why: "the supervisor asks its own stack's Prometheus every 15 s; without an answer nothing is scaled",
   },
   {
+    module: 'stack/check/caller.ts',
+    breaker: 'none',
+    why: 'a check is a caller of the stack on its own machine: it has to see what callers see',
+  },
+  {
+    module: 'stack/drill/in-process-worker.ts',
+    breaker: 'none',
+    why: 'a command of drills: speaks to the inspector of a process of its own stack, on loopback',
+  },
+  {
+    module: 'stack/drill/load-worker.ts',
+    breaker: 'none',
+    why: 'a command of drills: a caller of the stack on its own machine',
+  },
+  {
+    module: 'stack/drill/traffic.ts',
+    breaker: 'none',
+    why: "the drills' steady callers of the stack on their own machine",
+  },
+  {
+    module: 'stack/drill/watch.ts',
+    breaker: 'none',
+    why: 'a drill asks Prometheus and Alertmanager of its own stack what fires',
+  },
+  {
     module: 'stack/control.ts',
     breaker: 'none',
     why: 'a command of the CLI speaks to the supervisor of its own machine, once, and ends',

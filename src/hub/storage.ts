@@ -93,15 +93,16 @@ function writtenBehind<Row>(
   };
 }
 
-/** Deletes with age, once an hour: runs, what was said in them and rows of the usage ledger, each after its own time, and claims that have run out. Returns what ends it. */
+/** Deletes with age, once an hour: runs, what was said in them, rows of the usage ledger and the audit log, each after its own time, and claims that have run out. Returns what ends it. */
 export function purgeWithAge(
   { stores }: Storage,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
 ): { stop(): void } {
-  const { runRetentionDays, usageRetentionDays, contentRetentionDays } = config.storage;
+  const { auditRetentionDays, runRetentionDays, usageRetentionDays, contentRetentionDays } = config.storage;
   const aged = [
     { days: runRetentionDays, store: stores.runs },
     { days: usageRetentionDays, store: stores.usage },
+    { days: auditRetentionDays, store: stores.audit },
     // By its run alone is what was said found and erased: it does not outlive it.
     { days: Math.min(contentRetentionDays, runRetentionDays), store: stores.contents },
   ];

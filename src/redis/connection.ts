@@ -69,7 +69,6 @@ export function connectRedis(options: RedisOptions): RedisPort {
   const commands = connect('commands');
   let subscriber: Connection | undefined;
   const hashes = new Map<Script, string>();
-  const together = createBatcher(commands.redis);
   return {
     async run(script, keys, args) {
       const hash = hashes.get(script) ?? createHash('sha1').update(script.lua).digest('hex');
@@ -77,7 +76,6 @@ export function connectRedis(options: RedisOptions): RedisPort {
       const refusal = commands.refusal();
       if (refusal !== null) throw refusal;
       const rest = [keys.length, ...keys, ...args.map(asArgument)];
-      together();
       try {
         return await commands.redis.callBuffer('EVALSHA', [hash, ...rest]);
       } catch (error) {
@@ -163,22 +161,6 @@ function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Set
     sentinelRetryStrategy: wait,
     // A primary that was made a replica while it stayed connected: the sentinels know who is it now.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  };
-}
-
-/** What is asked for in one turn of the event loop leaves in one write: 64 callers then cost one system call, not 64. */
-function createBatcher(redis: Redis): () => void {
-  let held: Redis['stream'] | undefined;
-  return () => {
-    // Undefined until the first connection, whatever its type says.
-    const stream: Redis['stream'] | undefined = redis.stream;
-    if (held !== undefined || stream === undefined) return;
-    held = stream;
-    stream.cork();
-    process.nextTick(() => {
-      held = undefined;
-      stream.uncork();
-    });
   };
 }
 

@@ -14,6 +14,8 @@ export interface AutoscaleTargets {
   readonly memoryPercent: number;
   readonly memoryBytes: number;
   readonly requestsPerMinute: number;
+  /** Milliseconds whose largest wish counts on the way down; a fifth of it lies between two that go. */
+  readonly downWindowMs: number;
 }
 
 export const autoscaleDefaults: AutoscaleTargets = {
@@ -21,6 +23,7 @@ export const autoscaleDefaults: AutoscaleTargets = {
   memoryPercent: 80,
   memoryBytes: 2 * 1024 ** 3,
   requestsPerMinute: 100,
+  downWindowMs: hpaDefaults.scaleDownWindowMs,
 };
 
 export interface AutoscaleParts {
@@ -36,7 +39,8 @@ export interface AutoscaleParts {
 
 /** Runs until it is told to end. */
 export function startAutoscale(parts: AutoscaleParts): { stop(): void } {
-  const hpa = new Hpa(hpaDefaults);
+  const { downWindowMs } = parts.targets;
+  const hpa = new Hpa({ ...hpaDefaults, scaleDownWindowMs: downWindowMs, scaleDownEveryMs: downWindowMs / 5 });
   let stopped = false;
   const look = async (): Promise<void> => {
     const from = parts.current();

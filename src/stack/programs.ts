@@ -36,8 +36,11 @@ export function findProgram(name: ProgramName): string | undefined {
 }
 
 /** Throws with the one command that installs all that are missing; names in the order of `names`, files. */
-export function findPrograms<Name extends ProgramName>(names: readonly Name[]): Record<Name, string> {
-  const found = names.map((name) => [name, findProgram(name)] as const);
+export function findPrograms<Name extends ProgramName>(
+  names: readonly Name[],
+  find: (name: Name) => string | undefined = findProgram,
+): Record<Name, string> {
+  const found = names.map((name) => [name, find(name)] as const);
   const missing = found.flatMap(([name, file]) => (file === undefined ? [programs[name].package] : []));
   if (missing.length > 0) {
     const packages = [...new Set<string>(missing)].join(' ');

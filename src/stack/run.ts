@@ -124,6 +124,6 @@ function follow(stack: Stack, targets: Partial<AutoscaleTargets>, clock: Clock, 
     current: () => stack.status().hubs,
     scale: (count) => stack.scale(count),
     onDecision: (from, to) => onNote(`the load asks for ${to} hubs; there are ${from}`),
-    onFailure: (error) => onNote(`the load is not known: ${messageOf(error)}`),
+    onFailure: (error) => onNote(`the load could not be followed: ${messageOf(error)}`),
   });
 }

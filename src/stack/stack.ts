@@ -16,12 +16,13 @@ import { numbers, partsOf, requireHubs } from './plan.ts';
 import { endLeft, readState, removeState, startOf, writeState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
 
-/** Over the balancer's `fail_timeout`: a second instance that goes sooner finds the first one still shunned. */
+/** Over the balancer's `fail_timeout`: until then the new one may still be shunned, and nobody's requests tell of it. */
 const SETTLE_MS = 11_000;
 /** A new instance whose share of failed requests is so much above that of the others is not let go on. */
 const ERRORS_MORE_MAX = 0.05;
 const JUDGED_REQUESTS = 20;
 const FIGURES_MS = 2_000;
+const WATCH_EVERY_MS = 1_000;
 /** A new database and its first logs, with some room to work. */
 const SPACE_MB = 256;
 
@@ -186,23 +187,26 @@ export class Stack {
     if (this.layout.options.monitoring) writeTargets(this.layout, this.#hubs);
   }
 
-  /** Throws where the new hub dies or fails more than the others do, while it serves for so long. */
+  /** Throws as soon as the new hub dies, or fails more than the others do, while it serves for so long. */
   async #watch(number: number, settleMs: number): Promise<void> {
     const name = hubName(number);
     const others = this.#hubs.filter((other) => other !== number);
     const restarts = this.#restartsOf(name);
     const earlier = await this.#sum(others);
-    await new Promise<void>((resolve) => {
-      this.#clock.schedule(settleMs, resolve, true);
-    });
-    this.#supervisor.throwIfEnding();
-    if (this.#restartsOf(name) > restarts) throw new Error(`${name} ended, and had to be started again`);
-    const { requests, errors } = await this.#figures(number);
-    const later = await this.#sum(others);
-    // An upstream that is down fails the callers of all: that is no fault of the new version.
-    const usual = (later.errors - earlier.errors) / Math.max(1, later.requests - earlier.requests);
-    if (requests < JUDGED_REQUESTS || errors / requests <= Math.max(0, usual) + ERRORS_MORE_MAX) return;
-    throw new Error(`${name} failed ${errors} of its first ${requests} requests`);
+    const end = this.#clock.now() + settleMs;
+    for (;;) {
+      const waitMs = Math.min(WATCH_EVERY_MS, end - this.#clock.now());
+      await new Promise<void>((resolve) => void this.#clock.schedule(waitMs, resolve, true));
+      this.#supervisor.throwIfEnding();
+      if (this.#restartsOf(name) > restarts) throw new Error(`${name} ended, and had to be started again`);
+      const { requests, errors } = await this.#figures(number);
+      const later = await this.#sum(others);
+      // An upstream that is down fails the callers of all: that is no fault of the new version.
+      const usual = Math.max(0, (later.errors - earlier.errors) / Math.max(1, later.requests - earlier.requests));
+      if (requests >= JUDGED_REQUESTS && errors / requests > usual + ERRORS_MORE_MAX)
+        throw new Error(`${name} failed ${errors} of its first ${requests} requests`);
+      if (this.#clock.now() >= end) return;
+    }
   }
 
   #restartsOf(name: string): number {

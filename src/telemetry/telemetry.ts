@@ -74,7 +74,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const metrics = createMetrics(registry);
   const traffic = new Traffic(clock.now());
   const pauses = seriesOf(metrics).histogram('gc');
-  const figures = new ProcessFigures((kind, seconds) => pauses(kind).observe(seconds));
+  const figures = new ProcessFigures(clock, (kind, seconds) => pauses(kind).observe(seconds));
   const steps = stepsOf(clock);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
@@ -111,7 +111,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
     performance() {
-      const { loopDelayP99Ms, loopUtilisation, ...memory } = figures.look();
+      const { loopDelayP99Ms, loopUtilisation, ...memory } = figures.read();
       return {
         instance,
         ...traffic.report(clock.now()),

@@ -65,6 +65,7 @@ describe('the pages', () => {
       await page.getByText('provider:openai/gpt-4o-mini').waitFor();
       assert.equal(await page.locator('#status-text').textContent(), 'Healthy');
       assert.equal(await page.locator('#model option').count(), 2);
+      assert.deepEqual(await page.locator('#deployments .chip').allTextContents(), ['closed']);
       assert.match((await page.locator('#curl').textContent()) ?? '', new RegExp(`${hub.url}/v1/chat/completions`));
       assert.equal(await overflow(page), 0);
       assert.deepEqual(wrong, []);

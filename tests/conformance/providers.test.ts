@@ -3,6 +3,7 @@
  * file cannot start fails it.
  */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -114,6 +115,13 @@ async function collected(provider: Provider, call: ProviderCall): Promise<Provid
 
 for (const { kind, settings, capabilities } of providerKinds) {
   describe(`the provider kind ${kind}`, () => {
+    if (kind !== 'simulator') {
+      it('has a page that says which parts no real call has verified', async () => {
+        const page = await readFile(new URL(`../../docs/providers/${kind}.md`, import.meta.url), 'utf8');
+        assert.match(page, /^## (?:Not verified by a real call|What no real call has verified)$/m);
+      });
+    }
+
     it('describes every setting, and says what it can do', () => {
       const { properties } = JSON.parse(JSON.stringify(settings));
       for (const [name, field] of Object.entries<{ description?: string }>(properties)) {

@@ -66,6 +66,7 @@ export function lifeSuite(create: () => Promise<StorageTarget>): void {
       () => usage.purge(START_MS, 1),
       () => audit.append(auditOf(projectId)),
       () => audit.list(projectId, page),
+      () => audit.purge(START_MS, 1),
       () => storage.ping(),
     ];
     for (const ask of asked)

@@ -181,6 +181,17 @@ export function auditSuite(storage: () => Storage): void {
       assert.deepEqual(await audit.list(mine, { limit: 10 }, { actor: 'nobody' }), []);
     });
 
+    it('is purged by age, the oldest first, never more at once than was asked', async () => {
+      const { audit } = storage().stores;
+      const projectId = await newProject(storage());
+      for (const atWallMs of [1, 2, 3, START_MS]) await audit.append(auditOf(projectId, { atWallMs }));
+      assert.deepEqual([await audit.purge(4, 2), await audit.purge(4, 2), await audit.purge(4, 2)], [2, 1, 0]);
+      assert.deepEqual(
+        (await audit.list(projectId, { limit: 9 })).map(({ atWallMs }) => atWallMs),
+        [START_MS],
+      );
+    });
+
     it('takes characters that the database cannot keep', async () => {
       const { audit } = storage().stores;
       const record = auditOf(await newProject(storage()), { subject: UNSTORABLE, detail: { name: UNSTORABLE } });

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { before, describe, it } from 'node:test';
-import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import { breakerRow, cachingRow, rateLimitRow, resilienceRow } from '#stack/check/faults';
 import type { Measured } from '#stack/check/normal-load';
@@ -14,20 +13,12 @@ import { isMet } from '#stack/check/site';
 import { startOwnStack } from '#stack/index';
 import type { CheckReport, OwnStack } from '#stack/index';
 import { runCli } from '../helpers/hub-process.ts';
+import { hurried } from '../helpers/hurried-clock.ts';
 import { startLiar } from '../helpers/liar.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 
 /** A busy machine is no fault of the stack: what depends on its speed is judged by the command, not here. */
 const BY_SPEED = /p95 is not below/;
-const HURRY = 40;
-/** Waits in vain are over soon. */
-const hurried: Clock = {
-  now: () => systemClock.now() * HURRY,
-  wallMs: () => systemClock.wallMs(),
-  schedule: (delayMs, callback, keepsAlive) => systemClock.schedule(delayMs / HURRY, callback, keepsAlive),
-  sleep: (delayMs, signal) => systemClock.sleep(delayMs / HURRY, signal),
-};
-
 const assertPassed = ({ name, problems }: Row): void =>
   assert.deepEqual(
     problems.filter((problem) => !BY_SPEED.test(problem)),

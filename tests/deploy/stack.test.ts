@@ -8,37 +8,16 @@ import { before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
 import type { StackStatus } from '#stack/index';
 import { runCli, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
-import { startLoad } from '../helpers/load.ts';
+import { assertOnce, startLoad, startSockets } from '../helpers/load.ts';
 import { startStack } from '../helpers/stack.ts';
 import type { Stack } from '../helpers/stack.ts';
 import { forTheSuite } from '../helpers/suite.ts';
-import type { Upstream } from '../helpers/upstream.ts';
-
-const OFFSET = 10_000;
-
-/** Every id that was answered was asked once of the upstream, and no id twice. */
-function assertOnce(upstream: Upstream, answered: ReadonlySet<string>): void {
-  const seen = new Map<string, number>();
-  for (const { body } of upstream.received) {
-    const [message] = body['messages'] as { content: string }[];
-    seen.set(message?.content ?? '', (seen.get(message?.content ?? '') ?? 0) + 1);
-  }
-  assert.deepEqual(
-    [...seen].filter(([, times]) => times > 1),
-    [],
-    'asked twice',
-  );
-  assert.deepEqual(
-    [...answered].filter((id) => !seen.has(id)),
-    [],
-  );
-}
 
 describe('a stack', () => {
   const suite = forTheSuite();
   let stack: Stack;
   before(async () => {
-    stack = await startStack(suite, OFFSET);
+    stack = await startStack(suite);
   });
 
   it('is all ready after `up`: hubs behind the balancer, and Prometheus sees each part', async () => {
@@ -90,9 +69,14 @@ describe('a stack', () => {
   it('renews its hubs under load: no request fails, none is done twice, no stream is cut', async () => {
     const earlier = await stack.status();
     const load = startLoad(stack.url);
-    const deployed = await runCli(['deploy', '--settle', '1', '--folder', stack.folder]);
+    const sockets = await startSockets(stack.url, 20);
+    const deployed = await runCli(['deploy', '--settle', '1', '--folder', stack.folder], { withinMs: 150_000 });
     await load.stop();
+    const homes = await waitFor(() => (sockets.homes().includes(null) ? null : sockets.homes()));
+    await sockets.stop();
     assert.equal(deployed.code, 0, deployed.stderr);
+    assert.ok(sockets.backMs.length >= homes.length, 'each socket lost its hub once at least, and found one');
+    assert.deepEqual(sockets.refused, []);
     assert.deepEqual(load.failures.slice(0, 5), []);
     assertOnce(stack.upstream, load.answered);
     assert.ok(load.done.gets > 100 && load.done.posts > 100 && load.done.streams > 100, JSON.stringify(load.done));
@@ -112,7 +96,9 @@ describe('a stack', () => {
       "console.error('this version is broken'); process.exit(1);\n",
     );
     const load = startLoad(stack.url);
-    const deployed = await runCli(['deploy', '--settle', '0', '--from', broken, '--folder', stack.folder]);
+    const deployed = await runCli(['deploy', '--settle', '0', '--from', broken, '--folder', stack.folder], {
+      withinMs: 150_000,
+    });
     await load.stop();
     assert.equal(deployed.code, 1);
     assert.match(deployed.stderr, /rolled back: hub-1 ended with 1:[^]*this version is broken/);
@@ -121,6 +107,38 @@ describe('a stack', () => {
       (await stack.status()).parts.filter(({ name, state }) => name.startsWith('hub') && state === 'ready').length,
       2,
     );
+  });
+
+  it('takes a version back that fails its callers', async (t) => {
+    const failing = await temporaryFolder(t);
+    await mkdir(path.join(failing, 'bin'));
+    const config = path.join(failing, 'failing.json');
+    const nobody = { kind: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' };
+    await writeFile(
+      config,
+      JSON.stringify({ providers: { nobody }, routes: { '*': { groups: [[{ provider: 'nobody' }]] } } }),
+    );
+    const [program, here] = [
+      path.join(failing, 'bin', 'revoagent.js'),
+      path.join(process.cwd(), 'bin', 'revoagent.js'),
+    ];
+    // The hub as it is, ready and willing, with a configuration that reaches nobody.
+    await writeFile(
+      program,
+      `process.argv[process.argv.indexOf('--config') + 1] = ${JSON.stringify(config)};\nawait import(${JSON.stringify(here)});\n`,
+    );
+    await writeFile(path.join(failing, 'package.json'), '{"type": "module"}');
+    const load = startLoad(stack.url);
+    const deployed = await runCli(['deploy', '--settle', '30', '--from', failing, '--folder', stack.folder], {
+      withinMs: 150_000,
+    });
+    await load.stop();
+    assert.equal(deployed.code, 1);
+    assert.match(deployed.stderr, /rolled back: hub-1 failed \d+ of its first \d+ requests/);
+    const well = startLoad(stack.url);
+    await waitFor(() => (well.done.posts > 50 ? true : null));
+    await well.stop();
+    assert.deepEqual(well.failures, [], 'the version before serves again');
   });
 
   it('scales up and down under load, and none fails', async () => {

@@ -182,6 +182,7 @@ export async function startHttpHub(
     audit: {
       append: async (record) => void audit.push(record),
       list: async () => audit,
+      purge: async () => 0,
     },
     external: {
       list: () => [],
@@ -256,7 +257,7 @@ function gatewayOf(script: Script, calls: RunCall[]): Gateway {
         provider: 'openai',
         kind: 'openai-compatible',
         model: 'gpt-4o-mini',
-        breaker: 'closed',
+        breaker: 'provider:openai/gpt-4o-mini',
         lastSuccessWallMs: 1_767_225_600_000,
         lastFailureWallMs: null,
         lastFailure: null,

@@ -92,7 +92,7 @@ export interface CliEnd {
 /** Runs the CLI to its end. */
 export function runCli(
   args: readonly string[],
-  options?: { env?: Record<string, string>; cwd?: string },
+  options?: { env?: Record<string, string>; cwd?: string; withinMs?: number },
 ): Promise<CliEnd> {
   return runNode([BIN, ...args], options);
 }
@@ -100,14 +100,14 @@ export function runCli(
 /** Runs Node with these arguments, and nothing of this process's environment but its path. */
 export async function runNode(
   args: readonly string[],
-  options: { env?: Record<string, string>; cwd?: string } = {},
+  options: { env?: Record<string, string>; cwd?: string; withinMs?: number } = {},
 ): Promise<CliEnd> {
   const child = spawn(process.execPath, args, {
     env: { ...RUNTIME, ...NO_OLLAMA, ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     // One that does not end is killed, and its test sees code null.
-    timeout: START_MS,
+    timeout: options.withinMs ?? START_MS,
     killSignal: 'SIGKILL',
   });
   let stdout = '';

@@ -148,7 +148,8 @@ function said(tool: ToolName, args: readonly string[], user: { uid?: number; gid
   return stdout;
 }
 
-function unprivileged(): { uid?: number; gid?: number } {
+/** Whom root starts PostgreSQL and its pooler as: neither runs as root. */
+export function unprivileged(): { uid?: number; gid?: number } {
   const id = (flag: string): number => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
   const uid = id('-u');
   if (!(uid > 0))

@@ -9,11 +9,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
 import { freePort } from './free-port.ts';
 import { requireTool } from './tools.ts';
 
 export interface TestRedis {
   readonly url: string;
+  readonly port: number;
   /** One command, over a connection of its own. */
   command(name: string, ...args: (string | number)[]): Promise<unknown>;
   /** `kill -9`. */
@@ -26,13 +28,45 @@ export interface TestRedis {
   close(): Promise<void>;
 }
 
+type RedisClientOptions = Pick<RedisOptions, 'host' | 'port' | 'tls' | 'username' | 'password'>;
+
 const START_MS = 20_000;
 
-export async function startRedis(): Promise<TestRedis> {
+export interface RedisSettings {
+  /** A configuration file that comes before everything else. */
+  readonly file?: string;
+  /** Behind what every test server is told, as on its command line. */
+  readonly args?: readonly string[];
+  /** `--sentinel`: it watches others; the file is its own to write to. */
+  readonly sentinel?: boolean;
+  /** The port speaks TLS alone. */
+  readonly tls?: boolean;
+  /** How `command` reaches it where that is not `redis://127.0.0.1:<port>`. */
+  readonly client?: RedisClientOptions;
+}
+
+export async function startRedis({
+  file,
+  args: more = [],
+  sentinel = false,
+  tls = false,
+  client = {},
+}: RedisSettings = {}): Promise<TestRedis> {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-redis-'));
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
+  const plain = file === undefined ? ['--save', '', '--appendonly', 'no'] : [];
+  const args = [
+    ...(file === undefined ? [] : [file]),
+    ...(tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)]),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    ...(sentinel ? ['--sentinel'] : plain),
+    ...more,
+  ];
+  const reach = { host: '127.0.0.1', port, ...client };
   let server = start();
 
   function start(): ChildProcess {
@@ -52,17 +86,18 @@ export async function startRedis(): Promise<TestRedis> {
   }
   const atExit = (): void => signal('SIGKILL');
   process.once('exit', atExit);
-  await answers(url);
+  await answers(reach);
   return {
     url,
-    command: (name, ...rest) => runOnce(url, name, rest),
+    port,
+    command: (name, ...rest) => runOnce(reach, name, rest),
     kill,
     stop: () => signal('SIGSTOP'),
     cont: () => signal('SIGCONT'),
     async restart() {
       await kill();
       server = start();
-      await answers(url);
+      await answers(reach);
     },
     async close() {
       process.off('exit', atExit);
@@ -72,8 +107,8 @@ export async function startRedis(): Promise<TestRedis> {
   };
 }
 
-async function runOnce(url: string, name: string, args: readonly (string | number)[]): Promise<unknown> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: null, connectTimeout: 2_000 });
+async function runOnce(client: RedisClientOptions, name: string, args: readonly (string | number)[]): Promise<unknown> {
+  const redis = new Redis({ ...client, lazyConnect: true, retryStrategy: null, connectTimeout: 2_000 });
   redis.on('error', () => undefined);
   try {
     await redis.connect();
@@ -83,11 +118,11 @@ async function runOnce(url: string, name: string, args: readonly (string | numbe
   }
 }
 
-async function answers(url: string): Promise<void> {
+async function answers(client: RedisClientOptions): Promise<void> {
   const end = performance.now() + START_MS;
   for (;;) {
     try {
-      await runOnce(url, 'PING', []);
+      await runOnce(client, 'PING', []);
       return;
     } catch (error) {
       if (performance.now() > end) throw new Error('Redis did not start', { cause: error });

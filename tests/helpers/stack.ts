@@ -1,8 +1,10 @@
 /** A whole stack as a person brings it up; its upstream is in this process and counts what it is asked. */
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { chmod, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { callStack, controlFile } from '#stack/index';
+import { systemClock } from '#core/clock';
+import { callStack, controlFile, planStack } from '#stack/index';
 import type { StackStatus } from '#stack/index';
 import { runCli, temporaryFolder, waitFor } from './hub-process.ts';
 import type { Cleanup } from './suite.ts';
@@ -11,6 +13,8 @@ import type { Upstream } from './upstream.ts';
 
 export interface Stack {
   readonly folder: string;
+  /** What was added to every port. */
+  readonly offset: number;
   readonly url: string;
   readonly upstream: Upstream;
   readonly prometheus: string;
@@ -25,8 +29,21 @@ export async function stackFolder(t: Cleanup): Promise<string> {
   return path.join(folder, 'stack');
 }
 
-/** `offset` is added to every port: away from what may run on this machine, and below what the system gives to clients. */
-export async function startStack(t: Cleanup, offset: number, words: readonly string[] = []): Promise<Stack> {
+const OFFSETS = { least: 1_000, most: 19_000, step: 100 };
+
+/** What can be added to all ports of a stack: where nobody listens now, below what the system gives to clients. */
+export async function freeOffset(): Promise<number> {
+  const count = (OFFSETS.most - OFFSETS.least) / OFFSETS.step;
+  for (let tries = 0; tries < count; tries++) {
+    const portOffset = OFFSETS.least + randomInt(count) * OFFSETS.step;
+    const plan = await planStack({ folder: '/nowhere', hubs: 10, portOffset, monitoring: true }, systemClock);
+    if (plan.problems.length === 0) return portOffset;
+  }
+  throw new Error('there are no free ports for a stack');
+}
+
+export async function startStack(t: Cleanup, words: readonly string[] = []): Promise<Stack> {
+  const offset = await freeOffset();
   const folder = await stackFolder(t);
   const upstream = await startUpstream(t);
   upstream.otherwise = (exchange) =>
@@ -63,6 +80,7 @@ export async function startStack(t: Cleanup, offset: number, words: readonly str
     );
   return {
     folder,
+    offset,
     prometheus: `http://127.0.0.1:${9_090 + offset}`,
     url: `http://127.0.0.1:${8_080 + offset}`,
     upstream,

@@ -21,7 +21,7 @@ export interface TestStorage {
 }
 
 /** What the hub is configured with unless somebody says otherwise, but with connections enough for one test. */
-export const POOL: PoolOptions = { max: 4, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000 };
+export const POOL: PoolOptions = { max: 4, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000, mode: 'session' };
 
 /** The breaker has tests of its own; here every call goes through. */
 export const openGuard: Guard = { name: 'database', run: (operation) => operation(new AbortController().signal) };

@@ -15,6 +15,7 @@ interface Tool {
 export const tools = {
   postgres: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
   initdb: { package: 'postgresql', places: ['/usr/lib/postgresql/*/bin'] },
+  pgbouncer: { package: 'pgbouncer', places: ['/usr/sbin'] },
   nginx: { package: 'nginx', places: ['/usr/sbin'] },
   'redis-server': { package: 'redis-server', places: ['/usr/bin'] },
   prometheus: { package: 'prometheus', places: ['/usr/bin'] },

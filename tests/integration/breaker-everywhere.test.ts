@@ -18,6 +18,8 @@ const OPEN_MS = 1_500;
 
 interface Views {
   readonly api: unknown;
+  /** Of the deployment that it guards. */
+  readonly models: unknown;
   readonly health: unknown;
   readonly metrics: { readonly closed: number; readonly open: number };
 }
@@ -47,16 +49,19 @@ async function post(hub: HubProcess, path: string, body: unknown): Promise<numbe
   return (await fetch(`${hub.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).status;
 }
 
-/** What each of the three says. Health keeps its results for a second, so it is asked until it has looked again. */
+/** What each of them says. Health keeps its results for a second, so it is asked until it has looked again. */
 async function views(hub: HubProcess): Promise<Views> {
   const api = (await get(hub, `/api/circuit-breakers/${encodeURIComponent(KEY)}`)).json()['state'];
+  const { deployments } = (await get(hub, '/api/models')).json();
+  assert.ok(Array.isArray(deployments));
+  const models: unknown = deployments.find(({ circuit }) => circuit === KEY)?.breaker;
   const { text } = await get(hub, '/metrics');
   const count = (state: string): number =>
     Number(new RegExp(`^revoagent_breakers\\{state="${state}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
   const { checks } = (await get(hub, '/health')).json();
   assert.ok(Array.isArray(checks));
   const health: unknown = checks.find(({ name }) => name === 'providers')?.status;
-  return { api, health, metrics: { closed: count('closed'), open: count('open') } };
+  return { api, models, health, metrics: { closed: count('closed'), open: count('open') } };
 }
 
 async function untilAllSay(hub: HubProcess, expected: Views): Promise<void> {
@@ -72,7 +77,7 @@ async function untilAllSay(hub: HubProcess, expected: Views): Promise<void> {
 }
 
 /** The deployment's, the database's, the memory system's and that of the cache's tier in the database. */
-const healthy: Views = { api: 'closed', health: 'healthy', metrics: { closed: 4, open: 0 } };
+const healthy: Views = { api: 'closed', models: 'closed', health: 'healthy', metrics: { closed: 5, open: 0 } };
 
 describe('a circuit of a started hub', () => {
   it('opens after 5 failures, spares the upstream, closes by itself, and is the same in every view', async (t) => {
@@ -88,7 +93,7 @@ describe('a circuit of a started hub', () => {
       assert.equal(refused.status, 503);
       assert.ok(Number(refused.headers.get('retry-after')) >= 1);
     }
-    await untilAllSay(hub, { api: 'open', health: 'unhealthy', metrics: { closed: 3, open: 1 } });
+    await untilAllSay(hub, { api: 'open', models: 'open', health: 'unhealthy', metrics: { closed: 4, open: 1 } });
     assert.equal((await fetch(`${hub.url}/health/ready`)).status, 200, 'a provider away pulls no instance');
     assert.equal(upstream.received.length, requests, 'an open circuit costs the upstream nothing');
     upstream.otherwise = answers();

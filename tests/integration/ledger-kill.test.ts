@@ -138,7 +138,7 @@ describe('kill -9 in the middle of 500 requests', () => {
   it('leaves one row for each call the upstream saw, on PostgreSQL', async (t) => {
     const postgres = await startPostgres();
     t.after(() => postgres.close());
-    const pool = { max: 2, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000 };
+    const pool = { max: 2, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000, mode: 'session' } as const;
     await killed(t, () => ({ kind: 'postgres', url: postgres.url, pool }));
   });
 });
@@ -165,7 +165,7 @@ describe('a database that is away', () => {
     const second = await startHubProcess(t, { dataDir, config });
     await waitFor(async () => ((await storedRows(postgres.url)) === 80 ? true : null), 30_000, second.output);
     assert.equal(await second.end('SIGTERM'), 0, second.output());
-    const pool = { max: 2, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000 };
+    const pool = { max: 2, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000, mode: 'session' } as const;
     const rows = await rowsOf({ kind: 'postgres', url: postgres.url, pool });
     assert.equal(rows.length, upstream.received.length);
     assertOneRowACall(upstream, rows);

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { UnavailableError } from '#core/errors';
 import type { Storage } from '#storage/index';
 import { waitFor } from '../helpers/hub-process.ts';
+import { behindPgbouncer } from '../helpers/pgbouncer.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
 import { openTestStorage, POOL } from '../helpers/storage.ts';
@@ -111,6 +112,76 @@ describe('the pool of PostgreSQL connections', () => {
     assert.notEqual(await backend(storage), old);
   });
 });
+
+describe('what a connection is told and keeps', () => {
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.close());
+
+  async function open(t: TestContext, url: string, pool: Partial<typeof POOL>): Promise<Storage> {
+    const { storage } = await openTestStorage({ kind: 'postgres', url, pool: { ...POOL, ...pool } });
+    t.after(() => storage.close());
+    return storage;
+  }
+
+  it('a session has its times, and what is asked often is prepared once', async (t) => {
+    const storage = await open(t, await postgres.createDatabase(), { max: 1 });
+    assert.equal(await setting(storage, 'statement_timeout'), '2s');
+    assert.equal(await setting(storage, 'idle_in_transaction_session_timeout'), '30s');
+    for (let call = 0; call < 3; call++) await storage.stores.keys.findById(`key_${call}`);
+    const names = await storage.ask('prepared', async (db) =>
+      sql<{ name: string }>`select name from pg_prepared_statements where statement like '%"keys"%'`.execute(db),
+    );
+    assert.deepEqual(
+      names.rows.map(({ name }) => /^revoagent_\d+$/.test(name)),
+      [true],
+    );
+  });
+
+  it('a column that a newer version adds fails no statement that was prepared before', async (t) => {
+    const url = await postgres.createDatabase();
+    const [storage, newer] = [await open(t, url, { max: 1 }), await open(t, url, { max: 1 })];
+    for (let call = 0; call < 3; call++) await storage.stores.keys.findById('key_none');
+    const old = await backend(storage);
+    await newer.ask('migrate', async (db) => sql`alter table keys add column later text`.execute(db));
+    assert.equal(await storage.stores.keys.findById('key_none'), null);
+    assert.notEqual(await backend(storage), old, 'the connection with the old plan is gone');
+  });
+
+  it('behind pgbouncer, which lends by transaction, everything works and nothing is left on its connections', async (t) => {
+    const url = await behindPgbouncer(t, await postgres.createDatabase(), 2);
+    const storage = await open(t, url, { max: 20, mode: 'transaction' });
+    const page = { limit: 5 };
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          await storage.stores.keys.findById('key_none');
+          await storage.stores.runs.list('prj_none', undefined, page);
+        }),
+      );
+    }
+    const left = await storage.ask('left', async (db) =>
+      sql<{ count: number }>`select count(*) from pg_prepared_statements`.execute(db),
+    );
+    assert.equal(left.rows[0]?.count, 0);
+    const again = await open(t, url, { max: 2, mode: 'transaction' });
+    assert.deepEqual(again.migrated, [], 'its migrations and their lock are transactions too');
+  });
+
+  it('behind pgbouncer a hub that was not told so says what to do', async (t) => {
+    const url = await behindPgbouncer(t, await postgres.createDatabase(), 2);
+    await assert.rejects(openTestStorage({ kind: 'postgres', url, pool: POOL }), /storage\.pool\.mode.*transaction/);
+  });
+});
+
+async function setting(storage: Storage, name: string): Promise<string | undefined> {
+  const { rows } = await storage.ask('setting', async (db) =>
+    sql<{ value: string }>`select current_setting(${name}) as value`.execute(db),
+  );
+  return rows[0]?.value;
+}
 
 function sleep(storage: Storage, seconds: number): Promise<unknown> {
   return storage.ask('sleep', async (db) => sql`select pg_sleep(${seconds})`.execute(db));

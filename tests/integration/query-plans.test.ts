@@ -111,6 +111,7 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
     audit: {
       append: [() => audit.append(auditOf(project))],
       list: [() => audit.list(project, newest), () => audit.list(project, older('aud'))],
+      purge: [() => audit.purge(ROWS / 2, PURGE_ROWS), () => audit.purge(1, PURGE_ROWS)],
     },
     agents: {
       insert: [() => agents.insert(agentOf(project))],

@@ -1,7 +1,8 @@
 /**
  * What one project has, another neither sees nor reaches. Made from /openapi.json: every operation that takes an id is asked with the id of
  * another project's thing, in its path and in its body, and every operation that reads is asked for all that it may show. A new kind of
- * thing fails here until `makers` says how one is made.
+ * thing fails here until `makers` says how one is made. Beside it the two ways to another's things that no operation's id is: a message
+ * on a socket, and an agent's name as a model's.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,6 +18,7 @@ import type { Operation, Parameter } from '../fuzz/document.ts';
 import { operationsOf } from '../fuzz/document.ts';
 import { isSchema } from '../fuzz/values.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
+import { ended, opened } from '../helpers/socket-client.ts';
 import { openTestStorage } from '../helpers/storage.ts';
 
 /** In every text that the first project keeps. */
@@ -117,6 +119,9 @@ test('what one project has, another neither sees nor reaches', async (t) => {
   }
   assert.ok(taking >= 10, `only ${taking} operations took an id`);
 
+  await apartOnSockets(t, url, secrets, [one, other]);
+  await apartAsModels(t, [one, other]);
+
   for (const kind of Object.keys(makers)) made.push(await (makers[kind] as Maker)(one, CANARY));
   const showing = new Set<string>();
   for (const operation of operations.filter(({ method, path: at }) => method === 'GET' && !at.includes('{')))
@@ -137,6 +142,50 @@ test('what one project has, another neither sees nor reaches', async (t) => {
     SHOWING,
   );
 });
+
+async function apartOnSockets(
+  t: TestContext,
+  url: string,
+  secrets: readonly string[],
+  [one, other]: readonly [Project, Project],
+): Promise<void> {
+  await t.test('a message on a socket finds no other project’s agent or conversation', async (st) => {
+    const [agent, conversation] = [await makers['agt']?.(one, CANARY), await makers['cnv']?.(one, CANARY)];
+    const own = await makers['agt']?.(other, 'its-own');
+    const messages = [{ role: 'user', content: 'Hello.' }];
+    const codes = async (secret: string | undefined, asked: readonly object[]): Promise<unknown[]> => {
+      const client = await opened(st, { url }, { headers: { authorization: `Bearer ${secret}` } });
+      const ends = asked.map(async (fields, at) => {
+        client.send({ type: 'agent', id: String(at), messages, ...fields });
+        const { type, error } = await ended(client, String(at));
+        return type === 'end' ? type : Object(error).code;
+      });
+      return Promise.all(ends);
+    };
+    assert.deepEqual(await codes(secrets[1], [{ agentId: agent }, { agentId: own, conversationId: conversation }]), [
+      'not_found',
+      'not_found',
+    ]);
+    const its = [{ agentId: agent }, { agentId: agent, conversationId: conversation }];
+    assert.deepEqual(await codes(secrets[0], its), ['end', 'end']);
+  });
+}
+
+async function apartAsModels(t: TestContext, [one, other]: readonly [Project, Project]): Promise<void> {
+  await t.test('an agent’s name is a model of its own project alone', async () => {
+    const body = { name: `${CANARY}-model`, instructions: 'x', model: 'm' };
+    assert.equal((await one.ask('POST', '/api/agents', body)).status, 201);
+    const model = `agent:${body.name}`;
+    for (const [at, asked] of [
+      ['/v1/chat/completions', { model, messages: [{ role: 'user', content: 'Hello.' }] }],
+      ['/v1/messages', { model, max_tokens: 9, messages: [{ role: 'user', content: 'Hello.' }] }],
+      ['/api/chat', { model, prompt: 'Hello.' }],
+    ] as const) {
+      assert.equal((await other.ask('POST', at, asked)).status, 404, at);
+      assert.equal((await one.ask('POST', at, asked)).status, 200, at);
+    }
+  });
+}
 
 interface Place {
   readonly where: 'path' | 'body';

@@ -38,7 +38,7 @@ export const instances: Board = {
         },
         {
           title: 'Event loop delay, p99',
-          about: 'Since the last scrape; an alert comes at 200 ms.',
+          about: 'Of the last 15 to 30 s; an alert comes at 200 ms.',
           unit: 's',
           bad: [0.1, 0.2],
           queries: [

@@ -23,12 +23,19 @@ end
 local epoch, number = meta[1], tonumber(meta[2])
 local allHard, allSoft = tonumber(meta[3]), tonumber(meta[4])
 
+-- Marks that were read, where one call judges many entries and changes none.
+local seen
+
 -- 0: valid, 1: expired, 2: gone
 local function judge(names, since, missing)
   if allHard > since then return 2 end
   local worst = allSoft > since and 1 or 0
   for _, name in ipairs(names) do
-    local mark = redis.call('HMGET', base .. 'm:' .. name, 'h', 's')
+    local mark = seen and seen[name]
+    if not mark then
+      mark = redis.call('HMGET', base .. 'm:' .. name, 'h', 's')
+      if seen then seen[name] = mark end
+    end
     if not mark[1] then
       if missing then return missing end
     else
@@ -69,52 +76,90 @@ const script = (name: string, flags: string, body: string): Script => ({
   lua: `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${PRELUDE}\n${body}`,
 });
 
-/** ARGV: key, token, leaseMs, freshShare, names of the known marks (JSON). Gives {kind, value, ageMs, judgement, epoch, number}. */
+/** Of several entries; what would make the reply larger than this has to be asked for again. */
+const REPLY_BYTES = 1024 * 1024;
+
+/**
+ * ARGV, five for each key: key, token, leaseMs, freshShare, names of the known marks (JSON). Gives epoch and number, then for each key
+ * kind, value, ageMs, judgement. Kinds: 0 hit, 1 leased, 2 missed, 3 nothing was done, because the reply is full.
+ */
 export const ACQUIRE = script(
   'acquire',
   'allow-oom',
   `
-local entryKey, leaseKey = base .. 'e:' .. ARGV[1], base .. 'l:' .. ARGV[1]
-local value = redis.call('GET', entryKey)
-local age, judgement, fresh = 0, 2, false
-if value then
-  local flag, since, itsEpoch, ttl, life, marks = string.match(value, '^(.)(%d+) (%S+) (%d+) (%d+) [^\\n]-(%[[^\\n]*)\\n')
-  local left = redis.call('PTTL', entryKey)
-  if flag and itsEpoch == epoch and left > 0 then
-    ttl, age = tonumber(ttl), math.max(0, tonumber(life) - left)
-    judgement = judge(marks == '[]' and {} or cjson.decode(marks), tonumber(since), 2)
-    if judgement == 0 and flag == 'x' then judgement = 1 end
-    fresh = judgement == 0 and age < ttl
-    if fresh and age <= tonumber(ARGV[4]) * ttl then return {0, value, age, judgement} end
+seen = {}
+local lists = {['[]'] = {}}
+local function listOf(json)
+  local list = lists[json]
+  if not list then
+    list = cjson.decode(json)
+    lists[json] = list
   end
-  if judgement == 2 then value = false end
+  return list
 end
-local lease = redis.call('GET', leaseKey)
-local held = ARGV[3] == '0'
-if lease and not held then
-  local since = tonumber(string.match(lease, ' (%d+)$'))
-  held = judge(cjson.decode(ARGV[5]), since, nil) == 0
+
+local function acquire(key, token, leaseMs, freshShare, marks)
+  local entryKey, leaseKey = base .. 'e:' .. key, base .. 'l:' .. key
+  local value = redis.call('GET', entryKey)
+  local age, judgement, fresh = 0, 2, false
+  if value then
+    local flag, since, itsEpoch, ttl, life, its = string.match(value, '^(.)(%d+) (%S+) (%d+) (%d+) [^\\n]-(%[[^\\n]*)\\n')
+    local left = redis.call('PTTL', entryKey)
+    if flag and itsEpoch == epoch and left > 0 then
+      ttl, age = tonumber(ttl), math.max(0, tonumber(life) - left)
+      judgement = judge(listOf(its), tonumber(since), 2)
+      if judgement == 0 and flag == 'x' then judgement = 1 end
+      fresh = judgement == 0 and age < ttl
+      if fresh and age <= tonumber(freshShare) * ttl then return 0, value, age, judgement end
+    end
+    if judgement == 2 then value = false end
+  end
+  local lease = redis.call('GET', leaseKey)
+  local held = leaseMs == '0'
+  if lease and not held then
+    held = judge(listOf(marks), tonumber(string.match(lease, ' (%d+)$')), nil) == 0
+  end
+  if held then return fresh and 0 or 2, value, age, judgement end
+  redis.call('SET', leaseKey, token .. ' ' .. number, 'PX', leaseMs)
+  return 1, value, age, judgement
 end
-if held then return {fresh and 0 or 2, value, age, judgement} end
-redis.call('SET', leaseKey, ARGV[2] .. ' ' .. number, 'PX', ARGV[3])
-return {1, value, age, judgement, epoch, number}
+
+local reply, bytes, at = {epoch, number}, 0, 2
+for first = 1, #ARGV, 5 do
+  local kind, value, age, judgement = 3, false, 0, 0
+  if bytes < ${REPLY_BYTES} then
+    kind, value, age, judgement = acquire(ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4])
+  end
+  if value then bytes = bytes + #value end
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = kind, value, age, judgement
+  at = at + 4
+end
+return reply
 `,
 );
 
-/** ARGV: key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). */
+/** ARGV, eight for each key: key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). Gives 1 where it is stored. */
 export const PUT = script(
   'put',
   '',
   `${WRITES}
-local leaseKey = base .. 'l:' .. ARGV[1]
-local lease = redis.call('GET', leaseKey)
-if not lease or string.match(lease, '^%S+') ~= ARGV[2] then return 0 end
-redis.call('DEL', leaseKey)
-local marks, since = cjson.decode(ARGV[8]), tonumber(ARGV[4])
-if ARGV[3] ~= epoch or judge(marks, since, nil) == 2 then return 0 end
-extend(marks, since, ARGV[7] + ${MARK_MS})
-redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. ARGV[4] .. ' ' .. epoch .. ' ' .. ARGV[5] .. '\\n' .. ARGV[6], 'PX', ARGV[7])
-return 1
+local function put(key, token, itsEpoch, since, header, payload, life, names)
+  local leaseKey = base .. 'l:' .. key
+  local lease = redis.call('GET', leaseKey)
+  if not lease or string.match(lease, '^%S+') ~= token then return 0 end
+  redis.call('DEL', leaseKey)
+  local marks = names == '[]' and {} or cjson.decode(names)
+  if itsEpoch ~= epoch or judge(marks, tonumber(since), nil) == 2 then return 0 end
+  extend(marks, since, life + ${MARK_MS})
+  redis.call('SET', base .. 'e:' .. key, '.' .. since .. ' ' .. epoch .. ' ' .. header .. '\\n' .. payload, 'PX', life)
+  return 1
+end
+
+local reply = {}
+for first = 1, #ARGV, 8 do
+  reply[#reply + 1] = put(ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4], ARGV[first + 5], ARGV[first + 6], ARGV[first + 7])
+end
+return reply
 `,
 );
 

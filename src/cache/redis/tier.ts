@@ -3,6 +3,7 @@
  * each happens wholly or not at all. Where Redis is out of memory nothing new is stored, and invalidations still are.
  */
 import { messageOf } from '#core/errors';
+import { createBatch } from '#redis/index';
 import type { RedisArgument, RedisPort, Script } from '#redis/index';
 import { checkNamespace } from '../key.ts';
 import { lifeMs, marksOf } from '../tier.ts';
@@ -10,6 +11,7 @@ import type {
   Acquired,
   AcquireRequest,
   Announcement,
+  Awaitable,
   Entry,
   Invalidation,
   Position,
@@ -35,6 +37,11 @@ export class RedisTier implements Tier {
   readonly #port: RedisPort;
   readonly #keys: readonly string[];
   readonly #channel: string;
+  readonly #acquire = createBatch((requests: readonly AcquireRequest[]) => this.#acquireAll(requests));
+  readonly #put = createBatch(
+    (puts: readonly Put[]) => this.#putAll(puts),
+    ({ entry }) => entry.payload.length,
+  );
 
   constructor(port: RedisPort, { namespace, name = 'redis', limits = {} }: RedisTierOptions) {
     const base = `revoagent:cache:${checkNamespace(namespace)}:`;
@@ -45,27 +52,18 @@ export class RedisTier implements Tier {
     this.#keys = [base];
   }
 
-  async acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {
-    const { key, tags, token, leaseMs, freshShare } = request;
-    const marks = marksJson(key, tags);
-    const reply = asList(await this.#run(ACQUIRE, key, token, Math.ceil(leaseMs), freshShare, marks));
-    const [kind, value, ageMs, judgement, epoch, number] = reply;
-    const entry = value instanceof Uint8Array ? parseEntry(value, Number(ageMs), Number(judgement) === 1) : undefined;
-    if (kind === 0 && entry !== undefined) return { kind: 'hit', entry };
-    if (kind !== 1) return { kind: 'missed', stale: entry };
-    return { kind: 'leased', ticket: { token, stamp: `${asText(epoch)} ${Number(number)}` }, stale: entry };
+  acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {
+    return this.#acquire(request);
   }
 
-  async put(key: string, entry: Entry<Uint8Array>, { token, stamp }: Ticket): Promise<boolean> {
-    const [epoch = '', number = ''] = stamp.split(' ');
+  async put(key: string, entry: Entry<Uint8Array>, ticket: Ticket): Promise<boolean> {
     const life = lifeLeft(entry);
     if (life <= 0) {
-      await this.release(key, token);
+      await this.release(key, ticket.token);
       return false;
     }
     try {
-      const marks = marksJson(key, entry.tags);
-      return (await this.#run(PUT, key, token, epoch, number, headerOf(key, entry), entry.payload, life, marks)) === 1;
+      return await this.#put({ key, entry, ticket, life });
     } catch (error) {
       // It answers, and has no room: that is no reason to stop asking it.
       if (isOutOfMemory(error)) return false;
@@ -86,7 +84,8 @@ export class RedisTier implements Tier {
     const life = lifeLeft(entry);
     if (life <= 0) return this.invalidate([invalidation], origin);
     try {
-      await this.#run(SET, key, origin, headerOf(key, entry), entry.payload, life, marksJson(key, entry.tags));
+      const marks = marksJson(key, entry.tags);
+      await this.#run(SET, key, origin, headerOf(entry, marks), entry.payload, life, marks);
     } catch (error) {
       if (!isOutOfMemory(error)) throw error;
       // The new value finds no room, but the old one must not stay.
@@ -130,11 +129,50 @@ export class RedisTier implements Tier {
     this.#port.close();
   }
 
+  async #acquireAll(requests: readonly AcquireRequest[]): Promise<Awaitable<Acquired<Uint8Array>>[]> {
+    const args: RedisArgument[] = [];
+    for (const { key, tags, token, leaseMs, freshShare } of requests)
+      args.push(key, token, Math.ceil(leaseMs), freshShare, marksJson(key, tags));
+    const [epoch, number, ...rest] = asList(await this.#run(ACQUIRE, ...args));
+    const stamp = `${asText(epoch)} ${Number(number)}`;
+    return requests.map((request, index) => {
+      const [kind, value, ageMs, judgement] = rest.slice(index * 4, index * 4 + 4);
+      // The first of a call always finds room.
+      if (kind === FULL) return this.#acquire(request);
+      const entry = value instanceof Uint8Array ? parseEntry(value, Number(ageMs), Number(judgement) === 1) : undefined;
+      if (kind === HIT && entry !== undefined) return { kind: 'hit', entry };
+      return kind === LEASED
+        ? { kind: 'leased', ticket: { token: request.token, stamp }, stale: entry }
+        : { kind: 'missed', stale: entry };
+    });
+  }
+
+  async #putAll(puts: readonly Put[]): Promise<boolean[]> {
+    const args: RedisArgument[] = [];
+    for (const { key, entry, ticket, life } of puts) {
+      const [epoch = '', number = ''] = ticket.stamp.split(' ');
+      const marks = marksJson(key, entry.tags);
+      args.push(key, ticket.token, epoch, number, headerOf(entry, marks), entry.payload, life, marks);
+    }
+    return asList(await this.#run(PUT, ...args)).map((stored) => stored === 1);
+  }
+
   #run(script: Script, ...args: RedisArgument[]): Promise<unknown> {
     return this.#port.run(script, this.#keys, args);
   }
 }
 
+interface Put {
+  readonly key: string;
+  readonly entry: Entry<Uint8Array>;
+  readonly ticket: Ticket;
+  readonly life: number;
+}
+
+/** Kinds that the script gives, besides that of a miss. */
+const HIT = 0;
+const LEASED = 1;
+const FULL = 3;
 const NEWLINE = 0x0a;
 
 /** Every mark but that of everything, which lies in `meta`. */
@@ -147,23 +185,35 @@ function lifeLeft(entry: Entry<unknown>): number {
 }
 
 /** Read by the scripts up to the marks; the tags behind them are for `parseEntry`. */
-function headerOf(key: string, entry: Entry<unknown>): string {
+function headerOf(entry: Entry<unknown>, marks: string): string {
   const { ttlMs, swrMs, staleOnErrorMs, bytes, computeMs, tags } = entry;
   const numbers = [ttlMs, lifeMs(entry), swrMs, staleOnErrorMs, bytes, computeMs].map((each) => Math.floor(each));
-  return `${numbers.join(' ')} ${tags.length} ${marksJson(key, tags)}`;
+  return `${numbers.join(' ')} ${tags.length} ${marks}`;
 }
 
 function parseEntry(value: Uint8Array, ageMs: number, expired: boolean): Entry<Uint8Array> | undefined {
   const end = value.indexOf(NEWLINE);
-  const header = Buffer.from(value.buffer, value.byteOffset, Math.max(end, 0)).toString();
+  const header = textOf(value.subarray(0, Math.max(end, 0)));
   const parts = /^.\d+ \S+ (\d+) \d+ (\d+) (\d+) (\d+) (\d+) (\d+) (\[.*\])$/.exec(header);
   if (parts === null) return undefined;
-  const [ttlMs = 0, swrMs = 0, staleOnErrorMs = 0, bytes = 0, computeMs = 0, tagCount = 0] = parts
-    .slice(1, 7)
-    .map(Number);
+  const tagCount = Number(parts[6]);
   const marks: unknown = tagCount === 0 ? [] : JSON.parse(parts[7] ?? '[]');
   const tags = Array.isArray(marks) && tagCount > 0 ? marks.slice(-tagCount).map((mark) => String(mark).slice(2)) : [];
-  return { ttlMs, swrMs, staleOnErrorMs, bytes, computeMs, ageMs, expired, tags, payload: value.subarray(end + 1) };
+  return {
+    payload: value.subarray(end + 1),
+    ttlMs: Number(parts[1]),
+    swrMs: Number(parts[2]),
+    staleOnErrorMs: Number(parts[3]),
+    bytes: Number(parts[4]),
+    computeMs: Number(parts[5]),
+    ageMs,
+    expired,
+    tags,
+  };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }
 
 function asList(reply: unknown): unknown[] {
@@ -171,7 +221,7 @@ function asList(reply: unknown): unknown[] {
 }
 
 function asText(reply: unknown): string {
-  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : String(reply);
+  return reply instanceof Uint8Array ? textOf(reply) : String(reply);
 }
 
 function isOutOfMemory(error: unknown): boolean {

@@ -148,7 +148,7 @@ describe('agents', () => {
       assert.equal((await fetch(`${hub.url}/api/agents${path}`, init)).status, 503, `${method} ${path}`);
     }
     const unwritten = await startHttpHub(t, {
-      deps: { agentStore: { ...noAgents, insert: async () => true }, audit: { append: away, list: away } },
+      deps: { agentStore: { ...noAgents, insert: async () => true }, audit: { append: away, list: away, purge: away } },
     });
     const answer = await fetch(`${unwritten.url}/api/agents`, {
       method: 'POST',

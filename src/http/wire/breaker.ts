@@ -10,9 +10,12 @@ import type { RequestContext } from '../request-context.ts';
 import { writtenDown } from '../written-down.ts';
 import { nullable, strict } from './common.ts';
 
+/** What a circuit lets through: `closed` and `disabled` all, `half_open` a probe, the others nothing. */
+export const BREAKER_STATES = ['closed', 'open', 'half_open', 'forced_open', 'disabled'] as const;
+
 export const breakerSchema = Type.Object({
   key: Type.String({ description: 'What it protects, e.g. `provider:openai/gpt-4o`.' }),
-  state: Type.Enum(['closed', 'open', 'half_open', 'forced_open', 'disabled']),
+  state: Type.Enum(BREAKER_STATES),
   suspect: Type.Boolean({ description: 'Failures are near the threshold.' }),
   failuresInWindow: Type.Integer(),
   callsInWindow: Type.Integer(),

@@ -80,7 +80,12 @@ async function breakerByOrder(site: Site, hub: CheckedHub): Promise<Row> {
       await caller.ask(`${hub.url}/api/circuit-breakers/${encodeURIComponent(key)}/${what}`, { method: 'POST', body });
   };
   await order('force-open');
-  const refused = await chat(site, hub.url, uniqueQuestion()).finally(() => order('reset'));
+  let refused: Answer;
+  try {
+    refused = await chat(site, hub.url, uniqueQuestion());
+  } finally {
+    await order('reset');
+  }
   const again = await chat(site, hub.url, uniqueQuestion());
   const elsewhere = refused.status === 200 && refused.headers['x-revoagent-provider'] !== provider;
   return {
@@ -109,9 +114,9 @@ export async function cachingRow(site: Site): Promise<Row> {
   const headers = { 'x-revoagent-cache': 'on' };
   const question = uniqueQuestion();
   const problems: string[] = [];
-  const ask = async (url: string): Promise<Answer & { cache: unknown }> => {
+  const ask = async (url: string): Promise<Answer & { cache: string }> => {
     const answer = await chat(site, url, question, { headers });
-    return { ...answer, cache: answer.headers['x-revoagent-cache'] };
+    return { ...answer, cache: String(answer.headers['x-revoagent-cache']) };
   };
   const first = await ask(site.url);
   if (first.status !== 200 || first.cache !== 'miss')
@@ -155,9 +160,9 @@ export async function rateLimitRow({ caller, url, clock }: Site): Promise<Row> {
     }
   };
   await Promise.all(Array.from({ length: FLOOD_WIDTH }, flood));
-  const seconds = (clock.now() - begun) / 1000;
+  const tookS = (clock.now() - begun) / 1000;
   if (refused.length === 0)
-    problems.push(`${sent} requests of one address in ${seconds.toFixed(1)} s, and none was refused`);
+    problems.push(`${sent} requests of one address in ${tookS.toFixed(1)} s, and none was refused`);
   for (const { headers, body } of refused.slice(0, 1)) {
     if (headers['retry-after'] === undefined) problems.push('a refusal without Retry-After');
     if (!/"code":"rate_limited"/.test(body))
@@ -224,7 +229,7 @@ async function killAndAwait({ clock, status }: Site, name: string): Promise<numb
   const find = async (): Promise<{ pid: number | null; state: string } | undefined> =>
     (await status()).parts.find((part) => part.name === name);
   const before = await find();
-  if (before?.pid == null) throw new Error(`${name} does not run`);
+  if (before === undefined || before.pid === null) throw new Error(`${name} does not run`);
   process.kill(before.pid, 'SIGKILL');
   const begun = clock.now();
   const isBack = async (): Promise<boolean> => {

@@ -78,7 +78,7 @@ export async function monitoringRow(site: Site, served: number): Promise<Row> {
   if (prometheus === null) return { name, said: 'none', figures: {}, problems: ['the stack runs without monitoring'] };
   const ask = async (path: string): Promise<unknown> => JSON.parse((await caller.ask(prometheus + path)).body);
   const targetsOf = async (): Promise<Listed['activeTargets']> =>
-    dataOf<Listed>(await ask('/api/v1/targets?state=active')).activeTargets;
+    ((await ask('/api/v1/targets?state=active')) as { data: Listed }).data.activeTargets;
   const isUp = async (): Promise<boolean> => {
     const targets = await targetsOf();
     return (
@@ -93,16 +93,17 @@ export async function monitoringRow(site: Site, served: number): Promise<Row> {
   const counted = 'sum(http_server_request_duration_seconds_count{job="hub",http_route!~"/health.*|/metrics"})';
   let seen = 0;
   const catchesUp = async (): Promise<boolean> => {
-    const [first] = dataOf<Queried>(await ask(`/api/v1/query?query=${encodeURIComponent(counted)}`)).result;
+    const [first] = ((await ask(`/api/v1/query?query=${encodeURIComponent(counted)}`)) as { data: Queried }).data
+      .result;
     seen = Number(first?.value[1] ?? 0);
     return seen >= served;
   };
   if (!(await until(clock, SCRAPED_MS, catchesUp)))
     problems.push(`Prometheus has seen ${seen} requests, and the hubs have served ${served}`);
-  const rules = dataOf<Ruled>(await ask('/api/v1/rules')).groups.flatMap((group) => group.rules);
+  const rules = ((await ask('/api/v1/rules')) as { data: Ruled }).data.groups.flatMap((group) => group.rules);
   if (rules.length === 0) problems.push('there are no rules');
   problems.push(...rules.filter(({ health }) => health === 'err').map((rule) => `the rule ${rule.name} is broken`));
-  const managers = dataOf<Managed>(await ask('/api/v1/alertmanagers')).activeAlertmanagers.length;
+  const managers = ((await ask('/api/v1/alertmanagers')) as { data: Managed }).data.activeAlertmanagers.length;
   const ready = site.alertmanager === null ? 0 : (await caller.ask(`${site.alertmanager}/-/ready`)).status;
   if (managers === 0 || ready !== 200) problems.push('no Alertmanager would hear of an alert');
   const targets = (await targetsOf()).length;
@@ -128,11 +129,6 @@ interface Ruled {
 }
 interface Managed {
   readonly activeAlertmanagers: readonly unknown[];
-}
-
-/** Prometheus' API puts everything there. */
-function dataOf<T>(answer: unknown): T {
-  return (answer as { data: T }).data;
 }
 
 function codeIn(body: string): unknown {

@@ -7,6 +7,7 @@ import { messageOf } from '#core/errors';
 import { callStack } from '../control.ts';
 import type { StackEvent } from '../part.ts';
 import { controlFile, planStack, runStack } from '../run.ts';
+import type { RunOptions } from '../run.ts';
 import type { StackStatus } from '../stack.ts';
 import { Caller } from './caller.ts';
 import type { Site } from './site.ts';
@@ -44,11 +45,17 @@ export async function runningSite(
   }
 }
 
+export interface OwnStackOptions {
+  readonly hubs?: number;
+  readonly autoscale?: RunOptions['autoscale'];
+  readonly onNote?: (text: string) => void;
+}
+
 /** Rejects where it does not start, and then nothing of it runs. */
 export async function startOwnStack(
   clock: Clock,
   onEvent: (event: StackEvent) => void,
-  resilience: Record<string, unknown> = {},
+  { hubs = 2, autoscale = null, onNote = () => undefined }: OwnStackOptions = {},
 ): Promise<OwnStack> {
   const root = mkdtempSync(path.join(tmpdir(), 'revoagent-check-'));
   // PostgreSQL runs as another user where root starts it, and must get there.
@@ -62,10 +69,10 @@ export async function startOwnStack(
   try {
     const options = {
       folder: path.join(root, 'stack'),
-      configFile: writeConfig(root, upstream, resilience),
-      hubs: 2,
+      configFile: writeConfig(root, upstream),
+      hubs,
       monitoring: true,
-      autoscale: null,
+      autoscale,
       portOffset: 0,
     };
     const portOffset = await freeOffset(options, clock);
@@ -78,7 +85,7 @@ export async function startOwnStack(
         signal: ending.signal,
         onEvent,
         onUp: up.resolve,
-        onNote: () => undefined,
+        onNote,
       },
     );
     over.catch(up.reject);
@@ -110,13 +117,13 @@ async function freeOffset(options: Parameters<typeof planStack>[0], clock: Clock
   throw new Error('There are no free ports for a stack of its own. Check one that runs: --folder');
 }
 
-function writeConfig(root: string, { baseUrl }: CheckUpstream, resilience: Record<string, unknown>): string {
+function writeConfig(root: string, { baseUrl }: CheckUpstream): string {
   const file = path.join(root, 'check.json');
   const config = {
     providers: { check: { kind: 'openai-compatible', baseUrl } },
     routes: { '*': { groups: [[{ provider: 'check' }]] } },
     // Back soon, so that the check does not wait for it.
-    resilience: { breaker: { openMs: 1_000, openMsMax: 2_000, ...resilience } },
+    resilience: { breaker: { openMs: 1_000, openMsMax: 2_000 } },
   };
   writeFileSync(file, JSON.stringify(config));
   return file;

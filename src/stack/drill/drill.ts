@@ -5,7 +5,7 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Runbook } from './runbook.ts';
-import { runBlock } from './shell.ts';
+import { endLeft, runBlock } from './shell.ts';
 import type { Shell } from './shell.ts';
 import { startTraffic } from './traffic.ts';
 import { firing, told, until } from './watch.ts';
@@ -80,6 +80,7 @@ export async function drill(runbook: Runbook, parts: DrillParts): Promise<DrillR
     for (const block of [...runbook.mitigation, runbook.restore ?? ''])
       await runBlock(shell, block).catch((failure: unknown) => onStep('making good', messageOf(failure)));
   } finally {
+    endLeft(shell);
     traffic.stop();
   }
   const { sent, failed } = traffic;

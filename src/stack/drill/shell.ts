@@ -13,6 +13,8 @@ const OUTPUT_CHARS_MAX = 20_000;
 export interface Shell {
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string>>;
+  /** Process groups of blocks: what they left in the background is in them. */
+  readonly groups: number[];
 }
 
 /** Its working folder holds the commands: `revoagent`, `load <callers> <seconds> [path]`, `in-process <part> <JavaScript>`. */
@@ -31,13 +33,18 @@ export function openShell(clock: Clock, folder: string, given: Readonly<Record<s
   write('load', `exec ${node} ${worker('load')} "$@"`);
   write('in-process', `pid=$(revoagent status --pids "$1") && exec ${node} ${worker('in-process')} "$pid" "$2"`);
   const env = environmentWith(given);
-  return { clock, env: { ...env, STACK: folder, PATH: `${bin}:${env['PATH'] ?? '/usr/bin:/bin'}` } };
+  return { clock, groups: [], env: { ...env, STACK: folder, PATH: `${bin}:${env['PATH'] ?? '/usr/bin:/bin'}` } };
 }
 
 /** Rejects with what it printed where it fails or takes too long. What it left in the background goes on. */
-export function runBlock({ clock, env }: Shell, block: string): Promise<string> {
+export function runBlock({ clock, env, groups }: Shell, block: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', block], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', block], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    if (child.pid !== undefined) groups.push(child.pid);
     let output = '';
     const keep = (part: Buffer): void => {
       output = (output + part.toString()).slice(-OUTPUT_CHARS_MAX);
@@ -54,4 +61,15 @@ export function runBlock({ clock, env }: Shell, block: string): Promise<string> 
       else reject(new Error(`${block.trim()}\nended with ${signal ?? code}:\n${output.trim()}`));
     });
   });
+}
+
+/** Ends what blocks left in the background. */
+export function endLeft({ groups }: Shell): void {
+  for (const group of groups.splice(0))
+    try {
+      process.kill(-group, 'SIGKILL');
+    } catch (error) {
+      // Nothing was left.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
 }

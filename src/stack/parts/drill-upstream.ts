@@ -21,6 +21,7 @@ export function drillUpstreamPart(layout: Layout): Part {
     binds: [layout.local('drillUpstream'), layout.local('drillSpare'), layout.local('drillControl')],
     prepare: () => {
       mkdirSync(layout.in('drill'), { recursive: true, mode: 0o700 });
+      writeFileSync(layout.in('drill', 'guardrail.mjs'), GUARDRAIL);
       writeFileSync(layout.in('drill', 'revoagent.json'), `${JSON.stringify(configOf(layout), null, 2)}\n`);
     },
     isReady: (signal) => answersOk(control, signal),
@@ -31,6 +32,10 @@ export function drillUpstreamPart(layout: Layout): Part {
   };
 }
 
+/** Looks at everything and lets it pass. */
+const GUARDRAIL =
+  "export const before = () => ({ action: 'allow' });\nexport const after = () => ({ action: 'allow' });\n";
+
 function configOf(layout: Layout): Record<string, unknown> {
   const provider = (port: 'drillUpstream' | 'drillSpare') => ({
     kind: 'openai-compatible',
@@ -38,7 +43,13 @@ function configOf(layout: Layout): Record<string, unknown> {
   });
   return {
     providers: { drill: provider('drillUpstream'), spare: provider('drillSpare') },
-    routes: { drill: { groups: [[{ provider: 'drill', model: 'drill' }]], cache: { ttlMs: 2_000 } } },
+    routes: {
+      drill: {
+        groups: [[{ provider: 'drill', model: 'drill' }]],
+        cache: { ttlMs: 2_000 },
+        guardrail: { module: 'guardrail.mjs', onFailure: 'open' },
+      },
+    },
     external: { drill: { baseUrl: `http://${layout.local('drillUpstream')}/`, allowPrivate: true } },
   };
 }

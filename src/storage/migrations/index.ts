@@ -6,6 +6,7 @@ import { contents } from './0004-contents.ts';
 import { agents } from './0005-agents.ts';
 import { memories } from './0006-memories.ts';
 import { cache } from './0007-cache.ts';
+import { auditAge } from './0009-audit-age.ts';
 
 export interface Migration {
   readonly name: string;
@@ -20,4 +21,5 @@ export const migrations = [
   agents,
   memories,
   cache,
+  auditAge,
 ] as const satisfies readonly Migration[];

@@ -1,4 +1,5 @@
 /** What administrators did, newest first. */
+import { sql } from 'kysely';
 import type { AuditStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
 import { storableJson, storableText } from '../storable.ts';
@@ -38,6 +39,12 @@ export function databaseAuditStore(ask: Ask): AuditStore {
           subject: row.subject,
           detail: row.detail,
         }));
+      }),
+    purge: (wallMs, rowsMax) =>
+      ask('audit.purge', async (db) => {
+        const { numAffectedRows } = await sql`delete from audit where id = any(array(
+          select id from audit where at_ms < ${wallMs} order by at_ms limit ${rowsMax}))`.execute(db);
+        return Number(numAffectedRows ?? 0n);
       }),
   };
 }

@@ -1,0 +1,170 @@
+/**
+ * `npm run deploys`: the long proof that nobody notices. Stacks of 2, 3 and 10 hubs are renewed under load again and again, forth to the
+ * version before the last change of the schema and back to this one; then one is scaled from 2 to 10 and back, by hand and by
+ * its autoscaler. Requests that failed, were carried out twice or were cut, and sockets that were not back within a second, are counted;
+ * it ends with 1 where there was one.
+ *
+ *   npm run deploys                                   500,000 requests, 18 restarts at least: an hour and more
+ *   npm run deploys -- --requests 5000 --restarts 4 --hubs 2
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { systemClock } from '#core/clock';
+import { startLoad } from '#stack/check/load';
+import { callStack, controlFile, startOwnStack } from '#stack/index';
+import type { OwnStack, OwnStackOptions } from '#stack/index';
+import { startSockets } from '../tests/helpers/load.ts';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const SOCKETS = 50;
+const BACK_MS = 1_000;
+const SHOWN = 5;
+
+interface Counted {
+  readonly what: string;
+  readonly restarts: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly twice: number;
+  readonly socketsBack: number;
+  readonly slowestBackMs: number;
+  readonly refusedSockets: number;
+}
+
+/** An installation of the commit before the schema changed last, over the packages of this one. */
+function versionBefore(folder: string): string {
+  const git = (...words: string[]): string => {
+    const { status, stdout, stderr } = spawnSync('git', words, { cwd: ROOT, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`git ${words.join(' ')}: ${stderr}`);
+    return stdout.trim();
+  };
+  const changed = git('log', '-1', '--format=%H', '--', 'src/storage/migrations');
+  const before = `${changed}^`;
+  mkdirSync(folder);
+  const archive = path.join(folder, 'before.tar');
+  git('archive', '--output', archive, before);
+  spawnSync('tar', ['-xf', archive, '-C', folder]);
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
+  console.log(`The version before is ${git('log', '-1', '--format=%h "%s"', before)}`);
+  return path.join(folder, 'bin', 'revoagent.js');
+}
+
+/** Acts on a stack under load, and counts what callers saw of it. */
+async function underLoad(
+  what: string,
+  options: OwnStackOptions,
+  perSecond: number,
+  act: (own: OwnStack, requests: () => number) => Promise<number>,
+): Promise<Counted> {
+  const own = await startOwnStack(systemClock, () => undefined, options);
+  try {
+    const sockets = await startSockets(own.site.url, SOCKETS);
+    const load = startLoad(own.site, perSecond);
+    const restarts = await act(own, () => load.outcomes.length);
+    await load.stop();
+    await sockets.stop();
+    const failed = load.outcomes.filter(({ failure }) => failure !== null);
+    for (const { kind, failure } of failed.slice(0, SHOWN)) console.log(`  ${kind}: ${failure}`);
+    for (const refusal of sockets.refused.slice(0, SHOWN)) console.log(`  socket: ${refusal}`);
+    const counted = {
+      what,
+      restarts,
+      requests: load.outcomes.length,
+      failed: failed.length,
+      twice: [...(own.site.upstream?.asked.values() ?? [])].filter((times) => times > 1).length,
+      socketsBack: sockets.backMs.length,
+      slowestBackMs: Math.round(Math.max(0, ...sockets.backMs)),
+      refusedSockets: sockets.refused.length,
+    };
+    console.log(JSON.stringify(counted));
+    return counted;
+  } finally {
+    await own.close();
+  }
+}
+
+async function order({ folder }: OwnStack, command: string, words: Record<string, unknown>): Promise<void> {
+  await callStack(controlFile(folder), { command, words }, () => undefined, 'the stack ended');
+}
+
+function hubsOf({ site }: OwnStack): Promise<number> {
+  return site.status().then(({ hubs }) => hubs);
+}
+
+async function waitForHubs(own: OwnStack, wanted: number, withinS: number): Promise<void> {
+  const end = systemClock.now() + withinS * 1_000;
+  while ((await hubsOf(own)) !== wanted) {
+    if (systemClock.now() > end) throw new Error(`the autoscaler did not come to ${wanted} hubs within ${withinS} s`);
+    await systemClock.sleep(1_000);
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      requests: { type: 'string', default: '500000' },
+      restarts: { type: 'string', default: '18' },
+      rate: { type: 'string', default: '150' },
+      hubs: { type: 'string', default: '2,3,10' },
+      scale: { type: 'boolean', default: false },
+    },
+  });
+  const counts = values.hubs.split(',').map(Number);
+  const [requests, restarts, perSecond] = [values.requests, values.restarts, values.rate].map(Number);
+  if (requests === undefined || restarts === undefined || perSecond === undefined) throw new Error('no figures');
+  const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-deploys-'));
+  const results: Counted[] = [];
+  try {
+    const programs = [versionBefore(path.join(folder, 'before')), path.join(ROOT, 'bin', 'revoagent.js')];
+    for (const hubs of counts)
+      results.push(
+        await underLoad(`renewal of ${hubs} hubs`, { hubs }, perSecond, async (own, served) => {
+          let done = 0;
+          for (let round = 0; done < restarts / counts.length || served() < requests / counts.length; round++) {
+            await order(own, 'deploy', { program: programs[round % 2] });
+            done += hubs;
+          }
+          return done;
+        }),
+      );
+    if (values.scale || counts.length > 1) {
+      results.push(
+        await underLoad('scale 2 to 10 to 2 by hand', {}, perSecond, async (own) => {
+          await order(own, 'scale', { hubs: 10 });
+          await order(own, 'scale', { hubs: 2 });
+          return 8;
+        }),
+        await underLoad('a load that rises and falls, autoscaled', autoscaled(perSecond), 1, async (own) => {
+          const rise = startLoad(own.site, perSecond);
+          await waitForHubs(own, 10, 300);
+          await rise.stop();
+          await waitForHubs(own, 2, 600);
+          const failed = rise.outcomes.filter(({ failure }) => failure !== null);
+          if (failed.length > 0) throw new Error(`${failed.length} of the rising load failed: ${failed[0]?.failure}`);
+          return 8;
+        }),
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.table(results);
+  const bad = results.filter(
+    (each) => each.failed + each.twice + each.refusedSockets > 0 || each.slowestBackMs >= BACK_MS,
+  );
+  process.exitCode = bad.length === 0 ? 0 : 1;
+}
+
+/** So that the load asks for ten hubs, and its end for two within minutes. */
+function autoscaled(perSecond: number): OwnStackOptions {
+  return {
+    autoscale: { requestsPerMinute: (perSecond * 60) / 15, downWindowMs: 30_000 },
+    onNote: (text) => console.log(`  ${text}`),
+  };
+}
+
+await main();
