@@ -8,7 +8,7 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
-import { printAlertmanager } from './alertmanager.ts';
+import { addAlertmanagerCommand } from './alertmanager.ts';
 import { check } from './check.ts';
 import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
@@ -293,15 +293,6 @@ Examples:
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
     .action((options: NginxCommand) => printNginx(options));
-}
-
-function addAlertmanagerCommand(root: Command): void {
-  root
-    .command('alertmanager')
-    .description("print Alertmanager's configuration: who hears of alerts, what is told together, what is not told")
-    .requiredOption('--receivers <file>', 'who hears of alerts; docs/monitoring.md has the form')
-    .addHelpText('after', '\nExample:\n  revoagent alertmanager --receivers receivers.yaml > alertmanager.yml')
-    .action((options: { readonly receivers: string }) => printAlertmanager(options));
 }
 
 const urlOption = (): Option =>

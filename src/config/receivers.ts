@@ -86,8 +86,9 @@ export type Receivers = Readonly<Partial<Record<Severity, Receiver>>> & {
 export function loadReceivers(file: string, env: Environment): Receivers {
   const { value, origins, problems } = readConfigFile(file, env);
   if (problems.length > 0) throw new ConfigError(problems);
-  const found = check(schema, value ?? {}, '', (pointer) => origins.get(pointer) ?? file);
+  const given: unknown = value ?? {};
+  const found = check(schema, given, '', (pointer) => origins.get(pointer) ?? file);
   if (found.length > 0) throw new ConfigError(found);
   // It was held against its schema just now.
-  return (value ?? {}) as Receivers;
+  return given as Receivers;
 }

@@ -8,7 +8,7 @@ import type { AttemptRecord, RunRecord } from './runs.ts';
 
 export interface Tracing {
   /** Whether a trace that begins here is exported: decided by its id, so that every hub decides alike. */
-  samples(traceId: string): boolean;
+  readonly samples: (traceId: string) => boolean;
   requestFinished(event: RequestFinished): void;
   /** A run on a socket, from the message that began it. */
   messageFinished(event: MessageFinished): void;

@@ -62,9 +62,9 @@ describe('health', () => {
       detail: 'Gone.',
       at: '2026-01-01T00:00:03.000Z',
     });
-    assert.deepEqual(before.map(({ name, from, to }) => [name, from, to]).toSorted(), [
-      ['one', null, 'healthy'],
-      ['steady', null, 'healthy'],
+    assert.deepEqual(before.map(({ name, from, to }) => `${name}: ${from} to ${to}`).toSorted(), [
+      'one: null to healthy',
+      'steady: null to healthy',
     ]);
     for (let turn = 0; turn < limits.healthChangesMax; turn++)
       await turnTo({ status: turn % 2 === 0 ? 'degraded' : 'healthy', detail: `${turn}` });

@@ -57,10 +57,8 @@ export async function startHub(
   overrides: HubOverrides = {},
 ): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
-  const ground = layGround(config, overrides);
-  const { clock, random, instance, version, logger, telemetry, observer, breakers, control } = ground;
-  stack.defer(() => telemetry.close());
-  const tracing = openTraces(stack, { ...ground, config });
+  const ground = layGround(stack, config, overrides);
+  const { clock, random, instance, version, logger, telemetry, tracing, observer, breakers, control } = ground;
 
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
@@ -90,20 +88,12 @@ export async function startHub(
     checks: () => health.last(),
   });
 
-  const { audit, claims } = storage.stores;
+  const { stores } = storage;
+  const { audit, claims } = stores;
   const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ claims, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, {
-    stores: storage.stores,
-    memory,
-    external,
-    gateway,
-    clock,
-    observer,
-    tracing,
-    logger,
-  });
+  const talking = openAgents(stack, { stores, memory, external, gateway, clock, observer, tracing, logger });
   const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
   const server = createServer({
     ...talking,
@@ -122,7 +112,6 @@ export async function startHub(
     cache: caches.control,
     health,
     ...figuresOf(telemetry, tracing),
-    tracing,
     logger,
     clock,
     settings: { ...config.server, version, instance },
@@ -146,6 +135,7 @@ function figuresOf(telemetry: Telemetry, tracing: Tracing | undefined) {
   return {
     observer: tracing === undefined ? telemetry.observer : tracedToo(telemetry.observer, tracing),
     sockets: telemetry.sockets,
+    tracing,
     performance: () => telemetry.performance(),
     metrics: () => telemetry.metrics(),
   };
@@ -174,8 +164,8 @@ function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Param
   return { runs, contents, ledger: usage.ledger };
 }
 
-/** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */
-function layGround(config: Config, overrides: HubOverrides) {
+/** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens a connection. */
+function layGround(stack: AsyncDisposableStack, config: Config, overrides: HubOverrides) {
   const { clock = systemClock, random = systemRandom, colours = false, logTo = standardError() } = overrides;
   const version = readVersion();
   const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
@@ -183,8 +173,11 @@ function layGround(config: Config, overrides: HubOverrides) {
   const format = config.logging.format === 'auto' ? (colours ? 'pretty' : 'json') : config.logging.format;
   const logger = createLogger({ clock, level, format, instance, colours, destination: logTo });
   const telemetry = createTelemetry({ clock, instance, version, logger });
+  stack.defer(() => telemetry.close());
+  const { observer } = telemetry;
   const breakers = new BreakerRegistry({ clock, random, defaults: config.resilience.breaker });
   logTransitions(breakers, logger);
   const control = createBreakerControl(breakers, clock);
-  return { clock, random, instance, version, logger, telemetry, observer: telemetry.observer, breakers, control };
+  const tracing = openTraces(stack, { config, instance, version, clock, logger, observer, breakers });
+  return { clock, random, instance, version, logger, telemetry, tracing, observer, breakers, control };
 }

@@ -119,7 +119,8 @@ class Collector {
         path: this.#path,
         headers: [
           ...Object.entries(headers).flatMap(([name, value]) => [name, value.reveal()]),
-          ...['content-type', 'application/json'],
+          'content-type',
+          'application/json',
         ],
         body: otlpBody(resource, { name: 'revoagent', version }, spans),
         signal: AbortSignal.any([deadline.signal, closing]),

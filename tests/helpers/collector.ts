@@ -73,13 +73,15 @@ function spanOf(span: Json): Span {
   const { traceId, spanId, parentSpanId, name, kind, status } = span;
   assert.match(String(traceId), /^[0-9a-f]{32}$/);
   assert.match(String(spanId), /^[0-9a-f]{16}$/);
-  if (parentSpanId !== undefined) assert.match(String(parentSpanId), /^[0-9a-f]{16}$/);
+  const parent = typeof parentSpanId === 'string' ? parentSpanId : null;
+  assert.equal(parent === null, parentSpanId === undefined);
+  if (parent !== null) assert.match(parent, /^[0-9a-f]{16}$/);
   const [startNs, endNs] = [BigInt(String(span['startTimeUnixNano'])), BigInt(String(span['endTimeUnixNano']))];
   assert.ok(startNs <= endNs, `${String(name)} ends before it starts`);
   return {
     traceId: String(traceId),
     spanId: String(spanId),
-    parentSpanId: parentSpanId === undefined ? null : String(parentSpanId),
+    parentSpanId: parent,
     name: String(name),
     kind: KINDS[kind as keyof typeof KINDS] ?? assert.fail(`no kind: ${String(kind)}`),
     startNs,

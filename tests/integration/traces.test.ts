@@ -3,13 +3,16 @@
  * socket; what a collector that is gone or hangs costs, which is its spans alone; and that nothing that was said is in any of it.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
 import { callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
+import type { AgentHub } from '../helpers/agent-hub.ts';
 import { startCollector } from '../helpers/collector.ts';
 import type { Collector, Span } from '../helpers/collector.ts';
 import { waitFor } from '../helpers/hub-process.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
 
 const CALLER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 const TRACEPARENT = `00-${CALLER.traceId}-${CALLER.spanId}-01`;
@@ -40,31 +43,37 @@ async function until(what: string, ask: () => boolean): Promise<void> {
 
 const traceparentOf = ({ traceId, spanId }: Span): string => `00-${traceId}-${spanId}-01`;
 
+/** The collector, a route that fails over from the sick upstream to the hub's own, and one of its own alone. */
+function sectionsOf(collector: Collector, sick: Upstream) {
+  const headers = { authorization: 'Bearer canary-of-the-collector' };
+  return {
+    telemetry: { traces: { endpoint: collector.url, ratio: 0, headers } },
+    providers: { sick: { kind: 'openai-compatible', baseUrl: sick.baseUrl, apiKey: 'sk-canary' } },
+    routes: {
+      over: { groups: [[{ provider: 'sick', model: 'test-model' }], [{ provider: 'test', model: 'test-model' }]] },
+      'test/*': { groups: [[{ provider: 'test' }]] },
+    },
+  };
+}
+
 describe('a hub with a collector of traces', () => {
-  it('exports one tree a run, whose ids are those that callers, upstreams and tools see, and no word of what was said', async (t) => {
-    const collector = await startCollector(t);
-    const sick = await startUpstream(t);
-    sick.otherwise = refuses(500);
+  describe('exports one tree a run, whose ids are those that callers, upstreams and tools see', () => {
     const toolHeaders: unknown[] = [];
-    const hub = await startAgentHub(
-      t,
-      {},
-      {
-        telemetry: {
-          traces: { endpoint: collector.url, ratio: 0, headers: { authorization: 'Bearer canary-of-the-collector' } },
-        },
-        providers: { sick: { kind: 'openai-compatible', baseUrl: sick.baseUrl, apiKey: 'sk-canary' } },
-        routes: {
-          over: { groups: [[{ provider: 'sick', model: 'test-model' }], [{ provider: 'test', model: 'test-model' }]] },
-          'test/*': { groups: [[{ provider: 'test' }]] },
-        },
-      },
-    );
-    hub.tool = (response) => {
-      toolHeaders.push(response.req.headers['traceparent']);
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"sky":"canary-sky"}');
-    };
-    hub.upstream.otherwise = answers('canary-answer');
+    const t = forTheSuite();
+    let collector: Collector;
+    let sick: Upstream;
+    let hub: AgentHub;
+    before(async () => {
+      collector = await startCollector(t);
+      sick = await startUpstream(t);
+      sick.otherwise = refuses(500);
+      hub = await startAgentHub(t, {}, sectionsOf(collector, sick));
+      hub.tool = (response) => {
+        toolHeaders.push(response.req.headers['traceparent']);
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"sky":"canary-sky"}');
+      };
+      hub.upstream.otherwise = answers('canary-answer');
+    });
     const ask = async (body: object, path = CHAT, traceparent = TRACEPARENT) => {
       const headers = { 'content-type': 'application/json', authorization: 'Bearer canary-key', traceparent };
       const response = await fetch(hub.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
@@ -73,7 +82,7 @@ describe('a hub with a collector of traces', () => {
     };
     const messages = [{ role: 'user', content: 'canary-prompt' }];
 
-    await t.test('a run that failed over', async () => {
+    it('a run that failed over', async () => {
       const { traceparent } = await ask({ model: 'over', messages });
       const request = await topOf(collector, CALLER.spanId, `POST ${CHAT}`);
       assert.equal(traceparentOf(request), traceparent);
@@ -112,7 +121,7 @@ describe('a hub with a collector of traces', () => {
       await until('the log has the trace', () => hub.hub.output().includes(`"trace":"${CALLER.traceId}"`));
     });
 
-    await t.test('a stream', async () => {
+    it('a stream', async () => {
       const caller = TRACEPARENT.replace(CALLER.spanId, 'aaaaaaaaaaaaaaaa');
       await ask({ model: 'test/test-model', messages, stream: true }, CHAT, caller);
       const request = await topOf(collector, 'aaaaaaaaaaaaaaaa', `POST ${CHAT}`);
@@ -121,7 +130,7 @@ describe('a hub with a collector of traces', () => {
       assert.deepEqual(only(collector.beneath(run)).events, ['connected', 'first_token']);
     });
 
-    await t.test('a turn of an agent', async () => {
+    it('a turn of an agent', async () => {
       const id = await hub.create({ tools: [weatherTool] });
       hub.upstream.script(callsWeather('canary-city'), answers('canary-answer'));
       const caller = TRACEPARENT.replace(CALLER.spanId, 'bbbbbbbbbbbbbbbb');
@@ -144,7 +153,7 @@ describe('a hub with a collector of traces', () => {
       });
     });
 
-    await t.test('a run on a socket', async () => {
+    it('a run on a socket', async () => {
       const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/ws/chat`, {
         headers: { traceparent: TRACEPARENT.replace(CALLER.spanId, 'cccccccccccccccc') },
       });
@@ -167,25 +176,25 @@ describe('a hub with a collector of traces', () => {
       assert.equal(only(collector.beneath(message)).name, 'run test/*');
     });
 
-    await t.test(
-      'nothing of a caller who does not want his trace kept, nor of traces that begin here at a ratio of 0',
-      async () => {
-        const before = collector.requests.length;
-        await ask({ model: 'test/test-model', messages }, CHAT, TRACEPARENT.replace(/01$/, '00'));
-        await fetch(`${hub.url}/health`);
-        assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
-        assert.deepEqual(
-          collector.requests.slice(before).map(({ body }) => body),
-          [],
-        );
-      },
-    );
+    it('nothing of a caller who does not want his trace kept, nor of traces that begin here at a ratio of 0', async () => {
+      const before = collector.requests.length;
+      await ask({ model: 'test/test-model', messages }, CHAT, TRACEPARENT.replace(/01$/, '00'));
+      await fetch(`${hub.url}/health`);
+      assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
+      assert.deepEqual(
+        collector.requests.slice(before).map(({ body }) => body),
+        [],
+      );
+    });
 
-    for (const { path, authorization, body } of collector.requests) {
-      assert.deepEqual([path, authorization], ['/v1/traces', 'Bearer canary-of-the-collector']);
-      assert.doesNotMatch(body, /canary|sk-of-the-hub/);
-    }
-    assert.doesNotMatch(hub.hub.output(), /canary/);
+    it('and no word of what was said, nor a key', () => {
+      assert.ok(collector.requests.length > 0);
+      for (const { path, authorization, body } of collector.requests) {
+        assert.deepEqual([path, authorization], ['/v1/traces', 'Bearer canary-of-the-collector']);
+        assert.doesNotMatch(body, /canary|sk-of-the-hub/);
+      }
+      assert.doesNotMatch(hub.hub.output(), /canary/);
+    });
   });
 
   it('serves the same while its collector hangs, and ends in time with what it could not tell', async (t) => {

@@ -1,13 +1,14 @@
 /** The end of a certificate is written where the node exporter reads it, follows a renewal, and one that cannot be read is told once. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
-import { temporaryFolder } from '../../../tests/helpers/hub-process.ts';
+import { freePort } from '../../../tests/helpers/free-port.ts';
+import { temporaryFolder, waitFor } from '../../../tests/helpers/hub-process.ts';
 import { requireTool } from '../../../tests/helpers/tools.ts';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
-import { watchCertificates } from './certificates.ts';
+import { certificatesText, watchCertificates } from './certificates.ts';
 
 const DAY_S = 86_400;
 
@@ -47,4 +48,19 @@ it('the end of a certificate is written at once and after each renewal, and one 
   assert.deepEqual([failures.length, daysLeft()], [1, 90]);
   watched.stop();
   assert.equal(clock.pending, 0);
+});
+
+it('a real node exporter shows it as the alert reads it', async (t) => {
+  const folder = await temporaryFolder(t);
+  writeCertificate(folder, 30);
+  writeFileSync(path.join(folder, 'certificates.prom'), certificatesText([path.join(folder, 'tls.pem')]));
+  const address = `127.0.0.1:${await freePort()}`;
+  const words = ['--collector.disable-defaults', '--collector.textfile', `--collector.textfile.directory=${folder}`];
+  const exporter = spawn(requireTool('prometheus-node-exporter'), [`--web.listen-address=${address}`, ...words], {
+    stdio: 'ignore',
+  });
+  t.after(() => exporter.kill('SIGKILL'));
+  const text = await waitFor(async () => (await fetch(`http://${address}/metrics`).catch(() => null))?.text());
+  assert.match(text, /^revoagent_certificate_not_after_seconds\{file="tls\.pem"\} 1\.\d+e\+09$/m);
+  assert.match(text, /^node_textfile_scrape_error 0$/m);
 });
