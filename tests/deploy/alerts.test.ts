@@ -99,7 +99,7 @@ const queries = (slow: number): Record<string, string> => ({
   'revoagent_query_duration_seconds_bucket{le="1"}': '0+100x200',
   'revoagent_query_duration_seconds_bucket{le="+Inf"}': '0+100x200',
 });
-/** Of a hundred look-ups a minute, so many answered. */
+/** So many a minute are answered, and a hundred are not. */
 const cached = (answered: string): Record<string, string> => ({
   'revoagent_cached_runs_total{by="hit"}': answered,
   'revoagent_cached_runs_total{by="shared"}': '0x200',
@@ -186,7 +186,7 @@ const CASES: Readonly<Record<string, Case>> = {
   ExternalFailures: failing('revoagent_external_duration_seconds_count', 'api="github"', '5xx', '2xx'),
   CacheTierFailing: failing('revoagent_cache_operation_duration_seconds_count', 'tier="redis"', 'timeout', 'ok'),
   CacheBusGaps: counter('revoagent_cache_gaps_total', 0.6, 0.4),
-  CacheMissesHigh: { fires: cached('0+9x200'), quiet: cached('0+11x200'), resolves: cached('0+9x100 900+60x100') },
+  CacheMissesHigh: { fires: cached('0+11x200'), quiet: cached('0+12x200'), resolves: cached('0+11x100 1100+60x100') },
   DatabasePoolExhausted: gauge('revoagent_pool_waiting', 1, 0),
   QueriesSlow: {
     fires: queries(6),

@@ -177,12 +177,12 @@ describe('a hub with a collector of traces', () => {
     });
 
     it('nothing of a caller who does not want his trace kept, nor of traces that begin here at a ratio of 0', async () => {
-      const before = collector.requests.length;
+      const known = collector.requests.length;
       await ask({ model: 'test/test-model', messages }, CHAT, TRACEPARENT.replace(/01$/, '00'));
       await fetch(`${hub.url}/health`);
       assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
       assert.deepEqual(
-        collector.requests.slice(before).map(({ body }) => body),
+        collector.requests.slice(known).map(({ body }) => body),
         [],
       );
     });
