@@ -8,6 +8,7 @@ import type { BenchResult } from '../result.ts';
 import type { Subject } from '../servers/subject.ts';
 import type { Site } from '../site.ts';
 import { median, medianDifference, medianRatio } from '../statistics.ts';
+import { cpuMsOf } from './cpu-time.ts';
 
 export const MAXIMUM = 'max requests/s at 64 connections';
 export const LATENCY = 'latency at 1 connection';
@@ -20,6 +21,8 @@ const CEILING_SHARE = 0.9;
 
 interface Rounds {
   readonly perSecond: number[];
+  /** Of the server, at the maximum: what neighbours on the machine disturb least. */
+  readonly cpuUsPerRequest: number[];
   readonly p50Ms: number[];
   readonly p99Ms: number[];
   failedAtMaximum: number;
@@ -34,15 +37,25 @@ export async function measureSpeed(site: Site, { rounds, seconds, quick, progres
   for (const subject of site.all) {
     progress(`warm-up: ${subject.name}`);
     await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds: quick ? seconds : WARM_UP_SECONDS });
-    speed.set(subject, { perSecond: [], p50Ms: [], p99Ms: [], failedAtMaximum: 0, failedAlone: 0 });
+    speed.set(subject, {
+      perSecond: [],
+      cpuUsPerRequest: [],
+      p50Ms: [],
+      p99Ms: [],
+      failedAtMaximum: 0,
+      failedAlone: 0,
+    });
   }
   for (let round = 1; round <= rounds; round++) {
     for (const [subject, seen] of speed) {
       if (!quick) await untilQuiet();
+      const cpuBeforeMs = await cpuMsOf(subject);
       const full = await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds });
+      const cpuMs = (await cpuMsOf(subject)) - cpuBeforeMs;
       if (!quick) await untilQuiet();
       const alone = await loads.closed(subject, { bodyFile, connections: 1, seconds });
       seen.perSecond.push(full.requestsPerSecond);
+      seen.cpuUsPerRequest.push((cpuMs * 1_000) / (full.requestsPerSecond * seconds));
       seen.p50Ms.push(alone.p50Us / 1_000);
       seen.p99Ms.push(alone.p99Us / 1_000);
       seen.failedAtMaximum += full.errors;
@@ -66,7 +79,7 @@ export function maximumRows(site: Site, speed: Speed): BenchResult['rows'] {
   const portkey = roundsOf(speed, site.portkey);
   const ceiling = median(roundsOf(speed, site.direct).perSecond);
   return site.all.map((subject) => {
-    const { perSecond, failedAtMaximum } = roundsOf(speed, subject);
+    const { perSecond, cpuUsPerRequest, failedAtMaximum } = roundsOf(speed, subject);
     return {
       label: `${MAXIMUM} · ${subject.name}${ceilingMark(site, subject, median(perSecond), ceiling)}`,
       metrics: {
@@ -75,6 +88,7 @@ export function maximumRows(site: Site, speed: Speed): BenchResult['rows'] {
         fastestRound: Math.max(...perSecond),
         ofBareRelay: medianRatio(perSecond, relay.perSecond),
         ofPortkey: medianRatio(perSecond, portkey.perSecond),
+        cpuUsPerRequest: median(cpuUsPerRequest),
         failed: failedAtMaximum,
       },
     };

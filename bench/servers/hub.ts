@@ -56,7 +56,8 @@ export async function startGovernedHub(
 ): Promise<Subject> {
   const port = await freePort();
   const file = name.replaceAll(/\W+/g, '-');
-  const config = await writeConfig(lab, file, port, upstreamPort, { url: databaseUrl }, { more });
+  const storage = { url: databaseUrl, dataDir: lab.file(`${file}-data`) };
+  const config = await writeConfig(lab, file, port, upstreamPort, storage, { more });
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,

@@ -18,12 +18,14 @@ for (let index = 0; index < breakers; index++) {
   if (index < notClosed) breaker.forceOpen({ by: 'bench', reason: 'to be shown' });
 }
 const telemetry = createTelemetry({ clock: systemClock, instance: 'bench', version: '0.0.0', logger });
+const lookups = { hits: 0, misses: 0, shared: 0, staleServed: 0 };
 telemetry.attach({
   breakers: () => figuresOfBreakers(registry),
   pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
   backlog: () => 0,
   ledger: () => ({ backlog: 0, journalBytes: 0 }),
-  cache: () => ({ hits: 0, misses: 0, shared: 0, staleServed: 0, entries: 0, bytes: 0, evictions: 0 }),
+  cache: () => ({ ...lookups, entries: 0, bytes: 0, evictions: 0 }),
+  keyLookups: () => lookups,
   checks: () => [],
 });
 const tookMs: number[] = [];

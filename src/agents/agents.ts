@@ -2,6 +2,7 @@
  * Turns of agents, in a conversation or without one. In a conversation a turn is in the database before a model is asked, and whole there
  * before its caller is told that it has ended; whatever else becomes of it, it is broken, and no model hears of it again.
  */
+import { Canceller } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf } from '#core/errors';
 import { isId, newId } from '#core/ids';
@@ -67,8 +68,11 @@ export class RunningAgents implements Agents {
   }
 
   turn(call: AgentCall): AsyncGenerator<AgentEvent, void> {
-    const left = new AbortController();
-    const events = shown(this.events({ ...call, signal: AbortSignal.any([call.signal, left.signal]) }));
+    const left = new Canceller();
+    const follow = (): void => left.abort(call.signal.reason);
+    call.signal.addEventListener('abort', follow);
+    if (call.signal.aborted) follow();
+    const events = shown(this.events({ ...call, signal: left.signal }));
     const end = events.return.bind(events);
     // By itself a generator hears of it only once it has the next event, and that may be a while.
     events.return = (value) => {

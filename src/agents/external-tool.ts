@@ -3,6 +3,7 @@
  * encoded as one segment of the path, one value of the query or a field of a JSON body, so that none can lead elsewhere. What comes back
  * is bounded, and told to the model with what is missing of it.
  */
+import type { CancelSignal } from '#core/cancel';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ExternalTool } from '#contract/agents';
@@ -16,7 +17,7 @@ export async function callExternal(
   external: External,
   tool: ExternalTool,
   given: ToolArguments,
-  { signal, traceparent }: { readonly signal: AbortSignal; readonly traceparent: string },
+  caller: { readonly projectId: string; readonly signal: CancelSignal; readonly traceparent: string },
 ): Promise<ToolAnswer> {
   const request = requestOf(tool, given);
   if (typeof request === 'string') return { outcome: 'bad_arguments', text: request };
@@ -33,8 +34,7 @@ export async function callExternal(
         throw new CallerError('body_too_large', `The API takes bodies of up to ${bytesMax} bytes.`);
       return Promise.resolve(bytes);
     },
-    signal,
-    traceparent,
+    ...caller,
   });
   return told(answer, await bounded(answer.body));
 }

@@ -2,6 +2,7 @@
  * The gateway with agents among its models: `agent:<name>` of the caller's project answers as a model does, its own tools run inside. It
  * keeps nothing: what the caller sends is all there is, as with any model. Every other model passes by.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, InvariantError, messageOf } from '#core/errors';
 import { limits } from '#core/limits';
@@ -40,8 +41,11 @@ export class AgentGateway implements Gateway {
     this.deployments = () => parts.gateway.deployments();
   }
 
-  async complete(call: ChatCall): Promise<ChatAnswer> {
-    if (!call.request.model.startsWith(PREFIX)) return this.#parts.gateway.complete(call);
+  complete(call: ChatCall): Promise<ChatAnswer> {
+    return call.request.model.startsWith(PREFIX) ? this.#complete(call) : this.#parts.gateway.complete(call);
+  }
+
+  async #complete(call: ChatCall): Promise<ChatAnswer> {
     const text = new TurnText();
     const summaries = new Summaries(call.runId);
     for await (const event of await this.#turn(call)) {
@@ -86,7 +90,7 @@ export class AgentGateway implements Gateway {
     };
   }
 
-  async models(caller: Caller, signal: AbortSignal): Promise<readonly Model[]> {
+  async models(caller: Caller, signal: CancelSignal): Promise<readonly Model[]> {
     const [models, agents] = await Promise.all([this.#parts.gateway.models(caller, signal), this.#agentsOf(caller)]);
     return [...models, ...agents];
   }
@@ -184,7 +188,8 @@ class Summaries {
   take(event: TurnEvent): void {
     if (event.type !== 'answering') return;
     const { runId, attempts, overheadMs, simulated } = this.#sum;
-    const { summary } = event;
+    // What a step took from the cache is in its run: a turn, which acts, is never answered from there.
+    const { cache: _, ...summary } = event.summary;
     this.#sum = {
       ...summary,
       runId,

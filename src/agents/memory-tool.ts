@@ -1,4 +1,5 @@
 /** `remember` and `recall`: what a model does with the memory of its agent. */
+import type { CancelSignal } from '#core/cancel';
 import type { AgentRecord } from '#contract/agents';
 import type { Memory, MemoryScope } from '#contract/memory';
 import type { ToolAnswer, ToolArguments } from './arguments.ts';
@@ -6,7 +7,7 @@ import type { ToolAnswer, ToolArguments } from './arguments.ts';
 interface MemoryFunction {
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  readonly run: (memory: Memory, place: MemoryPlace, given: ToolArguments, signal: AbortSignal) => Promise<ToolAnswer>;
+  readonly run: (memory: Memory, place: MemoryPlace, given: ToolArguments, signal: CancelSignal) => Promise<ToolAnswer>;
 }
 
 export interface MemoryPlace {

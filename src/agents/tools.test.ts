@@ -13,6 +13,7 @@ import {
   startAgentBench,
   weather,
 } from '../../tests/helpers/agent-bench.ts';
+import type { CancelSignal } from '#core/cancel';
 import { settle } from '../../tests/helpers/virtual-clock.ts';
 import { until } from '../../tests/helpers/upstream.ts';
 
@@ -99,7 +100,7 @@ describe('what a tool does wrong is told to the model and reported, and the turn
   });
 
   it('a tool that hangs is given up at its limit, and its call is told to stop', async () => {
-    const signals: AbortSignal[] = [];
+    const signals: CancelSignal[] = [];
     const bench = startAgentBench({
       agent: { ...withWeather, limits: { steps: 8, deadlineMs: 600_000, costMicroUsd: null } },
       model: [calls([berlin]), says('No answer from the weather.')],

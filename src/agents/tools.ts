@@ -2,6 +2,7 @@
  * The tools of one turn: what the model is told of them, and how a call of it is run. Nothing that a tool does fails the turn: what went
  * wrong is told to the model, and reported. Only the end of the turn itself, by its caller or its deadline, ends a call with an error.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
@@ -53,7 +54,7 @@ interface Given {
 interface HubTool {
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  run(given: ToolArguments, signal: AbortSignal, traceparent: string): Promise<ToolAnswer>;
+  run(given: ToolArguments, signal: CancelSignal, traceparent: string): Promise<ToolAnswer>;
 }
 
 export class Toolbox {
@@ -88,7 +89,7 @@ export class Toolbox {
   }
 
   /** Rejects with the signal's reason only. */
-  async run(call: ToolCall, signal: AbortSignal): Promise<ToolResult> {
+  async run(call: ToolCall, signal: CancelSignal): Promise<ToolResult> {
     const { clock } = this.#parts;
     const since = clock.now();
     const span = this.#given.trace?.tool();
@@ -106,7 +107,7 @@ export class Toolbox {
     }
   }
 
-  async #answer({ name, arguments: json }: ToolCall, signal: AbortSignal, traceparent: string): Promise<ToolAnswer> {
+  async #answer({ name, arguments: json }: ToolCall, signal: CancelSignal, traceparent: string): Promise<ToolAnswer> {
     const tool = this.#hub.get(name);
     if (tool === undefined) {
       const names = [...this.#hub.keys(), ...this.#callers].join(', ');
@@ -148,9 +149,10 @@ export class Toolbox {
     }
     if (tool.kind === 'external') {
       const { external } = this.#parts;
+      const { projectId } = this.#given.agent;
       this.#hub.set(tool.name, {
         ...tool,
-        run: (given, signal, traceparent) => callExternal(external, tool, given, { signal, traceparent }),
+        run: (given, signal, traceparent) => callExternal(external, tool, given, { projectId, signal, traceparent }),
       });
       return [definition(tool)];
     }

@@ -2,6 +2,8 @@
  * The loop of one turn: ask the model, run the tools it calls, ask again, until it answers, the caller has to execute a tool, or a limit of
  * the agent's is reached. Knows no conversation: what it is told it has, and what comes of it is read from it.
  */
+import { Canceller } from '#core/cancel';
+import type { CancelSignal } from '#core/cancel';
 import { newId } from '#core/ids';
 import { HubError, InvariantError, UnavailableError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
@@ -35,7 +37,7 @@ export type LoopEvent = StepEvent | Extract<AgentEvent, { readonly type: 'step' 
 type Step = StepEnd | 'deadline';
 
 export class Turn {
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** What came of it so far, as it may be told to a model again. */
   readonly output: ChatMessage[] = [];
   readonly tools: ToolUse[] = [];
@@ -46,7 +48,7 @@ export class Turn {
   readonly #parts: TurnParts;
   readonly #agent: AgentRecord;
   readonly #call: AgentCall;
-  readonly #controller = new AbortController();
+  readonly #controller = new Canceller();
   readonly #traceparent: string | undefined;
   readonly #late: HubError;
   readonly #stopped: () => void;

@@ -11,6 +11,8 @@ import { Filler } from './fill.ts';
 import type { FillDependencies } from './fill.ts';
 import { Flight } from './flight.ts';
 import type { FactoryContext } from './context.ts';
+import { createHttpCache } from './http.ts';
+import type { HttpCache, HttpOptions } from './http.ts';
 import { checkTag, storedKey } from './key.ts';
 import type { Kept, MemoryStore } from './memory-store.ts';
 import { fillOptions } from './options.ts';
@@ -68,11 +70,16 @@ export class Cache {
     return kept.payload;
   }
 
-  /** How old this process's copy of the key is, in milliseconds, fresh or not; `undefined` where there is none. */
-  ageMs(key: string): number | undefined {
+  /**
+   * Of this process's copy of the key, fresh or not, in milliseconds: how old it is, and for how long it is fresh yet (negative: since when
+   * it is not); `undefined` where there is no copy.
+   */
+  life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined {
     const now = this.#clock.now();
     const kept = this.#memory.find(storedKey(key), now);
-    return kept === undefined ? undefined : now - kept.bornAt;
+    if (kept === undefined) return undefined;
+    const ageMs = now - kept.bornAt;
+    return { ageMs, ttlMs: kept.source.ttlMs - ageMs };
   }
 
   /**
@@ -161,6 +168,11 @@ export class Cache {
   /** Everything of this namespace. */
   clear(): Promise<void> {
     return this.#invalidate([{ name: EVERYTHING, hard: true }]);
+  }
+
+  /** A cache of HTTP answers, kept here under `http:`: ETag, 304, Cache-Control, Age, Cache-Status. */
+  http(options: HttpOptions = {}): HttpCache {
+    return createHttpCache(this, options, this.#parts.defaults.ttlMs);
   }
 
   stats(): Readonly<CacheStats> & { readonly entries: number; readonly bytes: number; readonly evictions: number } {

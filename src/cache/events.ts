@@ -9,6 +9,15 @@ export type CacheEvent =
       readonly outcome: 'ok' | 'failed' | 'timeout' | 'refused';
       readonly ms: number;
     }
+  /** What a tier that answered had of a key: a fresh value, one past its time, or none; its bytes as they lie there. */
+  | {
+      readonly kind: 'lookup';
+      readonly tier: string;
+      readonly result: 'hit' | 'stale' | 'miss';
+      readonly bytes: number;
+    }
+  /** A tier took a value of so many bytes, as they lie there. */
+  | { readonly kind: 'stored'; readonly tier: string; readonly bytes: number }
   | { readonly kind: 'factory'; readonly outcome: 'ok' | 'failed'; readonly ms: number }
   | { readonly kind: 'tier-opened' | 'tier-closed'; readonly tier: string; readonly reason: string }
   /** Announcements were missed: `replayed` of them were made good, or memory was marked stale. */

@@ -69,11 +69,19 @@ export class GuardedTier {
     const giveBack = (late: Acquired<Uint8Array>): void => {
       if (late.kind === 'leased') void this.release(request.key, request.token);
     };
-    return this.#run('acquire', this.tier.limits.readMs, () => this.tier.acquire(request), giveBack);
+    return this.#run('acquire', this.tier.limits.readMs, () => this.tier.acquire(request), giveBack).then(
+      (acquired) => {
+        if (acquired !== undefined) this.#onEvent({ kind: 'lookup', tier: this.tier.name, ...foundIn(acquired) });
+        return acquired;
+      },
+    );
   }
 
   put(key: string, entry: Entry<Uint8Array>, ticket: Ticket): Promise<boolean | undefined> {
-    return this.#run('put', this.tier.limits.writeMs, () => this.tier.put(key, entry, ticket));
+    return this.#run('put', this.tier.limits.writeMs, () => this.tier.put(key, entry, ticket)).then((stored) => {
+      if (stored === true) this.#stored(entry);
+      return stored;
+    });
   }
 
   renew(key: string, token: string, leaseMs: number): Promise<boolean | undefined> {
@@ -85,7 +93,10 @@ export class GuardedTier {
   }
 
   set(key: string, entry: Entry<Uint8Array>, origin: string): Promise<true | undefined> {
-    return this.#write('set', () => this.tier.set(key, entry, origin));
+    return this.#write('set', () => this.tier.set(key, entry, origin)).then((stored) => {
+      if (stored === true) this.#stored(entry);
+      return stored;
+    });
   }
 
   invalidate(invalidations: readonly Invalidation[], origin: string): Promise<true | undefined> {
@@ -112,6 +123,10 @@ export class GuardedTier {
       await work();
       return true;
     });
+  }
+
+  #stored({ payload }: Entry<Uint8Array>): void {
+    this.#onEvent({ kind: 'stored', tier: this.tier.name, bytes: payload.byteLength });
   }
 
   #run<T>(
@@ -169,4 +184,10 @@ function begun<T>(work: () => Awaitable<T>): Promise<T> {
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+function foundIn(acquired: Acquired<Uint8Array>): { result: 'hit' | 'stale' | 'miss'; bytes: number } {
+  if (acquired.kind === 'hit') return { result: 'hit', bytes: acquired.entry.payload.byteLength };
+  const { stale } = acquired;
+  return stale === undefined ? { result: 'miss', bytes: 0 } : { result: 'stale', bytes: stale.payload.byteLength };
 }

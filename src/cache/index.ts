@@ -4,6 +4,7 @@ export { CacheFactoryError, FactoryTimeoutError } from './context.ts';
 export type { FactoryContext } from './context.ts';
 export { createCache } from './create.ts';
 export type { CacheEvent, CacheStats } from './events.ts';
+export type { HttpCache, HttpHandler, HttpOptions } from './http.ts';
 export { CacheValueError } from './json.ts';
 export { CacheKeyError } from './key.ts';
 export { MemoryTier } from './memory-tier.ts';

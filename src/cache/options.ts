@@ -1,4 +1,5 @@
 /** What a cache and one call of it may be told, with the defaults of the house. Every duration is in milliseconds. */
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
 import type { BreakerRegistry } from '#resilience/registry';
@@ -25,7 +26,7 @@ export interface CallOptions extends Partial<FillOptions> {
   /** Known before the factory runs; `context.tag` adds what only the factory knows. */
   readonly tags?: readonly string[];
   /** The caller's own: its abort lets go of the value, and stops the factory once nobody waits for it. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /**
    * Told what the factory of this process shows by `context.progress`: the latest, and each that follows. A listener must not throw, and
    * is not told of one that began before an invalidation.

@@ -70,6 +70,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
   addUpCommand(root);
   addStackCommands(root);
   addDrillCommand(root);
+  addCheckCommand(root);
   return root;
 }
 
@@ -221,6 +222,16 @@ function addStackCommands(root: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
     .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+  root
+    .command('down')
+    .description('end the stack; its data stays')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent down')
+    .action((options: FolderOptions) => stackDown(options));
+}
+
+function addCheckCommand(root: Command): void {
   root
     .command('check')
     .description(

@@ -76,6 +76,29 @@ const breaker = Type.Object(
   { ...strict, description: 'Other settings than those of resilience.breaker.' },
 );
 
+const DAY_MS = 86_400_000;
+const cache = Type.Object(
+  {
+    ttlMs: integer(
+      0,
+      30 * DAY_MS,
+      60_000,
+      'How long an answer is fresh, where the API says no less; then it is asked whether it changed. Milliseconds.',
+    ),
+    staleOnErrorMs: integer(
+      0,
+      30 * DAY_MS,
+      0,
+      'How much longer it stands in, marked as stale, where the API fails. Milliseconds.',
+    ),
+  },
+  {
+    ...strict,
+    description:
+      'Answers to GET are kept, and identical calls that are under way at the same time share one, within a project. An empty object takes the defaults.',
+  },
+);
+
 /** One API. */
 export const externalSchema = Type.Object(
   {
@@ -133,6 +156,7 @@ export const externalSchema = Type.Object(
     responseBytesMax: integer(1, 1_099_511_627_776, 67_108_864, 'Largest answer, in bytes.'),
     retry,
     breaker: Type.Optional(breaker),
+    cache: Type.Optional(cache),
   },
   { ...strict, description: 'Other HTTP APIs by name, called as `/api/external/<name>/…`.' },
 );
@@ -162,6 +186,7 @@ export interface ExternalConfig {
     readonly openMs?: number;
     readonly openMsMax?: number;
   };
+  readonly cache?: { readonly ttlMs: number; readonly staleOnErrorMs: number };
 }
 
 /** What the schema cannot say, as pointers below the entry. */

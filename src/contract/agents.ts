@@ -2,6 +2,7 @@
  * Agents: a name, instructions, a route, sampling settings, tools and a memory scope, stored by project; and the port by which a
  * transport talks to one. An agent's turn is a bounded loop: ask the model, run the tools it calls, ask again.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { ChatMessage } from './chat.ts';
 import type { CallPreferences, Caller, Surface } from './gateway.ts';
 import type { Page } from './page.ts';
@@ -118,7 +119,7 @@ export interface AgentCall {
   /** The id of the first step's run, where the caller has been told one; a new one otherwise. */
   readonly runId?: string | undefined;
   readonly preferences?: CallPreferences | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly receivedAt: number;
   readonly traceparent: string | undefined;
 }

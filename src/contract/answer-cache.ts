@@ -1,23 +1,32 @@
 /** The cache of answers as the gateway and the external APIs see it: one factory call a key, shared by all who ask at the same time. */
 
+import type { CancelSignal } from '#core/cancel';
+
 export interface MakeContext {
   /** Aborted when nobody waits for the value any more, and when the cache closes; with the reason of who left last. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** A value past its time that may stand in, where there is one. */
   readonly stale: { readonly value: unknown; readonly ageMs: number } | undefined;
   /** Shown to all who wait in this process, now and later. */
   progress(value: unknown): void;
+  /** In place of what the options say. */
+  setTtl(lifetime: Partial<KeepLifetime>): void;
   /** What is returned goes to those who wait, and is not kept; it need be no JSON. */
   skip(): void;
+  /** `return context.notModified()`: the value past its time, for another lifetime. Throws where there is none. */
+  notModified(): never;
 }
 
-export interface KeepOptions {
-  /** Milliseconds. */
+/** Milliseconds. */
+export interface KeepLifetime {
   readonly ttlMs: number;
-  /** After that, for `MakeContext.stale`. Milliseconds. */
+  /** After that, for `MakeContext.stale`. */
   readonly staleOnErrorMs: number;
+}
+
+export interface KeepOptions extends KeepLifetime {
   readonly tags: readonly string[];
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly onProgress: (value: unknown) => void;
 }
 
@@ -26,8 +35,62 @@ export interface AnswerCache {
   getOrSet<T>(key: string, make: (context: MakeContext) => T | Promise<T>, options: KeepOptions): Promise<T>;
   /** The fresh value in this process's memory, or `undefined`. */
   peek(key: string): unknown;
-  /** How old this process's copy is, in milliseconds; `undefined` where it has none. */
-  ageMs(key: string): number | undefined;
+  /** Of this process's copy, in milliseconds: its age, and how long it is fresh yet; `undefined` where there is none. */
+  life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
   /** The next who asks has it made anew; the copy may still stand in for an upstream that fails. */
   expire(key: string): Promise<void>;
+  /** As `expire`, of all that was made under the tag. */
+  expireTag(tag: string): Promise<void>;
 }
+
+/** Which kept answers a caller takes. */
+export interface Wish {
+  readonly key: string;
+  /** None: the answer is made for him, and kept. */
+  readonly anew: boolean;
+  /** None that is older, in milliseconds. */
+  readonly ageMsMax: number;
+}
+
+/** What memory has that the caller takes. What he does not take is no longer right for others either. */
+export async function held<T>(cache: AnswerCache, wish: Wish): Promise<T | undefined> {
+  const { key, anew } = wish;
+  const kept = cache.peek(key) as T | undefined;
+  if (kept === undefined && !anew) return undefined;
+  if (!anew && isYoung(cache, wish)) return kept;
+  await cache.expire(key);
+  return undefined;
+}
+
+/** As `AnswerCache.getOrSet`, once `held` found nothing. */
+export async function shared<T>(
+  cache: AnswerCache,
+  wish: Wish,
+  make: (context: MakeContext) => Promise<T>,
+  options: KeepOptions,
+): Promise<T> {
+  const found = await cache.getOrSet(wish.key, make, options);
+  // From a tier beneath: what memory has was looked at before.
+  if (isYoung(cache, wish)) return found;
+  await cache.expire(wish.key);
+  return cache.getOrSet(wish.key, make, options);
+}
+
+function isYoung(cache: AnswerCache, { key, ageMsMax }: Wish): boolean {
+  return ageMsMax === Number.POSITIVE_INFINITY || (cache.life(key)?.ageMs ?? 0) <= ageMsMax;
+}
+
+/**
+ * A key or tag of one project. Whoever makes one goes through here, and whoever takes an answer out, too: a name that is given by a caller
+ * can mean nothing of another project.
+ */
+export function inProject(projectId: string, name: string): string {
+  return `${projectId}/${name}`;
+}
+
+/** All answers of a kind, before their keys' first colon: `chat:`. */
+export const CACHED_KINDS = ['chat', 'embedding', 'external'] as const;
+export type CachedKind = (typeof CACHED_KINDS)[number];
+
+/** The tag of every answer of a project. */
+export const EVERY_ANSWER = 'all';

@@ -1,6 +1,6 @@
 /** The hub's caches as operators see them. */
 
-/** What is taken out of the cache. `prefix`: what stands before the keys' first colon, colon included. */
+/** What is taken out of the cache, as callers name it: within their project. `prefix`: before the keys' first colon, colon included. */
 export type CacheTarget =
   | { readonly key: string }
   | { readonly tag: string }
@@ -23,9 +23,9 @@ export interface CacheReport {
 
 export interface CacheControl {
   /**
-   * At once here and in every tier that answers; a tier that is away is not read before it has heard of it, and other instances hear as
+   * Within the project alone. At once here and in every tier that answers; a tier that is away is not read before it has heard of it, and other instances hear as
    * soon as the bus reaches them.
    */
-  invalidate(target: CacheTarget): Promise<void>;
+  invalidate(projectId: string, target: CacheTarget): Promise<void>;
   report(): CacheReport;
 }

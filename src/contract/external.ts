@@ -2,8 +2,10 @@
  * External APIs as transports call them. Everything that protects the target, the hub and the caller from each other is behind this
  * port: a transport hands on what it was sent as it was sent, and gives back what it is given.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BreakerStateName } from './breakers.ts';
+import type { CacheFacts, CachePreferences } from './gateway.ts';
 
 /** Where transports show it; links of an answer that lead back into the API are written anew below it. */
 export const externalPath = (name: string): string => `/api/external/${name}`;
@@ -18,8 +20,11 @@ export interface ExternalCall {
   readonly headers: IncomingHttpHeaders;
   /** Reads the body; called once the rest of the call is found good. Throws a `HubError` beyond `bytesMax`. */
   readonly body: (bytesMax: number) => Promise<Uint8Array>;
+  /** Whose call it is: what one project was answered, no other is. */
+  readonly projectId: string;
+  readonly cache?: CachePreferences | undefined;
   /** Aborted when the caller leaves. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly traceparent: string;
 }
 
@@ -27,6 +32,7 @@ export interface ExternalAnswer {
   readonly status: number;
   /** Those on the lists; names in small letters. With the length where it is known. */
   readonly headers: Readonly<Record<string, string | string[]>>;
+  /** None where the answer was kept or shared. */
   readonly attempts: number;
   readonly breaker: BreakerStateName;
   /**
@@ -34,6 +40,8 @@ export interface ExternalAnswer {
    * too large or late; `return()` ends the call.
    */
   readonly body: AsyncIterableIterator<Uint8Array>;
+  /** Left out where the cache was not asked. */
+  readonly cache?: CacheFacts;
 }
 
 export interface ExternalStatus {

@@ -2,6 +2,7 @@
  * What transports (HTTP, WebSocket) ask of the gateway, and what it gives back. The HTTP room sees these types
  * and no mechanism; the gateway sees no HTTP.
  */
+import type { CancelSignal } from '#core/cancel';
 import { CallerError, HubError, UnavailableError } from '#core/errors';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
@@ -63,7 +64,7 @@ export interface RunCall {
   readonly request: ChatRequest | EmbeddingRequest;
   readonly preferences?: CallPreferences | undefined;
   /** Aborted with `callerGone` when the caller's connection closes, or with any other reason by the hub. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** When the request's first byte was seen, on the hub's clock: hub time and the deadline count from here. */
   readonly receivedAt: number;
   readonly traceparent: string | undefined;
@@ -81,7 +82,7 @@ export interface EmbedCall extends RunCall {
 export const callerGone: Error = Object.assign(new Error('the caller went away'), { name: 'CallerGone' });
 
 /** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
-export function abortError(signal: AbortSignal): HubError {
+export function abortError(signal: CancelSignal): HubError {
   if (signal.reason === callerGone)
     return new CallerError('cancelled', 'The caller left before the answer was complete.');
   if (signal.reason instanceof HubError) return signal.reason;
@@ -104,6 +105,8 @@ export interface RunSummary {
   readonly degraded: boolean;
   /** The answer comes from the built-in simulator. */
   readonly simulated: boolean;
+  /** A guardrail was out of order and let it pass. */
+  readonly unjudged?: true;
   /** Left out where the cache was not asked. */
   readonly cache?: CacheFacts;
 }
@@ -113,7 +116,10 @@ export interface CacheFacts {
   readonly status: 'hit' | 'miss' | 'shared' | 'stale';
   /** For `DELETE /api/cache`. */
   readonly key: string;
+  /** Milliseconds. */
   readonly ageMs: number;
+  /** How long it is fresh yet, in milliseconds; negative: since when it is not. */
+  readonly ttlMs: number;
 }
 
 export interface WholeAnswer<Body> {
@@ -153,7 +159,7 @@ export interface Gateway {
   /** As `complete`; a deployment whose provider has no embeddings is passed over. */
   embed(call: EmbedCall): Promise<EmbedAnswer>;
   /** Routes, what the providers offer, and what the caller's project adds, in that order, each id once. */
-  models(caller: Caller, signal: AbortSignal): Promise<readonly Model[]>;
+  models(caller: Caller, signal: CancelSignal): Promise<readonly Model[]>;
   /** Each deployment that routes use. */
   deployments(): readonly DeploymentStatus[];
 }

@@ -6,9 +6,10 @@ import type { KeyRecord } from './stores.ts';
 export interface Keys {
   /**
    * Who presents this `rvk_…` text; null for a key that is unknown, malformed or revoked. Throws
-   * `UnavailableError('database_unavailable')` when that could not be found out: the answer is then 503, never 401.
+   * `UnavailableError('database_unavailable')` when that could not be found out: the answer is then 503, never 401. A key
+   * that is known already needs no wait.
    */
-  authenticate(presented: string): Promise<Caller | null>;
+  authenticate(presented: string): Promise<Caller | null> | Caller | null;
   create(request: {
     projectId: string;
     name: string;

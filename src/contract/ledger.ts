@@ -51,10 +51,15 @@ export interface UsageRecord extends UsageDispatch, Settlement {
   readonly state: 'settled' | 'interrupted';
 }
 
-/** Both are synchronous and never throw: a ledger that cannot write counts what it could not, and the call goes on. */
+/** All are synchronous and never throw: a ledger that cannot write counts what it could not, and the call goes on. */
 export interface Ledger {
-  /** Before the attempt goes out. Returns when a kill of the process can no longer lose it. */
+  /** An attempt is about to go out. */
   dispatched(entry: UsageDispatch): void;
+  /**
+   * Just before the first byte of an attempt goes out. Returns when a kill of the process can no longer lose what was dispatched so
+   * far: attempts that go out at the same time share one write.
+   */
+  secure(): void;
   /** Once for each that was dispatched. */
   settled(id: string, settlement: Settlement): void;
 }

@@ -2,6 +2,7 @@
  * The memory system: facts that agents keep, found again by words and, where a route gives embeddings, by meaning. Everything that
  * depends on it goes on without it.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { Page } from './page.ts';
 
 /** Whose facts: `project`, `agent:<id>` or `conversation:<id>`. */
@@ -56,7 +57,7 @@ export interface Remembering {
   readonly projectId: string;
   readonly scope: MemoryScope;
   readonly text: string;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export interface Recalling {
@@ -66,7 +67,7 @@ export interface Recalling {
   readonly text: string;
   /** 1 to 50. */
   readonly limit: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** Every call ends within the deadline of the memory system and throws `UnavailableError('memory_unavailable')` where it cannot serve. */

@@ -58,7 +58,7 @@ export interface CacheOperation {
 export interface ExternalFinished {
   /** Its name in the configuration. */
   readonly api: string;
-  /** The class of its answer's status, `2xx` to `5xx`, or the code of the error that the caller got instead. */
+  /** The class of its answer’s status, `2xx` to `5xx`, `cached` where the API was not asked, or the code of the error that the caller got instead. */
   readonly outcome: string;
   /** To the head of the answer, repeats included. */
   readonly durationMs: number;
@@ -89,6 +89,14 @@ export interface Observer {
   externalFinished(event: ExternalFinished): void;
   /** An operation on a tier of the cache beneath memory. */
   cacheOperation(event: CacheOperation): void;
+  /** What a tier beneath memory had of a key, and the bytes it gave. */
+  cacheLookup(event: {
+    readonly tier: string;
+    readonly result: 'hit' | 'stale' | 'miss';
+    readonly bytes: number;
+  }): void;
+  /** A tier beneath memory took a value. */
+  cacheStored(event: { readonly tier: string; readonly bytes: number }): void;
   /** Announcements of other instances were missed. */
   cacheGap(): void;
   /** Spans of traces came to this end. */

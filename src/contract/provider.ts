@@ -3,6 +3,7 @@
  * never retries, never falls back, arms no timer and knows no breaker: those are the gateway's, which owns the call.
  */
 import type { TSchema } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
 import type { ChatChunk, ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
@@ -14,7 +15,7 @@ export interface Call<Request> {
   /** The caller's request; `model` and `stream` in it are the caller's, not the upstream's. Never changed in place. */
   readonly request: Request;
   /** Aborted by the caller, a timer or the hub; the provider stops at once, destroys the exchange and throws the reason. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Trace context for the upstream. */
   readonly traceparent: string | undefined;
   /** Called at most once, when the request goes out on an open connection: the connect timer ends here. */
@@ -66,7 +67,7 @@ export interface Provider {
   /** Where the kind's `embeddings` says so; left out elsewhere. */
   embed?(call: EmbeddingCall): Promise<EmbeddingAnswer>;
   /** The models the upstream offers. Costs no money. */
-  models(signal: AbortSignal): Promise<Model[]>;
+  models(signal: CancelSignal): Promise<Model[]>;
   /** Ends every connection. */
   close(): Promise<void>;
 }

@@ -4,6 +4,8 @@
  * that waits takes a `Clock`, so that a test moves time by hand. Only this room touches the runtime's timers.
  */
 
+import type { CancelSignal } from './cancel.ts';
+
 /** A scheduled callback. `cancel` may be called at any time and any number of times. */
 export interface Timer {
   cancel(): void;
@@ -20,7 +22,7 @@ export interface Clock {
    */
   schedule(delayMs: number, callback: () => void, keepsAlive?: boolean): Timer;
   /** Resolves after `delayMs`; rejects with the signal's reason as soon as it aborts. */
-  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+  sleep(delayMs: number, signal?: CancelSignal): Promise<void>;
 }
 
 const DELAY_MAX_MS = 2 ** 31 - 1;
@@ -40,13 +42,13 @@ class SystemClock implements Clock {
     return { cancel: () => clearTimeout(handle) };
   }
 
-  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+  sleep(delayMs: number, signal?: CancelSignal): Promise<void> {
     return sleepOn(this, delayMs, signal);
   }
 }
 
 /** The one `sleep` that every clock shares: it leaves no listener and no timer behind, whichever way it ends. */
-export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?: AbortSignal): Promise<void> {
+export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?: CancelSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);

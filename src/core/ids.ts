@@ -11,20 +11,31 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const RANDOM_CHARS = 16;
 const pool = new Uint8Array(RANDOM_CHARS * 256);
 let used = pool.length;
+/** Many are made in one millisecond. */
+let lastMs = Number.NaN;
+let lastTime = '';
 
 export function newId(prefix: IdPrefix, wallMs: number): string {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
+  if (wallMs !== lastMs) {
+    lastMs = wallMs;
+    lastTime = timeOf(wallMs);
+  }
+  let tail = '';
+  for (const end = used + RANDOM_CHARS; used < end; used++) tail += ALPHABET[(pool[used] ?? 0) & 31];
+  return `${prefix}_${lastTime}${tail}`;
+}
+
+function timeOf(wallMs: number): string {
   let time = '';
   for (let rest = Math.floor(wallMs), digit = 0; digit < 10; digit++) {
     time = ALPHABET[rest % 32] + time;
     rest = Math.floor(rest / 32);
   }
-  let tail = '';
-  for (const end = used + RANDOM_CHARS; used < end; used++) tail += ALPHABET[(pool[used] ?? 0) & 31];
-  return `${prefix}_${time}${tail}`;
+  return time;
 }
 
 const SHAPE = /^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$/;

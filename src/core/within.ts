@@ -1,4 +1,6 @@
 /** Waits that end in time, whatever they wait for: a limit of our own holds where the work does not keep its own, or heeds no signal. */
+import { Canceller } from './cancel.ts';
+import type { CancelSignal } from './cancel.ts';
 import type { Clock } from './clock.ts';
 
 /** What was waited for took longer than it may. */
@@ -14,11 +16,11 @@ export class TooSlowError extends Error {
  * given is aborted then with the same reason, and what it does afterwards is of no interest to anybody.
  */
 export async function within<T>(
-  { clock, limitMs, signal }: { clock: Clock; limitMs: number; signal: AbortSignal },
-  work: (signal: AbortSignal) => Promise<T>,
+  { clock, limitMs, signal }: { clock: Clock; limitMs: number; signal: CancelSignal },
+  work: (signal: CancelSignal) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  const controller = new AbortController();
+  const controller = new Canceller();
   const ended = Promise.withResolvers<never>();
   const end = (reason: unknown): void => {
     controller.abort(reason);

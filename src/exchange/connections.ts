@@ -7,6 +7,7 @@ import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { LookupFunction } from 'node:net';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { UpstreamFailure } from '#contract/provider';
@@ -24,7 +25,7 @@ export interface ExchangeRequest {
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: string | Uint8Array | null;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly onConnected?: () => void;
 }
 
@@ -78,7 +79,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   status = 0;
   headers: IncomingHttpHeaders = {};
   readonly #clock: Clock;
-  readonly #signal: AbortSignal;
+  readonly #signal: CancelSignal;
   readonly #onConnected: (() => void) | undefined;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #resolveOpened: (exchange: Exchange) => void = () => undefined;
@@ -166,24 +167,33 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** The next bytes of the body, null after its end. One reader at a time. What arrived before a failure is read before it. */
   read(): Promise<Buffer | null> {
-    const bytes = this.#chunks.shift();
-    if (bytes !== undefined) {
-      this.#bufferedBytes -= bytes.length;
-      if (this.#bufferedBytes <= BUFFER_BYTES_MAX) this.#controller?.resume();
-      return Promise.resolve(bytes);
-    }
+    const bytes = this.#arrived();
+    if (bytes !== undefined) return Promise.resolve(bytes);
     if (this.#phase === 'failed') return Promise.reject(this.#failure);
-    if (this.#phase === 'ended') return Promise.resolve(null);
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
     });
+  }
+
+  /** What a reader need not wait for: bytes, or null for the end. */
+  #arrived(): Buffer | null | undefined {
+    const bytes = this.#chunks.shift();
+    if (bytes === undefined) return this.#phase === 'ended' ? null : undefined;
+    const wasFull = this.#bufferedBytes > BUFFER_BYTES_MAX;
+    this.#bufferedBytes -= bytes.length;
+    if (wasFull && this.#bufferedBytes <= BUFFER_BYTES_MAX) this.#controller?.resume();
+    return bytes;
   }
 
   /** The whole body. Throws `UpstreamFailure('oversize')` beyond `bytesMax`, and destroys the exchange. */
   async readAll(bytesMax: number): Promise<Buffer> {
     const parts: Buffer[] = [];
     let byteCount = 0;
-    for (let part = await this.read(); part !== null; part = await this.read()) {
+    for (;;) {
+      // A short answer mostly has come as a whole, head and body together.
+      const arrived = this.#arrived();
+      const part = arrived === undefined ? await this.read() : arrived;
+      if (part === null) break;
       parts.push(part);
       byteCount += part.length;
       if (byteCount > bytesMax) {

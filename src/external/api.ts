@@ -34,6 +34,11 @@ export interface ExternalParts {
   readonly retryRatio: number;
 }
 
+export interface Opened extends ExternalAnswer {
+  /** Also those that do not pass. */
+  readonly given: Head['headers'];
+}
+
 type Method = ExchangeRequest['method'];
 type Sent = Omit<ExchangeRequest, 'signal'>;
 
@@ -82,8 +87,8 @@ export class ExternalApi {
     this.#protection();
   }
 
-  /** As `External.call`. */
-  async call(call: ExternalCall): Promise<ExternalAnswer> {
+  /** As `External.call`; with all headers of the answer. */
+  async call(call: ExternalCall): Promise<Opened> {
     const request = await this.#request(call);
     const { breaker, repeating, once } = this.#protection();
     const { deadlineMs, timeoutMs: idleMs, responseBytesMax } = this.#settings;
@@ -94,9 +99,10 @@ export class ExternalApi {
       attempts = context.attempt;
       return attempt(this.#connections, { ...request, signal: context.signal }, { responseBytesMax, clock });
     };
-    const pass = ({ status, headers }: Head, parts: AsyncIterator<Part> | Iterator<Part>): ExternalAnswer => ({
+    const pass = ({ status, headers }: Head, parts: AsyncIterator<Part> | Iterator<Part>): Opened => ({
       status,
       headers: this.#passed(headers, request.path),
+      given: headers,
       attempts,
       breaker: breaker.state.kind,
       body: new AnswerBody({ parts, mask: this.#mask.stream(), explain: this.#explain, ended: () => deadline.end() }),

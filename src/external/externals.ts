@@ -1,8 +1,10 @@
 /** All external APIs of a configuration, behind the port that transports see. */
 import { CallerError, HubError } from '#core/errors';
+import type { AnswerCache } from '#contract/answer-cache';
 import type { External, ExternalAnswer } from '#contract/external';
 import type { ExternalParts } from './api.ts';
 import { ExternalApi } from './api.ts';
+import { CachedApi } from './cached-api.ts';
 import type { ExternalSettings } from './settings.ts';
 
 export interface Externals extends External {
@@ -11,8 +13,16 @@ export interface Externals extends External {
 }
 
 /** Opens no connection. */
-export function createExternals(given: Readonly<Record<string, ExternalSettings>>, parts: ExternalParts): Externals {
-  const apis = new Map(Object.entries(given).map(([name, settings]) => [name, new ExternalApi(name, settings, parts)]));
+export function createExternals(
+  given: Readonly<Record<string, ExternalSettings>>,
+  parts: ExternalParts & { readonly answers: AnswerCache },
+): Externals {
+  const apis = new Map(
+    Object.entries(given).map(([name, settings]) => {
+      const api = new ExternalApi(name, settings, parts);
+      return [name, settings.cache === undefined ? api : new CachedApi(api, settings, settings.cache, parts)] as const;
+    }),
+  );
   return {
     list: () => [...apis.values()].map(({ status }) => status),
     async call(call) {
@@ -40,7 +50,8 @@ async function observed(
     observer.externalFinished({ api, outcome, durationMs: clock.now() - startedAt });
   try {
     const answer = await ask();
-    tell(`${Math.floor(answer.status / 100)}xx`);
+    const status = answer.cache?.status ?? 'miss';
+    tell(status === 'miss' ? `${Math.floor(answer.status / 100)}xx` : 'cached');
     return answer;
   } catch (error) {
     tell(error instanceof HubError ? error.code : 'cancelled');

@@ -23,6 +23,8 @@ export interface ExternalSettings {
   readonly responseBytesMax: number;
   readonly retry: { readonly retries: number; readonly baseMs: number; readonly maxMs: number };
   readonly breaker?: Partial<BreakerOptions>;
+  /** Answers to GET are kept and shared within a project. */
+  readonly cache?: { readonly ttlMs: number; readonly staleOnErrorMs: number };
 }
 
 interface Credentials {

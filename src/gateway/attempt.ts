@@ -3,6 +3,7 @@
  * breaker hears of it, the deployment's place is given back, the exchange is destroyed unless it ended well. One timer a call,
  * moved by looking at the clock when it fires: most calls never fire it.
  */
+import { Canceller } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 import type { CallTimeouts } from '#contract/gateway';
 import type { Call } from '#contract/provider';
@@ -45,7 +46,7 @@ export class Attempt {
   readonly #permit: Permit;
   readonly #record: AttemptRecord;
   readonly #startedAt: number;
-  readonly #controller = new AbortController();
+  readonly #controller = new Canceller();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
   readonly #ledgerId: string;
   #usage: StatedUsage | null | undefined;
@@ -90,6 +91,7 @@ export class Attempt {
       signal: this.#controller.signal,
       traceparent: trace?.attempt(this.#record, this.deployment.provider.kind) ?? call.traceparent,
       onConnected: () => {
+        this.#context.ledger.secure();
         this.#record.connectMs = this.#clock.now() - this.#startedAt;
         if (this.streams) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
         else this.rest();
@@ -194,18 +196,18 @@ export class Attempt {
     this.#timer?.cancel();
     this.run.call.signal.removeEventListener('abort', this.#onAbort);
     this.deployment.inFlight--;
-    this.#record.outcome = outcome;
-    this.#record.verdict = verdict;
-    this.#record.totalMs = this.#clock.now() - this.#startedAt;
+    const record = this.#record;
+    record.outcome = outcome;
+    record.verdict = verdict;
+    record.totalMs = this.#clock.now() - this.#startedAt;
     const { prices, ledger } = this.#context;
-    const { priceSource, ...spent } = prices.usageOf(
-      this.deployment,
-      this.#usage,
-      this.run.call.request['service_tier'],
-    );
-    Object.assign(this.#record, spent);
-    ledger.settled(this.#ledgerId, { outcome, ...spent, priceSource });
-    this.#context.observer.attemptFinished(this.#record);
+    const spent = prices.usageOf(this.deployment, this.#usage, this.run.call.request['service_tier']);
+    record.promptTokens = spent.promptTokens;
+    record.completionTokens = spent.completionTokens;
+    record.cachedTokens = spent.cachedTokens;
+    record.costMicroUsd = spent.costMicroUsd;
+    ledger.settled(this.#ledgerId, { outcome, ...spent });
+    this.#context.observer.attemptFinished(record);
     return true;
   }
 

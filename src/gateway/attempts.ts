@@ -89,7 +89,8 @@ export class Attempts {
   async answer<T>(execute: Execute<T>, going: 'anew' | 'on' = 'anew'): Promise<T> {
     const hedge = going === 'anew' ? this.#route.settings.hedge : undefined;
     for (let candidate = this.#plan.next(); candidate !== null; candidate = this.#plan.next()) {
-      await this.#pause(candidate.backoffMs);
+      this.#requireTime(candidate.backoffMs);
+      if (candidate.backoffMs > 0) await this.#pause(candidate.backoffMs);
       const attempt = this.#admit(candidate, going === 'on' ? 'continuation' : candidate.kind);
       if (attempt === null) continue;
       const tried =
@@ -158,8 +159,8 @@ export class Attempts {
     this.#plan.failed(attempt.choice, classified);
   }
 
-  /** Waits as long as a candidate asks for. Throws when the caller has left, or when the pause would outlast the deadline. */
-  async #pause(backoffMs: number): Promise<void> {
+  /** Throws when the caller has left, or when the pause would outlast the deadline. */
+  #requireTime(backoffMs: number): void {
     const { signal } = this.run.call;
     const { totalMs } = this.#timeouts;
     if (signal.aborted) throw abortError(signal);
@@ -167,10 +168,12 @@ export class Attempts {
       this.run.record.stop = 'deadline';
       throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`);
     }
-    if (backoffMs <= 0) return;
+  }
+
+  async #pause(backoffMs: number): Promise<void> {
     this.run.beginWait();
     try {
-      await this.#context.clock.sleep(backoffMs, signal);
+      await this.#context.clock.sleep(backoffMs, this.run.call.signal);
     } finally {
       this.run.endWait();
     }

@@ -6,14 +6,25 @@ const FIELD_CHARS = 8;
 
 export type Fields = Record<string, unknown>;
 
+interface HeardChoice {
+  readonly message: Fields;
+  logprobs: Fields | null;
+  finishReason: unknown;
+}
+
 export class Heard {
   truncated = false;
   readonly #charsMax: number;
-  readonly #byIndex = new Map<unknown, { message: Fields; finishReason: unknown }>();
+  readonly #logprobs: boolean;
+  readonly #byIndex = new Map<unknown, HeardChoice>();
   #left: number;
 
-  /** `charsMax`: of all texts and names together; the rest is dropped and `truncated` says so. */
-  constructor(charsMax: number) {
+  /**
+   * `charsMax`: of all texts and names together; the rest is dropped and `truncated` says so. `logprobs`: whether the log probabilities
+   * of its tokens, which come beside the texts, are heard too.
+   */
+  constructor(charsMax: number, { logprobs = false } = {}) {
+    this.#logprobs = logprobs;
     this.#charsMax = charsMax;
     this.#left = charsMax;
   }
@@ -31,21 +42,24 @@ export class Heard {
     if (Array.isArray(choices)) for (const choice of choices) if (isFields(choice)) this.#take(choice);
   }
 
-  #take({ index, delta, finish_reason: finish }: Fields): void {
+  #take({ index, delta, logprobs, finish_reason: finish }: Fields): void {
     let choice = this.#byIndex.get(index);
     if (choice === undefined) {
       if (!this.#room(FIELD_CHARS)) return;
-      choice = { message: emptyFields(), finishReason: null };
+      choice = { message: emptyFields(), logprobs: null, finishReason: null };
       this.#byIndex.set(index, choice);
     }
     if (isFields(delta)) this.#merged(choice.message, delta, 0);
+    if (this.#logprobs && isFields(logprobs))
+      choice.logprobs = this.#merged(choice.logprobs ?? emptyFields(), logprobs, 0);
     if (finish !== undefined && finish !== null) choice.finishReason = finish;
   }
 
   choices(): Fields[] {
-    return [...this.#byIndex].map(([index, { message, finishReason }]) => ({
+    return [...this.#byIndex].map(([index, { message, logprobs, finishReason }]) => ({
       index,
       message,
+      ...(this.#logprobs && { logprobs }),
       finish_reason: finishReason,
     }));
   }

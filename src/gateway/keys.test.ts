@@ -81,7 +81,7 @@ describe('a key', () => {
   it('is asked for once in 30 s, and once at a time, however many calls it makes', async () => {
     const { keys, create, clock, state } = started();
     const { secret } = await create();
-    await Promise.all(Array.from({ length: 50 }, () => keys.authenticate(secret)));
+    await Promise.all(Array.from({ length: 50 }, async () => keys.authenticate(secret)));
     assert.equal(state.looks, 1);
     clock.jump(29_999);
     await keys.authenticate(secret);
@@ -114,9 +114,9 @@ describe('a key', () => {
     state.away = true;
     clock.jump(599_999);
     assert.ok(await keys.authenticate(seen.secret));
-    await assert.rejects(keys.authenticate(unseen.secret), UnavailableError);
+    await assert.rejects(async () => keys.authenticate(unseen.secret), UnavailableError);
     clock.jump(1);
-    await assert.rejects(keys.authenticate(seen.secret), UnavailableError);
+    await assert.rejects(async () => keys.authenticate(seen.secret), UnavailableError);
   });
 
   it('that was made elsewhere a moment after it was asked for is known within 2 s', async () => {

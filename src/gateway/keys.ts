@@ -23,6 +23,7 @@ const UNKNOWN_FRESH_MS = 2_000;
 const LOOKUP = { local: true, ttlMs: FRESH_MS, staleOnErrorMs: STALE_MAX_MS - FRESH_MS } as const;
 
 const SECRET_BYTES = 32;
+const DIGEST_BYTES = 32;
 const SHAPE = /^rvk_([0-9a-z]{26})_([A-Za-z0-9_-]{43})$/;
 
 export interface ParsedKey {
@@ -32,9 +33,14 @@ export interface ParsedKey {
 
 /** Null for a text that cannot be a key; says nothing about whether the key exists. */
 export function parseKey(text: string): ParsedKey | null {
+  const parts = partsOf(text);
+  return parts === null ? null : { id: parts.id, secretHash: hash('sha256', parts.secret, 'buffer') };
+}
+
+function partsOf(text: string): { readonly id: string; readonly secret: string } | null {
   const [, id = '', secret = ''] = SHAPE.exec(text) ?? [];
   const keyId = `key_${id}`;
-  return isId('key', keyId) ? { id: keyId, secretHash: hash('sha256', secret, 'buffer') } : null;
+  return isId('key', keyId) ? { id: keyId, secret } : null;
 }
 
 /** A new key that nobody knows yet: its text, and what a store keeps of it. */
@@ -61,7 +67,7 @@ interface Known {
 }
 
 /** Compared with where there is no key, so that an unknown id takes the time of a wrong secret. */
-const NOBODY = new Uint8Array(SECRET_BYTES);
+const NOBODY = new Uint8Array(DIGEST_BYTES);
 
 export function createKeys(parts: KeysParts): Keys {
   return new CachedKeys(parts);
@@ -69,6 +75,8 @@ export function createKeys(parts: KeysParts): Keys {
 
 class CachedKeys implements Keys {
   readonly #parts: KeysParts;
+  /** Of the secret that is looked at just now: a buffer of its own for each costs more than the digest itself. */
+  readonly #digest = Buffer.alloc(DIGEST_BYTES);
   /** Of what is kept, made once. */
   readonly #known = new WeakMap<object, Known>();
 
@@ -76,13 +84,20 @@ class CachedKeys implements Keys {
     this.#parts = parts;
   }
 
-  async authenticate(presented: string): Promise<Caller | null> {
-    const parsed = parseKey(presented);
-    if (parsed === null) return null;
-    const key = `key:${parsed.id}`;
+  authenticate(presented: string): Promise<Caller | null> | Caller | null {
+    const parts = partsOf(presented);
+    if (parts === null) return null;
+    const { id, secret } = parts;
+    const key = `key:${id}`;
     const kept = this.#parts.lookups.peek(key) as Kept | undefined;
-    const known = this.#knownOf(parsed.id, kept === undefined ? await this.#look(parsed.id, key) : kept);
-    const matches = timingSafeEqual(known?.secretHash ?? NOBODY, parsed.secretHash);
+    if (kept !== undefined) return this.#recognise(id, secret, kept);
+    return this.#look(id, key).then((found) => this.#recognise(id, secret, found));
+  }
+
+  #recognise(id: string, secret: string, kept: Kept): Caller | null {
+    const known = this.#knownOf(id, kept);
+    this.#digest.write(hash('sha256', secret, 'latin1'), 'latin1');
+    const matches = timingSafeEqual(known?.secretHash ?? NOBODY, this.#digest);
     return matches && known !== null ? known.caller : null;
   }
 

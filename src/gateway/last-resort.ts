@@ -61,17 +61,11 @@ function frame(run: RunRecord): { id: string; created: number; model: string } {
 /** A kept answer in place of one that failed, marked as such; the run ends with it. */
 export function staleAnswer<Body>(
   run: Run,
-  { kept, key, ageMs, errorCode }: Stale & { errorCode: string },
+  { kept, cache, errorCode }: Stale & { errorCode: string },
 ): WholeAnswer<Body> {
   run.answered('stale', kept.runId);
   const { provider, model, simulated } = kept;
-  const summary = {
-    ...run.summary(null, true),
-    provider,
-    model,
-    simulated,
-    cache: { status: 'stale', key, ageMs },
-  } as const;
+  const summary = { ...run.summary(null, true), provider, model, simulated, cache };
   run.standIn(kept, errorCode);
   return new KeptAnswer<Body>(summary, kept.text);
 }

@@ -2,6 +2,8 @@
  * The models that callers may name: the routes' own names, then what the providers offer under the name by which a route reaches it.
  * Asked of the providers at most once a minute, each behind its breaker; a provider that does not answer keeps its last list.
  */
+import { Canceller } from '#core/cancel';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Model } from '#contract/chat';
@@ -36,7 +38,7 @@ export class ModelList {
   }
 
   /** Rejects with the signal's reason; the question to the providers goes on for the next caller. */
-  async get(signal: AbortSignal): Promise<readonly Model[]> {
+  async get(signal: CancelSignal): Promise<readonly Model[]> {
     if (this.#parts.clock.now() >= this.#freshUntil) {
       this.#refresh ??= this.#ask();
       // Once there is a list, nobody waits for a newer one.
@@ -73,7 +75,7 @@ export class ModelList {
     const { breakers, clock, logger } = this.#parts;
     const permit = breakers.get(`provider:${provider.name}`).tryAcquire();
     if (!permit.granted) return;
-    const controller = new AbortController();
+    const controller = new Canceller();
     const timer = clock.schedule(ANSWER_MS, () => controller.abort(new Error(`no answer within ${ANSWER_MS} ms`)));
     try {
       const models = await provider.models(controller.signal);
@@ -88,7 +90,7 @@ export class ModelList {
   }
 }
 
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+function unlessAborted<T>(work: Promise<T>, signal: CancelSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     if (signal.aborted) onAbort();

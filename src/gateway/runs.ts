@@ -143,6 +143,7 @@ export class Run {
       overheadMs: this.#overheadMs(this.elapsedMs()),
       degraded,
       simulated: deployment?.provider.kind === 'simulator',
+      ...(this.record.guardrail?.some(({ action }) => action === 'failed_open') && { unjudged: true }),
     };
   }
 

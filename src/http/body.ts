@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import type { CancelSignal } from '#core/cancel';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import { unsupportedMediaType } from './errors/translate.ts';
@@ -15,7 +16,11 @@ const PROTO_KEY =
   /"(?:_|\\u005[Ff]){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006[Ff])(?:t|\\u0074)(?:o|\\u006[Ff])(?:_|\\u005[Ff]){2}"\s*:/;
 
 /** Throws `CallerError`: 415, 413, `invalid_body`, or the signal's reason. */
-export async function readJsonBody(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<unknown> {
+export async function readJsonBody(
+  incoming: IncomingMessage,
+  bytesMax: number,
+  signal: CancelSignal,
+): Promise<unknown> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw unsupportedMediaType();
@@ -26,7 +31,7 @@ export async function readJsonBody(incoming: IncomingMessage, bytesMax: number, 
 }
 
 /** The body as it came; empty where there is none. Throws `body_too_large`, or the signal's reason. */
-export async function readBody(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+export async function readBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
   if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
   return holdsBody(incoming) ? readBytes(incoming, bytesMax, signal) : Buffer.alloc(0);
 }
@@ -35,12 +40,12 @@ function holdsBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSignal): Promise<Buffer> {
+function readBytes(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const stop = (): void => {
-      incoming.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      incoming.off('data', onData).off('end', onEnd);
       signal.removeEventListener('abort', onAbort);
     };
     const onData = (chunk: Buffer): void => {
@@ -56,15 +61,11 @@ function readBytes(incoming: IncomingMessage, bytesMax: number, signal: AbortSig
       stop();
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
     };
-    const onGone = (): void => {
-      stop();
-      reject(new CallerError('cancelled', 'The caller left before the body was whole.'));
-    };
     const onAbort = (): void => {
       stop();
       reject(signal.reason);
     };
-    incoming.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
+    incoming.on('data', onData).on('end', onEnd);
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
   });
@@ -75,7 +76,7 @@ export function parseJson(bytes: Buffer, what = 'The body'): unknown {
   const refused = (why: string): CallerError => new CallerError('invalid_body', `${what} ${why}`);
   if (bytes.length === 0) throw refused('is empty. Send a JSON object.');
   if (!isUtf8(bytes)) throw refused(`is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`);
-  const tooDeep = nestingOver(bytes, limits.jsonDepthMax);
+  const tooDeep = mayNestOver(bytes, limits.jsonDepthMax) ? nestingOver(bytes, limits.jsonDepthMax) : -1;
   if (tooDeep !== -1) throw refused(`is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`);
   const text = bytes.toString('utf8', hasByteOrderMark(bytes) ? 3 : 0);
   let value: unknown;
@@ -84,7 +85,8 @@ export function parseJson(bytes: Buffer, what = 'The body'): unknown {
   } catch {
     throw refused(notJson(text));
   }
-  if (PROTO_KEY.test(text)) throw refused('holds a key named "__proto__", which is refused everywhere. Rename it.');
+  if ((text.includes('__proto__') || text.includes('\\u')) && PROTO_KEY.test(text))
+    throw refused('holds a key named "__proto__", which is refused everywhere. Rename it.');
   return value;
 }
 
@@ -95,6 +97,16 @@ function notJson(text: string): string {
   const column = offset - (before.lastIndexOf('\n') + 1) + 1;
   const what = offset >= text.length ? 'it ends too early' : 'an unexpected character';
   return `is not JSON: ${what} at position ${offset} (line ${line}, column ${column}).`;
+}
+
+/** Whether there are brackets enough for it at all, which the runtime's own search finds out faster than a look at each byte. */
+function mayNestOver(bytes: Buffer, depthMax: number): boolean {
+  let opened = 0;
+  for (const bracket of [0x7b, 0x5b]) {
+    for (let at = bytes.indexOf(bracket); at !== -1; at = bytes.indexOf(bracket, at + 1))
+      if (++opened > depthMax) return true;
+  }
+  return false;
 }
 
 /** Offset of the bracket that opens level `depthMax + 1`, or -1. Hops over strings by the runtime's own search. */

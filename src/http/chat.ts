@@ -6,10 +6,11 @@ import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
-import type { CacheFacts, ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
+import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
 import { preferencesOf } from './preferences.ts';
+import { cacheHeaders } from './cache-headers.ts';
 import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
@@ -34,7 +35,7 @@ export interface StreamForm {
   closing(): readonly StreamEvent[];
 }
 
-export async function answerChat(
+export function answerChat(
   request: ChatRequest,
   form: ChatForm,
   context: RequestContext,
@@ -149,24 +150,16 @@ function sendEvent(sse: SseResponse, event: StreamEvent): Promise<void> {
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {
-  return {
-    'x-revoagent-run': summary.runId,
-    ...(summary.provider === null ? {} : { 'x-revoagent-provider': headerValue(summary.provider) }),
-    ...(summary.model === null ? {} : { 'x-revoagent-model': headerValue(summary.model) }),
-    'x-revoagent-attempts': String(summary.attempts),
-    'x-revoagent-overhead-ms': summary.overheadMs.toFixed(2),
-    ...(summary.degraded ? { 'x-revoagent-degraded': 'true' } : {}),
-    ...(summary.simulated ? { 'x-revoagent-simulated': 'true' } : {}),
-    ...(summary.cache === undefined ? {} : cacheHeaders(summary.cache)),
-  };
-}
-
-function cacheHeaders({ status, key, ageMs }: CacheFacts): Record<string, string> {
-  return {
-    'x-revoagent-cache': status,
-    'x-revoagent-cache-key': key,
-    age: String(Math.floor(ageMs / 1_000)),
-  };
+  const { runId, provider, model, attempts, overheadMs, degraded, simulated, cache } = summary;
+  const headers: Record<string, string> = { 'x-revoagent-run': runId };
+  if (provider !== null) headers['x-revoagent-provider'] = headerValue(provider);
+  if (model !== null) headers['x-revoagent-model'] = headerValue(model);
+  headers['x-revoagent-attempts'] = String(attempts);
+  headers['x-revoagent-overhead-ms'] = overheadMs.toFixed(2);
+  if (degraded) headers['x-revoagent-degraded'] = 'true';
+  if (simulated) headers['x-revoagent-simulated'] = 'true';
+  if (cache !== undefined) Object.assign(headers, cacheHeaders(cache));
+  return headers;
 }
 
 /** A model's name may hold what a header may not; half a character, which JSON may hold, has no encoding of its own. */

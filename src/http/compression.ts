@@ -2,6 +2,7 @@
  * Whole answers in fewer bytes, by what the caller accepts: zstd, brotli or gzip. Streams are never compressed: an event must not wait
  * for the next one. Work is done beside the event loop and bounded: while all places are taken, answers go out as they are.
  */
+import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib';
 
@@ -68,10 +69,13 @@ export function acceptedEncoding(header: string | undefined): Encoding | null {
 /** Bytes that are compressed when they are first asked for, once in each encoding. */
 export class Precompressed {
   readonly bytes: Uint8Array;
+  /** The same whatever the encoding: weak, since the bytes differ. */
+  readonly etag: string;
   readonly #made = new Map<Encoding, Promise<Uint8Array>>();
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
+    this.etag = weakEtag(bytes);
   }
 
   in(encoding: Encoding): Promise<Uint8Array> {
@@ -82,6 +86,10 @@ export class Precompressed {
     }
     return made;
   }
+}
+
+export function weakEtag(bytes: Uint8Array | string): string {
+  return `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
 }
 
 export interface Encoded {

@@ -8,8 +8,11 @@ import type { ExternalAnswer } from '#contract/external';
 import { externalPath } from '#contract/external';
 import type { Answer } from './answer.ts';
 import { readBody } from './body.ts';
+import { cacheHeaders } from './cache-headers.ts';
 import { translateError } from './errors/translate.ts';
 import type { Services } from './operation.ts';
+import { callerOf } from './operation.ts';
+import { cacheWishes } from './preferences.ts';
 import type { RequestContext } from './request-context.ts';
 import { drained, waitedFor } from './waiting.ts';
 
@@ -32,6 +35,8 @@ export async function answerExternal(name: string, context: RequestContext, serv
       target,
       headers: incoming.headers,
       body: (bytesMax) => readBody(incoming, bytesMax, signal),
+      projectId: callerOf(context).projectId,
+      cache: cacheWishes(incoming.headers),
       signal,
       traceparent: context.trace.traceparent,
     }),
@@ -44,6 +49,8 @@ export async function answerExternal(name: string, context: RequestContext, serv
       'x-revoagent-external': name,
       'x-revoagent-attempts': String(answer.attempts),
       'x-revoagent-breaker': answer.breaker,
+      ...(answer.cache !== undefined && cacheHeaders(answer.cache)),
+      ...(answer.cache?.status === 'stale' && { 'x-revoagent-degraded': 'true' }),
     });
     outgoing.flushHeaders();
     await relay(answer, context, clock);

@@ -54,32 +54,47 @@ function isLoopbackName(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
-/** The caller for this access, or null where none is needed; throws 401, 403, or 503 when keys cannot be looked up. */
-export async function authenticate(
+/**
+ * The caller for this access, or null where none is needed; at once where the key is known already. Throws 401, 403, or 503 when keys
+ * cannot be looked up.
+ */
+export function authenticate(
   context: RequestContext,
   access: Access,
   keys: Keys,
   keyless: boolean,
-): Promise<Caller | null> {
+): Promise<Caller | null> | Caller | null {
   if (access === 'open') return null;
   if (keyless || context.local) return localCaller;
   const presented = presentedKey(context.incoming.headers);
   if (access === 'optional') {
     // A page of health must answer above all: who cannot be recognised sees its short form.
-    return presented === null ? null : keys.authenticate(presented).catch(() => null);
+    return presented === null ? null : callerIfKnown(presented, keys);
   }
   return callerOfKey(presented, access, keys);
 }
 
+async function callerIfKnown(presented: string, keys: Keys): Promise<Caller | null> {
+  try {
+    return await keys.authenticate(presented);
+  } catch {
+    return null;
+  }
+}
+
 /** As `authenticate`, where a key is needed. */
-export async function callerOfKey(presented: string | null, access: readonly Scope[], keys: Keys): Promise<Caller> {
+export function callerOfKey(presented: string | null, access: readonly Scope[], keys: Keys): Promise<Caller> | Caller {
   if (presented === null) {
     throw new CallerError(
       'unauthenticated',
       'No API key. Send it as `Authorization: Bearer rvk_…` or `x-api-key: rvk_…`.',
     );
   }
-  const caller = await keys.authenticate(presented);
+  const known = keys.authenticate(presented);
+  return known instanceof Promise ? known.then((caller) => admitted(caller, access)) : admitted(known, access);
+}
+
+function admitted(caller: Caller | null, access: readonly Scope[]): Caller {
   if (caller === null) throw new CallerError('unauthenticated', 'This API key is unknown or revoked.');
   if (!mayUse(caller, access)) {
     throw new CallerError('forbidden', `This key lacks the scope ${access.map((scope) => `"${scope}"`).join(' or ')}.`);

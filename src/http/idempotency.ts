@@ -23,6 +23,11 @@ export const idempotencyHeader = {
   }),
 };
 
+/** Whether it has a key at all: most have none. */
+export function isRepeatable({ incoming }: RequestContext): boolean {
+  return incoming.headers[HEADER] !== undefined;
+}
+
 /** The claim of this request; null where it has no key. Throws `CallerError` where it must not be served. */
 export async function claimOf(
   context: RequestContext,

@@ -2,10 +2,10 @@
  * The pages of the hub and what they load. Read once when the server is made, served by name: no path of a request reaches the
  * disk. Nothing comes from elsewhere, so they work offline and under a strict policy.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Answer } from './answer.ts';
 import { Precompressed } from './compression.ts';
+import { revalidated } from './etag.ts';
 import type { RequestContext } from './request-context.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -23,7 +23,6 @@ const POLICY =
 interface Asset {
   readonly contentType: string;
   readonly bytes: Precompressed;
-  readonly etag: string;
 }
 
 export type Assets = ReadonlyMap<string, Asset>;
@@ -39,25 +38,21 @@ export function readAssets(): Assets {
 
 function readAsset(name: string, file: URL): [string, Asset] {
   const bytes = readFileSync(file);
-  const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
   const type = TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
-  return [name, { contentType: `${type}; charset=utf-8`, bytes: new Precompressed(bytes), etag }];
+  return [name, { contentType: `${type}; charset=utf-8`, bytes: new Precompressed(bytes) }];
 }
 
 /** Null for a file that is not one of ours. */
-export function assetAnswer(assets: Assets, name: string, { incoming }: RequestContext): Answer | null {
+export function assetAnswer(assets: Assets, name: string, context: RequestContext): Answer | null {
   const asset = assets.get(name);
   if (asset === undefined) return null;
-  const { contentType, bytes, etag } = asset;
-  const headers = {
+  const { contentType, bytes } = asset;
+  return revalidated(context, contentType, bytes, {
     'content-security-policy': POLICY,
     'cache-control': 'no-cache',
-    // The same whatever the encoding: weak, since the bytes differ.
-    etag,
     // Only behind TLS may a page ask for TLS for a year: on plain HTTP it would lock people out of their own machine.
-    ...(incoming.headers['x-forwarded-proto'] === 'https' ? { 'strict-transport-security': 'max-age=31536000' } : {}),
-  };
-  return incoming.headers['if-none-match'] === etag
-    ? { kind: 'bytes', status: 304, contentType, bytes: '', headers }
-    : { kind: 'bytes', status: 200, contentType, bytes, headers };
+    ...(context.incoming.headers['x-forwarded-proto'] === 'https' && {
+      'strict-transport-security': 'max-age=31536000',
+    }),
+  });
 }

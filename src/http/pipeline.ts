@@ -15,7 +15,7 @@ import { allowOrigin, answeredPreflight } from './cors.ts';
 import { renderError } from './errors/render.ts';
 import { translateError } from './errors/translate.ts';
 import { authenticate, checkOrigin } from './guard.ts';
-import { claimOf, Recording } from './idempotency.ts';
+import { claimOf, isRepeatable, Recording } from './idempotency.ts';
 import type { Answer } from './answer.ts';
 import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
@@ -86,19 +86,25 @@ export class Pipeline {
     const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
       try {
         this.admit(context, operation.alwaysAdmitted === true);
-        context.caller = await authenticate(context, operation.access, keys, keyless());
+        const known = authenticate(context, operation.access, keys, keyless());
+        context.caller = known instanceof Promise ? await known : known;
         const body =
           operation.body === undefined
             ? undefined
             : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
-        if (operation.idempotent !== undefined && (await this.#replayed(context, operation, { params, query, body })))
+        if (
+          operation.idempotent !== undefined &&
+          isRepeatable(context) &&
+          (await this.#replayed(context, operation, { params, query, body }))
+        )
           return;
         const sending = this.#send(context, await run({ params, query, body }, context));
         if (sending !== undefined) await sending;
       } catch (thrown) {
         this.fail(context, thrown);
       } finally {
-        await context.recording?.close().catch((thrown: unknown) => this.#unsettled(context, thrown));
+        if (context.recording !== null)
+          await context.recording.close().catch((thrown: unknown) => this.#unsettled(context, thrown));
       }
     };
     return (incoming, outgoing, input) => void answer(this.begin(incoming, outgoing, route), input);

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
+import { directivesOf, wholeNumber } from '#core/http-caching';
 import { limits } from '#core/limits';
 import type { CachePreferences, CallPreferences, CallTimeouts } from '#contract/gateway';
 
@@ -73,18 +74,17 @@ export function preferencesOf(headers: IncomingHttpHeaders): CallPreferences | u
 }
 
 /** What one header and the other say together; where either says no, it is no. */
-function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | undefined {
+export function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | undefined {
   const { [CACHE_HEADER]: asked, 'cache-control': control } = headers;
   if (asked === undefined && control === undefined) return undefined;
   const wishes: { -readonly [Name in keyof CachePreferences]: CachePreferences[Name] } = {};
   if (typeof asked === 'string') wishes.use = isOn(CACHE_HEADER, asked);
-  for (const directive of (control ?? '').toLowerCase().split(',')) {
-    const [name = '', value = ''] = directive.trim().split('=');
-    if (name === 'no-store') wishes.use = false;
-    else if (name === 'no-cache') wishes.anew = true;
-    // A header of HTTP's own: what cannot be read says nothing.
-    else if (name === 'max-age' && /^\d{1,9}$/.test(value)) wishes.ageMsMax = Number(value) * 1_000;
-  }
+  const said = directivesOf(control);
+  if (said.has('no-store')) wishes.use = false;
+  if (said.has('no-cache')) wishes.anew = true;
+  // A header of HTTP's own: what cannot be read says nothing.
+  const seconds = wholeNumber(said.get('max-age') ?? '');
+  if (seconds !== undefined) wishes.ageMsMax = seconds * 1_000;
   return wishes;
 }
 

@@ -3,6 +3,8 @@
  * when the caller leaves, and the one report to the observer, whichever way the request ends.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Canceller } from '#core/cancel';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { newId } from '#core/ids';
@@ -74,7 +76,7 @@ export class RequestContext {
   waitedMs = 0;
   readonly #clock: Clock;
   readonly #observer: Observer;
-  #controller: AbortController | null = null;
+  #controller: Canceller | null = null;
   #aborted: unknown = undefined;
   #onEnd: (() => void) | null = null;
   #switched = false;
@@ -99,9 +101,9 @@ export class RequestContext {
   }
 
   /** Aborted with `callerGone` when the connection closes before the response is whole, or with what `abort` was given. */
-  get signal(): AbortSignal {
+  get signal(): CancelSignal {
     if (this.#controller === null) {
-      this.#controller = new AbortController();
+      this.#controller = new Canceller();
       if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
     }
     return this.#controller.signal;
@@ -135,9 +137,11 @@ export class RequestContext {
     // What says "as you have it" has no length of its own.
     const sent = encoded?.bytes ?? body;
     const byteCount = Buffer.byteLength(sent);
-    const length = status === 304 || status === 204 ? {} : { 'content-length': String(byteCount) };
-    const coding = encoded === null ? {} : { 'content-encoding': encoded.encoding };
-    outgoing.writeHead(status, { ...this.headers, ...headers, ...coding, ...length });
+    const head = { ...this.headers };
+    for (const name in headers) head[name] = headers[name] ?? '';
+    if (encoded !== null) head['content-encoding'] = encoded.encoding;
+    if (status !== 304 && status !== 204) head['content-length'] = String(byteCount);
+    outgoing.writeHead(status, head);
     if (byteCount > SLICE_BYTES && this.incoming.method !== 'HEAD') {
       void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
       return;

@@ -3,12 +3,13 @@
  * takes nothing holds neither memory nor a place for ever, whether he is sent a stream or a whole answer.
  */
 import type { ServerResponse } from 'node:http';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 
 /** The request whose time is counted. */
 interface Waiting {
   readonly outgoing: ServerResponse;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   waitedMs: number;
 }
 

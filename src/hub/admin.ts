@@ -129,5 +129,7 @@ const unobserved: Observer = {
   cacheOperation: () => undefined,
   externalFinished: () => undefined,
   spansEnded: () => undefined,
+  cacheLookup: () => undefined,
+  cacheStored: () => undefined,
   cacheGap: () => undefined,
 };

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
 import type { CacheControl, CacheTarget } from '#contract/cache-control';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -55,6 +56,8 @@ export interface HubCaches {
   /** Of keys and the like: memory, ended over Redis. */
   readonly lookups: Cache;
   readonly control: CacheControl;
+  /** Read at a scrape. */
+  readonly figures: { readonly cache: Cache['stats']; readonly keyLookups: Cache['stats'] };
 }
 
 /** Connects nothing before it returns; closed by the stack. */
@@ -84,26 +87,35 @@ export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): H
     lease: { waitMs: config.cache.waitMs },
   });
   const tiers = answerTiers.map(({ name }) => ({ name, breaker: `cache:${name}` }));
+  const lookups = open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) });
   return {
     answers,
+    lookups,
+    figures: { cache: () => answers.stats(), keyLookups: () => lookups.stats() },
     control: {
-      invalidate: (target) => invalidate(answers, target),
+      invalidate: (projectId, target) => invalidate(answers, projectId, target),
       report: () => ({ ...answers.stats(), bytesMax, tiers }),
     },
-    lookups: open({ ...LOOKUPS, tiers: over(LOOKUPS.namespace) }),
   };
 }
 
-function invalidate(cache: Cache, target: CacheTarget): Promise<void> {
-  if ('key' in target) return cache.delete(target.key);
-  if ('tag' in target) return cache.deleteTag(target.tag);
-  return 'prefix' in target ? cache.deletePrefix(target.prefix) : cache.clear();
+function invalidate(cache: Cache, projectId: string, target: CacheTarget): Promise<void> {
+  const its = (name: string): string => inProject(projectId, name);
+  if ('key' in target) return cache.delete(its(target.key));
+  if ('prefix' in target) return cache.deletePrefix(its(target.prefix));
+  return cache.deleteTag(its('tag' in target ? target.tag : EVERY_ANSWER));
 }
 
 function tell(event: CacheEvent, { observer, logger }: Pick<CacheParts, 'observer' | 'logger'>): void {
   switch (event.kind) {
     case 'operation':
       observer.cacheOperation(event);
+      break;
+    case 'lookup':
+      observer.cacheLookup(event);
+      break;
+    case 'stored':
+      observer.cacheStored(event);
       break;
     case 'bus-gap':
       observer.cacheGap();

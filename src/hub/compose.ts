@@ -84,7 +84,7 @@ export async function startHub(
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,
-    cache: () => caches.answers.stats(),
+    ...caches.figures,
     checks: () => health.last(),
   });
 

@@ -1,4 +1,5 @@
 /** The gateway that transports hold, while the one behind it is exchanged at a reload. */
+import type { CancelSignal } from '#core/cancel';
 import type {
   Caller,
   ChatAnswer,
@@ -39,7 +40,7 @@ export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway
     }
   }
 
-  models(caller: Caller, signal: AbortSignal): ReturnType<Gateway['models']> {
+  models(caller: Caller, signal: CancelSignal): ReturnType<Gateway['models']> {
     return this.current.gateway.models(caller, signal);
   }
 

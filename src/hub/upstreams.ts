@@ -44,6 +44,7 @@ export class Upstreams {
   }
 }
 
-function externalsOf({ external, resilience }: Config, { clock, random, observer, breakers }: Parts): Externals {
-  return createExternals(external, { clock, random, observer, breakers, retryRatio: resilience.retryBudget });
+function externalsOf({ external, resilience }: Config, parts: Parts): Externals {
+  const { clock, random, observer, breakers, answers } = parts;
+  return createExternals(external, { clock, random, observer, breakers, answers, retryRatio: resilience.retryBudget });
 }

@@ -37,8 +37,8 @@ export interface LedgerParts {
 
 interface Entry {
   readonly dispatch: UsageDispatch;
-  /** Null where the journal could not be written. */
-  readonly dispatchedIn: Segment | null;
+  /** Null before it is written, and where the journal could not be. */
+  dispatchedIn: Segment | null;
   settledIn: Segment | null;
   /** Null while the attempt is under way. */
   row: UsageRecord | null;
@@ -68,6 +68,8 @@ export class UsageLedger implements Ledger {
   readonly #writer: BatchWriter<UsageRecord>;
   /** Under way, or settled and not in the database yet. */
   readonly #entries = new Map<string, Entry>();
+  /** Dispatched, not gone out, and the journal does not know yet. */
+  readonly #unsecured = new Set<Entry>();
   /** Settled, and the journal does not know yet. */
   readonly #unflushed = new Set<Entry>();
   readonly #replayed = new Map<string, Batch>();
@@ -98,15 +100,29 @@ export class UsageLedger implements Ledger {
   }
 
   dispatched(dispatch: UsageDispatch): void {
-    const dispatchedIn = this.#journal.append(dispatchLine(dispatch));
-    if (dispatchedIn === null) this.#parts.observer.ledgerUnjournalled();
-    this.#entries.set(dispatch.id, { dispatch, dispatchedIn, settledIn: null, row: null });
+    const entry: Entry = { dispatch, dispatchedIn: null, settledIn: null, row: null };
+    this.#entries.set(dispatch.id, entry);
+    this.#unsecured.add(entry);
+  }
+
+  secure(): void {
+    if (this.#unsecured.size === 0) return;
+    let text = '';
+    for (const { dispatch } of this.#unsecured) text += dispatchLine(dispatch);
+    const segment = this.#journal.append(text, this.#unsecured.size);
+    for (const entry of this.#unsecured) {
+      entry.dispatchedIn = segment;
+      if (segment === null) this.#parts.observer.ledgerUnjournalled();
+    }
+    this.#unsecured.clear();
   }
 
   settled(id: string, settlement: Settlement): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.row !== null) return;
-    entry.row = { ...entry.dispatch, ...settlement, state: 'settled' };
+    // It never went out: no connection was to be had.
+    if (this.#unsecured.has(entry)) this.secure();
+    entry.row = settledRow(entry.dispatch, settlement);
     if (entry.dispatchedIn !== null) {
       this.#unflushed.add(entry);
       this.#flushTimer ??= this.#parts.clock.schedule(SETTLE_MS, () => this.#flush());
@@ -121,6 +137,7 @@ export class UsageLedger implements Ledger {
     try {
       await this.#writer.flush(signal);
     } finally {
+      this.secure();
       this.#flush();
       const needed = this.#journal.close();
       this.#lock.release();
@@ -262,6 +279,31 @@ export class UsageLedger implements Ledger {
     batch.whole &&= whole;
     if (batch.left === 0) batch.ended(batch.whole);
   }
+}
+
+/** Field by field, which costs a fraction of a spread of two: it is done for every attempt. */
+function settledRow(dispatch: UsageDispatch, settlement: Settlement): UsageRecord {
+  return {
+    id: dispatch.id,
+    runId: dispatch.runId,
+    projectId: dispatch.projectId,
+    keyId: dispatch.keyId,
+    route: dispatch.route,
+    requestedModel: dispatch.requestedModel,
+    deployment: dispatch.deployment,
+    provider: dispatch.provider,
+    model: dispatch.model,
+    kind: dispatch.kind,
+    startedWallMs: dispatch.startedWallMs,
+    estimatedPromptTokens: dispatch.estimatedPromptTokens,
+    state: 'settled',
+    outcome: settlement.outcome,
+    promptTokens: settlement.promptTokens,
+    completionTokens: settlement.completionTokens,
+    cachedTokens: settlement.cachedTokens,
+    costMicroUsd: settlement.costMicroUsd,
+    priceSource: settlement.priceSource,
+  };
 }
 
 function lineOf(row: UsageRecord): string {

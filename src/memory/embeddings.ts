@@ -1,4 +1,5 @@
 /** Where embeddings come from, and facts that were kept without one: embedded later, a bounded batch at a time, so that they are found by meaning too. */
+import type { CancelSignal } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 import { CallerError, HubError, messageOf } from '#core/errors';
 import { within } from '#core/within';
@@ -10,7 +11,7 @@ export interface Embedder {
   /** What embeddings are compared by, besides their length. */
   readonly model: string;
   /** One vector a text, in their order. The project is whom it is accounted to. */
-  embed(projectId: string, texts: readonly string[], signal: AbortSignal): Promise<readonly (readonly number[])[]>;
+  embed(projectId: string, texts: readonly string[], signal: CancelSignal): Promise<readonly (readonly number[])[]>;
 }
 
 export interface LaterParts {

@@ -2,6 +2,7 @@
  * The memory system over its store: every call ends within its deadline, goes through a breaker of its own and says `memory_unavailable`
  * where it cannot serve. Embeddings have half of the deadline; without one, facts are kept and found by their words, which is counted.
  */
+import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, messageOf, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
@@ -33,7 +34,7 @@ export function isMemoryFailure(error: unknown): boolean {
 
 interface Asked {
   readonly operation: MemoryFinished['operation'];
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** What is embedded first. */
   readonly embed?: { readonly projectId: string; readonly text: string };
 }
@@ -96,7 +97,7 @@ async function call<T>(
 async function embeddingOf(
   { embedder, clock, logger, timeoutMs }: MemoryParts,
   { projectId, text }: { readonly projectId: string; readonly text: string },
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<Embedding | null | undefined> {
   if (embedder === null || text === '') return null;
   try {

@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
 import type { Model } from '#contract/chat';
@@ -143,7 +144,7 @@ class Anthropic implements Provider {
     };
   }
 
-  async models(signal: AbortSignal): Promise<Model[]> {
+  async models(signal: CancelSignal): Promise<Model[]> {
     if (this.#models !== undefined)
       return this.#models.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name }));
     const value = parsed(await this.#upstream.get(`/models?limit=${MODELS_PAGE}`, signal));

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { Type } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
 import type {
@@ -125,7 +126,7 @@ class Gemini implements Provider {
     };
   }
 
-  async models(signal: AbortSignal): Promise<Model[]> {
+  async models(signal: CancelSignal): Promise<Model[]> {
     if (this.#models !== undefined)
       return this.#models.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name }));
     return parseGeminiModels(await this.#upstream.get(MODELS_PATH, signal));

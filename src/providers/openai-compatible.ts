@@ -5,6 +5,7 @@
  */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type {
@@ -165,7 +166,7 @@ export class OpenAiCompatible implements Provider {
     return { body: this.#upstream.clean(() => parseEmbeddings(raw, exchange.status)), raw };
   }
 
-  async models(signal: AbortSignal): Promise<Model[]> {
+  async models(signal: CancelSignal): Promise<Model[]> {
     if (this.#models !== undefined)
       return this.#models.map((id) => ({ id, object: 'model', created: 0, owned_by: this.name }));
     const { path, parse } = this.#modelList;

@@ -5,6 +5,7 @@
  */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import { seededRandom } from '#core/random';
 import type { Random } from '#core/random';
 import type { ChatChunk, ChatCompletion, ChatRequest, Model, Usage } from '#contract/chat';
@@ -204,7 +205,7 @@ class Simulator implements Provider {
     return undefined;
   }
 
-  #wait(ms: number, signal: AbortSignal): Promise<void> | undefined {
+  #wait(ms: number, signal: CancelSignal): Promise<void> | undefined {
     return ms > 0 ? this.#context.clock.sleep(ms, signal) : undefined;
   }
 
@@ -302,7 +303,7 @@ function cut(): UpstreamFailure {
 }
 
 /** Until the signal aborts; throws its reason. */
-function forever(signal: AbortSignal): Promise<never> {
+function forever(signal: CancelSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true });

@@ -3,6 +3,7 @@
  * for all of them: connections, headers and secrets, what a status other than 2xx says, a stream that is none, and that no error
  * quotes our credentials. What the JSON means is the provider kind's.
  */
+import type { CancelSignal } from '#core/cancel';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
 import { Secret } from '#core/secret';
@@ -94,7 +95,7 @@ export class JsonUpstream {
   }
 
   /** The whole body of a 200. */
-  async get(path: string, signal: AbortSignal): Promise<Buffer> {
+  async get(path: string, signal: CancelSignal): Promise<Buffer> {
     const exchange = await this.#connections.open({
       method: 'GET',
       path: this.#at(path),

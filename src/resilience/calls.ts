@@ -42,18 +42,23 @@ export interface PipelineParts<F> {
 /** `F`: what the fallback answers with. */
 export class Pipeline<F> {
   readonly #parts: PipelineParts<F>;
+  readonly #free: Attempt | undefined;
+  /** Where nothing but the stages looks at a call. */
+  readonly #unbounded: boolean;
 
   constructor(parts: PipelineParts<F>) {
     this.#parts = parts;
+    this.#free = parts.free;
+    this.#unbounded = parts.fallback === undefined && parts.deadline === undefined;
   }
 
   /** Calls, and tells how it ended. Never rejects. */
   tryExecute<T>(operation: Operation<T>, options?: CallOptions): Promise<Outcome<T | F>> {
-    const { clock, stage, free, deadline, endsEarly, fallback } = this.#parts;
-    if (options === undefined && free !== undefined) return free.runFree(operation);
-    if (options === undefined && fallback === undefined && deadline === undefined)
-      return stage.run<T>(new Scope(clock, endsEarly), operation);
-    return this.#bounded(operation, options ?? {});
+    if (options !== undefined) return this.#bounded(operation, options);
+    if (this.#free !== undefined) return this.#free.runFree(operation);
+    if (!this.#unbounded) return this.#bounded(operation, {});
+    const { clock, stage, endsEarly } = this.#parts;
+    return stage.run<T>(new Scope(clock, endsEarly), operation);
   }
 
   /** Calls; throws what `errorOf` makes of any outcome but `ok`. */

@@ -15,17 +15,24 @@ export async function requireFree(parts: readonly Binding[]): Promise<void> {
 
 /** In words; nothing where every address can be bound. */
 export async function portProblems(parts: readonly Binding[]): Promise<string[]> {
-  const asked = parts.flatMap(({ name, binds }) => binds.map((address) => problemAt(name, address)));
+  // One look at all processes is enough for all ports.
+  const owners = { known: null as Map<string, string> | null };
+  const ownersNow = (): Map<string, string> => (owners.known ??= holdersOfSockets());
+  const asked = parts.flatMap(({ name, binds }) => binds.map((address) => problemAt(name, address, ownersNow)));
   return (await Promise.all(asked)).filter((problem) => problem !== null);
 }
 
-async function problemAt(part: string, address: string): Promise<string | null> {
+async function problemAt(
+  part: string,
+  address: string,
+  owners: () => ReadonlyMap<string, string>,
+): Promise<string | null> {
   const at = address.lastIndexOf(':');
   const [host, port] = [address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(address.slice(at + 1))];
   const problem = await tryToListen(host, port);
   if (problem === null) return null;
   if (problem === 'EADDRINUSE')
-    return `${part} needs port ${port}, which is taken by ${ownerOf(port)}. End that, or move all ports: --port-offset 1000`;
+    return `${part} needs port ${port}, which is taken by ${ownerOf(port, owners)}. End that, or move all ports: --port-offset 1000`;
   if (problem === 'EACCES') return `${part} may not bind port ${port} as this user. Be root, or move it.`;
   return `${part} cannot listen on ${address}: ${problem}`;
 }
@@ -41,16 +48,22 @@ function tryToListen(host: string, port: number): Promise<string | null> {
 const LISTENING = '0A';
 
 /** "nginx (process 123)", or that it cannot be told. */
-function ownerOf(port: number): string {
+function ownerOf(port: number, owners: () => ReadonlyMap<string, string>): string {
   try {
-    const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listenersIn(file, port)));
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
-      if (holdsOneOf(pid, inodes)) return `${nameOf(pid)} (process ${pid})`;
+    const inodes = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => listenersIn(file, port));
+    const pid = inodes.map((inode) => owners().get(inode)).find((found) => found !== undefined);
+    if (pid !== undefined) return `${nameOf(pid)} (process ${pid})`;
   } catch {
     // Another system, or somebody else's process: the port is told, the owner is not.
     return 'another program';
   }
   return 'another program';
+}
+
+/** Who has which socket, by its inode. */
+function holdersOfSockets(): Map<string, string> {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return new Map(pids.flatMap((pid) => socketsOf(pid).map((inode) => [inode, pid] as const)));
 }
 
 function listenersIn(file: string, port: number): string[] {
@@ -64,15 +77,15 @@ function listenersIn(file: string, port: number): string[] {
     );
 }
 
-function holdsOneOf(pid: string, inodes: ReadonlySet<string>): boolean {
+function socketsOf(pid: string): string[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
-      const [, inode = ''] = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${descriptor}`)) ?? [];
-      return inodes.has(inode);
+    return readdirSync(`/proc/${pid}/fd`).flatMap((descriptor) => {
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${descriptor}`)) ?? [];
+      return inode === undefined ? [] : [inode];
     });
   } catch {
     // Gone meanwhile, or not ours to look at.
-    return false;
+    return [];
   }
 }
 

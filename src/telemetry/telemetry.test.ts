@@ -79,6 +79,8 @@ function everything(
   observer.memoryFinished({ operation: 'recall', outcome: 'ok', durationMs: 3, withoutVector: true });
   observer.externalFinished({ api: 'github', outcome: '2xx', durationMs: 4 });
   observer.cacheOperation({ tier: 'redis', operation: 'acquire', outcome: 'ok', ms: 1 });
+  observer.cacheLookup({ tier: 'redis', result: 'hit', bytes: 7 });
+  observer.cacheStored({ tier: 'redis', bytes: 7 });
   observer.cacheGap();
   observer.spansEnded('exported', 3);
   sockets.opened();
@@ -91,6 +93,7 @@ function everything(
     backlog: () => 5,
     ledger: () => ({ backlog: 6, journalBytes: 7 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
+    keyLookups: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -7,7 +7,7 @@ import type { Clock } from '#core/clock';
 import { limits } from '#core/limits';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
-import type { Logger } from '#contract/logger';
+import type { LogFields, Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
 import type { SocketObserver } from '#contract/socket-observer';
@@ -32,18 +32,23 @@ export interface Sources {
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number };
   cache(): CacheFigures;
+  keyLookups(): LookupFigures;
   checks(): readonly CheckReport[];
 }
 
 /** What a scrape wants of a breaker; there may be ten thousand. */
 export type BreakerFigures = Pick<BreakerStatus, 'key' | 'state' | 'trips' | 'rejected' | 'lateResults'>;
 
-/** Of the cache in this process's memory; counts since the start. */
-export interface CacheFigures {
+/** Counts since the start. */
+export interface LookupFigures {
   readonly hits: number;
   readonly misses: number;
   readonly shared: number;
   readonly staleServed: number;
+}
+
+/** Of the cache in this process's memory. */
+export interface CacheFigures extends LookupFigures {
   readonly entries: number;
   readonly bytes: number;
   readonly evictions: number;
@@ -90,7 +95,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
-  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').zero({ kind });
+  for (const kind of GC_KIND_NAMES) metrics.histogram('gc').series(kind);
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
@@ -151,7 +156,7 @@ interface ObserverParts {
 function seriesOf(metrics: Metrics) {
   return {
     counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' '))),
-    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).labels(...labels.split(' '))),
+    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).series(...labels.split(' '))),
   };
 }
 
@@ -219,12 +224,15 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const ledgerRows = counter('ledgerRows');
   const memory = histogram('memoryDuration');
   const cacheOperations = histogram('cacheDuration');
+  const poolWaits = metrics.histogram('poolWait').series();
+  const cacheTierLookups = counter('cacheTierLookups');
+  const cacheTierBytes = counter('cacheTierBytes');
   const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
       queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
     },
-    poolWaited: (waitedMs) => metrics.histogram('poolWait').observe(waitedMs / 1000),
+    poolWaited: (waitedMs) => poolWaits.observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
     contentsDropped: (count) => metrics.counter('contentsDropped').inc(count),
     retryBudgetExhausted: () => metrics.counter('retryBudget').inc(),
@@ -237,6 +245,11 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
     externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
     cacheOperation: ({ tier, operation, outcome, ms }) =>
       cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
+    cacheLookup({ tier, result, bytes }) {
+      cacheTierLookups(`${tier} ${result}`).inc();
+      if (bytes > 0) cacheTierBytes(`${tier} read`).inc(bytes);
+    },
+    cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
     spansEnded: (end, count) => metrics.counter('spans').inc({ end }, count),
   };
@@ -269,17 +282,23 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('poolWaiting').set(pool.waiting);
   metrics.gauge('backlog').set(sources.backlog());
   readCache(metrics, sources.cache());
+  readLookups(metrics, 'keyLookups', sources.keyLookups());
   const { backlog, journalBytes } = sources.ledger();
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 
-function readCache(metrics: Metrics, cache: CacheFigures): void {
-  const lookups = metrics.counter('cacheLookups');
+function readLookups(metrics: Metrics, name: 'cacheLookups' | 'keyLookups', figures: LookupFigures): void {
+  const lookups = metrics.counter(name);
   lookups.reset();
-  const counts = { memory: cache.hits, beneath: cache.misses, shared: cache.shared, stale: cache.staleServed };
+  const { hits, misses, shared, staleServed } = figures;
+  const counts = { memory: hits, beneath: misses, shared, stale: staleServed };
   for (const [result, count] of Object.entries(counts)) lookups.inc({ result }, count);
+}
+
+function readCache(metrics: Metrics, cache: CacheFigures): void {
+  readLookups(metrics, 'cacheLookups', cache);
   metrics.gauge('cacheBytes').set(cache.bytes);
   metrics.gauge('cacheEntries').set(cache.entries);
   setCounter(metrics.counter('cacheEvictions'), cache.evictions);
@@ -296,7 +315,8 @@ function readProcess(metrics: Metrics, reading: ProcessReading): void {
   metrics.gauge('heapLimit').set(reading.heapLimitBytes);
 }
 
-function accessFields(event: RequestFinished): Record<string, string | number | boolean | null> {
+function accessFields(event: RequestFinished): LogFields {
+  // What is undefined is not written.
   return {
     request: event.requestId,
     method: event.method,
@@ -304,10 +324,10 @@ function accessFields(event: RequestFinished): Record<string, string | number | 
     status: event.status,
     ms: Math.round(event.durationMs * 100) / 100,
     hubMs: Math.round(event.hubMs * 100) / 100,
-    ...(event.runId === null ? {} : { run: event.runId }),
-    ...(event.traceId === null ? {} : { trace: event.traceId }),
-    ...(event.errorCode === null ? {} : { error: event.errorCode }),
-    ...(event.streamFailed ? { streamFailed: true } : {}),
+    run: event.runId ?? undefined,
+    trace: event.traceId ?? undefined,
+    error: event.errorCode ?? undefined,
+    streamFailed: event.streamFailed || undefined,
   };
 }
 

@@ -1,13 +1,11 @@
 /** A stack that is renewed and scaled while callers go on: nobody notices. */
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
 import type { StackStatus } from '#stack/index';
-import { runCli, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { runCli, waitFor } from '../helpers/hub-process.ts';
 import { assertOnce, startLoad, startSockets } from '../helpers/load.ts';
 import { startStack } from '../helpers/stack.ts';
 import type { Stack } from '../helpers/stack.ts';
@@ -86,59 +84,6 @@ describe('a stack', () => {
         status.parts.find((part) => part.name === name)?.pid;
       assert.notEqual(pid(after), pid(earlier), `${name} is another process`);
     }
-  });
-
-  it('takes a version back that does not get ready, and nobody notices', async (t) => {
-    const broken = await temporaryFolder(t);
-    await mkdir(path.join(broken, 'bin'));
-    await writeFile(
-      path.join(broken, 'bin', 'revoagent.js'),
-      "console.error('this version is broken'); process.exit(1);\n",
-    );
-    const load = startLoad(stack.url);
-    const deployed = await runCli(['deploy', '--settle', '0', '--from', broken, '--folder', stack.folder], {
-      withinMs: 150_000,
-    });
-    await load.stop();
-    assert.equal(deployed.code, 1);
-    assert.match(deployed.stderr, /rolled back: hub-1 ended with 1:[^]*this version is broken/);
-    assert.deepEqual(load.failures.slice(0, 5), []);
-    assert.equal(
-      (await stack.status()).parts.filter(({ name, state }) => name.startsWith('hub') && state === 'ready').length,
-      2,
-    );
-  });
-
-  it('takes a version back that fails its callers', async (t) => {
-    const failing = await temporaryFolder(t);
-    await mkdir(path.join(failing, 'bin'));
-    const config = path.join(failing, 'failing.json');
-    const nobody = { kind: 'openai-compatible', baseUrl: 'http://127.0.0.1:1/v1' };
-    await writeFile(
-      config,
-      JSON.stringify({ providers: { nobody }, routes: { '*': { groups: [[{ provider: 'nobody' }]] } } }),
-    );
-    const [program, here] = [
-      path.join(failing, 'bin', 'revoagent.js'),
-      path.join(process.cwd(), 'bin', 'revoagent.js'),
-    ];
-    // The hub as it is, ready and willing, with a configuration that reaches nobody.
-    await writeFile(
-      program,
-      `process.argv[process.argv.indexOf('--config') + 1] = ${JSON.stringify(config)};\nawait import(${JSON.stringify(here)});\n`,
-    );
-    await writeFile(path.join(failing, 'package.json'), '{"type": "module"}');
-    const load = startLoad(stack.url);
-    const deployed = await runCli(['deploy', '--settle', '30', '--from', failing, '--folder', stack.folder], {
-      withinMs: 150_000,
-    });
-    await load.stop();
-    assert.equal(deployed.code, 1);
-    assert.match(deployed.stderr, /rolled back: hub-1 failed \d+ of its first \d+ requests/);
-    const well = startLoad(stack.url);
-    await waitFor(() => (well.done.posts > 50 ? true : null));
-    await well.stop();
-    assert.deepEqual(well.failures, [], 'the version before serves again');
   });
 
   it('scales up and down under load, and none fails', async () => {

@@ -14,6 +14,7 @@ import { createExternals } from '#external/externals';
 import { agentRecord, user, weather } from '../helpers/agent-bench.ts';
 import { callsWeather } from '../helpers/agent-hub.ts';
 import { loadText } from '../helpers/config-text.ts';
+import { answersOn } from '../helpers/lookups.ts';
 import { MemoryConversations } from '../helpers/memory-conversations.ts';
 import { answers, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
@@ -56,6 +57,7 @@ async function startScene(t: TestContext, more: Partial<AgentRecord> = {}): Prom
     breakers,
     random: seededRandom(1),
     retryRatio: 0.2,
+    answers: answersOn(clock),
     observer: unobserved,
   });
   t.after(() => external.close());

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { messageOf } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { CachePreferences, ChatCall } from '#contract/gateway';
-import { answers, gate, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
+import { answers, event, gate, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 import { settle } from '../helpers/virtual-clock.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
@@ -70,8 +70,8 @@ describe('identical calls at the same time', () => {
     const first = new AbortController();
     const leaving = streamResult(bench, bench.call({ stream: true }, first));
     await until('it is asked', () => upstream.received.length === 1);
-    const others = many(9, () => streamResult(bench, bench.call({ stream: true })));
-    await until('they follow', () => bench.running.list().length === 10);
+    const others = many(99, () => streamResult(bench, bench.call({ stream: true })));
+    await until('they follow', () => bench.running.list().length === 100);
     first.abort(callerGone);
     assert.match(String((await leaving).error), /left/);
     open();
@@ -146,6 +146,76 @@ describe('a kept answer', () => {
     const whole = await bench.gateway.complete(bench.call());
     assert.equal(whole.body.usage?.total_tokens, said.at(-1)?.usage?.total_tokens);
     assert.equal(whole.summary.cache?.status, 'hit');
+  });
+
+  it('has every choice, its tool calls and its log probabilities, whichever way it came and goes', async (t) => {
+    const logprobs = (token: string): object => ({
+      content: [{ token, logprob: -0.5, bytes: null, top_logprobs: [] }],
+    });
+    const call = (piece: object): object => ({ tool_calls: [{ index: 0, ...piece }] });
+    const pieces: object[] = [
+      { index: 1, delta: { role: 'assistant', content: 'Be' }, logprobs: logprobs('Be') },
+      { index: 0, delta: call({ id: 'c1', type: 'function', function: { name: 'look', arguments: '{"a"' } }) },
+      { index: 1, delta: { content: 'ta' }, logprobs: logprobs('ta'), finish_reason: 'stop' },
+      { index: 0, delta: call({ function: { arguments: ':1}' } }), finish_reason: 'tool_calls' },
+    ];
+    const frame = { id: 'chatcmpl-1', created: 1, model: 'test-model', object: 'chat.completion.chunk' };
+    const raw = Object.fromEntries(pieces.map((piece, place) => [place, event({ ...frame, choices: [piece] })]));
+    const tool = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{"a":1}' } };
+    const choices = [
+      {
+        index: 0,
+        message: { role: 'assistant', content: null, tool_calls: [tool] },
+        logprobs: null,
+        finish_reason: 'tool_calls',
+      },
+      {
+        index: 1,
+        message: { role: 'assistant', content: 'Beta' },
+        logprobs: { content: [logprobs('Be'), logprobs('ta')].flatMap((each) => Object.values(each)[0]) },
+        finish_reason: 'stop',
+      },
+    ];
+    const { bench, upstream } = await startCached(t);
+    const asking = { n: 2, logprobs: true };
+    // Each choice ends in its own piece: the script's own end would be a third.
+    upstream.script(streams(pieces.map(String), { raw, ending: 'unfinished' }));
+    assert.equal((await streamResult(bench, bench.call({ ...asking, stream: true }))).error, null);
+    const whole = await bench.gateway.complete(bench.call(asking));
+    assert.deepEqual(whole.body.choices, choices);
+    const replayed: unknown[] = [];
+    const { events } = await bench.gateway.stream(bench.call({ ...asking, stream: true }));
+    for await (const text of events) replayed.push(...JSON.parse(text).choices);
+    assert.deepEqual(
+      replayed,
+      choices.flatMap(({ index, message, logprobs: kept, finish_reason: finish }) => {
+        const { tool_calls: calls, ...said } = { tool_calls: undefined, ...message };
+        const delta = calls === undefined ? said : { ...said, tool_calls: [{ index: 0, ...tool }] };
+        return [
+          { index, delta, logprobs: kept, finish_reason: null },
+          { index, delta: {}, logprobs: null, finish_reason: finish },
+        ];
+      }),
+    );
+    assert.equal(upstream.received.length, 1);
+  });
+
+  it('is none that a guardrail let pass unjudged, because it was out of order', async (t) => {
+    const guardrail = { module: 'g', onFailure: 'open', timeoutMs: 100 } as const;
+    let sick = true;
+    const before = (): { action: 'allow' } => {
+      if (sick) throw new Error('out of order');
+      return { action: 'allow' };
+    };
+    const { bench, upstream } = await startCached(t, {
+      routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: {}, guardrail } },
+      guardrails: new Map([['g', { before }]]),
+    });
+    for (const ask of [plainResult, streamResult]) assert.equal((await ask(bench)).error, null);
+    assert.equal(upstream.received.length, 2);
+    sick = false;
+    for (const ask of [plainResult, streamResult]) assert.equal((await ask(bench)).error, null);
+    assert.equal(upstream.received.length, 3);
   });
 
   it('is passed over by a caller who wants none, a new one, or a younger one', async (t) => {

@@ -16,6 +16,7 @@ import { createExternals } from '#external/externals';
 import { createBreakerControl } from '../../src/hub/breakers.ts';
 import { BreakerRegistry } from '#resilience/registry';
 import { loadText } from '../helpers/config-text.ts';
+import { answersOn } from '../helpers/lookups.ts';
 import { startHttpHub } from '../helpers/http-hub.ts';
 import type { HttpHub } from '../helpers/http-hub.ts';
 import { unobserved } from '../helpers/unobserved.ts';
@@ -118,7 +119,14 @@ export async function startExternalHub(
   const { external: configured } = loadText(t, JSON.stringify({ external: { api } })).config;
   const random = seededRandom(1);
   const breakers = new BreakerRegistry({ clock, random });
-  const external = createExternals(configured, { clock, random, breakers, retryRatio: 0.2, observer: unobserved });
+  const external = createExternals(configured, {
+    clock,
+    random,
+    breakers,
+    retryRatio: 0.2,
+    observer: unobserved,
+    answers: answersOn(clock),
+  });
   t.after(() => external.close());
   const hub = await startHttpHub(t, { clock, deps: { external, breakers: createBreakerControl(breakers, clock) } });
   const authorization = `Bearer ${hub.keys.external}`;

@@ -103,6 +103,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     running,
     ledger: {
       dispatched: (entry) => void ledger.push(entry),
+      secure: () => undefined,
       settled: (of, settlement) => void ledger.push({ of, settlement }),
     },
     prices: new Prices({}),

@@ -37,8 +37,8 @@ export async function startFuzzedHub(): Promise<FuzzedHub> {
     providers: {
       simulator: { kind: 'simulator', firstTokenMs: { p50: 0, p95: 0 }, tokensPerSecond: 0, reply: 'Yes.' },
     },
-    routes: { '*': { groups: [[{ provider: 'simulator' }]], content: 'redacted' } },
-    external: { echo: { baseUrl: echo, methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] } },
+    routes: { '*': { groups: [[{ provider: 'simulator' }]], content: 'redacted', cache: {} } },
+    external: { echo: { baseUrl: echo, methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], cache: {} } },
     // Forced open and reset again and again: what is open must not stay so for long.
     resilience: { breaker: { openMs: 10, openMsMax: 10 } },
   };

@@ -3,6 +3,7 @@
  * kept for it to read. Time is virtual.
  */
 import { newId } from '#core/ids';
+import type { CancelSignal } from '#core/cancel';
 import type { AgentCall, AgentEvent, AgentRecord, TurnResult } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
 import type { External, ExternalAnswer, ExternalCall } from '#contract/external';
@@ -77,7 +78,7 @@ export function fails(thrown: unknown): Reply {
 }
 
 /** Rejects when the signal aborts, as the rooms of the hub do. */
-export function aborted(signal: AbortSignal): Promise<never> {
+export function aborted(signal: CancelSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const end = (): void => reject(abortError(signal));
     if (signal.aborted) end();

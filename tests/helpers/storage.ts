@@ -57,6 +57,8 @@ export function listeners(told: Told): { observer: Observer; logger: Logger } {
       cacheOperation: () => undefined,
       externalFinished: () => undefined,
       spansEnded: ignore,
+      cacheLookup: () => undefined,
+      cacheStored: () => undefined,
       cacheGap: () => undefined,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),

@@ -20,6 +20,8 @@ export const unobserved: Observer = {
   memoryFinished: nothing,
   externalFinished: nothing,
   cacheOperation: () => undefined,
+  cacheLookup: () => undefined,
+  cacheStored: () => undefined,
   cacheGap: () => undefined,
   spansEnded: nothing,
 };

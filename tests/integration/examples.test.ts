@@ -49,6 +49,8 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     JIRA_EMAIL: 'me@example.com',
     JIRA_API_TOKEN: 'jira-example',
     DATABASE_URL: databaseUrl,
+    // Nobody is there: an example works without it.
+    REDIS_URL: 'redis://127.0.0.1:1',
     ADMIN_KEY_FILE: keyFile,
     REVOAGENT_ADMIN_KEY_FILE: keyFile,
     REVOAGENT_DATA_DIR: dataDir,
@@ -89,7 +91,10 @@ describe('each example of a configuration', () => {
       t.after(() => hub.shutdown('the test is over'));
       const key = (await readFile(env['ADMIN_KEY_FILE'] ?? '', 'utf8')).trim();
       const models = modelsOf(config);
-      for (const model of models) {
+      const cached = Object.entries(config.routes).flatMap(([route, { cache }]) =>
+        cache === undefined ? [] : [route],
+      );
+      for (const model of [...models, ...cached]) {
         const body = { model, messages: [{ role: 'user', content: 'Hello' }] };
         const headers = { authorization: `Bearer ${key}`, connection: 'close' };
         const response = await post(hub, '/v1/chat/completions', body, headers);
@@ -98,7 +103,7 @@ describe('each example of a configuration', () => {
       }
       assert.ok(models.length > 0);
       const simulated = Object.values(config.providers).every(({ kind }) => kind === 'simulator');
-      assert.equal(upstream.received.length, simulated ? 0 : models.length);
+      assert.equal(upstream.received.length, simulated ? 0 : models.length, 'what is cached is asked once');
       for (const [api, { baseUrl, methods, paths }] of Object.entries(config.external)) {
         assert.equal(baseUrl, upstream.baseUrl, 'an external API that no variable sets');
         if (!methods.includes('GET')) continue;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { UnavailableError } from '#core/errors';
-import type { Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
+import type { Ledger, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
 import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
@@ -93,17 +93,22 @@ async function passes({ clock }: Bench, ask: () => boolean): Promise<void> {
 
 const never = new AbortController().signal;
 
-it('a dispatch is in the journal when the call returns, whole, without anything of the prompt', async (t) => {
+function goesOut(ledger: Ledger, dispatch: UsageDispatch): void {
+  ledger.dispatched(dispatch);
+  ledger.secure();
+}
+
+it('what is dispatched is in the journal before it goes out, whole, without anything of the prompt', async (t) => {
   const { ledger, own } = await bench(t);
   const { dispatch } = attempt();
-  ledger.dispatched(dispatch);
+  goesOut(ledger, dispatch);
   assert.deepEqual(JSON.parse(readFileSync(path.join(own, segments(own)[0] ?? ''), 'utf8')), dispatch);
 });
 
 it('an attempt that is settled twice is written once, as it was settled first; one that was never dispatched not at all', async (t) => {
   const { ledger, clock, database, told } = await bench(t);
   const { dispatch, settlement } = attempt();
-  ledger.dispatched(dispatch);
+  goesOut(ledger, dispatch);
   ledger.settled(dispatch.id, settlement);
   ledger.settled(dispatch.id, { ...settlement, outcome: 'cut' });
   ledger.settled('run_of_nobody.1', settlement);
@@ -116,7 +121,7 @@ it('segments end at a mebibyte and go when the database has all of their rows, n
   const { ledger, clock, database, own } = await bench(t, undefined, 50_000);
   database.away = true;
   const all = Array.from({ length: 6_000 }, () => attempt());
-  for (const { dispatch } of all) ledger.dispatched(dispatch);
+  for (const { dispatch } of all) goesOut(ledger, dispatch);
   for (const { dispatch, settlement } of all) ledger.settled(dispatch.id, settlement);
   await clock.advance(1_000);
   assert.equal(segments(own).length, 2);
@@ -133,11 +138,11 @@ it('rows that memory has no room for wait in the journal, and are written when t
   const one = await bench(t, undefined, 600);
   const { ledger, database, told, own } = one;
   const open = attempt();
-  ledger.dispatched(open.dispatch);
+  goesOut(ledger, open.dispatch);
   database.away = true;
   const all = Array.from({ length: 1_500 }, (_, index) => attempt({ promptTokens: index }));
   for (const { dispatch, settlement } of all) {
-    ledger.dispatched(dispatch);
+    goesOut(ledger, dispatch);
     ledger.settled(dispatch.id, settlement);
   }
   assert.deepEqual([ledger.backlog, told.dropped], [600, 0]);
@@ -176,7 +181,7 @@ it('a dead hub’s journal is taken over: settled rows as they were, open ones a
 it('the journal of a hub that lives is left alone, and that of a dead one kept while the database is away', async (t) => {
   const living = await bench(t);
   const { dispatch } = attempt();
-  living.ledger.dispatched(dispatch);
+  goesOut(living.ledger, dispatch);
   // A lock of the operating system, which the process that holds it is told of too.
   const dead = path.join(living.folder, 'hub-dead');
   mkdirSync(dead);
@@ -197,11 +202,11 @@ it('a journal that cannot be written stops no call: each is counted, its row is 
   const { ledger, clock, database, told, own } = await bench(t);
   rmSync(own, { recursive: true });
   const [first, second, third] = [attempt(), attempt(), attempt()];
-  for (const { dispatch } of [first, second]) ledger.dispatched(dispatch);
+  for (const { dispatch } of [first, second]) goesOut(ledger, dispatch);
   assert.equal(told.unjournalled, 2);
   mkdirSync(own);
   await clock.advance(1_000);
-  ledger.dispatched(third.dispatch);
+  goesOut(ledger, third.dispatch);
   assert.equal(told.unjournalled, 2);
   for (const { dispatch, settlement } of [first, second, third]) ledger.settled(dispatch.id, settlement);
   await clock.advance(1_000);
@@ -212,7 +217,7 @@ it('a hub that stops while the database is away leaves its rows to the next star
   const stopping = await bench(t);
   stopping.database.away = true;
   const { dispatch, settlement } = attempt();
-  stopping.ledger.dispatched(dispatch);
+  goesOut(stopping.ledger, dispatch);
   stopping.ledger.settled(dispatch.id, settlement);
   const closed = assert.rejects(stopping.ledger.close(AbortSignal.abort(new Error('too long'))), /too long/);
   await closed;

@@ -41,7 +41,11 @@ const EXAMPLES = {
     type: 'chat',
     id: 'a',
     request: { prompt: 'Hi.' },
-    preferences: { order: ['openai'], timeouts: { totalMs: 9 } },
+    preferences: {
+      order: ['openai'],
+      timeouts: { totalMs: 9 },
+      cache: { use: true, anew: false, ageMsMax: 60_000 },
+    },
   },
   openaiChat: {
     type: 'chat',

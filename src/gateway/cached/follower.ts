@@ -25,11 +25,11 @@ export class Follower {
   /** He heard of a call that is under way: what he gets is shared, not found. */
   shares = false;
   readonly #context: RunContext;
-  readonly #cache: Pick<AnswerCache, 'ageMs'>;
+  readonly #cache: Pick<AnswerCache, 'life'>;
   readonly #cached: Cached<RunCall>;
   readonly #since: number;
 
-  constructor(context: RunContext, cache: Pick<AnswerCache, 'ageMs'>, cached: Cached<RunCall>) {
+  constructor(context: RunContext, cache: Pick<AnswerCache, 'life'>, cached: Cached<RunCall>) {
     this.#context = context;
     this.#cache = cache;
     this.#cached = cached;
@@ -61,7 +61,7 @@ export class Follower {
   summaryOf(run: Run | null, asking: RunSummary): RunSummary {
     const { provider, model, simulated, degraded } = asking;
     const own = run === null ? asking : { ...run.summary(null, degraded), provider, model, simulated };
-    return { ...own, cache: asking.cache ?? this.#facts(run === null ? 'miss' : 'shared', 0) };
+    return { ...own, cache: asking.cache ?? this.#facts(run === null ? 'miss' : 'shared') };
   }
 
   /** The error that he is told; his run ends with it. */
@@ -94,8 +94,7 @@ export class Follower {
 
   #summary(run: Run, kept: Kept, ended: Kept | StandIn): RunSummary {
     const { provider, model, simulated } = kept;
-    const { key } = this.#cached.caching;
-    const cache = this.#facts(this.#by(ended), this.#cache.ageMs(key) ?? 0);
+    const cache = this.#facts(this.#by(ended));
     return { ...run.summary(null, ended instanceof StandIn), provider, model, simulated, cache };
   }
 
@@ -104,8 +103,11 @@ export class Follower {
     return this.shares ? 'shared' : 'hit';
   }
 
-  #facts(status: CacheFacts['status'], ageMs: number): CacheFacts {
-    return { status, key: this.#cached.caching.key, ageMs };
+  #facts(status: CacheFacts['status']): CacheFacts {
+    const { name, key, ttlMs } = this.#cached.caching;
+    const made = { ageMs: 0, ttlMs };
+    const life = status === 'hit' || status === 'stale' ? (this.#cache.life(key) ?? made) : made;
+    return { status, key: name, ...life };
   }
 
   #waitedMs(): number {

@@ -1,5 +1,5 @@
 /** What the cache holds of an answer, and what else a shared call may end with. */
-import type { RunSummary, WholeAnswer } from '#contract/gateway';
+import type { CacheFacts, RunSummary, WholeAnswer } from '#contract/gateway';
 import type { AnswerFacts } from '../runs.ts';
 
 /** JSON all through. */
@@ -16,8 +16,7 @@ export interface Kept extends AnswerFacts {
 /** A kept answer past its time. */
 export interface Stale {
   readonly kept: Kept;
-  readonly key: string;
-  readonly ageMs: number;
+  readonly cache: CacheFacts;
 }
 
 /** What stands in for an answer and is not kept. */

@@ -23,7 +23,7 @@ export class LiveAnswer {
   readonly summary: RunSummary;
   readonly #stream: ChatStream;
   readonly #said: Said[] = [];
-  readonly #heard = new Heard(KEPT_CHARS_MAX);
+  readonly #heard = new Heard(KEPT_CHARS_MAX, { logprobs: true });
   #first: Fields | null = null;
   #usage: Usage | null = null;
   #chars = 0;
@@ -78,7 +78,7 @@ export class LiveAnswer {
       JSON.stringify({
         ...frame,
         object: 'chat.completion',
-        choices: choices.map(wholeChoice),
+        choices: choices.map(wholeChoice).toSorted(byIndex),
         usage: this.#usage ?? usageOf(this.spent()),
       }),
     );
@@ -204,18 +204,23 @@ function usageOf({ promptTokens, completionTokens }: RunSpent): Usage | null {
   };
 }
 
+function byIndex({ index: one }: Fields, { index: other }: Fields): number {
+  return Number(one) - Number(other);
+}
+
 /** A choice as a plain answer words it: a role, a content that may be null, tool calls without the numbers of their deltas. */
 function wholeChoice(choice: Fields): Fields {
   const message: Fields = isFields(choice['message']) ? choice['message'] : {};
   const calls = message['tool_calls'];
   return {
     ...choice,
-    logprobs: null,
     message: {
       role: 'assistant',
       content: null,
       ...message,
       ...(Array.isArray(calls) && {
+        // Streams begin with an empty text where a plain answer has none.
+        content: message['content'] === '' ? null : (message['content'] ?? null),
         tool_calls: calls.map((call: unknown) => {
           if (!isFields(call)) return call;
           const { index: _, ...rest } = call;

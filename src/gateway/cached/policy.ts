@@ -1,9 +1,11 @@
 /**
- * Which calls are cached, and under which key. The key holds all that an answer may depend on: the project, the route as it is configured
- * now, the caller's wishes and the request; on a guarded route also the key that asks, since a guardrail may judge by it. Texts are in it
- * as a digest only.
+ * Which calls are cached, and under which key. The key holds all that an answer may depend on: the project, the route and its upstreams
+ * as they are configured now, the caller's wishes and the request; on a guarded route also the key that asks, since a guardrail may
+ * judge by it. Texts are in it as a digest only.
  */
 import { createHash } from 'node:crypto';
+import type { CachedKind } from '#contract/answer-cache';
+import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
 import type { RunCall } from '#contract/gateway';
 import type { Route } from '../route.ts';
 import type { CacheLifetime } from '../settings.ts';
@@ -13,6 +15,8 @@ const TAG_CHARS_MAX = 512;
 
 export interface Caching extends CacheLifetime {
   readonly key: string;
+  /** The key as callers see it: without their project. */
+  readonly name: string;
   readonly tags: readonly string[];
   readonly anew: boolean;
   readonly ageMsMax: number;
@@ -20,7 +24,7 @@ export interface Caching extends CacheLifetime {
 
 /** Null where neither the route nor the caller wants it. */
 export function cachingOf(
-  kind: 'chat' | 'embedding',
+  kind: Exclude<CachedKind, 'external'>,
   call: RunCall,
   route: Route | null,
   defaults: CacheLifetime,
@@ -28,30 +32,37 @@ export function cachingOf(
   const wishes = call.preferences?.cache;
   if (route === null || wishes?.use === false || (route.settings.cache === undefined && wishes?.use !== true))
     return null;
-  // A stream's log probabilities come beside its texts: what is put together from its deltas would lack them.
-  if (call.request['logprobs'] === true) return null;
   const { ttlMs = defaults.ttlMs, staleOnErrorMs = defaults.staleOnErrorMs } = route.settings.cache ?? {};
+  const { projectId } = call.caller;
+  const name = nameOf(kind, call, route);
   return {
     ttlMs,
     staleOnErrorMs,
-    key: keyOf(kind, call, route),
-    tags: [`project:${call.caller.projectId}`, tagOf(route.name)],
+    name,
+    key: inProject(projectId, name),
+    tags: [inProject(projectId, EVERY_ANSWER), inProject(projectId, tagOf(route.name)).slice(0, TAG_CHARS_MAX)],
     anew: wishes?.anew === true,
     ageMsMax: wishes?.ageMsMax ?? Number.POSITIVE_INFINITY,
   };
 }
 
-function keyOf(kind: string, { caller, request, preferences }: RunCall, { name, settings }: Route): string {
+function nameOf(
+  kind: CachedKind,
+  { caller, request, preferences }: RunCall,
+  { name, settings, groups }: Route,
+): string {
   const { cache: _, ...wishes } = preferences ?? {};
   const { stream: _stream, stream_options: _options, ...asked } = request;
-  const guardedFor = settings.guardrail === undefined ? null : caller.keyId;
-  const all = [caller.projectId, guardedFor, name, settings.groups, wishes, asked];
+  const guarded = settings.guardrail === undefined ? null : [caller.keyId, settings.guardrail];
+  // A provider of the same name may be another one tomorrow.
+  const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
+  const all = [caller.projectId, guarded, name, settings.groups, addresses, wishes, asked];
   return `${kind}:${createHash('sha256').update(sorted(all)).digest('base64url')}`;
 }
 
 /** Route names may hold what a tag may not. */
 function tagOf(route: string): string {
-  return `route:${encodeURIComponent(route)}`.slice(0, TAG_CHARS_MAX);
+  return `route:${encodeURIComponent(route)}`;
 }
 
 /** JSON with the names of objects in order, so that two clients that write the same in another order ask the same. */

@@ -3,7 +3,9 @@
  * fresh, all who ask later; the run that asks is the first caller's and outlives him while others wait. Each of the others has a run of
  * his own, at no cost. What failed, was cut or stands in for an answer is never kept.
  */
+import { Canceller } from '#core/cancel';
 import type { AnswerCache, MakeContext } from '#contract/answer-cache';
+import { held, shared } from '#contract/answer-cache';
 import type { ChatCompletion, EmbeddingList } from '#contract/chat';
 import type {
   ChatAnswer,
@@ -27,6 +29,7 @@ import { Follower, toldError } from './follower.ts';
 import type { Ended, Kept, Stale } from './kept.ts';
 import { Failed, keptOf, StandIn } from './kept.ts';
 import { LiveAnswer } from './live-answer.ts';
+import type { Caching } from './policy.ts';
 import { cachingOf } from './policy.ts';
 import { SharedEvents } from './shared-events.ts';
 
@@ -65,21 +68,23 @@ export class SharedAnswers {
     const cached = this.#cached('chat', call);
     if (cached === null) return ask(call, undefined);
     const follower = new Follower(this.#context, this.#cache, cached);
-    const held = await this.#held(cached);
-    if (held !== undefined) return follower.replay(held);
+    const kept = await held<Kept>(this.#cache, cached.caching);
+    if (kept !== undefined) return follower.replay(kept);
 
     let led = false;
-    const reading = new AbortController();
+    const reading = new Canceller();
     const leave = (): void => reading.abort(call.signal.reason);
     const opened = Promise.withResolvers<LiveAnswer>();
     const make = (context: MakeContext): Promise<Ended> => {
       led = true;
       return this.#askStream(cached, ask, context);
     };
-    const whole = this.#share(cached, make, reading.signal, (progress) => {
+    const onProgress = (progress: unknown): void => {
       follower.shares = true;
       if (progress instanceof LiveAnswer) opened.resolve(progress);
-    });
+    };
+    const options = { ...cached.caching, signal: reading.signal, onProgress };
+    const whole = shared(this.#cache, cached.caching, make, options);
     // Whoever reads the live answer hears of its end from it.
     whole.catch(() => undefined);
     call.signal.addEventListener('abort', leave, { once: true });
@@ -112,15 +117,15 @@ export class SharedAnswers {
   ): Promise<WholeAnswer<Body>> {
     const { call, caching } = cached;
     const follower = new Follower(this.#context, this.#cache, cached);
-    const held = await this.#held(cached);
-    if (held !== undefined) return follower.answer(held);
+    const kept = await held<Kept>(this.#cache, cached.caching);
+    if (kept !== undefined) return follower.answer(kept);
     let led = false;
     let own: WholeAnswer<Body> | undefined;
     const make = async (context: MakeContext): Promise<Ended> => {
       led = true;
       context.progress(null);
       try {
-        own = await ask({ ...call, signal: context.signal }, staleOf(context, caching.key));
+        own = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
         const { raw, body, summary } = own;
         const text = raw === undefined ? JSON.stringify(body) : Buffer.from(raw).toString();
         return endedOf(context, keptOf(text, summary, facts(body)), own);
@@ -130,9 +135,11 @@ export class SharedAnswers {
       }
     };
     try {
-      const ended = await this.#share(cached, make, call.signal, () => {
+      const onProgress = (): void => {
         follower.shares = true;
-      });
+      };
+      const options = { ...caching, signal: call.signal, onProgress };
+      const ended = await shared<Ended>(this.#cache, caching, make, options);
       if (ended === tooLarge) return await ask(call, undefined);
       if (ended instanceof Failed) throw ended.thrown;
       if (!led) return follower.answer(ended);
@@ -150,7 +157,7 @@ export class SharedAnswers {
     context: MakeContext,
   ): Promise<Ended> {
     try {
-      const asked = await ask({ ...call, signal: context.signal }, staleOf(context, caching.key));
+      const asked = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
       const live = new LiveAnswer(asked);
       context.progress(live);
       const failure = await live.pump();
@@ -174,31 +181,11 @@ export class SharedAnswers {
     return caching === null ? null : { call, route, caching };
   }
 
-  /** What memory has that the caller takes. What he does not take is no longer right for others either. */
-  async #held({ caching: { key, anew, ageMsMax } }: Cached<RunCall>): Promise<Kept | undefined> {
-    const kept = this.#cache.peek(key);
-    if (kept === undefined && !anew) return undefined;
-    if (!anew && this.#isYoung(key, ageMsMax)) return kept as Kept;
-    await this.#cache.expire(key);
-    return undefined;
-  }
-
-  async #share(
-    { caching }: Cached<RunCall>,
-    make: (context: MakeContext) => Promise<Ended>,
-    signal: AbortSignal,
-    onProgress: (progress: unknown) => void,
-  ): Promise<Ended> {
-    const { key, ageMsMax } = caching;
-    const options = { ...caching, signal, onProgress };
-    const ended = await this.#cache.getOrSet(key, make, options);
-    if (this.#isYoung(key, ageMsMax)) return ended;
-    await this.#cache.expire(key);
-    return this.#cache.getOrSet(key, make, options);
-  }
-
-  #isYoung(key: string, ageMsMax: number): boolean {
-    return ageMsMax === Number.POSITIVE_INFINITY || (this.#cache.ageMs(key) ?? 0) <= ageMsMax;
+  #staleOf({ stale }: MakeContext, { key, name, ttlMs }: Caching): Stale | undefined {
+    if (stale === undefined) return undefined;
+    const { value, ageMs } = stale;
+    const left = this.#cache.life(key)?.ttlMs ?? ttlMs - ageMs;
+    return { kept: value as Kept, cache: { status: 'stale', key: name, ageMs, ttlMs: left } };
   }
 }
 
@@ -209,13 +196,10 @@ function factsOf({ choices, usage }: ChatCompletion): AnswerFacts {
   return { finishReason: choices[0]?.finish_reason ?? null, usage };
 }
 
-/** What stands in for an answer is given to those who wait, and not kept. */
+/** What stands in for an answer, or passed a guardrail that was out of order, is given to those who wait, and not kept. */
 function endedOf(context: MakeContext, kept: Kept, { summary }: { readonly summary: RunSummary }): Ended {
-  if (!summary.degraded) return kept;
+  if (!summary.degraded && summary.unjudged !== true) return kept;
   context.skip();
+  if (!summary.degraded) return kept;
   return new StandIn(kept, summary.cache?.status === 'stale' ? 'stale' : 'last-resort');
-}
-
-function staleOf({ stale }: MakeContext, key: string): Stale | undefined {
-  return stale === undefined ? undefined : { kept: stale.value as Kept, key, ageMs: stale.ageMs };
 }

@@ -1,6 +1,7 @@
 /** `POST /api/chat`: the hub's own, shorter form of a chat. Strict: a field it does not know is refused by name. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { CancelSignal } from '#core/cancel';
 import { CallerError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ChatMessage, ChatRequest } from '#contract/chat';
@@ -73,7 +74,7 @@ export function toChatRequest(given: Static<typeof hubChatSchema>, model: string
 export async function defaultModel(
   { gateway }: Pick<Services, 'gateway'>,
   caller: Caller,
-  signal: AbortSignal,
+  signal: CancelSignal,
 ): Promise<string> {
   const [first] = await gateway.models(caller, signal);
   if (first === undefined)
@@ -105,7 +106,7 @@ export function hubStream(summary: RunSummary): HubStream {
   let finishReason: string | null = null;
   let usage: Static<typeof usageSchema> | null = null;
   return {
-    opening: [JSON.stringify({ type: 'start', ...identity(summary) })],
+    opening: [JSON.stringify({ type: 'start', ...identity(summary), cache: summary.cache })],
     *translate(event) {
       const chunk: unknown = JSON.parse(event);
       if (!isRecord(chunk))

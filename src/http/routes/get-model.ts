@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
-import { json } from '../answer.ts';
+import { ifNoneMatchHeader, revalidatedJson } from '../etag.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
@@ -11,6 +11,7 @@ export const getModel = defineOperation({
   method: 'GET',
   path: '/v1/models/{id+}',
   access: ['chat', 'read'],
+  headers: ifNoneMatchHeader,
   tag: 'OpenAI-compatible',
   summary: 'Get a model',
   description: 'The id may hold slashes, encoded or not: `/v1/models/openai/gpt-4o`.',
@@ -29,6 +30,6 @@ export const getModel = defineOperation({
         param: 'id',
       });
     }
-    return json(model);
+    return revalidatedJson(context, model);
   },
 });

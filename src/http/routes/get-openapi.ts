@@ -1,4 +1,5 @@
 /** `GET /openapi.json`: this API, for machines. */
+import { ifNoneMatchHeader, revalidated } from '../etag.ts';
 import { defineOperation } from '../operation.ts';
 
 export const getOpenapi = defineOperation({
@@ -6,9 +7,10 @@ export const getOpenapi = defineOperation({
   method: 'GET',
   path: '/openapi.json',
   access: 'open',
+  headers: ifNoneMatchHeader,
   tag: 'Operations',
   summary: 'The OpenAPI description',
   description: 'OpenAPI 3.1, made from the same values that route and check requests. `/docs` shows it to people.',
   responses: { 200: { description: 'The document.', contentType: 'application/json' } },
-  handle: (_input, { openApi }) => ({ kind: 'bytes', status: 200, contentType: 'application/json', bytes: openApi }),
+  handle: ({ context }, { openApi }) => revalidated(context, 'application/json', openApi),
 });

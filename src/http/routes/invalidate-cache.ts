@@ -1,9 +1,10 @@
 /** `DELETE /api/cache`: kept answers are no longer given, by any instance; what was being made when it was asked for is not kept. */
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
+import { CACHED_KINDS } from '#contract/answer-cache';
 import type { CacheTarget } from '#contract/cache-control';
 import { json } from '../answer.ts';
-import { defineOperation } from '../operation.ts';
+import { callerOf, defineOperation } from '../operation.ts';
 import { writtenDown } from '../written-down.ts';
 
 const KEY = 'chat:3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
@@ -22,14 +23,19 @@ const query = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 512,
-        description: 'All with it: `project:<id>`, or `route:<name>` with the name URL-encoded.',
+        pattern: '^(route|external):',
+        description:
+          'All of a route, `route:<name>` with the name URL-encoded, or of an external API: `external:<name>`.',
         examples: ['route:gpt-4o'],
       }),
     ),
     prefix: Type.Optional(
-      Type.Enum(['chat:', 'embedding:', 'external:'], { description: 'All of a kind.', examples: ['chat:'] }),
+      Type.Enum(
+        CACHED_KINDS.map((kind) => `${kind}:`),
+        { description: 'All of a kind.', examples: ['chat:'] },
+      ),
     ),
-    all: Type.Optional(Type.Enum(['true'], { description: 'Everything.', examples: ['true'] })),
+    all: Type.Optional(Type.Enum(['true'], { description: 'Everything of the project.', examples: ['true'] })),
   },
   { additionalProperties: false },
 );
@@ -42,7 +48,7 @@ export const invalidateCache = defineOperation({
   tag: 'Cache',
   summary: 'Take answers out of the cache',
   description:
-    'By key, tag, prefix, or all: exactly one of them. Leaves no copy for an outage either. Answered when memory and every tier that is there have it; one that is away is not read before it has.',
+    'Of the key’s project, by key, tag, prefix, or all: exactly one of them. Leaves no copy for an outage either. Answered when memory and every tier that is there have it; one that is away is not read before it has.',
   query,
   responses: {
     200: {
@@ -56,7 +62,7 @@ export const invalidateCache = defineOperation({
   },
   async handle({ query: asked, context }, services) {
     const target = targetOf(asked);
-    await services.cache.invalidate(target);
+    await services.cache.invalidate(callerOf(context).projectId, target);
     const [[how, what] = ['all', true]] = Object.entries(target);
     const subject = how === 'all' ? 'all' : `${how} ${String(what)}`;
     const audited = await writtenDown(context, services, { action: 'cache-invalidated', subject, detail: {} });

@@ -1,6 +1,6 @@
 /** `GET /api/agents`: the newest first. */
 import { Type } from 'typebox';
-import { json } from '../answer.ts';
+import { ifNoneMatchHeader, revalidatedJson } from '../etag.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { agentExample, agentSchema, agentView } from '../wire/agent.ts';
 import { modelName } from '../wire/chat.ts';
@@ -11,9 +11,10 @@ export const listAgents = defineOperation({
   method: 'GET',
   path: '/api/agents',
   access: ['chat', 'read'],
+  headers: ifNoneMatchHeader,
   tag: 'Agents',
   summary: 'List agents',
-  description: 'The agents of the project, the newest first.',
+  description: 'The agents of the project, the newest first. With an ETag: `If-None-Match` with it gives 304.',
   query: Type.Object(
     {
       ...pageQuery.properties,
@@ -36,6 +37,6 @@ export const listAgents = defineOperation({
   async handle({ query, context }, { agentStore }) {
     const page = pageOf(query);
     const agents = await agentStore.list(callerOf(context).projectId, page, query);
-    return json(listView(agents.map(agentView), page.limit));
+    return revalidatedJson(context, listView(agents.map(agentView), page.limit));
   },
 });

@@ -1,6 +1,6 @@
 /** `GET /v1/models`: what the caller may name, in OpenAI's form. */
 import { Type } from 'typebox';
-import { json } from '../answer.ts';
+import { ifNoneMatchHeader, revalidatedJson } from '../etag.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { modelExample, modelSchema } from '../wire/model.ts';
 
@@ -9,9 +9,11 @@ export const listModelsOpenai = defineOperation({
   method: 'GET',
   path: '/v1/models',
   access: ['chat', 'read'],
+  headers: ifNoneMatchHeader,
   tag: 'OpenAI-compatible',
   summary: 'List models',
-  description: 'Routes first, then what the providers offer; each id once.',
+  description:
+    'Routes first, then what the providers offer; each id once. With an ETag: `If-None-Match` with it gives 304.',
   responses: {
     200: {
       description: 'The models.',
@@ -20,5 +22,5 @@ export const listModelsOpenai = defineOperation({
     },
   },
   handle: async ({ context }, { gateway }) =>
-    json({ object: 'list', data: await gateway.models(callerOf(context), context.signal) }),
+    revalidatedJson(context, { object: 'list', data: await gateway.models(callerOf(context), context.signal) }),
 });

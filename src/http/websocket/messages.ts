@@ -16,6 +16,8 @@ const id = Type.String({
   description: 'Chosen by the client; unique among the runs under way on this socket.',
 });
 const names = Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 20 });
+/** A hundred days: nothing is kept for longer. */
+const CACHE_AGE_MS_MAX = 8_640_000_000;
 const timeout = Type.Optional(Type.Integer({ minimum: 1, maximum: limits.callerTimeoutMsMax }));
 
 const preferences = Type.Object(
@@ -26,6 +28,22 @@ const preferences = Type.Object(
     continueCut: Type.Optional(Type.Boolean()),
     timeouts: Type.Optional(
       Type.Object({ connectMs: timeout, firstTokenMs: timeout, idleMs: timeout, totalMs: timeout }, strict),
+    ),
+    cache: Type.Optional(
+      Type.Object(
+        {
+          use: Type.Optional(Type.Boolean({ description: 'As `x-revoagent-cache`.' })),
+          anew: Type.Optional(Type.Boolean({ description: 'As `Cache-Control: no-cache`.' })),
+          ageMsMax: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: CACHE_AGE_MS_MAX,
+              description: 'As `Cache-Control: max-age`, in milliseconds.',
+            }),
+          ),
+        },
+        strict,
+      ),
     ),
   },
   { ...strict, description: 'What the headers `x-revoagent-…` are to a request.' },
@@ -137,6 +155,17 @@ export const serverMessages = {
       model: nullable(text, 'The upstream’s own name of the model.'),
       degraded: Type.Boolean(),
       simulated: Type.Boolean(),
+      cache: Type.Optional(
+        Type.Object(
+          {
+            status: Type.Enum(['hit', 'miss', 'shared', 'stale']),
+            key: text,
+            ageMs: Type.Number(),
+            ttlMs: Type.Number(),
+          },
+          { ...strict, description: 'As the headers of an answer have it: docs/caching.md.' },
+        ),
+      ),
     },
     { ...strict, description: 'A provider answers; before this, failover is invisible.' },
   ),

@@ -3,6 +3,7 @@
  * from an upstream meanwhile. A reader who takes nothing for `stalledMs` while something waits is reported once.
  */
 import type { WebSocket } from 'ws';
+import type { CancelSignal } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 
 interface OutboxParts {
@@ -38,7 +39,7 @@ export class Outbox {
   }
 
   /** Resolves when there is room, when the socket ends, or after `wake` where the signal aborted. */
-  async room(signal?: AbortSignal): Promise<void> {
+  async room(signal?: CancelSignal): Promise<void> {
     for (;;) {
       if (!this.full || signal?.aborted === true) return;
       this.#watch();

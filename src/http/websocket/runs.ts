@@ -2,6 +2,7 @@
  * One run of a socket, from its checked message to the one `end` or `error` that closes it. A chat goes over the gateway's port, an
  * agent's turn over that of the agents; what either says is worded as `messages.ts` has it.
  */
+import type { CancelSignal } from '#core/cancel';
 import { InvariantError } from '#core/errors';
 import { newId } from '#core/ids';
 import type { Agents } from '#contract/agents';
@@ -19,7 +20,7 @@ export interface RunPorts {
 
 interface RunParts {
   readonly caller: Caller;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly traceparent: string;
   /** The gateway's id of a chat; told before it begins, so that its errors name it. */
   readonly began: (runId: string) => void;

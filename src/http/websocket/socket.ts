@@ -4,6 +4,8 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
+import { Canceller } from '#core/cancel';
+import type { CancelSignal } from '#core/cancel';
 import type { Timer } from '#core/clock';
 import { CallerError, HubError, LimitError, UnavailableError } from '#core/errors';
 import { newId } from '#core/ids';
@@ -49,7 +51,7 @@ export interface Handshake {
 }
 
 interface Run {
-  readonly controller: AbortController;
+  readonly controller: Canceller;
   runId: string | null;
 }
 
@@ -231,7 +233,7 @@ export class ChatSocket {
     }
     if (this.#runs.size >= settings.runsMax) throw full(`This socket has ${settings.runsMax} runs under way`);
     if (!takePlace()) throw full(`This instance has ${settings.runsInFlightMax} runs under way on sockets`);
-    const run: Run = { controller: new AbortController(), runId: null };
+    const run: Run = { controller: new Canceller(), runId: null };
     this.#runs.set(id, run);
     observer.runs(1);
     void this.#drive(message, run, caller).finally(() => {
@@ -350,7 +352,7 @@ function full(what: string): LimitError {
   });
 }
 
-function errorOf(thrown: unknown, signal: AbortSignal): HubError {
+function errorOf(thrown: unknown, signal: CancelSignal): HubError {
   if (!signal.aborted) return translateError(thrown);
   return signal.reason instanceof HubError ? signal.reason : new CallerError('cancelled', 'The caller cancelled it.');
 }

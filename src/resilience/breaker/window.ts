@@ -10,6 +10,9 @@ export class SlidingWindow {
   readonly #successes = new Uint32Array(BUCKETS);
   readonly #failures = new Uint32Array(BUCKETS);
   #slot = Number.NaN;
+  /** Where and until when results go into it: between two slots nothing is divided. */
+  #bucket = 0;
+  #slotEndsAt = Number.NEGATIVE_INFINITY;
   #successTotal = 0;
   #failureTotal = 0;
 
@@ -19,15 +22,13 @@ export class SlidingWindow {
 
   success(now: number): void {
     this.#move(now);
-    const bucket = this.#slot % BUCKETS;
-    this.#successes[bucket] = (this.#successes[bucket] ?? 0) + 1;
+    this.#successes[this.#bucket] = (this.#successes[this.#bucket] ?? 0) + 1;
     this.#successTotal++;
   }
 
   failure(now: number): void {
     this.#move(now);
-    const bucket = this.#slot % BUCKETS;
-    this.#failures[bucket] = (this.#failures[bucket] ?? 0) + 1;
+    this.#failures[this.#bucket] = (this.#failures[this.#bucket] ?? 0) + 1;
     this.#failureTotal++;
   }
 
@@ -47,11 +48,12 @@ export class SlidingWindow {
     this.#successTotal = 0;
     this.#failureTotal = 0;
     this.#slot = Number.NaN;
+    this.#slotEndsAt = Number.NEGATIVE_INFINITY;
   }
 
   #move(now: number): void {
+    if (now < this.#slotEndsAt) return;
     const slot = Math.floor(now / this.#slotMs);
-    if (slot === this.#slot) return;
     if (!(slot - this.#slot < BUCKETS)) {
       this.clear();
     } else {
@@ -64,5 +66,7 @@ export class SlidingWindow {
       }
     }
     this.#slot = slot;
+    this.#slotEndsAt = (slot + 1) * this.#slotMs;
+    this.#bucket = slot % BUCKETS;
   }
 }

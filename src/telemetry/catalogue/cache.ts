@@ -29,6 +29,27 @@ export const cacheMetrics = {
     help: 'Look-ups in the cache: answered by memory; not in memory; of these, shared with one under way; answered past their time.',
     labels: { result: 'memory, beneath, shared, stale' },
   },
+  cacheTierLookups: {
+    name: 'revoagent_cache_tier_lookups_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Look-ups that reached a tier of the cache beneath memory, by what it had: a fresh answer, one past its time, none.',
+    labels: { tier: 'redis, database', result: 'hit, stale, miss' },
+  },
+  cacheTierBytes: {
+    name: 'revoagent_cache_tier_bytes_total',
+    type: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of answers that went to a tier of the cache beneath memory, and came from it, compressed as they lie there.',
+    labels: { tier: 'redis, database', direction: 'read, written' },
+  },
+  keyLookups: {
+    name: 'revoagent_key_lookups_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Look-ups of API keys: answered by memory; not in memory; of these, shared with one under way; answered past their time, for want of the database.',
+    labels: { result: 'memory, beneath, shared, stale' },
+  },
   cacheBytes: {
     name: 'revoagent_cache_bytes',
     type: 'gauge',

@@ -85,7 +85,7 @@ export const modelsMetrics = {
     help: 'Time of a call to an external API to the head of its answer, repeats included.',
     labels: {
       api: 'external APIs in the configuration',
-      outcome: 'the class of the status (2xx to 5xx), or the error code of docs/errors.md that the caller got',
+      outcome: 'the class of the status (2xx to 5xx), cached, or the error code of docs/errors.md that the caller got',
     },
     buckets: LATENCY,
   },

@@ -1,0 +1,176 @@
+/** HTTP answers that are kept: by whom, for how long, and how they say so. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { createCache } from './create.ts';
+import type { HttpHandler, HttpOptions } from './http.ts';
+
+const URL = 'https://api.example/users?page=1';
+
+function scene(
+  options: HttpOptions = {},
+  answer: (number: number) => Response = (number) => new Response(`number ${number}`),
+) {
+  const clock = new VirtualClock();
+  const cache = createCache({
+    namespace: 'pages',
+    clock,
+    defaults: { ttlMs: 60_000, jitter: 0, swrMs: 0, earlyRefreshFrom: 1 },
+  });
+  const cached = cache.http(options);
+  const state = { calls: 0, answer };
+  const handler: HttpHandler = async () => state.answer(++state.calls);
+  const ask = async (headers: Record<string, string> = {}, init: RequestInit = {}, url = URL) => {
+    const response = await cached(new Request(url, { headers, ...init }), handler);
+    const said = (name: string): string | null => response.headers.get(name);
+    return { status: response.status, text: await response.text(), said };
+  };
+  return { cache, clock, state, ask };
+}
+
+describe('an HTTP answer', () => {
+  it('is kept for its time, and says so in HTTP’s words', async () => {
+    const { ask, clock, state } = scene();
+    const first = await ask();
+    assert.deepEqual(
+      [first.text, first.said('age'), first.said('cache-status')],
+      ['number 1', null, 'revoagent; fwd=miss; stored'],
+    );
+    assert.equal(first.said('cache-control'), 'public, max-age=60');
+    clock.jump(10_000);
+    const second = await ask();
+    assert.deepEqual(
+      [second.text, second.said('age'), second.said('cache-status')],
+      ['number 1', '10', 'revoagent; hit; ttl=50'],
+    );
+    clock.jump(50_001);
+    assert.equal((await ask()).text, 'number 2');
+    assert.equal((await ask({}, {}, `${URL}&q=1`)).text, 'number 3');
+    assert.equal(state.calls, 3);
+  });
+
+  it('is 304 for who has it, by ETag or by date, and whole for HEAD but for its body', async () => {
+    const { ask, state } = scene(
+      {},
+      () => new Response('a', { headers: { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' } }),
+    );
+    const etag = (await ask()).said('etag') ?? '';
+    for (const headers of [
+      { 'if-none-match': etag },
+      { 'if-none-match': `"x", ${etag.slice(2)}` },
+      { 'if-modified-since': 'Fri, 02 Jan 2026 00:00:00 GMT' },
+    ]) {
+      const { status, text, said } = await ask(headers);
+      assert.deepEqual([status, text, said('etag')], [304, '', etag]);
+    }
+    assert.equal((await ask({ 'if-none-match': '"x"' })).status, 200);
+    const head = await ask({}, { method: 'HEAD' });
+    assert.deepEqual([head.status, head.text, head.said('etag')], [200, '', etag]);
+    assert.equal(state.calls, 1);
+  });
+
+  it('is one for all who ask at the same time', async () => {
+    const { ask, state } = scene();
+    const said = await Promise.all([ask(), ask(), ask()]);
+    assert.deepEqual(
+      said.map(({ text }) => text),
+      ['number 1', 'number 1', 'number 1'],
+    );
+    assert.deepEqual(
+      said.map((each) => each.said('cache-status')),
+      ['revoagent; fwd=miss; stored', 'revoagent; fwd=miss; collapsed', 'revoagent; fwd=miss; collapsed'],
+    );
+    assert.equal(state.calls, 1);
+  });
+
+  it('depends on what `vary` names, and is not kept where it depends on more', async () => {
+    const { ask, state } = scene({ vary: ['accept-language'] });
+    const texts = async (...languages: string[]) =>
+      Promise.all(languages.map(async (language) => (await ask({ 'accept-language': language })).text));
+    assert.deepEqual(await texts('de', 'en', 'de'), ['number 1', 'number 2', 'number 1']);
+    state.answer = (number) => new Response(`number ${number}`, { headers: { vary: 'accept-language, user-agent' } });
+    assert.deepEqual([await texts('fr'), await texts('fr')], [['number 3'], ['number 4']]);
+  });
+
+  it('is nobody’s but whose it is', async () => {
+    const open = scene();
+    for (const headers of [{ authorization: 'a' }, { cookie: 'a=b' }]) {
+      const first = await open.ask(headers);
+      assert.equal(first.said('cache-status'), 'revoagent; fwd=bypass');
+      assert.notEqual((await open.ask(headers)).text, first.text);
+    }
+    const own = scene({ private: (request) => request.headers.get('authorization') });
+    const first = await own.ask({ authorization: 'a' });
+    assert.deepEqual(
+      [first.said('cache-control'), first.said('vary')],
+      ['private, max-age=60', 'authorization, cookie'],
+    );
+    assert.equal((await own.ask({ authorization: 'b' })).text, 'number 2');
+    assert.equal((await own.ask({ authorization: 'a' })).text, 'number 1');
+    assert.notEqual((await own.ask()).text, (await own.ask()).text);
+  });
+
+  it('is not kept where it says so, and no longer than it says', async () => {
+    for (const headers of [
+      { 'cache-control': 'no-store' },
+      { 'cache-control': 'private' },
+      { 'set-cookie': 'a=b' },
+      { vary: '*' },
+    ]) {
+      const { ask } = scene({}, (number) => new Response(`number ${number}`, { headers }));
+      assert.deepEqual([(await ask()).text, (await ask()).text], ['number 1', 'number 2'], JSON.stringify(headers));
+    }
+    const { ask, clock } = scene(
+      {},
+      (number) => new Response(`number ${number}`, { headers: { 'cache-control': 'max-age=9', age: '4' } }),
+    );
+    await ask();
+    clock.jump(4_000);
+    assert.equal((await ask()).text, 'number 1');
+    clock.jump(1_000);
+    assert.equal((await ask()).text, 'number 2');
+  });
+
+  it('is passed over by a request that says so, and old after one that changes it', async () => {
+    const { ask, clock } = scene();
+    const text = async (headers?: Record<string, string>, init?: RequestInit) => (await ask(headers, init)).text;
+    assert.equal((await ask({ 'cache-control': 'only-if-cached' })).status, 504);
+    assert.equal(await text(), 'number 1');
+    assert.equal(await text({ 'cache-control': 'no-store' }), 'number 2');
+    assert.equal(await text(), 'number 1');
+    assert.equal(await text({ 'cache-control': 'no-cache' }), 'number 3');
+    clock.jump(5_000);
+    assert.equal(await text({ 'cache-control': 'max-age=5' }), 'number 3');
+    assert.equal(await text({ 'cache-control': 'only-if-cached' }), 'number 3');
+    assert.equal(await text({ 'cache-control': 'max-age=4' }), 'number 4');
+    assert.equal(await text({}, { method: 'PUT', body: 'x' }), 'number 5');
+    assert.equal(await text(), 'number 6');
+  });
+
+  it('stands in for a handler that throws or answers 5xx, and is no 5xx itself', async () => {
+    const { ask, clock, state } = scene();
+    await ask();
+    clock.jump(61_000);
+    state.answer = () => new Response('sorry', { status: 503 });
+    const stale = await ask();
+    assert.deepEqual([stale.status, stale.text], [200, 'number 1']);
+    clock.jump(61_000);
+    state.answer = () => {
+      throw new Error('gone');
+    };
+    assert.equal((await ask()).text, 'number 1');
+    await assert.rejects(ask({}, {}, `${URL}&q=2`), /gone/);
+    state.answer = () => new Response('sorry', { status: 503 });
+    assert.equal((await ask({}, {}, `${URL}&q=3`)).status, 503);
+  });
+
+  it('keeps its bytes', async () => {
+    const bytes = Uint8Array.from([0, 255, 128, 10]);
+    const clock = new VirtualClock();
+    const cached = createCache({ namespace: 'bytes', clock }).http();
+    for (const _ of [1, 2]) {
+      const response = await cached(new Request(URL), () => new Response(bytes));
+      assert.deepEqual(new Uint8Array(await response.arrayBuffer()), bytes);
+    }
+  });
+});

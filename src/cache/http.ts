@@ -1,0 +1,223 @@
+/**
+ * A cache of HTTP answers in front of a handler of `Request` and `Response` (RFC 9111): ETag, 304, Cache-Control, Age and Cache-Status
+ * (RFC 9211). What a request forbids to keep is not kept, and what carries somebody's credentials only where `private` says whose it is.
+ */
+import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import { directivesOf, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import type { FactoryContext } from './context.ts';
+import type { CallOptions } from './options.ts';
+
+export interface HttpOptions extends Omit<CallOptions, 'signal' | 'onProgress' | 'local'> {
+  /** Names the answer. Default: the whole URL. The method and what `vary` names come to it. */
+  readonly key?: (request: Request) => string;
+  /** Request headers that the answer depends on. An answer whose own `Vary` names another is not kept. */
+  readonly vary?: readonly string[];
+  /** Whose answer it is, where it is somebody's: comes to the key. `null`: this one is not kept. */
+  readonly private?: (request: Request) => string | null;
+  /** In Cache-Status. Default "revoagent". */
+  readonly name?: string;
+}
+
+export type HttpHandler = (request: Request, context: FactoryContext) => Response | Promise<Response>;
+
+/** Answers from what is kept, or has the handler answer. Rejects with what the handler throws, where no copy stands in. */
+export type HttpCache = (request: Request, handler: HttpHandler) => Promise<Response>;
+
+/** What it needs of a cache. */
+interface Keeps {
+  getOrSet<T>(key: string, factory: (context: FactoryContext) => T | Promise<T>, options?: CallOptions): Promise<T>;
+  life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
+  get(key: string): Promise<unknown>;
+  expire(key: string): Promise<void>;
+}
+
+interface Kept {
+  readonly status: number;
+  readonly headers: [name: string, value: string][];
+  /** Bytes that are no UTF-8 in base64. */
+  readonly text: string;
+  readonly encoding: 'utf8' | 'base64';
+}
+
+/** A factory's answer that is not to be kept, and is its caller's alone. */
+interface Alone {
+  readonly alone: true;
+}
+
+/** RFC 9110, 15.1: those that may be kept without being told to, of whole answers. */
+const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
+const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
+const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
+
+export function createHttpCache(cache: Keeps, options: HttpOptions, defaultTtlMs: number): HttpCache {
+  const answers = new HttpAnswers(cache, { ...options, ttlMs: options.ttlMs ?? defaultTtlMs });
+  return (request, handler) => answers.answer(request, handler);
+}
+
+class HttpAnswers {
+  readonly #cache: Keeps;
+  readonly #options: HttpOptions & { readonly ttlMs: number };
+  readonly #name: string;
+
+  constructor(cache: Keeps, options: HttpOptions & { readonly ttlMs: number }) {
+    this.#cache = cache;
+    this.#options = options;
+    this.#name = options.name ?? 'revoagent';
+  }
+
+  async answer(request: Request, handler: HttpHandler): Promise<Response> {
+    const { method } = request;
+    const key = this.#keyOf(request);
+    if (!SAFE.includes(method)) {
+      const response = await this.#pass(request, handler, 'method');
+      // RFC 9111, 4.4.
+      if (key !== null && response.status < 400) await this.#cache.expire(key);
+      return response;
+    }
+    const asked = directivesOf(request.headers.get('cache-control'));
+    if (asked.has('no-store')) return this.#pass(request, handler, 'request');
+    if (key === null || (method !== 'GET' && method !== 'HEAD')) return this.#pass(request, handler, 'bypass');
+    if (!(await this.#isRefused(key, asked))) return this.#keptOrMade(key, request, handler);
+    return new Response(null, { status: 504, headers: { 'cache-status': `${this.#name}; fwd=miss` } });
+  }
+
+  async #keptOrMade(key: string, request: Request, handler: HttpHandler): Promise<Response> {
+    let own: Response | undefined;
+    let made: Kept | Alone | undefined;
+    let shares = false;
+    const whole = new Request(request, { method: 'GET' });
+    for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
+    const factory = async (context: FactoryContext): Promise<Kept | Alone> => {
+      context.progress(null);
+      own = await handler(whole, context);
+      made = await this.#keep(own, context);
+      return made;
+    };
+    const onProgress = (): void => {
+      shares = true;
+    };
+    const kept = await this.#cache.getOrSet(key, factory, { ...this.#options, signal: request.signal, onProgress });
+    // Another value than its own factory's is one that was kept.
+    const led = kept === made;
+    if ('alone' in kept) {
+      if (!led || own === undefined) return this.#pass(request, handler, 'miss');
+      return withHeaders(own, { 'cache-status': `${this.#name}; fwd=miss` });
+    }
+    const status = led ? 'fwd=miss; stored' : shares ? 'fwd=miss; collapsed' : 'hit';
+    return answerOf(request, kept, `${this.#name}; ${status}`, led || shares ? undefined : this.#cache.life(key));
+  }
+
+  /** Null where the request is nobody's to keep the answer of. */
+  #keyOf(request: Request): string | null {
+    const { vary = [], key, private: whoseOf } = this.#options;
+    const whose = whoseOf === undefined ? '' : whoseOf(request);
+    const theirs = CREDENTIALS.some((header) => request.headers.has(header));
+    if (whose === null || (whoseOf === undefined && theirs)) return null;
+    const varies = vary.map((header) => request.headers.get(header));
+    const all = JSON.stringify([whose, key === undefined ? request.url : key(request), varies]);
+    return `http:${createHash('sha256').update(all).digest('base64url')}`;
+  }
+
+  /** Makes old what the request does not take; true where it wants nothing but what is kept, and there is nothing it takes. */
+  async #isRefused(key: string, asked: ReadonlyMap<string, string>): Promise<boolean> {
+    const seconds = wholeNumber(asked.get('max-age') ?? '');
+    if (seconds === undefined && !asked.has('no-cache') && !asked.has('only-if-cached')) return false;
+    const found = await this.#cache.get(key);
+    const old = seconds !== undefined && (this.#cache.life(key)?.ageMs ?? 0) > seconds * 1_000;
+    if (asked.has('only-if-cached')) return found === undefined || old;
+    if (found !== undefined && (old || asked.has('no-cache'))) await this.#cache.expire(key);
+    return false;
+  }
+
+  async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
+    if (response.status >= 500 && context.stale !== undefined) context.fail(`status ${response.status}`);
+    const lifeMs = keepsFor(response, this.#options);
+    if (lifeMs === null) {
+      context.skip();
+      return { alone: true };
+    }
+    context.setTtl({ ttlMs: lifeMs });
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
+    const { vary = [], private: whoseOf } = this.#options;
+    const headers = new Headers(response.headers);
+    if (!headers.has('etag'))
+      headers.set('etag', `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`);
+    if (!headers.has('cache-control')) {
+      const reach = whoseOf === undefined ? 'public' : 'private';
+      headers.set('cache-control', `${reach}, max-age=${Math.floor(lifeMs / 1_000)}`);
+    }
+    for (const header of [...vary, ...(whoseOf === undefined ? [] : CREDENTIALS)]) headers.append('vary', header);
+    return { status: response.status, headers: [...headers], text: bytes.toString(encoding), encoding };
+  }
+
+  async #pass(request: Request, handler: HttpHandler, why: string): Promise<Response> {
+    const response = await handler(request, unkept(request.signal));
+    return withHeaders(response, { 'cache-status': `${this.#name}; fwd=${why}` });
+  }
+}
+
+/** Milliseconds; null where it is not to be kept. */
+function keepsFor({ status, headers }: Response, options: HttpOptions & { readonly ttlMs: number }): number | null {
+  const { ttlMs } = options;
+  const said = directivesOf(headers.get('cache-control'));
+  const others = options.private === undefined && said.has('private');
+  if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
+  const known = (options.vary ?? []).map((header) => header.toLowerCase());
+  const varies = (headers.get('vary') ?? '').split(',').map((header) => header.trim().toLowerCase());
+  if (varies.some((header) => header !== '' && header !== 'accept-encoding' && !known.includes(header))) return null;
+  if (said.has('no-cache')) return 0;
+  return Math.min(ttlMs, freshMsOf(said, headers.get('age')) ?? ttlMs);
+}
+
+function answerOf(
+  request: Request,
+  kept: Kept,
+  status: string,
+  life: { ageMs: number; ttlMs: number } | undefined,
+): Response {
+  const headers = new Headers(kept.headers);
+  const ttl = life === undefined ? '' : `; ttl=${Math.floor(life.ttlMs / 1_000)}`;
+  headers.set('cache-status', status + ttl);
+  if (life !== undefined) headers.set('age', String(Math.floor(life.ageMs / 1_000)));
+  const conditions = {
+    ifNoneMatch: request.headers.get('if-none-match'),
+    ifModifiedSince: request.headers.get('if-modified-since'),
+  };
+  const version = { etag: headers.get('etag') ?? undefined, lastModified: headers.get('last-modified') ?? undefined };
+  if (kept.status === 200 && isUnchanged(conditions, version)) {
+    for (const header of ['content-length', 'content-type']) headers.delete(header);
+    return new Response(null, { status: 304, headers });
+  }
+  const body = request.method === 'HEAD' ? null : Buffer.from(kept.text, kept.encoding);
+  return new Response(body, { status: kept.status, headers });
+}
+
+function withHeaders(response: Response, more: Readonly<Record<string, string>>): Response {
+  const headers = new Headers(response.headers);
+  for (const [header, value] of Object.entries(more)) headers.set(header, value);
+  const { status, statusText, body } = response;
+  return new Response(body, { status, statusText, headers });
+}
+
+/** For a handler whose answer is kept by nobody. */
+function unkept(signal: AbortSignal): FactoryContext {
+  const nothing = (): void => undefined;
+  const never = (): never => {
+    throw new TypeError('There is nothing kept that could be answered with');
+  };
+  return {
+    signal,
+    stale: undefined,
+    tag: nothing,
+    setTtl: nothing,
+    progress: nothing,
+    skip: nothing,
+    negative: nothing,
+    notModified: never,
+    fail: (reason) => {
+      throw new Error(reason);
+    },
+  };
+}

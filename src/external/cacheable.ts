@@ -1,0 +1,47 @@
+/** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { directivesOf, freshMsOf, isUnchanged } from '#core/http-caching';
+import type { Head } from './headers.ts';
+
+/** The API's word beside the configuration's. Milliseconds. */
+export interface Keepable {
+  readonly ttlMs: number;
+  /** It may not stand in for another once it is past its time. */
+  readonly strict: boolean;
+}
+
+/**
+ * Null for what is not to be kept. `private` is kept: the account that asks is the hub's own, and the project is one reader. `Vary` is no
+ * matter: every header that goes out is in the key; `*` names what no key holds.
+ */
+export function keepable({ status, headers }: Head, ttlMsMax: number): Keepable | null {
+  const said = directivesOf(headers['cache-control']);
+  if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
+  if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
+  const strict = ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
+  if (said.has('no-cache')) return { ttlMs: 0, strict };
+  return { ttlMs: Math.min(ttlMsMax, freshMsOf(said, headers.age) ?? ttlMsMax), strict };
+}
+
+/** Whether who asks has this version already. */
+export function isKnown(asked: IncomingHttpHeaders, { etag, 'last-modified': modified }: Kept['headers']): boolean {
+  return isUnchanged(
+    { ifNoneMatch: asked['if-none-match'], ifModifiedSince: asked['if-modified-since'] },
+    { etag: one(etag), lastModified: one(modified) },
+  );
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** An answer as it is kept: JSON all through. */
+export interface Kept {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Bytes that are no UTF-8 in base64. */
+  readonly text: string;
+  readonly encoding: 'utf8' | 'base64';
+  readonly ttlMs: number;
+  readonly strict: boolean;
+}

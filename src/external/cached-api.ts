@@ -1,0 +1,256 @@
+/**
+ * An external API whose answers to GET are kept and shared, within a project. Past its time an answer is asked for again with its ETag or
+ * date, and stands in where that fails and may. A call that changes something makes what was kept of the API old. What is too large to
+ * keep, or is not to be kept, passes as it comes.
+ */
+import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import type { AnswerCache, MakeContext, Wish } from '#contract/answer-cache';
+import { EVERY_ANSWER, held, inProject, shared } from '#contract/answer-cache';
+import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/external';
+import type { CacheFacts } from '#contract/gateway';
+import { abortError } from '#contract/gateway';
+import type { ExternalApi, ExternalParts, Opened } from './api.ts';
+import type { Kept } from './cacheable.ts';
+import { isKnown, keepable } from './cacheable.ts';
+import { requestHeaders } from './headers.ts';
+import type { ExternalSettings } from './settings.ts';
+import { fixedHeaders } from './settings.ts';
+
+/** In base64 still an entry that memory takes. */
+const KEPT_BYTES_MAX = 700_000;
+/** Past its time it is kept for so long, at the least, to be asked after. */
+const ASKED_AFTER_MS = 86_400_000;
+/** Conditions that are the API's to judge, and bodies, which GET is refused for. */
+const PASSED_BY = ['if-match', 'if-unmodified-since', 'transfer-encoding'];
+/** Conditions that are judged here: the whole is asked for, for all who share it. */
+const OWN_CONDITIONS = ['if-none-match', 'if-modified-since'];
+
+type CacheSettings = NonNullable<ExternalSettings['cache']>;
+
+interface Asked {
+  readonly call: ExternalCall;
+  readonly wish: Wish;
+  /** The key as callers see it. */
+  readonly name: string;
+}
+
+/** What a shared call ends with besides an answer that is kept. */
+type Ended =
+  | Kept
+  /** Too large, or not to be kept: each asks for himself. */
+  | { readonly alone: true }
+  | { readonly failed: unknown }
+  | { readonly stale: Kept; readonly ageMs: number };
+
+export class CachedApi {
+  readonly status: ExternalStatus;
+  readonly #api: ExternalApi;
+  readonly #cache: AnswerCache;
+  readonly #settings: CacheSettings;
+  readonly #breakers: ExternalParts['breakers'];
+  readonly #crossing: (headers: ExternalCall['headers']) => string[];
+  /** Another address or account is another API. */
+  readonly #target: string;
+
+  constructor(
+    api: ExternalApi,
+    settings: ExternalSettings,
+    cache: CacheSettings,
+    { answers, breakers }: Pick<ExternalParts, 'breakers'> & { readonly answers: AnswerCache },
+  ) {
+    this.status = api.status;
+    this.#api = api;
+    this.#cache = answers;
+    this.#settings = cache;
+    this.#breakers = breakers;
+    const fixed = fixedHeaders(settings);
+    this.#crossing = (headers) => requestHeaders(headers, settings.requestHeaders, fixed);
+    this.#target = digest([api.status.name, settings.baseUrl, [...fixed]]);
+  }
+
+  async call(call: ExternalCall): Promise<ExternalAnswer> {
+    const { method, headers, cache } = call;
+    if (method !== 'GET' && method !== 'HEAD') return this.#act(call);
+    const hasBody = (headers['content-length'] ?? '0') !== '0';
+    if (method === 'HEAD' || hasBody || cache?.use === false || PASSED_BY.some((name) => name in headers))
+      return this.#api.call(call);
+    const asked = this.#asked(call);
+    const kept = await held<Kept>(this.#cache, asked.wish);
+    return kept === undefined ? this.#share(asked) : this.#answer(asked, kept, 'hit');
+  }
+
+  close(): Promise<void> {
+    return this.#api.close();
+  }
+
+  /** RFC 9111, 4.4, and more: what a call changed may show in any answer of the API. */
+  async #act(call: ExternalCall): Promise<ExternalAnswer> {
+    const answer = await this.#api.call(call);
+    if (answer.status < 400) await this.#cache.expireTag(this.#tag(call));
+    return answer;
+  }
+
+  async #share(asked: Asked): Promise<ExternalAnswer> {
+    const { call, wish } = asked;
+    let own: ExternalAnswer | undefined;
+    let led = false;
+    let follows = false;
+    const make = async (context: MakeContext): Promise<Ended> => {
+      led = true;
+      context.progress(null);
+      const made = await this.#make(asked, context);
+      own = made.own;
+      if (made.unchanged === true) return context.notModified();
+      return made.ended;
+    };
+    const { ttlMs, staleOnErrorMs } = this.#settings;
+    const { projectId, signal } = call;
+    const options = {
+      ttlMs,
+      staleOnErrorMs: Math.max(staleOnErrorMs, ASKED_AFTER_MS),
+      tags: [inProject(projectId, EVERY_ANSWER), this.#tag(call)],
+      signal,
+      onProgress: () => (follows = true),
+    };
+    const ended = await shared<Ended>(this.#cache, wish, make, options).catch((thrown: unknown) => {
+      // Where nobody left, the cache was closed.
+      throw signal.aborted ? thrown : abortError(AbortSignal.abort(thrown));
+    });
+    if ('failed' in ended) throw ended.failed;
+    if ('alone' in ended) return own ?? this.#api.call(call);
+    if ('stale' in ended) return this.#answer(asked, ended.stale, 'stale', ended.ageMs);
+    return this.#answer(asked, ended, led ? 'miss' : follows ? 'shared' : 'hit');
+  }
+
+  /** `own`: what passes to the caller who asked, and to nobody else. */
+  async #make(
+    { call }: Asked,
+    context: MakeContext,
+  ): Promise<{ ended: Ended; own?: ExternalAnswer; unchanged?: true }> {
+    const stale = context.stale as { readonly value: Kept; readonly ageMs: number } | undefined;
+    const standIn = (): Ended | undefined => {
+      if (stale === undefined || context.signal.aborted) return undefined;
+      const { ttlMs, strict } = stale.value;
+      const covers = !strict && stale.ageMs <= ttlMs + this.#settings.staleOnErrorMs;
+      return covers ? { stale: stale.value, ageMs: stale.ageMs } : undefined;
+    };
+    try {
+      const opened = await this.#api.call({
+        ...call,
+        headers: conditional(call.headers, stale?.value),
+        signal: context.signal,
+      });
+      const head = { status: opened.status, headers: opened.given };
+      if (opened.status === 304 && stale !== undefined) {
+        await opened.body.return?.();
+        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, stale.value.ttlMs)?.ttlMs ?? 0 });
+        return { ended: stale.value, unchanged: true };
+      }
+      const insteadOf = opened.status === 408 || opened.status === 429 ? standIn() : undefined;
+      if (insteadOf !== undefined) {
+        await opened.body.return?.();
+        context.skip();
+        return { ended: insteadOf };
+      }
+      const may = keepable(head, this.#settings.ttlMs);
+      const read = may === null ? { rest: opened.body, bytes: Buffer.alloc(0) } : await readUpTo(opened.body);
+      if (may === null || read.rest !== undefined) {
+        context.skip();
+        return { ended: { alone: true }, own: { ...opened, body: resumed(read.bytes, read.rest ?? opened.body) } };
+      }
+      context.setTtl({ ttlMs: may.ttlMs });
+      return { ended: keptOf(opened, read.bytes, may) };
+    } catch (thrown) {
+      context.skip();
+      return { ended: standIn() ?? { failed: thrown } };
+    }
+  }
+
+  #asked(call: ExternalCall): Asked {
+    const { projectId, target, headers, cache } = call;
+    const crossing = this.#crossing(without(headers, OWN_CONDITIONS));
+    const name = `external:${digest([this.#target, projectId, target, crossing])}`;
+    const { anew = false, ageMsMax = Number.POSITIVE_INFINITY } = cache ?? {};
+    return { call, name, wish: { key: inProject(projectId, name), anew, ageMsMax } };
+  }
+
+  #tag({ projectId }: ExternalCall): string {
+    return inProject(projectId, `external:${this.status.name}`);
+  }
+
+  #answer({ call, name, wish }: Asked, kept: Kept, status: CacheFacts['status'], staleMs?: number): ExternalAnswer {
+    const made = { ageMs: 0, ttlMs: kept.ttlMs };
+    const past = staleMs === undefined ? undefined : { ageMs: staleMs, ttlMs: kept.ttlMs - staleMs };
+    const life = past ?? (status === 'hit' ? this.#cache.life(wish.key) : undefined) ?? made;
+    const bytes = Buffer.from(kept.text, kept.encoding);
+    const known = isKnown(call.headers, kept.headers);
+    const { 'content-length': _, 'content-type': _type, ...unchanged } = kept.headers;
+    return {
+      status: known ? 304 : kept.status,
+      headers: known ? unchanged : { ...kept.headers, 'content-length': String(bytes.length) },
+      attempts: status === 'miss' ? 1 : 0,
+      breaker: this.#breakers.get(this.status.breaker).state.kind,
+      body: resumed(known ? Buffer.alloc(0) : bytes, undefined),
+      cache: { status, key: name, ...life },
+    };
+  }
+}
+
+function keptOf(
+  { status, headers }: Opened,
+  bytes: Buffer,
+  { ttlMs, strict }: { ttlMs: number; strict: boolean },
+): Kept {
+  const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
+  return { status, headers, text: bytes.toString(encoding), encoding, ttlMs, strict };
+}
+
+/** The caller's conditions in exchange for those of what is kept. */
+function conditional(headers: ExternalCall['headers'], kept: Kept | undefined): ExternalCall['headers'] {
+  const { etag, 'last-modified': modified } = kept?.headers ?? {};
+  return {
+    ...without(headers, OWN_CONDITIONS),
+    ...(typeof etag === 'string' && { 'if-none-match': etag }),
+    ...(typeof modified === 'string' && { 'if-modified-since': modified }),
+  };
+}
+
+function without(headers: ExternalCall['headers'], names: readonly string[]): ExternalCall['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)));
+}
+
+/** The whole, or what was read of it and the rest. */
+async function readUpTo(body: ExternalAnswer['body']): Promise<{ bytes: Buffer; rest?: ExternalAnswer['body'] }> {
+  const parts: Uint8Array[] = [];
+  let count = 0;
+  for (let next = await body.next(); next.done !== true; next = await body.next()) {
+    parts.push(next.value);
+    count += next.value.length;
+    if (count > KEPT_BYTES_MAX) return { bytes: Buffer.concat(parts), rest: body };
+  }
+  return { bytes: Buffer.concat(parts) };
+}
+
+/** Not a generator: one that was never begun would end nothing. */
+function resumed(bytes: Buffer, rest: ExternalAnswer['body'] | undefined): ExternalAnswer['body'] {
+  let first = bytes.length > 0;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next() {
+      if (!first) return rest?.next() ?? Promise.resolve({ done: true, value: undefined });
+      first = false;
+      return Promise.resolve({ done: false, value: bytes });
+    },
+    return() {
+      first = false;
+      return rest?.return?.() ?? Promise.resolve({ done: true, value: undefined });
+    },
+  };
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url');
+}

@@ -1,0 +1,189 @@
+/**
+ * Two whole hubs over one real Redis and one real PostgreSQL, in front of one real upstream: what one was answered, the other has; what is
+ * taken out of one, or taken back, the other does not give; and when Redis hangs or dies, answers go on.
+ */
+import assert from 'node:assert/strict';
+import { before, beforeEach, describe, it } from 'node:test';
+import { sseEvents } from '../helpers/http-calls.ts';
+import { waitFor } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import type { ProjectHub } from '../helpers/project-hubs.ts';
+import { makeKeys, postgresTarget, startProjectHub } from '../helpers/project-hubs.ts';
+import type { TestRedis } from '../helpers/redis.ts';
+import { startRedis } from '../helpers/redis.ts';
+import { forTheSuite } from '../helpers/suite.ts';
+import { answers, gate, startUpstream, until } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
+
+let redis: TestRedis;
+let upstream: Upstream;
+let one: ProjectHub;
+let other: ProjectHub;
+let key: string;
+let asked = 0;
+
+interface Said {
+  readonly text: string;
+  readonly cache: string | null;
+  readonly key: string | null;
+}
+
+async function chat(hub: ProjectHub, question: string, stream = false): Promise<Said> {
+  const body = { model: 'm', stream, messages: [{ role: 'user', content: question }] };
+  const response = await hub.ask(key, 'POST', '/v1/chat/completions', body);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  const answer = stream ? streamed(text) : JSON.parse(text).choices[0].message.content;
+  return {
+    text: answer,
+    cache: response.headers.get('x-revoagent-cache'),
+    key: response.headers.get('x-revoagent-cache-key'),
+  };
+}
+
+function streamed(text: string): string {
+  const events = sseEvents(text).map(({ data }) => data);
+  assert.equal(events.at(-1), '[DONE]');
+  const parts = events.slice(0, -1).map((data) => JSON.parse(data).choices[0]?.delta.content ?? '');
+  return parts.join('');
+}
+
+describe('two hubs', () => {
+  const suite = forTheSuite();
+  before(async () => {
+    redis = await startRedis();
+    suite.after(() => redis.close());
+    const postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    const url = await postgres.createDatabase();
+    upstream = await startUpstream(suite);
+    const [keys = []] = await makeKeys(postgresTarget(url), [1]);
+    key = keys[0] ?? assert.fail();
+    const config = {
+      providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-test' } },
+      routes: { m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} } },
+      redis: { cacheUrl: redis.url },
+      // Redis alone is between them.
+      cache: { database: false },
+    };
+    one = await startProjectHub(suite, config, { url });
+    other = await startProjectHub(suite, config, { url });
+  });
+  beforeEach(() => {
+    upstream.received.length = 0;
+    upstream.otherwise = (exchange) => answers(`number ${++asked}`)(exchange);
+  });
+
+  /** Operations on Redis that it did not do in time, or was not asked for since. */
+  async function excuses(): Promise<number> {
+    const texts = [one, other].map(async (hub) => (await hub.ask(key, 'GET', '/metrics')).text());
+    const series = /^revoagent_cache_operation_duration_seconds_count\{.*outcome="(?!ok").*\} (\d+)$/gm;
+    return [...(await Promise.all(texts)).join('\n').matchAll(series)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
+  }
+
+  /** A hub waits 40 ms for Redis and then does without: what both share is seen where it was in time. Each round needs new questions. */
+  async function inTime(see: (round: number) => Promise<void>): Promise<void> {
+    for (let round = 1; ; round++) {
+      const known = await excuses();
+      try {
+        return await see(round);
+      } catch (thrown) {
+        if (round === 20 || (await excuses()) === known) throw thrown;
+      }
+    }
+  }
+
+  it('ask the upstream once for the same, plain and streamed, at the same time', async () => {
+    for (const stream of [false, true])
+      await inTime(async (round) => {
+        upstream.received.length = 0;
+        const { opened, open } = gate();
+        upstream.otherwise = async (exchange) => {
+          await opened;
+          await answers('The one answer.')(exchange);
+        };
+        const question = `together, ${stream}, ${round}`;
+        const all = [one, other, one, other, one, other].map((hub) => chat(hub, question, stream));
+        await until('it is asked', () => upstream.received.length > 0);
+        open();
+        const said = await Promise.all(all);
+        assert.deepEqual(new Set(said.map(({ text }) => text)), new Set(['The one answer.']));
+        assert.equal(upstream.received.length, 1);
+        assert.equal(said.filter(({ cache }) => cache === 'miss').length, 1);
+      });
+  });
+
+  it('give what the other was answered, plain and as a stream', async () => {
+    await inTime(async (round) => {
+      upstream.received.length = 0;
+      const first = await chat(one, `kept ${round}`);
+      for (const stream of [false, true])
+        assert.deepEqual(await chat(other, `kept ${round}`, stream), { ...first, cache: 'hit' });
+      assert.equal(upstream.received.length, 1);
+    });
+  });
+
+  for (const [how, query] of [
+    ['by its key', ({ key: its }: Said) => `key=${encodeURIComponent(its ?? '')}`],
+    ['by its route', () => 'tag=route:m'],
+    ['by its kind', () => 'prefix=chat:'],
+    ['with everything', () => 'all=true'],
+  ] as const)
+    it(`give none that was taken out of the other ${how}`, async () => {
+      await inTime(async (round) => {
+        const question = `taken out ${how} ${round}`;
+        const first = await chat(one, question);
+        assert.equal((await chat(other, question)).cache, 'hit');
+        const response = await one.ask(key, 'DELETE', `/api/cache?${query(first)}`);
+        assert.equal(response.status, 200, await response.text());
+        // The announcement is on its way for a moment.
+        const anew = await waitFor(async () => {
+          const said = await chat(other, question);
+          return said.cache === 'hit' && said.text === first.text ? null : said;
+        });
+        assert.notEqual(anew.text, first.text);
+        assert.equal((await chat(one, question)).text, anew.text);
+      });
+    });
+
+  it('refuse a key as soon as it was taken back at the other', async () => {
+    const made = await one.ask(key, 'POST', '/api/keys', { name: 'brief', scopes: ['read'] });
+    const { secret, key: record } = JSON.parse(await made.text());
+    const models = async (hub: ProjectHub): Promise<number> => {
+      const response = await hub.ask(secret, 'GET', '/v1/models');
+      await response.text();
+      return response.status;
+    };
+    assert.deepEqual([await models(one), await models(other)], [200, 200]);
+    const revoked = await one.ask(key, 'DELETE', `/api/keys/${record.id}`);
+    assert.ok(revoked.ok);
+    assert.equal(await models(one), 401);
+    // Without the announcement it were good for 30 s: longer than this waits.
+    await waitFor(async () => ((await models(other)) === 401 ? true : null));
+  });
+
+  it('go on answering while Redis hangs, when it is killed, and share again when it is back', async () => {
+    await chat(one, 'before');
+    redis.stop();
+    try {
+      assert.match((await chat(one, 'hung')).text, /^number/);
+      assert.match((await chat(other, 'hung', true)).text, /^number/);
+      assert.equal((await chat(one, 'hung')).cache, 'hit', 'each has a memory of its own');
+    } finally {
+      redis.cont();
+    }
+    await redis.kill();
+    assert.match((await chat(one, 'killed')).text, /^number/);
+    assert.match((await chat(other, 'killed')).text, /^number/);
+    await redis.restart();
+    let round = 0;
+    await waitFor(async () => {
+      const question = `back ${++round}`;
+      await chat(one, question);
+      return (await chat(other, question)).cache === 'hit' ? true : null;
+    }, 20_000);
+  });
+});
