@@ -18,6 +18,8 @@ import { providerKinds } from '#providers/index';
 import { alertmanagerConfig } from '#stack/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { autoscalingChart } from './deploy/autoscaling-chart.ts';
+import { breakerSimulationPage } from './breaker-simulation.ts';
+import { dependencyPage } from './dependency-page.ts';
 import { composeBalancer } from './deploy/balancer.ts';
 import { boardFiles } from './deploy/grafana/boards.ts';
 import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
@@ -37,6 +39,11 @@ export const generated: readonly Generated[] = [
   { file: 'docs/settings.md', render: async () => settingsMarkdown(providerKinds) },
   { file: 'docs/metrics.md', render: async () => metricsMarkdown() },
   { file: 'docs/errors.md', render: async () => errorsMarkdown() },
+  { file: 'docs/dependencies.md', render: async () => dependencyPage() },
+  {
+    file: 'docs/instances.md',
+    render: async () => withTable('docs/instances.md', await breakerSimulationPage()),
+  },
   { file: 'docs/websocket.md', render: () => withTable('docs/websocket.md', closeCodeTable()) },
   {
     file: 'docs/providers/README.md',

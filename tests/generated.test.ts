@@ -8,9 +8,11 @@ import { pathToFileURL } from 'node:url';
 import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.ts';
 
 const PROMISED = [
+  'docs/dependencies.md',
   'docs/errors.md',
   'docs/idempotency.md',
   'docs/images/autoscaling.svg',
+  'docs/instances.md',
   'docs/metrics.md',
   'docs/providers/README.md',
   'docs/settings.md',

@@ -22,6 +22,8 @@ export interface OpenLoopResult {
   readonly sent: number;
   /** Answers other than 200, broken connections, and requests unanswered 2 s after the last was due. */
   readonly errors: number;
+  /** Of these: answered 503, which says "come back later". */
+  readonly shed: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
@@ -45,12 +47,14 @@ async function generate(options: OpenLoop): Promise<OpenLoopResult> {
   let begun = 0;
   let answered = 0;
   let good = 0;
+  let shed = 0;
 
   function begin(index: number, connection: HttpConnection): void {
     connection.send(request, (status) => {
       idle.push(connection);
       if (index < first) return;
       answered += 1;
+      if (status === 503) shed++;
       if (status === 200) latenciesMs[good++] = performance.now() - (startMs + index / perMs);
     });
   }
@@ -85,6 +89,7 @@ async function generate(options: OpenLoop): Promise<OpenLoopResult> {
   return {
     sent: counted,
     errors: counted - good,
+    shed,
     p50Ms: at(0.5),
     p95Ms: at(0.95),
     p99Ms: at(0.99),

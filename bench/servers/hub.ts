@@ -48,16 +48,64 @@ export interface GovernedHub {
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-export async function startGovernedHub(
+export function startGovernedHub(
   lab: Lab,
   upstreamPort: number,
   databaseUrl: string,
   { nodeArgs = [], name = 'hub, governed lane', more = {} }: GovernedHub = {},
 ): Promise<Subject> {
+  return startWithKeys(lab, upstreamPort, { name, databaseUrl, nodeArgs, more });
+}
+
+/** The governed lane with limits of every kind, which nobody reaches, counted in this Redis. */
+export function startLimitedHub(
+  lab: Lab,
+  upstreamPort: number,
+  databaseUrl: string,
+  stateUrl: string,
+): Promise<Subject> {
+  const requestsPerMinute = 1_000_000_000;
+  const ofKey = { requestsPerMinute, tokensPerMinute: requestsPerMinute, concurrent: 100_000, usdPerMonth: 1_000_000 };
+  const more = {
+    redis: { stateUrl },
+    limits: {
+      keys: { default: ofKey },
+      projects: { default: { requestsPerMinute } },
+      routes: { default: { requestsPerMinute } },
+    },
+    prices: { 'bench/*': { inputUsd: 1, outputUsd: 1 } },
+  };
+  return startWithKeys(lab, upstreamPort, {
+    name: 'hub, governed lane, limits in Redis',
+    databaseUrl,
+    nodeArgs: [],
+    more,
+  });
+}
+
+interface WithKeys {
+  readonly name: string;
+  readonly databaseUrl: string;
+  readonly nodeArgs: readonly string[];
+  /** Further sections of the configuration. */
+  readonly more: Readonly<Record<string, unknown>>;
+}
+
+async function startWithKeys(
+  lab: Lab,
+  upstreamPort: number,
+  { name, databaseUrl, nodeArgs, more }: WithKeys,
+): Promise<Subject> {
   const port = await freePort();
-  const file = name.replaceAll(/\W+/g, '-');
-  const storage = { url: databaseUrl, dataDir: lab.file(`${file}-data`) };
-  const config = await writeConfig(lab, file, port, upstreamPort, storage, { more });
+  const file = name.replaceAll(/[^a-z]+/g, '-');
+  const config = await writeConfig(
+    lab,
+    file,
+    port,
+    upstreamPort,
+    { url: databaseUrl, dataDir: lab.file(`${file}-data`) },
+    { more },
+  );
   const created = await lab.run({
     name: 'keys create',
     file: process.execPath,
@@ -82,10 +130,7 @@ async function writeConfig(
   port: number,
   upstreamPort: number,
   storage: Record<string, unknown>,
-  {
-    ofRoute = {},
-    more = {},
-  }: { readonly ofRoute?: Record<string, unknown>; readonly more?: Readonly<Record<string, unknown>> } = {},
+  { ofRoute = {}, more = {} }: { ofRoute?: Record<string, unknown>; more?: Readonly<Record<string, unknown>> } = {},
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
@@ -104,6 +149,7 @@ async function writeConfig(
     routes: { [MODEL]: { groups: [[{ provider: 'bench', model: MODEL }]], ...ofRoute } },
     resilience: { concurrentMax: CONCURRENT_CALLS },
     logging: { level: 'info', format: 'json' },
+    ...more,
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
   return file;

@@ -23,7 +23,7 @@ telemetry.attach({
   breakers: () => figuresOfBreakers(registry),
   pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
   backlog: () => 0,
-  ledger: () => ({ backlog: 0, journalBytes: 0 }),
+  ledger: () => ({ backlog: 0, journalBytes: 0, reserved: 0 }),
   cache: () => ({ ...lookups, entries: 0, bytes: 0, evictions: 0 }),
   keyLookups: () => lookups,
   checks: () => [],

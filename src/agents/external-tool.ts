@@ -3,11 +3,10 @@
  * encoded as one segment of the path, one value of the query or a field of a JSON body, so that none can lead elsewhere. What comes back
  * is bounded, and told to the model with what is missing of it.
  */
-import type { CancelSignal } from '#core/cancel';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ExternalTool } from '#contract/agents';
-import type { External, ExternalAnswer } from '#contract/external';
+import type { External, ExternalAnswer, ExternalCall } from '#contract/external';
 import type { ToolAnswer, ToolArguments } from './arguments.ts';
 
 const PLACE = /^\{([^{}]+)\}$/;
@@ -17,7 +16,7 @@ export async function callExternal(
   external: External,
   tool: ExternalTool,
   given: ToolArguments,
-  caller: { readonly projectId: string; readonly signal: CancelSignal; readonly traceparent: string },
+  call: Pick<ExternalCall, 'signal' | 'traceparent' | 'caller'>,
 ): Promise<ToolAnswer> {
   const request = requestOf(tool, given);
   if (typeof request === 'string') return { outcome: 'bad_arguments', text: request };
@@ -34,7 +33,7 @@ export async function callExternal(
         throw new CallerError('body_too_large', `The API takes bodies of up to ${bytesMax} bytes.`);
       return Promise.resolve(bytes);
     },
-    ...caller,
+    ...call,
   });
   return told(answer, await bounded(answer.body));
 }

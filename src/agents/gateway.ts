@@ -123,7 +123,7 @@ export class AgentGateway implements Gateway {
       throw new CallerError('model_not_found', 'There is no agent of this name here. GET /v1/models lists them.', {
         param: 'model',
       });
-    const { surface, preferences, signal, receivedAt, traceparent, runId } = call;
+    const { surface, preferences, signal, receivedAt, traceparent, runId, onLimits } = call;
     return this.#parts.agents.events({
       surface,
       caller,
@@ -137,6 +137,7 @@ export class AgentGateway implements Gateway {
       signal,
       receivedAt,
       traceparent,
+      onLimits,
     });
   }
 

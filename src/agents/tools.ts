@@ -10,6 +10,7 @@ import { newSpanId, newTraceId, traceparentOf } from '#core/trace-context';
 import { TooSlowError, within } from '#core/within';
 import type { AgentRecord, AgentTool, MemoryUse, ToolUse } from '#contract/agents';
 import type { External } from '#contract/external';
+import type { Caller } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import { UpstreamFailure } from '#contract/provider';
@@ -47,6 +48,8 @@ interface Given {
   readonly traceparent: string | undefined;
   /** Where the turn's trace is exported. */
   readonly trace: TurnTrace | undefined;
+  /** Whose limits its calls count for. */
+  readonly caller: Caller;
   /** Told whenever the memory was of use, or was not there. */
   readonly memoryUsed: (use: MemoryUse) => void;
 }
@@ -149,10 +152,10 @@ export class Toolbox {
     }
     if (tool.kind === 'external') {
       const { external } = this.#parts;
-      const { projectId } = this.#given.agent;
+      const { caller } = this.#given;
       this.#hub.set(tool.name, {
         ...tool,
-        run: (given, signal, traceparent) => callExternal(external, tool, given, { projectId, signal, traceparent }),
+        run: (given, signal, traceparent) => callExternal(external, tool, given, { signal, traceparent, caller }),
       });
       return [definition(tool)];
     }

@@ -76,6 +76,7 @@ export class Turn {
       callerTools: call.tools ?? [],
       traceparent: call.traceparent,
       trace,
+      caller: call.caller,
       memoryUsed: (use) => {
         if (this.memory !== 'unavailable') this.memory = use;
       },
@@ -191,7 +192,7 @@ export class Turn {
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
   ): ReturnType<typeof runStep> {
-    const { surface, caller, preferences } = this.#call;
+    const { surface, caller, preferences, onLimits } = this.#call;
     this.signal.throwIfAborted();
     this.runIds.push(runId);
     return runStep(this.#parts.gateway, {
@@ -203,6 +204,8 @@ export class Turn {
       signal: this.signal,
       receivedAt: this.#parts.clock.now(),
       traceparent: this.#traceparent,
+      agent: this.#agent.name,
+      onLimits,
     });
   }
 

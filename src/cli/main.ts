@@ -249,13 +249,6 @@ function addCheckCommand(root: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
     .action((options: CheckCommand) => check(options));
-  root
-    .command('down')
-    .description('end the stack; its data stays')
-    .addOption(folderOption())
-    .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  revoagent down')
-    .action((options: FolderOptions) => stackDown(options));
 }
 
 function addDrillCommand(root: Command): void {

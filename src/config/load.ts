@@ -15,6 +15,7 @@ import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
 import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
+import type { LimitsConfig } from './limits.ts';
 import { priceSchema } from './prices.ts';
 import type { PriceConfig } from './prices.ts';
 import { checkedRedis } from './redis.ts';
@@ -150,6 +151,10 @@ class Loader {
     const routes = this.#routes(names);
     const external = this.#external();
     const prices = this.#prices();
+    this.#checkLimits(filled['limits'], [
+      ...Object.keys(routes),
+      ...Object.keys(external).map((api) => `external:${api}`),
+    ]);
     const redis = this.#redis(filled['redis']);
     this.#checkTelemetry(filled['telemetry']);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
@@ -264,6 +269,16 @@ class Loader {
     if (!this.#isSound('telemetry')) return;
     for (const [at, message] of telemetryProblems(section as TelemetryConfig))
       this.#problem(`/telemetry${at}`, message);
+  }
+
+  #checkLimits(section: unknown, routes: readonly string[]): void {
+    // As with redis: where the schema found a fault, this can wait.
+    if (this.#problems.length > 0) return;
+    // A typing mistake there would limit nothing.
+    for (const name of Object.keys((section as LimitsConfig).routes.named)) {
+      const pointer = `/limits/routes/named/${escapePointer(name)}`;
+      if (!routes.includes(name)) this.#problem(pointer, unknownKey(name, routes));
+    }
   }
 
   #redis(section: unknown): RedisConfig {

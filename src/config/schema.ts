@@ -8,8 +8,12 @@ import type { TSchema } from 'typebox';
 import { limits } from '#core/limits';
 import type { Secret } from '#core/secret';
 import type { ExternalConfig } from './external.ts';
+import { loadShedding } from './load-shedding.ts';
+import type { LoadSheddingConfig } from './load-shedding.ts';
 import { cache } from './cache.ts';
 import type { CacheConfig } from './cache.ts';
+import { limitsSection } from './limits.ts';
+import type { LimitsConfig } from './limits.ts';
 import { count, ms, text } from './numbers.ts';
 import type { PriceConfig } from './prices.ts';
 import { redis } from './redis.ts';
@@ -58,6 +62,7 @@ const server = Type.Object(
       2_048,
       'Whole answers of so many bytes or more are sent compressed (zstd, brotli, gzip) to callers who accept it; 0: none is.',
     ),
+    loadShedding,
     webSocket,
   },
   { ...strict, description: 'Where and how the hub listens.' },
@@ -150,6 +155,11 @@ const resilience = Type.Object(
       default: 0.2,
       description: 'Retries allowed as a share of calls, so that an outage is not multiplied.',
     }),
+    sharedEvidence: Type.Enum(['advise', 'off'], {
+      default: 'advise',
+      description:
+        'What instances with a redis.stateUrl tell each other of upstreams. advise: where a circuit opened at one, one failure opens it at the others; an exhausted quota and an operator’s orders hold for all.',
+    }),
     concurrentMax: count(1, 100_000, 100, 'Calls in flight at one deployment; one more goes elsewhere.'),
     timeouts: Type.Object(
       {
@@ -197,7 +207,18 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, redis, cache, memory, resilience, logging, telemetry };
+export const sections = {
+  server,
+  security,
+  storage,
+  redis,
+  cache,
+  limits: limitsSection,
+  memory,
+  resilience,
+  logging,
+  telemetry,
+};
 
 export interface Config {
   readonly server: {
@@ -211,6 +232,7 @@ export interface Config {
     readonly headerBytesMax: number;
     readonly requestReceiveMs: number;
     readonly requestsInFlightMax: number;
+    readonly loadShedding: LoadSheddingConfig;
     readonly webSocket: WebSocketConfig;
     readonly compressBytesMin: number;
   };
@@ -233,6 +255,7 @@ export interface Config {
   };
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;
+  readonly limits: LimitsConfig;
   readonly memory: { readonly embeddingModel?: string; readonly timeoutMs: number };
   readonly providers: Readonly<Record<string, ProviderConfig>>;
   readonly routes: Readonly<Record<string, RouteConfig>>;
@@ -249,6 +272,7 @@ export interface Config {
     };
     readonly retry: { readonly retries: number; readonly baseMs: number; readonly maxMs: number };
     readonly retryBudget: number;
+    readonly sharedEvidence: 'advise' | 'off';
     readonly concurrentMax: number;
     readonly timeouts: TimeoutsConfig;
   };

@@ -4,7 +4,7 @@
  */
 import type { CancelSignal } from '#core/cancel';
 import type { ChatMessage } from './chat.ts';
-import type { CallPreferences, Caller, Surface } from './gateway.ts';
+import type { CallPreferences, Caller, RunCall, Surface } from './gateway.ts';
 import type { Page } from './page.ts';
 
 /** `external` and `memory` tools are run by the hub; `caller` tools end the turn with the calls, and the caller sends the results. */
@@ -122,6 +122,8 @@ export interface AgentCall {
   readonly signal: CancelSignal;
   readonly receivedAt: number;
   readonly traceparent: string | undefined;
+  /** As in a call of a model; told at each step. */
+  readonly onLimits?: RunCall['onLimits'];
 }
 
 /** Why a turn ended. Only `stop` is a whole answer of the model's; `tool_calls` waits for the caller. */

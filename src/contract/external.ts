@@ -5,7 +5,7 @@
 import type { CancelSignal } from '#core/cancel';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BreakerStateName } from './breakers.ts';
-import type { CacheFacts, CachePreferences } from './gateway.ts';
+import type { CacheFacts, CachePreferences, Caller, RunCall } from './gateway.ts';
 
 /** Where transports show it; links of an answer that lead back into the API are written anew below it. */
 export const externalPath = (name: string): string => `/api/external/${name}`;
@@ -20,12 +20,14 @@ export interface ExternalCall {
   readonly headers: IncomingHttpHeaders;
   /** Reads the body; called once the rest of the call is found good. Throws a `HubError` beyond `bytesMax`. */
   readonly body: (bytesMax: number) => Promise<Uint8Array>;
-  /** Whose call it is: what one project was answered, no other is. */
-  readonly projectId: string;
   readonly cache?: CachePreferences | undefined;
   /** Aborted when the caller leaves. */
   readonly signal: CancelSignal;
   readonly traceparent: string;
+  /** Whose call it is: what one project was answered, no other is; and whose limits it counts for. */
+  readonly caller: Caller;
+  /** As in a call of a model. */
+  readonly onLimits?: RunCall['onLimits'];
 }
 
 export interface ExternalAnswer {

@@ -5,6 +5,7 @@
 import type { CancelSignal } from '#core/cancel';
 import { CallerError, HubError, UnavailableError } from '#core/errors';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
+import type { Admission, LimitSettings, LimitStanding } from './admission.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
 /** What a key may do: ask models; see what the hub does; call the external APIs, which act with credentials of the hub's; all. */
@@ -16,6 +17,10 @@ export interface Caller {
   readonly keyId: string | null;
   readonly projectId: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** Left out: the one organisation there is without others. */
+  readonly organisationId?: string;
+  /** What is stored with the key and with its project, in place of what the configuration says. */
+  readonly limits?: { readonly key?: LimitSettings; readonly project?: LimitSettings };
 }
 
 export type Surface = 'openai' | 'anthropic' | 'hub';
@@ -68,6 +73,12 @@ export interface RunCall {
   /** When the request's first byte was seen, on the hub's clock: hub time and the deadline count from here. */
   readonly receivedAt: number;
   readonly traceparent: string | undefined;
+  /** The agent that asks, by name. */
+  readonly agent?: string;
+  /** Told where the limits stand as soon as they have decided, whichever way. */
+  readonly onLimits?: ((standings: readonly LimitStanding[], refusedBy?: LimitStanding) => void) | undefined;
+  /** Set where limits have admitted the call: its run settles it. */
+  readonly admission?: Admission;
 }
 
 export interface ChatCall extends RunCall {

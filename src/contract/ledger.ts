@@ -51,10 +51,13 @@ export interface UsageRecord extends UsageDispatch, Settlement {
   readonly state: 'settled' | 'interrupted';
 }
 
-/** All are synchronous and never throw: a ledger that cannot write counts what it could not, and the call goes on. */
+/** None throws or rejects: a ledger that cannot write counts what it could not, and the call goes on. */
 export interface Ledger {
-  /** An attempt is about to go out. */
-  dispatched(entry: UsageDispatch): void;
+  /**
+   * Before the attempt goes out, which waits for what is returned, a tenth of a second at most: then it is reserved where instances share a
+   * ledger. Undefined where there is nothing to wait for.
+   */
+  dispatched(entry: UsageDispatch): Promise<void> | undefined;
   /**
    * Just before the first byte of an attempt goes out. Returns when a kill of the process can no longer lose what was dispatched so
    * far: attempts that go out at the same time share one write.

@@ -8,6 +8,8 @@ import type { AgentStore } from './agents.ts';
 import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
+import type { LimitSettings } from './admission.ts';
+import type { SpendStore } from './limits.ts';
 import type { MemoryStore } from './memory.ts';
 import type { Page } from './page.ts';
 import type { RunRecord } from './runs.ts';
@@ -21,14 +23,26 @@ export interface KeyRecord {
   readonly secretHash: Uint8Array;
   readonly createdWallMs: number;
   readonly revokedWallMs: number | null;
+  /** In place of what the configuration says. */
+  readonly limits?: LimitSettings;
+}
+
+/** A key with what its project says of it. */
+export interface FoundKey extends KeyRecord {
+  readonly organisationId?: string;
+  readonly projectLimits?: LimitSettings;
 }
 
 export interface KeyStore {
   insert(key: KeyRecord): Promise<void>;
-  findById(id: string): Promise<KeyRecord | null>;
+  findById(id: string): Promise<FoundKey | null>;
   list(projectId: string, page: Page): Promise<readonly KeyRecord[]>;
   /** Returns whether there was such a key that was not revoked yet. */
   revoke(projectId: string, id: string, wallMs: number): Promise<boolean>;
+  /** Replaces them; false where there is no such active key. */
+  setLimits(projectId: string, id: string, limits: LimitSettings): Promise<boolean>;
+  setProjectLimits(projectId: string, limits: LimitSettings): Promise<void>;
+  projectLimits(projectId: string): Promise<LimitSettings>;
   /** Whether any key exists that is not revoked. */
   anyActive(): Promise<boolean>;
 }
@@ -44,10 +58,12 @@ export interface RunStore {
 }
 
 export interface UsageStore {
-  /** Writes many at once, all or none; a row whose id is there already is left as it is. */
+  /** Writes many at once, all or none; a row whose id is there already is left as it is, unless it is `interrupted` and now settled. */
   insertMany(rows: readonly UsageRecord[]): Promise<void>;
   report(projectId: string, query: UsageQuery): Promise<UsageReport>;
-  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs`; returns how many. */
+  /** Adds at most `rowsMax` rows of attempts that went out before `wallMs` to the sums by month; returns how many there were. */
+  rollUp(wallMs: number, rowsMax: number): Promise<number>;
+  /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs` and are in the sums; returns how many. */
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }
 
@@ -130,6 +146,10 @@ export interface Stores {
   readonly runs: RunStore;
   readonly usage: UsageStore;
   readonly audit: AuditStore;
+  readonly spend: SpendStore & {
+    /** Deletes what began before `startDay`. */
+    purge(startDay: number): Promise<void>;
+  };
 }
 
 /** The first migration makes this project, and embedded use knows no other. */

@@ -33,6 +33,7 @@ export const ERROR_CODES = [
   // the caller must wait
   'rate_limited',
   'too_many_requests_in_flight',
+  'instance_overloaded',
   'upstream_rate_limited',
   // an upstream failed
   'upstream_failed',

@@ -92,6 +92,8 @@ export const limits = {
   /** The largest arguments of one call of a tool, and the largest text of one step of an agent; in characters. */
   toolArgumentsCharsMax: 256 * 1024,
   agentTextCharsMax: 4 * 1024 * 1024,
+  /** Organisations, projects, keys, agents and routes whose limits one instance counts in its own memory. */
+  limitSubjectsMax: 100_000,
   /** Turns of a conversation that are looked at for what a model is told of it. */
   historyTurnsMax: 1_000,
 } as const;

@@ -105,11 +105,11 @@ export class CachedApi {
       return made.ended;
     };
     const { ttlMs, staleOnErrorMs } = this.#settings;
-    const { projectId, signal } = call;
+    const { caller, signal } = call;
     const options = {
       ttlMs,
       staleOnErrorMs: Math.max(staleOnErrorMs, ASKED_AFTER_MS),
-      tags: [inProject(projectId, EVERY_ANSWER), this.#tag(call)],
+      tags: [inProject(caller.projectId, EVERY_ANSWER), this.#tag(call)],
       signal,
       onProgress: () => (follows = true),
     };
@@ -168,15 +168,16 @@ export class CachedApi {
   }
 
   #asked(call: ExternalCall): Asked {
-    const { projectId, target, headers, cache } = call;
+    const { caller, target, headers, cache } = call;
+    const { projectId } = caller;
     const crossing = this.#crossing(without(headers, OWN_CONDITIONS));
     const name = `external:${digest([this.#target, projectId, target, crossing])}`;
     const { anew = false, ageMsMax = Number.POSITIVE_INFINITY } = cache ?? {};
     return { call, name, wish: { key: inProject(projectId, name), anew, ageMsMax } };
   }
 
-  #tag({ projectId }: ExternalCall): string {
-    return inProject(projectId, `external:${this.status.name}`);
+  #tag({ caller }: ExternalCall): string {
+    return inProject(caller.projectId, `external:${this.status.name}`);
   }
 
   #answer({ call, name, wish }: Asked, kept: Kept, status: CacheFacts['status'], staleMs?: number): ExternalAnswer {

@@ -30,6 +30,7 @@ export interface Committed {
 
 /** Opens the stream and reads up to its first content. `progress`: of the answer that is gone on with, or a new one. */
 export async function commit(attempt: Attempt, request: ChatRequest, progress: StreamProgress): Promise<Committed> {
+  if (attempt.recorded !== undefined) await attempt.recorded;
   const { events } = await attempt.upstream(attempt.deployment.provider.stream(attempt.providerCall(request)));
   const held: ProviderEvent[] = [];
   for (;;) {

@@ -48,6 +48,8 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new Canceller();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  /** Until then it must not go out; undefined where nothing is to be waited for. */
+  readonly recorded: Promise<void> | undefined;
   readonly #ledgerId: string;
   #usage: StatedUsage | null | undefined;
   #settled = false;
@@ -76,7 +78,7 @@ export class Attempt {
     run.dispatched++;
     const entry = dispatchOf(run, parts.record, context.clock.wallMs());
     this.#ledgerId = entry.id;
-    context.ledger.dispatched(entry);
+    this.recorded = context.ledger.dispatched(entry);
     run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (run.call.signal.aborted) this.#onAbort();
     this.expect('timeout_connect', timeouts.connectMs);

@@ -48,6 +48,7 @@ export async function askWhole(
 ): Promise<{ answer: ProviderAnswer; deployment: Deployment }> {
   const { deployment } = attempt;
   attempt.streams = false;
+  if (attempt.recorded !== undefined) await attempt.recorded;
   const answer = await attempt.upstream(deployment.provider.complete(attempt.providerCall(request)));
   attempt.used(answer.body.usage);
   attempt.succeed();

@@ -45,6 +45,7 @@ async function askVectors(
   request: EmbeddingRequest,
 ): Promise<{ answer: EmbeddingAnswer; deployment: Deployment }> {
   const { deployment } = attempt;
+  if (attempt.recorded !== undefined) await attempt.recorded;
   const asked = deployment.provider.embed?.(attempt.providerCall(request));
   if (asked === undefined) throw new InvariantError('a provider without embeddings was asked for some');
   const answer = await attempt.upstream(asked);

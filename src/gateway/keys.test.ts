@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UnavailableError } from '#core/errors';
 import type { AuditRecord, KeyRecord, KeyStore } from '#contract/stores';
+import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import { lookupsOn } from '../../tests/helpers/lookups.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createKeys, generateKey, parseKey } from './keys.ts';
@@ -29,6 +30,14 @@ function started() {
       records.set(id, { ...record, revokedWallMs: wallMs });
       return true;
     },
+    setLimits: async (projectId, id, limits) => {
+      const record = records.get(id);
+      if (record?.projectId !== projectId) return false;
+      records.set(id, { ...record, limits });
+      return true;
+    },
+    setProjectLimits: async () => undefined,
+    projectLimits: async () => ({}),
     anyActive: async () => records.size > 0,
   };
   const audit = {
@@ -49,7 +58,9 @@ describe('a key', () => {
     assert.deepEqual(await keys.authenticate(secret), {
       keyId: record.id,
       projectId: 'prj_a',
+      organisationId: DEFAULT_ORGANISATION_ID,
       scopes: new Set(['chat']),
+      limits: { key: {}, project: {} },
     });
     const kept = JSON.stringify([...records.values(), ...audited]);
     assert.ok(!kept.includes(secret.slice(-43)), 'the secret is nowhere');

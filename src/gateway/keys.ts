@@ -7,11 +7,14 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#core/clock';
 import { messageOf, UnavailableError } from '#core/errors';
 import { isId, newId } from '#core/ids';
+import { limits as bounds } from '#core/limits';
 import type { Caller, Scope } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { LookupCache } from '#contract/lookup-cache';
+import type { LimitSettings } from '#contract/admission';
 import type { Logger } from '#contract/logger';
-import type { AuditStore, KeyRecord, KeyStore } from '#contract/stores';
+import type { AuditStore, FoundKey, KeyRecord, KeyStore } from '#contract/stores';
+import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 
 /** Another instance's revocation takes effect here within this time, without a bus between them. */
 const FRESH_MS = 30_000;
@@ -59,7 +62,13 @@ export interface KeysParts {
 }
 
 /** What is kept of an id: JSON. Null where there is no such active key. */
-type Kept = { readonly secret: string; readonly projectId: string; readonly scopes: readonly Scope[] } | null;
+type Kept = {
+  readonly secret: string;
+  readonly projectId: string;
+  readonly organisationId: string;
+  readonly scopes: readonly Scope[];
+  readonly limits: { readonly key: LimitSettings; readonly project: LimitSettings };
+} | null;
 
 interface Known {
   readonly secretHash: Uint8Array;
@@ -105,7 +114,7 @@ class CachedKeys implements Keys {
     const { keys, clock } = this.#parts;
     const wallMs = clock.wallMs();
     const { id, text, secretHash } = generateKey(wallMs);
-    const { projectId, name, scopes, actor } = request;
+    const { projectId, name, scopes, limits = {}, actor } = request;
     const record: KeyRecord = {
       id,
       projectId,
@@ -114,9 +123,10 @@ class CachedKeys implements Keys {
       secretHash,
       createdWallMs: wallMs,
       revokedWallMs: null,
+      limits,
     };
     // Written down first: a key of which the audit knows nothing must not exist.
-    await this.#audit('key-created', projectId, id, actor, { name, scopes: [...scopes] });
+    await this.#audit('key-created', projectId, id, actor, { name, scopes: [...scopes], limits });
     await keys.insert(record);
     await this.#parts.lookups.delete(`key:${id}`);
     return { record, secret: text };
@@ -124,6 +134,32 @@ class CachedKeys implements Keys {
 
   list(...[projectId, page]: Parameters<Keys['list']>): ReturnType<Keys['list']> {
     return this.#parts.keys.list(projectId, page);
+  }
+
+  async find(projectId: string, id: string): Promise<Caller | null> {
+    if (!isId('key', id)) return null;
+    const known = this.#knownOf(id, await this.#look(id, `key:${id}`));
+    return known?.caller.projectId === projectId ? known.caller : null;
+  }
+
+  async setLimits({ projectId, id, limits, actor }: Parameters<Keys['setLimits']>[0]): Promise<boolean> {
+    if (!isId('key', id) || !(await this.#parts.keys.setLimits(projectId, id, limits))) return false;
+    await this.#parts.lookups.delete(`key:${id}`);
+    await this.#audit('key-limits-set', projectId, id, actor, { limits });
+    return true;
+  }
+
+  async setProjectLimits({ projectId, limits, actor }: Parameters<Keys['setProjectLimits']>[0]): Promise<void> {
+    const { keys, lookups } = this.#parts;
+    await keys.setProjectLimits(projectId, limits);
+    // Of more keys than these the others take it up when their copies are stale.
+    const known = await keys.list(projectId, { limit: bounds.pageRowsMax });
+    await Promise.all(known.map(({ id }) => lookups.delete(`key:${id}`)));
+    await this.#audit('project-limits-set', projectId, projectId, actor, { limits });
+  }
+
+  projectLimits(projectId: string): Promise<LimitSettings> {
+    return this.#parts.keys.projectLimits(projectId);
   }
 
   async revoke({ projectId, id, actor }: Parameters<Keys['revoke']>[0]): Promise<boolean> {
@@ -165,8 +201,9 @@ class CachedKeys implements Keys {
     if (kept === null) return null;
     let known = this.#known.get(kept);
     if (known === undefined) {
-      const { secret, projectId, scopes } = kept;
-      known = { secretHash: Buffer.from(secret, 'base64'), caller: { keyId: id, projectId, scopes: new Set(scopes) } };
+      const { secret, scopes, ...facts } = kept;
+      const caller = { keyId: id, ...facts, scopes: new Set(scopes) };
+      known = { secretHash: Buffer.from(secret, 'base64'), caller };
       this.#known.set(kept, known);
     }
     return known;
@@ -192,6 +229,12 @@ class CachedKeys implements Keys {
   }
 }
 
-function keptOf({ projectId, scopes, secretHash }: KeyRecord): Kept {
-  return { secret: Buffer.from(secretHash).toString('base64'), projectId, scopes: [...scopes] };
+function keptOf({ projectId, organisationId, scopes, secretHash, limits, projectLimits }: FoundKey): Kept {
+  return {
+    secret: Buffer.from(secretHash).toString('base64'),
+    projectId,
+    organisationId: organisationId ?? DEFAULT_ORGANISATION_ID,
+    scopes: [...scopes],
+    limits: { key: limits ?? {}, project: projectLimits ?? {} },
+  };
 }

@@ -66,6 +66,11 @@ export class Router {
     return [...this.#exact.keys()];
   }
 
+  /** The name or pattern that serves the model. Makes no deployment. */
+  nameOf(model: string): string | null {
+    return this.#exact.has(model) ? model : (this.#match(model)?.name ?? null);
+  }
+
   find(model: string): Route | null {
     const exact = this.#exact.get(model);
     if (exact !== undefined) return exact;

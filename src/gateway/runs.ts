@@ -15,6 +15,7 @@ import type { Observer } from '#contract/observer';
 import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
 import type { RunTrace, Tracing } from '#contract/tracing';
 import type { Deployment } from './deployment.ts';
+import { spentIn } from './limited.ts';
 import type { Prices } from './prices.ts';
 import type { RouteSettings } from './settings.ts';
 import { Transcript } from './transcript.ts';
@@ -252,6 +253,8 @@ export class Run {
     this.#context.running.remove(record.id);
     this.#context.observer.runFinished(record);
     this.trace?.finished(record);
+    const { admission } = this.call;
+    admission?.settle(spentIn(record, admission.estimate));
     this.#context.runSink(record);
     // What no upstream was given is nobody's to keep.
     const content = this.dispatched === 0 ? null : (this.transcript?.record(record) ?? null);

@@ -9,6 +9,7 @@ import type { ChatRequest } from '#contract/chat';
 import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
+import { limitsToldIn } from './limit-headers.ts';
 import { preferencesOf } from './preferences.ts';
 import { cacheHeaders } from './cache-headers.ts';
 import type { Services } from './operation.ts';
@@ -63,6 +64,7 @@ export function callFor<Request extends RunCall['request']>(
     signal: context.signal,
     receivedAt: context.receivedAt,
     traceparent: context.trace.traceparent,
+    onLimits: limitsToldIn(context),
   };
 }
 

@@ -12,6 +12,8 @@ const EXPOSED = [
   'x-revoagent-degraded',
   'x-revoagent-simulated',
   'retry-after',
+  'ratelimit',
+  'ratelimit-policy',
   'retry-after-ms',
 ].join(', ');
 

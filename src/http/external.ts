@@ -10,8 +10,9 @@ import type { Answer } from './answer.ts';
 import { readBody } from './body.ts';
 import { cacheHeaders } from './cache-headers.ts';
 import { translateError } from './errors/translate.ts';
-import type { Services } from './operation.ts';
+import { limitsToldIn } from './limit-headers.ts';
 import { callerOf } from './operation.ts';
+import type { Services } from './operation.ts';
 import { cacheWishes } from './preferences.ts';
 import type { RequestContext } from './request-context.ts';
 import { drained, waitedFor } from './waiting.ts';
@@ -35,10 +36,11 @@ export async function answerExternal(name: string, context: RequestContext, serv
       target,
       headers: incoming.headers,
       body: (bytesMax) => readBody(incoming, bytesMax, signal),
-      projectId: callerOf(context).projectId,
       cache: cacheWishes(incoming.headers),
       signal,
       traceparent: context.trace.traceparent,
+      caller: callerOf(context),
+      onLimits: limitsToldIn(context),
     }),
   );
   try {

@@ -7,6 +7,7 @@ import { presentations } from './errors/presentation.ts';
 import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
+import { standingSchema } from './wire/limit.ts';
 
 const TAGS = [
   { name: 'OpenAI-compatible', description: 'For clients that speak OpenAI’s API. Errors have OpenAI’s form.' },
@@ -28,6 +29,7 @@ const TAGS = [
     name: 'Keys',
     description: 'Who may come in. Until the first key exists, the hub serves its own machine without one.',
   },
+  { name: 'Limits', description: 'What a key, its project and its organisation may have, and what is left of it.' },
   { name: 'Operations', description: 'For those who run it.' },
 ] as const;
 
@@ -209,6 +211,7 @@ const problemSchema = {
         properties: { in: { enum: ['path', 'query', 'body'] }, path: { type: 'string' }, message: { type: 'string' } },
       },
     },
+    limit: { ...standingSchema, description: 'Which limit the call is over.' },
     upstream: { description: 'The provider’s own error, where the caller needs its reason.' },
   },
 };

@@ -14,7 +14,9 @@ import type { External } from '#contract/external';
 import type { Caller, Gateway, RunReader } from '#contract/gateway';
 import type { Health } from '#contract/health';
 import type { Idempotency } from '#contract/idempotency';
+import type { Instances } from '#contract/instances';
 import type { Keys } from '#contract/keys';
+import type { Limits } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import type { PerformanceReport } from '#contract/performance';
@@ -42,7 +44,9 @@ export interface Ports {
   readonly memory: Memory;
   readonly breakers: BreakerControl;
   readonly cache: CacheControl;
+  readonly limits: Pick<Limits, 'report'>;
   readonly health: Health;
+  readonly instances: Instances;
   readonly performance: () => PerformanceReport;
   readonly metrics: () => Promise<{ contentType: string; body: string }>;
   readonly logger: Logger;
@@ -88,6 +92,8 @@ interface Documented {
   readonly hidden?: boolean;
   /** Answers even when the instance is full: probes must tell load from death. */
   readonly alwaysAdmitted?: boolean;
+  /** More of what is under way already, such as the rest of a stream: turned away last. */
+  readonly continues?: boolean;
 }
 
 interface Spec<P extends TSchema, Q extends TSchema, B extends TSchema> extends Documented {

@@ -4,11 +4,14 @@
  * errors and streams are to be exact and the way to a chat answer short.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CallerError, LimitError } from '#core/errors';
+import { CallerError } from '#core/errors';
+import type { LoadGate } from '#contract/load';
 import type { Observer } from '#contract/observer';
 import type { SocketObserver } from '#contract/socket-observer';
 import type { Tracing } from '#contract/tracing';
 import { readJsonBody } from './body.ts';
+import { Gate, priorityOf } from './admission.ts';
+import type { Admission } from './admission.ts';
 import { Compressor, Precompressed } from './compression.ts';
 import type { Connections } from './connections.ts';
 import { allowOrigin, answeredPreflight } from './cors.ts';
@@ -44,6 +47,7 @@ export interface HttpSettings {
 export interface HttpDeps extends Ports {
   /** Whether no key exists: then this machine alone is served, without one. */
   readonly keyless: () => boolean;
+  readonly load: LoadGate;
   readonly observer: Observer;
   readonly sockets: SocketObserver;
   /** Left out where no trace is exported. */
@@ -51,14 +55,13 @@ export interface HttpDeps extends Ports {
   readonly settings: HttpSettings;
 }
 
-const FULL_RETRY_MS = 1_000;
-
 export class Pipeline {
   readonly #deps: HttpDeps & Services;
   readonly #connections: Connections;
   readonly #operations: readonly Operation[];
   readonly #trace: ReturnType<typeof createTracer>;
   readonly #compressor: Compressor;
+  readonly #gate: Gate;
   readonly #local = new WeakSet<IncomingMessage>();
 
   constructor(deps: HttpDeps & Services, connections: Connections, operations: readonly Operation[]) {
@@ -67,6 +70,7 @@ export class Pipeline {
     this.#compressor = new Compressor(deps.settings.compressBytesMin);
     this.#operations = operations;
     this.#trace = createTracer(deps.tracing?.samples);
+    this.#gate = new Gate(deps, connections);
   }
 
   /** This request came by the local socket. */
@@ -83,9 +87,10 @@ export class Pipeline {
     const run = operation.prepare(this.#deps);
     const { keys, keyless, settings } = this.#deps;
     const route = publicPath(operation.path);
+    const admission = priorityOf(operation);
     const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
       try {
-        this.admit(context, operation.alwaysAdmitted === true);
+        this.admit(context, admission);
         const known = authenticate(context, operation.access, keys, keyless());
         context.caller = known instanceof Promise ? await known : known;
         const body =
@@ -167,7 +172,7 @@ export class Pipeline {
   }
 
   /** Throws where the request may not come in at all, whoever sends it. */
-  admit(context: RequestContext, always: boolean): void {
+  admit(context: RequestContext, admission: Admission): void {
     const { settings, keyless } = this.#deps;
     const { headers, httpVersionMinor } = context.incoming;
     allowOrigin(context, settings.corsOrigins);
@@ -181,13 +186,12 @@ export class Pipeline {
       );
     }
     if (!context.local && keyless()) checkOrigin(headers, settings);
-    if (!always && this.#connections.requestsInFlight > settings.requestsInFlightMax) {
-      throw new LimitError(
-        'too_many_requests_in_flight',
-        `This instance serves ${settings.requestsInFlightMax} requests at once, and all places are taken.`,
-        { retryAfterMs: FULL_RETRY_MS },
-      );
-    }
+    this.#gate.admit(context, admission);
+  }
+
+  /** Throws where a run on a socket may not begin. */
+  admitRun(): void {
+    this.#gate.admitRun();
   }
 
   /** No operation has this method at this path. */
@@ -197,7 +201,7 @@ export class Pipeline {
     const [first] = here;
     const context = this.begin(incoming, outgoing, first === undefined ? 'unmatched' : publicPath(first.path));
     try {
-      this.admit(context, false);
+      this.admit(context, 'new');
       if (first === undefined) {
         throw new CallerError('not_found', 'There is no such path here. /docs lists every operation.');
       }

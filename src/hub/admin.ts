@@ -115,6 +115,7 @@ const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignor
 const unobserved: Observer = {
   requestStarted: ignore,
   requestFinished: ignore,
+  requestShed: ignore,
   attemptFinished: ignore,
   runFinished: ignore,
   turnFinished: ignore,

@@ -18,7 +18,6 @@ import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
-import { createHealth } from '#health/health';
 import { createServer } from '#http/server';
 import { BreakerRegistry, RetryBudget } from '#resilience/index';
 import type { Storage } from '#storage/index';
@@ -26,19 +25,22 @@ import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
 import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
-import { createBreakerControl, figuresOfBreakers, logTransitions } from './breakers.ts';
+import { createBreakerControl, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
-import { createChecks } from './health.ts';
+import { addressFor, openHubInstances, sharingOrders } from './instances.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
 import type { Hub } from './lifecycle.ts';
 import { openDoors } from './listen.ts';
+import { openHubLimits } from './limits.ts';
 import { openHubMemory } from './memory.ts';
+import { openRedis } from './redis.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
 import { openTraces } from './traces.ts';
 import { Upstreams } from './upstreams.ts';
+import { watchHub } from './watching.ts';
 import { readVersion } from './version.ts';
 
 export interface HubOverrides {
@@ -58,68 +60,81 @@ export async function startHub(
 ): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
   const ground = layGround(stack, config, overrides);
-  const { clock, random, instance, version, logger, telemetry, tracing, observer, breakers, control } = ground;
+  const { clock, random, instance, version, logger, telemetry, tracing, observer, breakers } = ground;
 
+  const { state, instances, registry, incarnation, control } = joinOthers(stack, config, ground);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
   stack.defer(() => storage.close());
   const caches = openHubCaches(stack, { config, storage, clock, random, logger, observer, breakers });
   const keyless = await openKeyless({ config, keys: storage.stores.keys, clock, logger });
   stack.defer(() => keyless.stop());
 
-  const { runs, contents, ledger } = keepRecords(stack, storage, { config, clock, logger, observer });
+  const { runs, contents, ledger } = keepRecords(stack, storage, { ...ground, config, state, incarnation });
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: registry });
   const running = new RunningRuns();
-  const retryBudget = new RetryBudget({ clock, ratio: config.resilience.retryBudget });
-  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers };
-  const parts = { clock, random, observer, tracing, logger, running, breakers, retryBudget, ...behind };
+  const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
+  const parts = { ...ground, running, retryBudget: budgetOf(config, clock), ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
-  const { gateway, external } = upstreams;
+  const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const watched = createChecks({ config, storage, memory, writer: runs.writer, gateway, breakers: control, logger });
-  stack.defer(() => watched.stop());
-  const health = createHealth({ checks: watched.checks, clock, instance, version, logger });
-  telemetry.attach({
-    breakers: () => figuresOfBreakers(breakers),
-    pool: () => storage.poolStats(),
-    backlog: () => runs.writer.backlog,
-    ledger: () => ledger,
-    ...caches.figures,
-    checks: () => health.last(),
-  });
+  const seen = { config, storage, memory, runs, gateway, breakers: control, circuits: breakers, limits, instances };
+  const { health, load } = watchHub(stack, { ...ground, ...seen, ledger, figures: caches.figures });
 
-  const { stores } = storage;
-  const { audit, claims } = stores;
-  const keys = createKeys({ keys: storage.stores.keys, audit, lookups: caches.lookups, clock, logger });
-  const idempotency = createIdempotency({ claims, clock, logger });
+  const keys = createKeys({ ...storage.stores, lookups: caches.lookups, clock, logger });
+  const idempotency = createIdempotency({ ...storage.stores, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, { stores, memory, external, gateway, clock, observer, tracing, logger });
-  const reader = createRunReader({ running, pending: runs.writer, store: storage.stores.runs });
+  const talking = openAgents(stack, { ...ground, stores: storage.stores, memory, external, gateway });
   const server = createServer({
     ...talking,
     external,
-    runs: reader,
-    contents: createContents({ runs: reader, pending: contents.writer, store: storage.stores.contents, audit, clock }),
+    ...readersOf(storage, { running, runs: runs.writer, contents: contents.writer, clock }),
     keys: endingKeyless(keys, keyless),
     idempotency,
     keyless: () => keyless.current(),
-    usage: storage.stores.usage,
-    audit,
-    agentStore: storage.stores.agents,
-    conversations: storage.stores.conversations,
+    load,
     memory,
     breakers: control,
     cache: caches.control,
+    limits,
     health,
+    instances: registry,
     ...figuresOf(telemetry, tracing),
     logger,
     clock,
     settings: { ...config.server, version, instance },
   });
   const url = await openDoors(server, config);
+  registry.begin(addressFor(url));
   const about = { url, version, instance, keyless: keyless.current(), addresses: gateway.addresses() };
   const summary = summaryOf(config, discovered, about);
-  return new RunningHub(config, { url, summary, owned: stack.move(), upstreams, health, logger, server, audit, clock });
+  const owned = stack.move();
+  return new RunningHub(config, {
+    url,
+    summary,
+    owned,
+    upstreams,
+    limits,
+    health,
+    instances: registry,
+    logger,
+    server,
+    audit: storage.stores.audit,
+    clock,
+  });
+}
+
+function budgetOf({ resilience }: Config, clock: Clock): RetryBudget {
+  return new RetryBudget({ clock, ratio: resilience.retryBudget });
+}
+
+/** The Redis for what instances share, and this instance among them. */
+function joinOthers(stack: AsyncDisposableStack, config: Config, ground: ReturnType<typeof layGround>) {
+  const state = openRedis(stack, 'state', { ...ground, config });
+  const instances = openHubInstances(stack, { ...ground, config, redis: state });
+  const { registry, incarnation, evidence } = instances;
+  return { state, instances, registry, incarnation, control: sharingOrders(ground.control, evidence) };
 }
 
 /** Where a run that has ended goes, and what was said in it. */
@@ -128,6 +143,17 @@ function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentReco
     runSink: (run: RunRecord): void => runs.append(run),
     contentSink: (content: ContentRecord): void => contents.append(content),
   };
+}
+
+/** What was kept, for whoever asks: also what is on its way to the database. */
+function readersOf(
+  { stores }: Storage,
+  parts: { running: RunningRuns; runs: BatchWriter<RunRecord>; contents: BatchWriter<ContentRecord>; clock: Clock },
+) {
+  const { usage, audit, agents: agentStore, conversations } = stores;
+  const runs = createRunReader({ running: parts.running, pending: parts.runs, store: stores.runs });
+  const from = { runs, pending: parts.contents, store: stores.contents, audit, clock: parts.clock };
+  return { runs, contents: createContents(from), usage, audit, agentStore, conversations };
 }
 
 /** What requests and sockets tell, and what is asked about them. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { BreakerControl } from '#contract/breakers';
 import type { Gateway } from '#contract/gateway';
 import type { HealthCheck } from '#contract/health';
+import type { Limits } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
@@ -11,6 +12,7 @@ import { databaseCheck } from '#health/checks/database';
 import { diskCheck } from '#health/checks/disk';
 import { eventLoopCheck } from '#health/checks/event-loop';
 import { heapCheck } from '#health/checks/heap';
+import { limitsCheck } from '#health/checks/limits';
 import { memoryCheck } from '#health/checks/memory';
 import { providersCheck } from '#health/checks/providers';
 import type { RunWriter, Storage } from '#storage/index';
@@ -19,16 +21,17 @@ export interface CheckedParts {
   readonly config: Config;
   readonly storage: Storage;
   readonly memory: Pick<Memory, 'find'>;
-  readonly writer: RunWriter;
+  readonly runs: { readonly writer: RunWriter };
   readonly gateway: Pick<Gateway, 'deployments'>;
   readonly breakers: BreakerControl;
+  readonly limits: Pick<Limits, 'mode'>;
   readonly logger: Logger;
 }
 
 /** Looked for by the health check: an id that nobody gets. */
 const NO_MEMORY = 'mem_00000000000000000000000000';
 
-export function createChecks({ config, storage, memory, writer, gateway, breakers, logger }: CheckedParts): {
+export function createChecks({ config, storage, memory, runs, gateway, breakers, limits, logger }: CheckedParts): {
   checks: readonly HealthCheck[];
   stop(): void;
 } {
@@ -38,7 +41,7 @@ export function createChecks({ config, storage, memory, writer, gateway, breaker
       kind: storage.kind,
       ping: () => storage.ping(),
       poolStats: () => storage.poolStats(),
-      backlog: () => writer.backlog,
+      backlog: () => runs.writer.backlog,
       logger,
     }),
     memoryCheck({
@@ -47,6 +50,7 @@ export function createChecks({ config, storage, memory, writer, gateway, breaker
       embeddings: config.memory.embeddingModel !== undefined,
       logger,
     }),
+    limitsCheck({ mode: () => limits.mode() }),
     providersCheck({ deployments: () => gateway.deployments(), breaker: (key) => breakers.get(key) }),
     loop,
     heapCheck(),

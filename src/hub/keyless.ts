@@ -84,6 +84,10 @@ export function endingKeyless(keys: Keys, keyless: Keyless): Keys {
   return {
     authenticate: (presented) => keys.authenticate(presented),
     list: (projectId, page) => keys.list(projectId, page),
+    find: (projectId, id) => keys.find(projectId, id),
+    setLimits: (request) => keys.setLimits(request),
+    setProjectLimits: (request) => keys.setProjectLimits(request),
+    projectLimits: (projectId) => keys.projectLimits(projectId),
     revoke: (request) => keys.revoke(request),
     async create(request) {
       const made = await keys.create(request);

@@ -1,12 +1,16 @@
-/** The usage ledger as the hub runs it: its journal in the data folder, its rows in the database. */
+/** The usage ledger as the hub runs it: reserved in the state's Redis or in a journal in the data folder, its rows in the database. */
 import path from 'node:path';
 import type { UsageRecord } from '#contract/ledger';
 import { messageOf } from '#core/errors';
+import type { Random } from '#core/random';
 import { limits } from '#core/limits';
 import { openLedger } from '#ledger/ledger';
+import { Reservations } from '#ledger/reservations';
 import type { UsageLedger } from '#ledger/ledger';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
 import type { Storage } from '#storage/index';
+import type { RedisPort } from '#redis/index';
+import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
 import type { StorageParts } from './storage.ts';
 import { withinFlush } from './storage.ts';
@@ -17,16 +21,27 @@ export interface HubLedger {
   close(): Promise<void>;
 }
 
+export interface LedgerParts extends StorageParts {
+  readonly random: Random;
+  /** The Redis of the state role. */
+  readonly state: RedisPort | null;
+  readonly incarnation: string;
+}
+
 /** Throws an `Error` that names the folder where it cannot be written. */
 export function openHubLedger(
   storage: Storage,
-  { config, clock, logger, observer }: Omit<StorageParts, 'breakers'>,
+  { config, clock, random, logger, observer, breakers, state, incarnation }: LedgerParts,
 ): HubLedger {
+  const reserving = createGuard(breakers.get('state:ledger', DEPENDENCY_BREAKER), () => true);
+  const reservations =
+    state === null ? null : new Reservations({ redis: state, incarnation, guard: reserving, clock, random, logger });
   const folder = path.resolve(config.storage.dataDir, 'ledger');
   makeFolder(folder);
   const ledger = openLedger({
     folder,
     lock: tryLock,
+    reservations,
     createWriter: (ended) =>
       createBatchWriter<UsageRecord>({
         noun: 'usage-row',

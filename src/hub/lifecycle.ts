@@ -8,6 +8,7 @@ import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { HttpServer } from '#http/server';
+import type { Limiter } from '#limits/index';
 import type { AdjustableLogger } from '#telemetry/logger';
 import type { StartSummary } from './summary.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -27,7 +28,9 @@ export interface HubParts {
   /** Everything that was opened, to be closed in the reverse order. */
   readonly owned: AsyncDisposableStack;
   readonly upstreams: Upstreams;
+  readonly limits: Limiter;
   readonly health: Health;
+  readonly instances: { drain(): void };
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
   readonly audit: Pick<AuditStore, 'append'>;
@@ -49,9 +52,10 @@ export class RunningHub implements Hub {
   }
 
   async reload(next: Config): Promise<Changes> {
-    const { upstreams, logger } = this.#parts;
+    const { upstreams, limits, logger } = this.#parts;
     const changes = changesBetween(this.#config, next);
     const { retired } = await upstreams.replace(next);
+    limits.configure(next.limits);
     this.#config = next;
     logger.setLevel(next.logging.level);
     // What was there before is closed when its last request has ended; nobody waits for that.
@@ -82,9 +86,10 @@ export class RunningHub implements Hub {
   }
 
   async #end(reason: string): Promise<void> {
-    const { health, server, owned, logger } = this.#parts;
+    const { health, instances, server, owned, logger } = this.#parts;
     logger.info('hub-stopping', { reason });
     health.drain('This instance is shutting down.');
+    instances.drain();
     server.beginDrain();
     await server.close(this.#config.server.shutdownGraceMs);
     await owned.disposeAsync();

@@ -41,6 +41,21 @@ export const outbound = [
     why: 'spans of traces, in batches behind the requests, where a collector is named',
   },
   {
+    module: 'redis/connection.ts',
+    breaker: 'state:ledger',
+    why: 'the reservation of an attempt goes through it, and is in the journal on disk where it does not answer',
+  },
+  {
+    module: 'redis/connection.ts',
+    breaker: 'none',
+    why: 'instances and evidence are told and read in the background, once in seconds; no caller waits',
+  },
+  {
+    module: 'redis/connection.ts',
+    breaker: 'limits',
+    why: 'limits are counted in the Redis for shared state through a breaker of their own, and divided among the instances without it',
+  },
+  {
     module: 'hub/hub-client.ts',
     breaker: 'none',
     why: 'a command of the CLI asks one hub, once, and ends',

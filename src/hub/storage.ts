@@ -12,7 +12,7 @@ import type { Observer } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
-import { createContentWriter, createRunWriter, isUnavailable, openStorage } from '#storage/index';
+import { createContentWriter, createRunWriter, isUnavailable, monthOf, openStorage } from '#storage/index';
 import type { Storage } from '#storage/index';
 import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
@@ -29,6 +29,8 @@ const PURGE_EVERY_MS = 3_600_000;
 const PURGE_ROWS = 5_000;
 const DAY_MS = 86_400_000;
 const FLUSH_MS = 5_000;
+/** A month's budget, and as much again to look back on. */
+const SPEND_DAYS = 62;
 
 export async function openHubStorage({ config, clock, logger, observer, breakers }: StorageParts): Promise<Storage> {
   const { url, dataDir, pool, slowQueryMs } = config.storage;
@@ -93,7 +95,7 @@ function writtenBehind<Row>(
   };
 }
 
-/** Deletes with age, once an hour: runs, what was said in them, rows of the usage ledger and the audit log, each after its own time, and claims that have run out. Returns what ends it. */
+/** Sums up the usage of months that are over, and deletes with age, once an hour: runs, what was said in them and rows of the usage ledger and of the audit log, each after its own time, and claims that have run out. Returns what ends it. */
 export function purgeWithAge(
   { stores }: Storage,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
@@ -107,13 +109,20 @@ export function purgeWithAge(
     { days: Math.min(contentRetentionDays, runRetentionDays), store: stores.contents },
   ];
   let timer: Timer;
+  /** Of months that are over for a day, so that late rows are in; and of what is deleted next. */
+  async function rollUp(): Promise<void> {
+    const before = Math.max(monthOf(clock.wallMs() - DAY_MS), clock.wallMs() - usageRetentionDays * DAY_MS);
+    for (let rolled = PURGE_ROWS; rolled === PURGE_ROWS;) rolled = await stores.usage.rollUp(before, PURGE_ROWS);
+  }
   async function purge(): Promise<void> {
+    await rollUp();
     for (const { days, store } of aged) {
       const before = clock.wallMs() - days * DAY_MS;
       for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await store.purge(before, PURGE_ROWS);
     }
     for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
       deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);
+    await stores.spend.purge(Math.floor(clock.wallMs() / DAY_MS) - SPEND_DAYS);
   }
   function arm(): void {
     timer = clock.schedule(PURGE_EVERY_MS, () => {

@@ -1,4 +1,5 @@
 /** All that the hub calls for its callers, the gateway's providers and the external APIs, exchanged together at a reload. */
+import type { External } from '#contract/external';
 import type { Config } from '#config/index';
 import { createExternals } from '#external/externals';
 import type { Externals } from '#external/externals';
@@ -6,6 +7,7 @@ import type { BreakerRegistry } from '#resilience/index';
 import { buildGateway } from './build-gateway.ts';
 import type { GatewayParts } from './build-gateway.ts';
 import { ExternalSwitch } from './external-switch.ts';
+import { limitedExternal } from './limited-external.ts';
 import { GatewaySwitch } from './gateway-switch.ts';
 import type { GatewayBuild } from './gateway-switch.ts';
 
@@ -16,12 +18,15 @@ interface Parts extends GatewayParts {
 export class Upstreams {
   readonly gateway: GatewaySwitch;
   readonly external: ExternalSwitch;
+  /** The same for callers. */
+  readonly limitedExternal: External;
   readonly #parts: Parts;
 
   private constructor(parts: Parts, gateway: GatewayBuild, external: Externals) {
     this.#parts = parts;
     this.gateway = new GatewaySwitch(gateway);
     this.external = new ExternalSwitch(external);
+    this.limitedExternal = limitedExternal(this.external, parts.limits, parts.clock);
   }
 
   /** Throws an `Error` that names the guardrail which cannot be loaded. */

@@ -1,7 +1,8 @@
 /**
- * The usage ledger of a hub whose journal is on disk: an attempt is in the journal before it goes out and leaves it when its row is
- * committed, so that every call an upstream saw has one row, also after `kill -9`. Rows that no longer fit in memory while the
- * database is away wait in the journal. Several hubs may share a folder: each has its own, and takes over those of the dead.
+ * The usage ledger of a hub: an attempt is reserved in Redis, or in the journal on disk where there is none or it does not answer, before
+ * it goes out, and leaves when its row is committed, so that every call an upstream saw has one row, also after `kill -9`. Rows that no
+ * longer fit in memory while the database is away wait there. Several hubs may share a folder or a Redis: each has its own part, and
+ * takes over those of the dead.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +15,7 @@ import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import { Journal, segmentsAmong } from './journal.ts';
 import type { Segment } from './journal.ts';
+import type { Reservations } from './reservations.ts';
 import { dispatchLine, settlementLine } from './lines.ts';
 import { replay } from './replay.ts';
 
@@ -29,6 +31,8 @@ export interface LedgerParts {
   readonly folder: string;
   /** A lock of the operating system that goes with its process; null where another process holds it. */
   readonly lock: (folder: string) => { release(): void } | null;
+  /** Null: the journal on disk alone. Closed with the ledger. */
+  readonly reservations: Reservations | null;
   readonly createWriter: (ended: (row: UsageRecord, how: RowEnd) => void) => BatchWriter<UsageRecord>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -37,7 +41,9 @@ export interface LedgerParts {
 
 interface Entry {
   readonly dispatch: UsageDispatch;
-  /** Null before it is written, and where the journal could not be. */
+  /** In Redis; where it did not say so in time, it may be there too. */
+  reserved: boolean;
+  /** Null before it is written, where it is reserved, and where the journal could not be written. */
   dispatchedIn: Segment | null;
   settledIn: Segment | null;
   /** Null while the attempt is under way. */
@@ -87,6 +93,7 @@ export class UsageLedger implements Ledger {
     this.#lock = lock;
     this.#journal = new Journal({ folder, bytesMax: limits.ledgerJournalBytesMax, clock, logger });
     this.#writer = parts.createWriter((row, how) => this.#ended(row, how));
+    parts.reservations?.begin({ lost: () => this.#restore(), write: (rows) => this.#write(rows) });
     this.#adopt(0);
   }
 
@@ -99,10 +106,25 @@ export class UsageLedger implements Ledger {
     return this.#journal.bytes;
   }
 
-  dispatched(dispatch: UsageDispatch): void {
-    const entry: Entry = { dispatch, dispatchedIn: null, settledIn: null, row: null };
+  /** Attempts in Redis whose rows are not in the database yet. */
+  get reserved(): number {
+    let reserved = 0;
+    for (const entry of this.#entries.values()) if (entry.reserved) reserved++;
+    return reserved;
+  }
+
+  dispatched(dispatch: UsageDispatch): Promise<void> | undefined {
+    const entry: Entry = { dispatch, reserved: false, dispatchedIn: null, settledIn: null, row: null };
     this.#entries.set(dispatch.id, entry);
-    this.#unsecured.add(entry);
+    const { reservations } = this.#parts;
+    if (reservations?.usable !== true) {
+      this.#unsecured.add(entry);
+      return undefined;
+    }
+    entry.reserved = true;
+    return reservations.reserve(dispatch).then((kept) => {
+      if (!kept) this.#unsecured.add(entry);
+    });
   }
 
   secure(): void {
@@ -117,15 +139,21 @@ export class UsageLedger implements Ledger {
     this.#unsecured.clear();
   }
 
+  /** Redis came back without them. */
+  #restore(): void {
+    const reserved = [...this.#entries.values()].filter((entry) => entry.reserved);
+    void this.#parts.reservations?.keep(reserved.map(({ row, dispatch }) => row ?? dispatch));
+  }
+
   settled(id: string, settlement: Settlement): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.row !== null) return;
     // It never went out: no connection was to be had.
     if (this.#unsecured.has(entry)) this.secure();
     entry.row = settledRow(entry.dispatch, settlement);
-    if (entry.dispatchedIn !== null) {
+    if (entry.dispatchedIn !== null || entry.reserved) {
       this.#unflushed.add(entry);
-      this.#flushTimer ??= this.#parts.clock.schedule(SETTLE_MS, () => this.#flush());
+      this.#flushTimer ??= this.#parts.clock.schedule(SETTLE_MS, () => void this.#flush());
     }
     this.#writer.append(entry.row);
   }
@@ -138,29 +166,42 @@ export class UsageLedger implements Ledger {
       await this.#writer.flush(signal);
     } finally {
       this.secure();
-      this.#flush();
+      await this.#flush();
+      await this.#parts.reservations?.close();
       const needed = this.#journal.close();
       this.#lock.release();
       if (!needed) rmSync(this.#folder, { recursive: true, force: true });
     }
   }
 
-  #flush(): void {
+  /** What goes to the journal is in it when this returns; what goes to Redis, when it resolves. */
+  #flush(): Promise<void> | undefined {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
-    if (this.#unflushed.size === 0) return;
+    if (this.#unflushed.size === 0) return undefined;
     let text = '';
-    for (const { row } of this.#unflushed) if (row !== null) text += lineOf(row);
-    const segment = this.#journal.append(text, this.#unflushed.size);
-    for (const entry of this.#unflushed) entry.settledIn = segment;
+    const journalled: Entry[] = [];
+    const reserved: UsageRecord[] = [];
+    for (const entry of this.#unflushed) {
+      if (entry.row === null) continue;
+      if (entry.reserved) reserved.push(entry.row);
+      if (entry.dispatchedIn === null) continue;
+      journalled.push(entry);
+      text += lineOf(entry.row);
+    }
     this.#unflushed.clear();
+    if (journalled.length > 0) {
+      const segment = this.#journal.append(text, journalled.length);
+      for (const entry of journalled) entry.settledIn = segment;
+    }
+    return this.#parts.reservations?.keep(reserved);
   }
 
   #ended(row: UsageRecord, how: RowEnd): void {
     const { observer } = this.#parts;
     const entry = this.#entries.get(row.id);
     if (entry?.row === row) {
-      if (how === 'overflowed' && entry.dispatchedIn !== null) this.#park(entry);
+      if (how === 'overflowed' && (entry.dispatchedIn !== null || entry.reserved)) this.#park(entry);
       else {
         observer.ledgerRow(how === 'written' ? 'written' : 'dropped');
         this.#forget(entry);
@@ -176,31 +217,37 @@ export class UsageLedger implements Ledger {
   #forget(entry: Entry): void {
     this.#entries.delete(entry.dispatch.id);
     this.#unflushed.delete(entry);
+    if (entry.reserved) this.#parts.reservations?.release(entry.dispatch.id);
     if (entry.dispatchedIn !== null) this.#journal.release(entry.dispatchedIn);
     if (entry.settledIn !== null) this.#journal.release(entry.settledIn);
   }
 
   /** Its lines stay in the journal, and what holds them too, until the journal is read again. */
   #park(entry: Entry): void {
-    if (this.#unflushed.has(entry)) this.#flush();
+    if (this.#unflushed.has(entry)) void this.#flush();
     this.#entries.delete(entry.dispatch.id);
     this.#parked = true;
   }
 
   async #unpark(): Promise<void> {
-    this.#flush();
+    await this.#flush();
     this.#journal.rotate();
     this.#parked = false;
     const under = new Set(this.#entries.keys());
     const segments = this.#journal.closed().map((segment) => segment.path);
     let whole = false;
     try {
-      whole = await this.#replay(segments, (id) => under.has(id));
+      const skips = (id: string): boolean => under.has(id) || this.#entries.has(id);
+      whole = (await this.#replay(segments, skips)) && (await this.#replayReserved(skips));
     } finally {
       if (!whole) this.#parked = true;
     }
     // Where rows were parked again meanwhile, the next time reads all of it, and writes nothing twice.
     if (!this.#parked) this.#recount();
+  }
+
+  async #replayReserved(skips: (id: string) => boolean): Promise<boolean> {
+    return (await this.#parts.reservations?.replayOwn(skips)) ?? true;
   }
 
   #recount(): void {

@@ -2,7 +2,7 @@
  * The journal's lines: JSON, one a line, a dispatch or a settlement. A line that a crash or a full disk left torn is no line; nothing
  * is guessed out of it.
  */
-import type { Settlement, UsageDispatch } from '#contract/ledger';
+import type { Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
 
 export type Line = { readonly dispatch: UsageDispatch } | { readonly of: string; readonly settlement: Settlement };
 
@@ -19,6 +19,17 @@ export function parseLine(text: string): Line | null {
   const value = parse(text);
   if (isDispatch(value)) return { dispatch: value };
   return isSettlement(value) ? settlementOf(value) : null;
+}
+
+/** A reservation: a dispatch, or the row it became. Null for what is neither. */
+export function parseReservation(text: string): UsageDispatch | null {
+  const value = parse(text);
+  return isDispatch(value) ? value : null;
+}
+
+/** Whether a reservation has become a row. */
+export function isRow(entry: UsageDispatch): entry is UsageRecord {
+  return 'state' in entry && entry.state === 'settled' && isSettlement({ of: entry.id, ...entry });
 }
 
 function settlementOf({ of, ...settlement }: Settlement & { of: string }): Line {

@@ -34,7 +34,8 @@ export async function* replay({ segments, skips, unreadable }: Replay): AsyncGen
   for (const dispatch of open.values()) if (!skips(dispatch.id)) yield interrupted(dispatch);
 }
 
-function interrupted(dispatch: UsageDispatch): UsageRecord {
+/** What is written of an attempt whose end nobody knows. */
+export function interrupted(dispatch: UsageDispatch): UsageRecord {
   return {
     ...dispatch,
     state: 'interrupted',

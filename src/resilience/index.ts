@@ -1,6 +1,6 @@
 /** The resilience room, in the hub and as `revoagent/resilience`. */
 export { Breaker } from './breaker/breaker.ts';
-export type { BreakerSnapshot, Rejection, Transition } from './breaker/breaker.ts';
+export type { BreakerSnapshot, QuotaEvent, Rejection, Transition } from './breaker/breaker.ts';
 export type { Permit } from './breaker/permit.ts';
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
@@ -18,6 +18,8 @@ export type { CallOptions, Pipeline, StreamOptions } from './calls.ts';
 export type { HedgeOptions } from './hedge.ts';
 export { BadValueError, BrokenCircuitError, CallTimeoutError, errorOf, OverloadError } from './outcome.ts';
 export type { Outcome, Refusal } from './outcome.ts';
+export { LoadShedder } from './load-shedder.ts';
+export type { LoadShedderOptions, Priority, Shed } from './load-shedder.ts';
 export { pipeline, PipelineOrderError } from './pipeline.ts';
 export type { PipelineBuilder, PipelineEvent, PipelineOptions } from './pipeline.ts';
 export type { RetryOptions } from './retry.ts';

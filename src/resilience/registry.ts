@@ -8,7 +8,7 @@ import { limits } from '#core/limits';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import { Breaker } from './breaker/breaker.ts';
-import type { Transition } from './breaker/breaker.ts';
+import type { QuotaEvent, Transition } from './breaker/breaker.ts';
 import type { BreakerOptions } from './breaker/options.ts';
 import { BREAKER_DEFAULTS } from './breaker/options.ts';
 
@@ -30,6 +30,7 @@ export class BreakerRegistry {
   readonly #idleMs: number;
   readonly #breakers = new Map<string, Breaker>();
   readonly #listeners = new Set<(transition: Transition) => void>();
+  readonly #quotaListeners = new Set<(event: QuotaEvent) => void>();
   #sweptAt: number;
   evicted = 0;
   listenerFailures = 0;
@@ -56,7 +57,8 @@ export class BreakerRegistry {
       {
         clock: this.#clock,
         random: this.#random,
-        onTransition: (transition) => this.#tell(transition),
+        onTransition: (transition) => this.#tell(this.#listeners, transition),
+        onQuota: (event) => this.#tell(this.#quotaListeners, event),
       },
     );
     this.#breakers.set(key, breaker);
@@ -81,6 +83,12 @@ export class BreakerRegistry {
     return () => this.#listeners.delete(listener);
   }
 
+  /** As `onTransition`, of quotas. */
+  onQuota(listener: (event: QuotaEvent) => void): () => void {
+    this.#quotaListeners.add(listener);
+    return () => this.#quotaListeners.delete(listener);
+  }
+
   /** Forgets idle breakers; returns how many. */
   sweep(idleMs = this.#idleMs): number {
     this.#sweptAt = this.#clock.now();
@@ -99,10 +107,10 @@ export class BreakerRegistry {
       throw new RangeError(`${this.#keysMax} breakers are in use, and none of them is idle`);
   }
 
-  #tell(transition: Transition): void {
-    for (const listener of this.#listeners) {
+  #tell<Event>(listeners: Iterable<(event: Event) => void>, event: Event): void {
+    for (const listener of listeners) {
       try {
-        listener(transition);
+        listener(event);
       } catch {
         // One listener's failure is not the others'.
         this.listenerFailures++;

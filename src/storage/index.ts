@@ -20,6 +20,7 @@ import { databaseConversationStore } from './repositories/conversations.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseMemoryStore } from './repositories/memories.ts';
 import { databaseRunStore } from './repositories/runs.ts';
+import { databaseSpendStore } from './repositories/spend.ts';
 import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
 
@@ -29,6 +30,7 @@ export { createBatchWriter } from './batch-writer.ts';
 export { createContentWriter } from './content-writer.ts';
 export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
+export { monthOf } from './repositories/usage-months.ts';
 export { statementsAs } from './statements.ts';
 export type { RunWriter } from './run-writer.ts';
 
@@ -74,6 +76,7 @@ export async function openStorage(
         keys: databaseKeyStore(ask),
         runs: databaseRunStore(ask),
         usage: databaseUsageStore(ask),
+        spend: databaseSpendStore(ask),
         audit: databaseAuditStore(ask),
         claims: databaseClaimStore(ask),
         contents: databaseContentStore(ask),

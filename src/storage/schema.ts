@@ -2,6 +2,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { AgentSettings, ToolUse, TurnEnd } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
+import type { LimitSettings } from '#contract/admission';
 import type { TurnState } from '#contract/conversations';
 import type { ContentPolicy, RunRecord } from '#contract/runs';
 
@@ -16,6 +17,7 @@ export interface ProjectsTable {
   organisation_id: string;
   name: string;
   created_ms: number;
+  limits: ColumnType<LimitSettings, string | undefined, string>;
 }
 
 export interface KeysTable {
@@ -26,6 +28,7 @@ export interface KeysTable {
   secret_hash: Uint8Array;
   created_ms: number;
   revoked_ms: number | null;
+  limits: ColumnType<LimitSettings, string | undefined, string>;
 }
 
 export interface RunsTable {
@@ -57,6 +60,8 @@ export interface UsageTable {
   estimated_prompt_tokens: number;
   cost_micro_usd: number | null;
   price_source: string | null;
+  /** Its sums are in `usage_months`. */
+  rolled: Generated<boolean>;
 }
 
 export interface AuditTable {
@@ -152,6 +157,14 @@ export interface MemoriesTable {
   created_ms: number;
 }
 
+export interface LimitSpendTable {
+  /** Scope, whose and period of a budget. */
+  name: string;
+  /** Days since 1970, UTC. */
+  start_day: number;
+  micro_usd: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -171,5 +184,6 @@ export interface Schema {
   conversations: ConversationsTable;
   turns: TurnsTable;
   memories: MemoriesTable;
+  limit_spend: LimitSpendTable;
   revoagent_migrations: MigrationsTable;
 }

@@ -4,6 +4,7 @@
  */
 import { cacheMetrics } from './catalogue/cache.ts';
 import type { MetricEntry } from './catalogue/entry.ts';
+import { limitsMetrics } from './catalogue/limits.ts';
 import { modelsMetrics } from './catalogue/models.ts';
 import { processMetrics } from './catalogue/process.ts';
 import { requestsMetrics } from './catalogue/requests.ts';
@@ -15,6 +16,7 @@ export const catalogue = {
   ...modelsMetrics,
   ...resilienceMetrics,
   ...cacheMetrics,
+  ...limitsMetrics,
   ...storageMetrics,
   ...processMetrics,
 } as const satisfies Record<string, MetricEntry>;

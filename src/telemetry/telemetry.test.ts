@@ -57,7 +57,7 @@ const run = { status: 'succeeded', provider: 'p', promptTokens: 7, completionTok
 
 /** Everything that can happen, once. */
 function everything(
-  { observer, sockets, attach }: Telemetry,
+  { observer, sockets, limits, attach }: Telemetry,
   breakers: readonly BreakerStatus[] = [status('a', 'open', 1)],
 ): void {
   observer.requestStarted();
@@ -83,6 +83,18 @@ function everything(
   observer.cacheStored({ tier: 'redis', bytes: 7 });
   observer.cacheGap();
   observer.spansEnded('exported', 3);
+  observer.requestShed('event_loop', 'new');
+  const limit = {
+    scope: 'key',
+    id: 'key_1',
+    kind: 'requests',
+    period: 'minute',
+    max: 10,
+    used: 4,
+    resetMs: 5,
+  } as const;
+  limits.limitDecided([limit], null);
+  limits.limitStoreAsked('reserve', 'ok', 1);
   sockets.opened();
   sockets.runs(1);
   sockets.message('sent');
@@ -91,9 +103,12 @@ function everything(
     breakers: () => breakers,
     pool: () => ({ max: 10, total: 3, idle: 2, waiting: 1 }),
     backlog: () => 5,
-    ledger: () => ({ backlog: 6, journalBytes: 7 }),
+    ledger: () => ({ backlog: 6, journalBytes: 7, reserved: 2 }),
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     keyLookups: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1 }),
+    admittedShare: () => 0.5,
+    instances: () => ({ live: 2, degraded: true }),
+    limits: () => ({ mode: 'share', dividedBy: 3 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });
 }

@@ -7,6 +7,8 @@ import type { Clock } from '#core/clock';
 import { limits } from '#core/limits';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
+import type { LimitObserver } from '#contract/limit-observer';
+import type { LimitModeReport } from '#contract/limits';
 import type { LogFields, Logger } from '#contract/logger';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
@@ -14,6 +16,7 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { MetricKey } from './catalogue.ts';
 import { createMetrics, memoised, setCounter } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { createLimitFigures } from './limit-figures.ts';
 import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
 import { Traffic } from './traffic.ts';
@@ -30,10 +33,14 @@ export interface Sources {
   breakers(): Iterable<BreakerFigures>;
   pool(): { readonly max: number; readonly total: number; readonly idle: number; readonly waiting: number };
   backlog(): number;
-  ledger(): { readonly backlog: number; readonly journalBytes: number };
+  ledger(): { readonly backlog: number; readonly journalBytes: number; readonly reserved: number };
   cache(): CacheFigures;
   keyLookups(): LookupFigures;
+  limits(): LimitModeReport;
   checks(): readonly CheckReport[];
+  instances(): { readonly live: number; readonly degraded: boolean };
+  /** Of new work, 0 to 1. */
+  admittedShare(): number;
 }
 
 /** What a scrape wants of a breaker; there may be ten thousand. */
@@ -57,6 +64,7 @@ export interface CacheFigures extends LookupFigures {
 export interface Telemetry {
   readonly observer: Observer;
   readonly sockets: SocketObserver;
+  readonly limits: LimitObserver;
   metrics(): Promise<{ contentType: string; body: string }>;
   performance(): PerformanceReport;
   /** Tells where the figures are that are read at a scrape. */
@@ -81,6 +89,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   const pauses = seriesOf(metrics).histogram('gc');
   const figures = new ProcessFigures(clock, (kind, seconds) => pauses(kind).observe(seconds));
   const steps = stepsOf(clock);
+  const limits = createLimitFigures(metrics);
   let sources: Sources | undefined;
   metrics.gauge('build').set({ version, node: process.version }, 1);
   for (const key of [
@@ -95,6 +104,8 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
+  for (const reason of ['event_loop', 'memory', 'full'])
+    metrics.counter('requestsShed').inc({ reason, priority: 'new' }, 0);
   for (const kind of GC_KIND_NAMES) metrics.histogram('gc').series(kind);
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
@@ -104,11 +115,13 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
     sockets: createSocketObserver(metrics),
+    limits: limits.observer,
     attach(given) {
       sources = given;
     },
     async metrics() {
       if (sources !== undefined) readSources(metrics, sources);
+      limits.read(sources?.limits());
       readProcess(metrics, figures.read());
       if (steps()) metrics.counter('clockSteps').inc();
       metrics.gauge('inFlight').set(traffic.inFlight);
@@ -160,7 +173,13 @@ function seriesOf(metrics: Metrics) {
   };
 }
 
-type RequestEvents = 'requestStarted' | 'requestFinished' | 'attemptFinished' | 'runFinished' | 'turnFinished';
+type RequestEvents =
+  | 'requestStarted'
+  | 'requestFinished'
+  | 'requestShed'
+  | 'attemptFinished'
+  | 'runFinished'
+  | 'turnFinished';
 
 function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Observer {
   const { counter, histogram } = seriesOf(metrics);
@@ -190,6 +209,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       if (failed) metrics.counter('requestErrors').inc({ http_route: event.route, kind });
       logger.info('request-finished', accessFields(event));
     },
+    requestShed: (reason, priority) => metrics.counter('requestsShed').inc({ reason, priority }),
     attemptFinished(attempt) {
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();
@@ -283,9 +303,14 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('backlog').set(sources.backlog());
   readCache(metrics, sources.cache());
   readLookups(metrics, 'keyLookups', sources.keyLookups());
-  const { backlog, journalBytes } = sources.ledger();
+  const { backlog, journalBytes, reserved } = sources.ledger();
+  metrics.gauge('ledgerReserved').set(reserved);
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
+  metrics.gauge('admittedShare').set(sources.admittedShare());
+  const { live, degraded } = sources.instances();
+  metrics.gauge('instances').set(live);
+  metrics.gauge('stateDegraded').set(degraded ? 1 : 0);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);
 }
 

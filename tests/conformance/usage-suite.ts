@@ -16,6 +16,7 @@ export function usageSuite(storage: () => Storage): void {
   rowSuite(storage);
   sumSuite(storage);
   groupSuite(storage);
+  monthSuite(storage);
 }
 
 function rowSuite(storage: () => Storage): void {
@@ -57,6 +58,7 @@ function rowSuite(storage: () => Storage): void {
           estimated_prompt_tokens: 4,
           cost_micro_usd: 2 ** 52,
           price_source: 'settings',
+          rolled: false,
         },
       ]);
     });
@@ -72,6 +74,16 @@ function rowSuite(storage: () => Storage): void {
       ]);
       const totals = await totalsIn(storage(), projectId);
       assert.deepEqual([totals.attempts, totals.interrupted, totals.costMicroUsd], [2, 0, 7]);
+    });
+
+    it('lets a row that knows no end give way to one that does', async () => {
+      const { usage } = storage().stores;
+      const projectId = await newProject(storage());
+      const row = usageOf(projectId, { costMicroUsd: 7 });
+      await usage.insertMany([{ ...row, state: 'interrupted', outcome: 'running', costMicroUsd: null }]);
+      await usage.insertMany([row]);
+      const totals = await totalsIn(storage(), projectId);
+      assert.deepEqual([totals.attempts, totals.interrupted, totals.succeeded, totals.costMicroUsd], [1, 0, 1, 7]);
     });
   });
 }
@@ -166,12 +178,70 @@ function groupSuite(storage: () => Storage): void {
       assert.equal((await usage.report(projectId, span)).totals.attempts, 2);
     });
 
-    it('is purged by age, the oldest first, never more at once than was asked', async () => {
+    it('is purged by age, the oldest first, never more at once than was asked, and nothing that is not summed', async () => {
+      const { db, stores } = storage();
+      const { usage } = stores;
+      const projectId = await newProject(storage());
+      const left = async (): Promise<number> =>
+        (await db.selectFrom('usage').select('id').where('project_id', '=', projectId).execute()).length;
+      await usage.insertMany([1, 2, 3, START_MS].map((startedWallMs) => usageOf(projectId, { startedWallMs })));
+      assert.equal(await usage.purge(10, 2), 0);
+      await usage.rollUp(10, 100);
+      assert.deepEqual([await usage.purge(10, 2), await left()], [2, 2]);
+      assert.deepEqual([await usage.purge(10, 2), await left()], [1, 1]);
+      assert.equal((await totalsIn(storage(), projectId)).attempts, 4, 'the sums outlive the rows');
+    });
+  });
+}
+
+function monthSuite(storage: () => Storage): void {
+  describe('the usage ledger, summed by month,', () => {
+    it('says the same before, during and after, of whole months, their edges and every grouping', async () => {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
-      await usage.insertMany([1, 2, 3, START_MS].map((startedWallMs) => usageOf(projectId, { startedWallMs })));
-      assert.deepEqual([await usage.purge(10, 2), (await totalsIn(storage(), projectId)).attempts], [2, 2]);
-      assert.deepEqual([await usage.purge(10, 2), (await totalsIn(storage(), projectId)).attempts], [1, 1]);
+      const at = (month: number, day: number): number => Date.UTC(2020, month, day);
+      const rows = [at(0, 31), at(1, 1), at(1, 29), at(2, 1), at(2, 15), at(2, 31), at(3, 1), at(3, 2)].map(
+        (startedWallMs, number) =>
+          usageOf(projectId, {
+            startedWallMs,
+            keyId: number % 2 === 0 ? null : 'key_a',
+            costMicroUsd: number === 3 ? null : 10 ** number,
+            ...(number === 4 ? { state: 'interrupted', outcome: 'running', promptTokens: null } : {}),
+          }),
+      );
+      await usage.insertMany(rows);
+      const spans = [
+        [at(0, 1), at(5, 1)],
+        [at(0, 31), at(3, 2)],
+        [at(1, 2), at(3, 1)],
+        [at(1, 10), at(1, 20)],
+      ] as const;
+      const ask = async (): Promise<unknown> => {
+        const reports = spans.flatMap(([fromWallMs, toWallMs]) =>
+          ([null, 'key', 'deployment', 'day'] as const).map((groupBy) =>
+            usage.report(projectId, { fromWallMs, toWallMs, groupBy, groupsMax: 100 }),
+          ),
+        );
+        return Promise.all(reports);
+      };
+      const told = await ask();
+      // Two at a time, as two instances that begin at once: each row is summed by one of them.
+      for (let rolled = 2; rolled > 0;) {
+        const counts = await Promise.all([usage.rollUp(at(3, 1), 2), usage.rollUp(at(3, 1), 2)]);
+        rolled = Math.max(...counts);
+        assert.deepEqual(await ask(), told);
+      }
+      assert.equal(await usage.rollUp(at(3, 1), 100), 0, 'nothing is summed twice');
+      // Late rows of a month that was summed are summed too, and what is in the sums is not changed behind them.
+      await usage.insertMany([
+        usageOf(projectId, { startedWallMs: at(1, 5) }),
+        ...rows.map((row) => ({ ...row, state: 'settled' as const, costMicroUsd: 7 })),
+      ]);
+      const year = { fromWallMs: at(0, 1), toWallMs: at(11, 31), groupBy: null, groupsMax: 1 };
+      const late = await usage.report(projectId, year);
+      assert.deepEqual([late.totals.attempts, late.totals.interrupted], [9, 1]);
+      assert.equal(await usage.rollUp(at(3, 1), 100), 1);
+      assert.deepEqual(await usage.report(projectId, year), late);
     });
   });
 }

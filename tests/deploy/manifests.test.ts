@@ -132,12 +132,12 @@ describe('the Kubernetes manifests', () => {
     interface Groups {
       readonly groups: readonly { readonly name: string }[];
     }
-    const { groups } = parse(read('deploy/prometheus/rules/hub.yml')) as Groups;
-    const rule = all.find((manifest) => at(manifest, 'kind') === 'PrometheusRule');
-    assert.deepEqual(
-      at(rule, 'spec', 'groups'),
-      groups.filter(({ name }) => name !== 'dependencies'),
+    // Databases and machines are the cluster's to watch.
+    const groups = ['hub.yml', 'objective.yml'].flatMap(
+      (file) => (parse(read(`deploy/prometheus/rules/${file}`)) as Groups).groups,
     );
+    const rule = all.find((manifest) => at(manifest, 'kind') === 'PrometheusRule');
+    assert.deepEqual(at(rule, 'spec', 'groups'), groups);
     const settings = all.find((manifest) => at(manifest, 'metadata', 'name') === 'postgres-config');
     assert.equal(at(settings, 'data', 'postgresql.conf'), read('deploy/postgres/postgresql.conf'));
   });

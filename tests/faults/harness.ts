@@ -5,8 +5,9 @@ import { seededRandom } from '#core/random';
 import type { ChatRequest } from '#contract/chat';
 import type { ContentRecord } from '#contract/content';
 import type { ChatCall, EmbedCall, Gateway, RunCall } from '#contract/gateway';
-import type { Settlement, UsageDispatch } from '#contract/ledger';
+import type { Ledger, Settlement, UsageDispatch } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
+import type { Limits } from '#contract/limits';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { BreakerRegistry } from '#resilience/registry';
@@ -42,6 +43,12 @@ export interface Bench {
   embedCall(controller?: AbortController): EmbedCall;
 }
 
+const unlimitedCalls: Limits = {
+  admit: () => null,
+  report: () => Promise.resolve({ mode: 'memory', dividedBy: 1, limits: [] }),
+  mode: () => ({ mode: 'memory', dividedBy: 1 }),
+};
+
 export interface BenchOptions {
   /** Provider names and where they are, or their settings; of the kind `openai-compatible` unless these name another. */
   readonly providers: Readonly<
@@ -54,6 +61,8 @@ export interface BenchOptions {
   readonly settings?: Partial<GatewaySettings>;
   readonly retryBudget?: RetryBudget;
   readonly guardrails?: Guardrails;
+  /** Without any, every call is admitted. */
+  readonly limits?: Limits;
   /** Settings of every breaker; the resilience room's own without. */
   readonly breaker?: Partial<BreakerOptions>;
 }
@@ -90,6 +99,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   t.after(() => answers.close());
   const gateway = createGateway({
     answers,
+    limits: options.limits ?? unlimitedCalls,
     providers,
     routes: options.routes ?? { m: { groups: providers.map(({ name }) => [{ provider: name, model: 'test-model' }]) } },
     settings: { ...GATEWAY_DEFAULTS, ...options.settings },
@@ -101,11 +111,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     observer: { ...unobserved, attemptFinished: (attempt) => void attempts.push(attempt) },
     logger: quiet,
     running,
-    ledger: {
-      dispatched: (entry) => void ledger.push(entry),
-      secure: () => undefined,
-      settled: (of, settlement) => void ledger.push({ of, settlement }),
-    },
+    ledger: ledgerInto(ledger),
     prices: new Prices({}),
     runSink: (run) => void runs.push(run),
     contentSink: (content) => void contents.push(content),
@@ -137,6 +143,14 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
       request: { model: 'm', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     }),
     embedCall: (controller) => ({ ...begin(controller), request: { model: 'm', input: ['one', 'two'] } }),
+  };
+}
+
+function ledgerInto(entries: Bench['ledger']): Ledger {
+  return {
+    dispatched: (entry) => void entries.push(entry),
+    secure: () => undefined,
+    settled: (of, settlement) => void entries.push({ of, settlement }),
   };
 }
 

@@ -66,6 +66,9 @@ describe('a key that is looked up by two instances', () => {
         return true;
       }),
     anyActive: () => asked(() => true),
+    setLimits: () => asked(() => false),
+    setProjectLimits: () => asked(() => undefined),
+    projectLimits: () => asked(() => ({})),
   };
 
   before(async () => {

@@ -21,20 +21,20 @@ import type {
   RunSummary,
   Scope,
 } from '#contract/gateway';
-import { SCOPES } from '#contract/gateway';
-import type { Keys } from '#contract/keys';
 import type { UsageTotals } from '#contract/ledger';
 import type { RequestFinished } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
 import type { SocketObserver } from '#contract/socket-observer';
-import type { AuditRecord, KeyRecord } from '#contract/stores';
+import type { AuditRecord } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { HttpDeps, HttpServer, HttpSettings } from '#http/server';
 import { createIdempotency } from '#gateway/idempotency';
 import { createServer } from '#http/server';
+import { keysOf } from './http-keys.ts';
 import { WEB_SOCKET } from './socket-client.ts';
 import { memoryContents } from './memory-contents.ts';
 import { unobserved, unobservedSockets } from './unobserved.ts';
+import { alone } from './alone.ts';
 import { noClaims, nothingKept } from './stores-away.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -178,6 +178,7 @@ export async function startHttpHub(
     keys: keysOf(secrets),
     idempotency: createIdempotency({ claims: noClaims, clock: script.clock ?? systemClock, logger: loggerOf(log) }),
     keyless: () => script.keyless === true,
+    ...alone,
     usage: script.usage ?? { report: async () => ({ totals: noUsage, groups: [] }) },
     audit: {
       append: async (record) => void audit.push(record),
@@ -189,6 +190,7 @@ export async function startHttpHub(
       call: () => Promise.reject(new CallerError('not_found', 'There is none of this name.')),
     },
     ...nothingKept,
+    limits: { report: async () => ({ mode: 'memory', dividedBy: 1, limits: [] }) },
     breakers: breakersOf(),
     health: healthOf(script.health ?? 'healthy'),
     performance: () => performanceReport,
@@ -283,32 +285,6 @@ function visible(runs: readonly RunRecord[] = [], caller: ChatCall['caller']): r
   return runs.filter(
     (run) => run.projectId === caller.projectId && (caller.scopes.has('admin') || run.keyId === caller.keyId),
   );
-}
-
-function keysOf(secrets: Readonly<Record<Scope, string>>): Keys {
-  const records = new Map<string, KeyRecord>();
-  return {
-    async authenticate(presented) {
-      const scope = SCOPES.find((each) => secrets[each] === presented);
-      if (scope === undefined) return null;
-      return { keyId: `key_${scope}`, projectId: DEFAULT_PROJECT_ID, scopes: new Set([scope]) };
-    },
-    async create({ projectId, name, scopes }) {
-      const record: KeyRecord = {
-        id: newId('key', 1_767_225_600_000),
-        projectId,
-        name,
-        scopes,
-        secretHash: new Uint8Array(32).fill(0xab),
-        createdWallMs: 1_767_225_600_000,
-        revokedWallMs: null,
-      };
-      records.set(record.id, record);
-      return { record, secret: 'rvk_made' };
-    },
-    list: async () => [...records.values()],
-    revoke: async ({ id }) => records.delete(id),
-  };
 }
 
 function breakersOf(): BreakerControl {

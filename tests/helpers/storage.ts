@@ -6,6 +6,7 @@ import type { LogFields, Logger } from '#contract/logger';
 import type { Observer, QueryFinished } from '#contract/observer';
 import { openStorage } from '#storage/index';
 import type { PoolOptions, Storage, StorageTarget } from '#storage/index';
+import { unobserved } from './unobserved.ts';
 
 export interface Told {
   readonly queries: QueryFinished[];
@@ -41,25 +42,10 @@ export function nothingTold(): Told {
 
 export function listeners(told: Told): { observer: Observer; logger: Logger } {
   const log = (event: string, fields: LogFields = {}): void => void told.logged.push({ event, fields });
-  const ignore = (): void => undefined;
   return {
     logger: { debug: log, info: log, warn: log, error: log },
     observer: {
-      requestStarted: ignore,
-      requestFinished: ignore,
-      attemptFinished: ignore,
-      runFinished: ignore,
-      turnFinished: ignore,
-      retryBudgetExhausted: ignore,
-      ledgerRow: ignore,
-      ledgerUnjournalled: ignore,
-      memoryFinished: ignore,
-      cacheOperation: () => undefined,
-      externalFinished: () => undefined,
-      spansEnded: ignore,
-      cacheLookup: () => undefined,
-      cacheStored: () => undefined,
-      cacheGap: () => undefined,
+      ...unobserved,
       queryFinished: (event) => void told.queries.push(event),
       poolWaited: (waitedMs) => void told.waits.push(waitedMs),
       runsDropped: (count) => {

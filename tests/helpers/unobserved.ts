@@ -7,6 +7,7 @@ const nothing = (): void => undefined;
 export const unobserved: Observer = {
   requestStarted: nothing,
   requestFinished: nothing,
+  requestShed: nothing,
   attemptFinished: nothing,
   runFinished: nothing,
   turnFinished: nothing,

@@ -34,6 +34,7 @@ async function bench(t: TestContext, given?: string, rowsMax = 100): Promise<Ben
   const ledger = openLedger({
     folder,
     lock: tryLock,
+    reservations: null,
     clock,
     logger,
     observer: { ledgerRow: (end) => void told[end]++, ledgerUnjournalled: () => void told.unjournalled++ },
@@ -94,7 +95,7 @@ async function passes({ clock }: Bench, ask: () => boolean): Promise<void> {
 const never = new AbortController().signal;
 
 function goesOut(ledger: Ledger, dispatch: UsageDispatch): void {
-  ledger.dispatched(dispatch);
+  void ledger.dispatched(dispatch);
   ledger.secure();
 }
 

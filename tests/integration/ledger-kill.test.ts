@@ -10,92 +10,12 @@ import type { TestContext } from 'node:test';
 import pg from 'pg';
 import type { StorageTarget } from '#storage/index';
 import { startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
-import type { HubProcess } from '../helpers/hub-process.ts';
+import { assertHonest, assertOneRowACall, configFor, rowsOf, sendAll } from '../helpers/ledger-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
-import { openTestStorage } from '../helpers/storage.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
-import type { Upstream } from '../helpers/upstream.ts';
 
 const REQUESTS = 500;
-const CALLERS = 16;
 const KILL_AT = 250;
-
-interface Row {
-  readonly id: string;
-  readonly state: string;
-  readonly outcome: string;
-  readonly kind: string;
-  readonly requested_model: string;
-  readonly prompt_tokens: number | null;
-  readonly estimated_prompt_tokens: number;
-  readonly cost_micro_usd: number | null;
-}
-
-function configFor({ baseUrl }: Upstream, storage: Record<string, unknown>): Record<string, unknown> {
-  const provider = { kind: 'openai-compatible', baseUrl };
-  return {
-    server: { shutdownGraceMs: 0 },
-    storage,
-    providers: { one: provider, two: provider },
-    // The request's number is its model's name, so that each call can be told from the others.
-    routes: { '*': { groups: [[{ provider: 'one' }], [{ provider: 'two' }]] } },
-    prices: { '*': { inputUsd: 1, outputUsd: 1 } },
-  };
-}
-
-/** Sends them all from a few callers, until one fails for good. */
-async function sendAll(hub: HubProcess, from: number, to: number): Promise<void> {
-  let next = from;
-  const callers = Array.from({ length: CALLERS }, async () => {
-    for (let number = next++; number < to; number = next++) {
-      const answered = await chat(hub, number).catch(() => null);
-      if (answered === null) return;
-    }
-  });
-  await Promise.all(callers);
-}
-
-async function chat(hub: HubProcess, number: number): Promise<number> {
-  const response = await fetch(`${hub.url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: `m${number}`, messages: [{ role: 'user', content: 'Are you well?' }] }),
-  });
-  await response.arrayBuffer();
-  return response.status;
-}
-
-/**
- * Each call that the upstream saw has a row of its own, told by the model's name. What has none but a row was on its way when the hub
- * was killed: dispatched, never seen, and so never settled.
- */
-function assertOneRowACall(upstream: Upstream, rows: readonly Row[]): void {
-  const seen = countBy(upstream.received.map(({ body }) => String(body['model'])));
-  const kept = countBy(rows.map((row) => row.requested_model));
-  const settled = countBy(rows.filter(({ state }) => state === 'settled').map((row) => row.requested_model));
-  const times = (counts: ReadonlyMap<string, number>, model: string): number => counts.get(model) ?? 0;
-  const missed = [...seen].filter(([model, calls]) => times(kept, model) < calls);
-  assert.deepEqual(missed, [], 'calls that the upstream saw and the ledger does not have');
-  const invented = [...settled].filter(([model, calls]) => times(seen, model) < calls);
-  assert.deepEqual(invented, [], 'rows that say more than the upstream saw');
-  assert.ok(rows.length - upstream.received.length <= CALLERS, 'no more on their way than there were callers');
-}
-
-function countBy(names: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
-}
-
-function assertHonest(rows: readonly Row[]): void {
-  for (const row of rows) {
-    if (row.state === 'interrupted') {
-      assert.deepEqual([row.outcome, row.prompt_tokens, row.cost_micro_usd], ['running', null, null]);
-      assert.equal(row.estimated_prompt_tokens, 4, '13 characters');
-    } else if (row.outcome === 'succeeded') assert.deepEqual([row.prompt_tokens, row.cost_micro_usd], [7, 10]);
-    else assert.deepEqual([row.outcome, row.prompt_tokens, row.cost_micro_usd], ['status', null, null]);
-  }
-}
 
 async function killed(t: TestContext, target: (dataDir: string) => StorageTarget): Promise<void> {
   const upstream = await startUpstream(t);
@@ -122,13 +42,6 @@ async function killed(t: TestContext, target: (dataDir: string) => StorageTarget
   assertOneRowACall(upstream, rows);
   assertHonest(rows);
   assert.ok(rows.some(({ state }) => state === 'interrupted') && rows.some(({ kind }) => kind === 'fallback'));
-}
-
-async function rowsOf(storage: StorageTarget): Promise<Row[]> {
-  const opened = await openTestStorage(storage);
-  const rows = await opened.storage.db.selectFrom('usage').selectAll().execute();
-  await opened.storage.close();
-  return rows;
 }
 
 describe('kill -9 in the middle of 500 requests', () => {

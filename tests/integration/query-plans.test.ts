@@ -12,7 +12,7 @@ import { Kysely, sql } from 'kysely';
 import { systemClock } from '#core/clock';
 import type { ConversationStore } from '#contract/conversations';
 import type { MemoryScope, MemoryStore } from '#contract/memory';
-import type { Stores } from '#contract/stores';
+import type { Stores, UsageStore } from '#contract/stores';
 import type { Page } from '#contract/page';
 import { createAsk } from '../../src/storage/ask.ts';
 import { postgresqlDialect } from '../../src/storage/driver.ts';
@@ -28,6 +28,7 @@ import { databaseConversationStore } from '../../src/storage/repositories/conver
 import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
 import { databaseMemoryStore } from '../../src/storage/repositories/memories.ts';
 import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
+import { databaseSpendStore } from '../../src/storage/repositories/spend.ts';
 import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
 import {
@@ -36,7 +37,6 @@ import {
   claimOf,
   contentOf,
   conversationOf,
-  keyOf,
   memoryOf,
   runOf,
   START_MS,
@@ -45,6 +45,7 @@ import {
 } from '../conformance/records.ts';
 import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import { statementsAs } from '../../src/storage/statements.ts';
+import { keyCalls, spendCalls } from '../helpers/store-calls.ts';
 import { cacheCalls } from '../helpers/cache-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
@@ -66,19 +67,23 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({ agents, conversations, memories, keys, runs, usage, audit, claims, contents }: Stores): EveryCall {
-  const project = numbered('prj', 7);
-  const key = numbered('key', 7);
+function everyCall({
+  agents,
+  conversations,
+  memories,
+  keys,
+  runs,
+  usage,
+  spend,
+  audit,
+  claims,
+  contents,
+}: Stores): EveryCall {
+  const [project, key] = [numbered('prj', 7), numbered('key', 7)];
   const newest = { limit: 50 };
   const older = (prefix: string): Page => ({ before: numbered(prefix, 20_000), limit: 50 });
   return {
-    keys: {
-      insert: [() => keys.insert(keyOf(project))],
-      findById: [() => keys.findById(key)],
-      list: [() => keys.list(project, newest), () => keys.list(project, older('key'))],
-      revoke: [() => keys.revoke(project, key, START_MS)],
-      anyActive: [() => keys.anyActive()],
-    },
+    keys: keyCalls(keys, project, key),
     runs: {
       upsertMany: [() => runs.upsertMany(Array.from({ length: 500 }, () => runOf(project)))],
       find: [undefined, null, key].map((owner) => () => runs.find(project, owner, numbered('run', 7))),
@@ -88,13 +93,8 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
       ]),
       purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
     },
-    usage: {
-      insertMany: [() => usage.insertMany(Array.from({ length: 500 }, () => usageOf(project)))],
-      report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
-        (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
-      ),
-      purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
-    },
+    usage: usageCalls(usage, project),
+    spend: spendCalls(spend),
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
       extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],
@@ -129,6 +129,17 @@ function everyCall({ agents, conversations, memories, keys, runs, usage, audit, 
     },
     conversations: conversationCalls(conversations, project),
     memories: memoryCalls(memories, project),
+  };
+}
+
+function usageCalls(usage: UsageStore, project: string): EveryCall['usage'] {
+  return {
+    insertMany: [() => usage.insertMany(Array.from({ length: 500 }, () => usageOf(project)))],
+    report: ([null, 'key', 'model', 'deployment', 'provider', 'day'] as const).map(
+      (groupBy) => () => usage.report(project, { fromWallMs: ROWS / 2, toWallMs: ROWS, groupBy, groupsMax: 100 }),
+    ),
+    rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
+    purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
   };
 }
 
@@ -235,6 +246,7 @@ async function holds(source: SessionSource): Promise<void> {
       keys: databaseKeyStore(ask),
       runs: databaseRunStore(ask),
       usage: databaseUsageStore(ask),
+      spend: databaseSpendStore(ask),
       audit: databaseAuditStore(ask),
       claims: databaseClaimStore(ask),
       contents: databaseContentStore(ask),
@@ -253,6 +265,7 @@ async function holds(source: SessionSource): Promise<void> {
       'contents',
       'conversations',
       'keys',
+      'limit_spend',
       'memories',
       'projects',
       'runs',
@@ -375,6 +388,7 @@ async function fill(db: Kysely<Schema>): Promise<void> {
        select ${project}, ${id('mem', 'n')}, 'agent:7', '', array_to_tsvector(array['in ' || ${project} || ' agent:7', 'common', 'rare' || n]),
          'm-' || n % 3, 4, '1010', '\\x0000803f000000000000000000000000', 0, n
        from generate_series(1, ${ROWS}) as n`,
+    `insert into limit_spend select 'key:' || n || ':usd:day', 20000 + n % 60, 5 from generate_series(1, ${ROWS}) as n`,
     `insert into cache_meta (namespace, epoch) values ('answers', 'e'), ('other', 'e')`,
     `insert into cache_entries select case when n % 2 > 0 then 'answers' else 'other' end, 'chat:' || n, 'e', 0, false, '{}', '{}', 1, 1, 1,
          1, 1, now(), now() + (n - 300) * interval '1 minute', '\\x00' from generate_series(1, ${ROWS}) as n`,

@@ -5,79 +5,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '#core/random';
-import type { Random } from '#core/random';
-import { Breaker, BREAKER_DEFAULTS } from '#resilience/index';
-import type { Transition } from '#resilience/index';
-import { VirtualClock } from '../helpers/virtual-clock.ts';
+import { everyone, fleetOf, nobody } from './fleet.ts';
 
-const STEP_MS = 100;
 const SEEDS = [1, 2, 3, 4, 5];
-
-interface Fleet {
-  readonly breakers: readonly Breaker[];
-  /** Calls that reached the upstream and failed. */
-  readonly failures: number;
-  readonly served: readonly number[];
-  /** Each instance that `calls` makes a call every 100 ms; `fails` says whether the upstream fails it. */
-  run(forMs: number, fails: Choice, calls?: Choice): Promise<void>;
-}
-
-type Choice = (instance: number) => boolean;
-
-interface FleetOptions {
-  readonly size: number;
-  readonly random: Random;
-  /** Until a peer hears of a trip; Infinity for instances that do not speak. */
-  readonly wordMs: number;
-  /** Share of the words that are lost. */
-  readonly lost?: number;
-}
-
-function fleetOf({ size, random, wordMs, lost = 0 }: FleetOptions): Fleet {
-  const clock = new VirtualClock();
-  const served = Array.from({ length: size }, () => 0);
-  let failures = 0;
-  const tell = (from: number, { to, remainingMs }: Transition): void => {
-    if (to !== 'open' || wordMs === Number.POSITIVE_INFINITY) return;
-    for (const [to_, breaker] of breakers.entries()) {
-      if (to_ === from || random.next() < lost) continue;
-      const heard = (): void => breaker.markSuspect(remainingMs ?? 0);
-      if (wordMs === 0) heard();
-      else clock.schedule(wordMs, heard);
-    }
-  };
-  const breakers = Array.from({ length: size }, (_, instance): Breaker => {
-    const onTransition = (transition: Transition): void => tell(instance, transition);
-    return new Breaker('upstream', BREAKER_DEFAULTS, { clock, random, onTransition });
-  });
-  return {
-    breakers,
-    served,
-    get failures() {
-      return failures;
-    },
-    async run(forMs, fails, calls = everyone) {
-      for (let passed = 0; passed < forMs; passed += STEP_MS) {
-        for (const [instance, breaker] of breakers.entries()) {
-          if (!calls(instance)) continue;
-          const asked = breaker.tryAcquire();
-          if (!asked.granted) continue;
-          if (fails(instance)) {
-            failures++;
-            asked.failure();
-          } else {
-            served[instance] = (served[instance] ?? 0) + 1;
-            asked.success();
-          }
-        }
-        await clock.advance(STEP_MS);
-      }
-    },
-  };
-}
-
-const everyone = (): boolean => true;
-const nobody = (): boolean => false;
 
 describe('a hard outage before many instances', () => {
   for (const size of [2, 10, 100]) {

@@ -138,6 +138,10 @@ describe('who may open a socket', () => {
           create: () => Promise.reject(new Error('not here')),
           list: async () => [],
           revoke: async () => false,
+          find: async () => null,
+          setLimits: async () => false,
+          setProjectLimits: async () => undefined,
+          projectLimits: async () => ({}),
         },
       },
     });

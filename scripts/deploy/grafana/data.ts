@@ -127,6 +127,12 @@ export const data: Board = {
           queries: [{ expr: `sum by (instance) (${of('ledgerJournal')})`, legend: '{{instance}}' }],
         },
         {
+          title: 'Reserved',
+          about: 'Attempts whose reservation is in Redis and whose row is not in the database yet, by instance.',
+          unit: 'short',
+          queries: [{ expr: `sum by (instance) (${of('ledgerReserved')})`, legend: '{{instance}}' }],
+        },
+        {
           title: 'Rows',
           about: 'Written and given up; unjournalled: an attempt that a kill would lose.',
           unit: 'ops',

@@ -86,6 +86,34 @@ export const resilience: Board = {
       ],
     },
     {
+      title: 'Load and instances',
+      panels: [
+        {
+          title: 'Turned away',
+          about: 'Requests answered 503 because there was more to do than could be done in time, by reason.',
+          unit: 'ops',
+          shape: 'stacked',
+          queries: [{ expr: rate('requestsShed', 'reason'), legend: '{{reason}}' }],
+        },
+        {
+          title: 'Share of new work let in',
+          about: 'Under 1 an instance is turning work away.',
+          unit: 'percentunit',
+          queries: [{ expr: `min by (instance) (${of('admittedShare')})`, legend: '{{instance}}' }],
+        },
+        {
+          title: 'Instances that see each other',
+          about: 'As each knows them; alone: those that do not reach the Redis for state.',
+          unit: 'short',
+          queries: [
+            { expr: `max(${of('instances')})`, legend: 'most' },
+            { expr: `min(${of('instances')})`, legend: 'fewest' },
+            { expr: `sum(${of('stateDegraded')})`, legend: 'alone' },
+          ],
+        },
+      ],
+    },
+    {
       title: 'Attempts',
       panels: [
         {

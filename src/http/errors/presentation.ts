@@ -230,8 +230,9 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     status: 429,
     title: 'Rate limited',
     openaiCode: 'rate_limit_exceeded',
-    meaning: 'The key is over a limit that this hub sets.',
-    action: 'Wait as long as Retry-After says.',
+    meaning: 'The call is over a limit of its organisation, project, key, agent or route: the detail names which.',
+    action:
+      'Wait as long as Retry-After says. Without one no waiting helps: ask for less. GET /api/limits shows what is left.',
   },
   too_many_requests_in_flight: {
     ...wait,
@@ -240,6 +241,16 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'Too many requests in flight',
     openaiCode: 'too_many_requests_in_flight',
     meaning: 'This instance serves as many requests at once as it may; none was started for this one.',
+    action: 'Wait as long as Retry-After says; start more instances if it lasts.',
+  },
+  instance_overloaded: {
+    ...wait,
+    openaiType: 'server_error',
+    status: 503,
+    title: 'Instance overloaded',
+    openaiCode: 'instance_overloaded',
+    meaning:
+      'This instance has more to do than it can answer in time, or hardly any memory left; nothing was started for this request.',
     action: 'Wait as long as Retry-After says; start more instances if it lasts.',
   },
   upstream_rate_limited: {

@@ -5,6 +5,8 @@
 import type { HubError } from '#core/errors';
 import { UpstreamError } from '#core/errors';
 import type { Surface } from '#contract/gateway';
+import { LimitExceededError } from '#contract/limits';
+import { standingView } from '../wire/limit.ts';
 import type { Issue } from '../validation.ts';
 import { InvalidInput } from '../validation.ts';
 import { presentations } from './presentation.ts';
@@ -26,6 +28,8 @@ interface Problem {
   readonly param?: string;
   readonly errors?: readonly Issue[];
   readonly upstream?: unknown;
+  /** Which limit the call is over. */
+  readonly limit?: ReturnType<typeof standingView>;
 }
 
 interface Where {
@@ -70,6 +74,7 @@ export function problem(error: HubError, where: Where): Problem {
     ...(where.runId === null ? {} : { runId: where.runId }),
     ...(error.param === undefined ? {} : { param: error.param }),
     ...(error instanceof InvalidInput ? { errors: error.issues } : {}),
+    ...(error instanceof LimitExceededError ? { limit: standingView(error.limit) } : {}),
     ...(error instanceof UpstreamError && error.upstreamBody !== undefined ? { upstream: error.upstreamBody } : {}),
   };
 }

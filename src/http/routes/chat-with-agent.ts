@@ -8,6 +8,7 @@ import type { ChatMessage } from '#contract/chat';
 import { sendStream } from '../chat.ts';
 import type { Answer } from '../answer.ts';
 import { json } from '../answer.ts';
+import { limitsToldIn } from '../limit-headers.ts';
 import type { Services } from '../operation.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { preferenceHeaders, preferencesOf } from '../preferences.ts';
@@ -187,6 +188,7 @@ export const chatWithAgent = defineOperation({
       signal: context.signal,
       receivedAt: context.receivedAt,
       traceparent: context.trace.traceparent,
+      onLimits: limitsToldIn(context),
     };
     return given.stream === true ? answerStream(call, context, services) : answerWhole(call, context, services);
   },

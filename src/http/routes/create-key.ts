@@ -4,6 +4,7 @@ import { SCOPES } from '#contract/gateway';
 import { json } from '../answer.ts';
 import { actorOf, callerOf, defineOperation } from '../operation.ts';
 import { strict } from '../wire/common.ts';
+import { limitsBody } from '../wire/limit.ts';
 import { keyExample, keySchema, keyView, scopeSchema } from '../wire/key.ts';
 
 export const createKey = defineOperation({
@@ -20,6 +21,7 @@ export const createKey = defineOperation({
     {
       name: Type.String({ minLength: 1, maxLength: 100, description: 'Whose it is, for people.' }),
       scopes: Type.Array(scopeSchema, { minItems: 1, maxItems: SCOPES.length, description: 'What it may do.' }),
+      limits: Type.Optional(limitsBody),
     },
     strict,
   ),
@@ -39,6 +41,7 @@ export const createKey = defineOperation({
       projectId: callerOf(context).projectId,
       name: body.name,
       scopes: [...new Set(body.scopes)],
+      limits: body.limits,
       actor: actorOf(context),
     });
     return json({ key: keyView(record), secret }, 201);

@@ -25,6 +25,7 @@ import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
 import { getHealthHistory } from './get-health-history.ts';
+import { getLimits } from './get-limits.ts';
 import { getLiveness } from './get-liveness.ts';
 import { getMetrics } from './get-metrics.ts';
 import { getModel } from './get-model.ts';
@@ -46,6 +47,7 @@ import { listAudit } from './list-audit.ts';
 import { listBreakers } from './list-breakers.ts';
 import { listConversations } from './list-conversations.ts';
 import { listExternal } from './list-external.ts';
+import { listInstances } from './list-instances.ts';
 import { listKeys } from './list-keys.ts';
 import { listModels } from './list-models.ts';
 import { listModelsOpenai } from './list-models-openai.ts';
@@ -55,6 +57,7 @@ import { renameConversation } from './rename-conversation.ts';
 import { replaceAgent } from './replace-agent.ts';
 import { resetBreaker } from './reset-breaker.ts';
 import { revokeKey } from './revoke-key.ts';
+import { setKeyLimits, setProjectLimits } from './set-limits.ts';
 
 export const operations: readonly Operation[] = [
   createChatCompletion,
@@ -100,11 +103,15 @@ export const operations: readonly Operation[] = [
   createMessage,
   listKeys,
   revokeKey,
+  getLimits,
+  setProjectLimits,
+  setKeyLimits,
   getHealth,
   getHealthHistory,
   getReadiness,
   getLiveness,
   getPerformance,
+  listInstances,
   listAudit,
   getMetrics,
   getOpenapi,

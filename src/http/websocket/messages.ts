@@ -9,6 +9,7 @@ import { limits } from '#core/limits';
 import { hubChatSchema } from '../routes/chat.ts';
 import { chatRequestSchema } from '../wire/chat.ts';
 import { nullable, strict } from '../wire/common.ts';
+import { standingSchema } from '../wire/limit.ts';
 
 const id = Type.String({
   minLength: 1,
@@ -241,6 +242,7 @@ export const serverMessages = {
           param: Type.Optional(text),
           errors: Type.Optional(Type.Array(Type.Unknown())),
           upstream: Type.Optional(Type.Unknown()),
+          limit: Type.Optional(standingSchema),
         },
         strict,
       ),

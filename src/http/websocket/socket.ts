@@ -38,7 +38,7 @@ export interface SocketDeps extends RunPorts {
   readonly tracing: Tracing | undefined;
   readonly logger: Logger;
   readonly read: (bytes: Buffer) => ReadMessage;
-  /** Takes a place among the runs of this instance; false where all are taken. */
+  /** Takes a place among the runs of this instance; false where all are taken. Throws where it has too much to do. */
   readonly takePlace: () => boolean;
   readonly givePlace: () => void;
 }

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
 import { CallerError, LimitError, UnavailableError } from '#core/errors';
+import type { Admission } from '../admission.ts';
 import type { Connections } from '../connections.ts';
 import { callerOfKey, presentedKey } from '../guard.ts';
 import type { HttpDeps } from '../pipeline.ts';
@@ -26,7 +27,8 @@ const FULL_RETRY_MS = 1_000;
 interface Door {
   isLocal(incoming: IncomingMessage): boolean;
   begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext;
-  admit(context: RequestContext, always: boolean): void;
+  admit(context: RequestContext, admission: Admission): void;
+  admitRun(): void;
   fail(context: RequestContext, thrown: unknown): void;
 }
 
@@ -76,7 +78,10 @@ export class Sockets {
       tracing,
       settings,
       read: createMessageReader(),
-      takePlace: () => this.#runs < settings.runsInFlightMax && ++this.#runs > 0,
+      takePlace: () => {
+        parts.door.admitRun();
+        return this.#runs < settings.runsInFlightMax && ++this.#runs > 0;
+      },
       givePlace: () => void this.#runs--,
     };
   }
@@ -112,7 +117,7 @@ export class Sockets {
   async #admit(context: RequestContext): Promise<Handshake> {
     const { deps, door, connections } = this.#parts;
     const { incoming } = context;
-    door.admit(context, false);
+    door.admit(context, 'new');
     if (connections.draining) {
       throw new UnavailableError('draining', 'This instance is shutting down.', { retryAfterMs: FULL_RETRY_MS });
     }

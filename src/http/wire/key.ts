@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { SCOPES } from '#contract/gateway';
 import type { KeyRecord } from '#contract/stores';
+import { limitsBody } from './limit.ts';
 import { isoTime, nullable, timestamp } from './common.ts';
 
 export const scopeSchema = Type.Enum(SCOPES, {
@@ -16,6 +17,7 @@ export const keySchema = Type.Object({
   scopes: Type.Array(scopeSchema),
   createdAt: timestamp,
   revokedAt: nullable(timestamp, 'Null while the key is valid.'),
+  limits: limitsBody,
 });
 
 export function keyView(record: KeyRecord): Static<typeof keySchema> {
@@ -25,6 +27,7 @@ export function keyView(record: KeyRecord): Static<typeof keySchema> {
     scopes: [...record.scopes],
     createdAt: isoTime(record.createdWallMs),
     revokedAt: record.revokedWallMs === null ? null : isoTime(record.revokedWallMs),
+    limits: record.limits ?? {},
   };
 }
 
@@ -34,4 +37,5 @@ export const keyExample = {
   scopes: ['chat'],
   createdAt: '2026-01-01T12:00:00.000Z',
   revokedAt: null,
+  limits: { requestsPerMinute: 600 },
 } satisfies Static<typeof keySchema>;

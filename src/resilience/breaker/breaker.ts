@@ -30,11 +30,23 @@ export interface Transition {
   readonly remainingMs: number | null;
 }
 
+/**
+ * What an upstream says of its quota: every instance that calls it has the same. `throttled`: nothing until `waitMs` have passed, by
+ * its own Retry-After. `served`: the first success since then.
+ */
+export interface QuotaEvent {
+  readonly key: string;
+  readonly kind: 'throttled' | 'served';
+  readonly waitMs: number;
+}
+
 export interface BreakerDependencies {
   readonly clock: Clock;
   readonly random: Random;
   /** Called after the transition is in force; what it throws changes nothing. */
   readonly onTransition?: (transition: Transition) => void;
+  /** As `onTransition`. */
+  readonly onQuota?: (event: QuotaEvent) => void;
 }
 
 /** The state with remaining durations: what another process needs to go on, whatever its clock says. */
@@ -58,12 +70,15 @@ export class Breaker {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onTransition: ((transition: Transition) => void) | undefined;
+  readonly #onQuota: ((event: QuotaEvent) => void) | undefined;
   readonly #window: SlidingWindow;
   #state: State;
   #generation = 0;
   #suspectUntil = 0;
   #suspectSuccesses = 0;
   #throttledUntil = 0;
+  /** Its quota was exhausted, and nothing has been served since. */
+  #exhausted = false;
   #lastUsed: number;
   inFlight = 0;
   trips = 0;
@@ -77,6 +92,7 @@ export class Breaker {
     this.#clock = dependencies.clock;
     this.#random = dependencies.random;
     this.#onTransition = dependencies.onTransition;
+    this.#onQuota = dependencies.onQuota;
     this.#window = new SlidingWindow(options.windowMs);
     this.#lastUsed = this.#clock.now();
     this.#state = { kind: 'closed', since: this.#lastUsed };
@@ -149,6 +165,24 @@ export class Breaker {
     this.#suspectSuccesses = 0;
   }
 
+  /** A peer was told to wait: nothing goes out for `waitMs`, at most an hour. Lengthens what is in force and never shortens it. */
+  holdBack(waitMs: number): void {
+    this.#exhausted = true;
+    const now = this.#clock.now();
+    this.#throttledUntil = Math.max(this.#throttledUntil, now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS));
+  }
+
+  /** This instance may try whether it is served again; the first success then tells so. */
+  endHold(): void {
+    this.#throttledUntil = 0;
+  }
+
+  /** A peer was served again. */
+  endThrottle(): void {
+    this.#exhausted = false;
+    this.#throttledUntil = 0;
+  }
+
   /** An operator's word; it beats everything until it runs out or is reset. */
   forceOpen(order: { by: string; reason: string; forMs?: number | undefined }): void {
     const now = this.#clock.now();
@@ -163,7 +197,7 @@ export class Breaker {
 
   /** Closed, with an empty window, as if it were new. */
   reset(reason = 'reset'): void {
-    this.#throttledUntil = 0;
+    this.endThrottle();
     this.#suspectUntil = 0;
     this.#enter({ kind: 'closed', since: this.#clock.now() }, reason);
   }
@@ -221,6 +255,7 @@ export class Breaker {
     const slow = result === 'success' && slowCallMs !== null && now - permit.startedAt > slowCallMs;
     if (result === 'success' && !slow) {
       this.#window.success(now);
+      if (this.#exhausted && now >= this.#throttledUntil) this.#served();
       if (this.#suspectUntil > now && ++this.#suspectSuccesses >= SUSPECT_SUCCESSES) this.#suspectUntil = 0;
       return;
     }
@@ -239,6 +274,7 @@ export class Breaker {
       case 'failure':
         return this.#open(state.round + 1, retryAfterMs, now, 'a probe failed');
       case 'success':
+        if (this.#exhausted) this.#served();
         state.successes++;
         if (state.successes >= this.options.probeSuccesses)
           this.#enter({ kind: 'closed', since: now }, 'probes succeeded');
@@ -257,6 +293,23 @@ export class Breaker {
   #throttle(retryAfterMs: number, now: number): void {
     const waitMs = Math.min(retryAfterMs > 0 ? retryAfterMs : THROTTLE_DEFAULT_MS, RETRY_AFTER_MAX_MS);
     this.#throttledUntil = Math.max(this.#throttledUntil, now + waitMs);
+    if (retryAfterMs <= 0) return;
+    this.#exhausted = true;
+    this.#tellQuota({ key: this.key, kind: 'throttled', waitMs });
+  }
+
+  #served(): void {
+    this.#exhausted = false;
+    this.#tellQuota({ key: this.key, kind: 'served', waitMs: 0 });
+  }
+
+  #tellQuota(event: QuotaEvent): void {
+    try {
+      this.#onQuota?.(event);
+    } catch {
+      // As with a transition: it is in force, whatever a listener makes of it.
+      this.listenerFailures++;
+    }
   }
 
   #open(round: number, retryAfterMs: number, now: number, reason: string): void {

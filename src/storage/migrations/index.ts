@@ -6,7 +6,9 @@ import { contents } from './0004-contents.ts';
 import { agents } from './0005-agents.ts';
 import { memories } from './0006-memories.ts';
 import { cache } from './0007-cache.ts';
+import { limits } from './0008-limits.ts';
 import { auditAge } from './0009-audit-age.ts';
+import { usageMonths } from './0010-usage-months.ts';
 
 export interface Migration {
   readonly name: string;
@@ -21,5 +23,7 @@ export const migrations = [
   agents,
   memories,
   cache,
+  limits,
   auditAge,
+  usageMonths,
 ] as const satisfies readonly Migration[];

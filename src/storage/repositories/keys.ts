@@ -23,13 +23,21 @@ export function databaseKeyStore(ask: Ask): KeyStore {
             secret_hash: key.secretHash,
             created_ms: key.createdWallMs,
             revoked_ms: key.revokedWallMs,
+            limits: JSON.stringify(key.limits ?? {}),
           })
           .execute();
       }),
     findById: (id) =>
       ask('keys.find', async (db) => {
-        const row = await db.selectFrom('keys').selectAll().where('id', '=', id).executeTakeFirst();
-        return row === undefined ? null : keyOf(row);
+        const row = await db
+          .selectFrom('keys')
+          .innerJoin('projects', 'projects.id', 'keys.project_id')
+          .selectAll('keys')
+          .select(['projects.organisation_id', 'projects.limits as project_limits'])
+          .where('keys.id', '=', id)
+          .executeTakeFirst();
+        if (row === undefined) return null;
+        return { ...keyOf(row), organisationId: row.organisation_id, projectLimits: row.project_limits };
       }),
     list: (projectId, { before, limit }) =>
       ask('keys.list', async (db) => {
@@ -48,6 +56,7 @@ export function databaseKeyStore(ask: Ask): KeyStore {
           .executeTakeFirst();
         return numUpdatedRows > 0n;
       }),
+    ...limitStatements(ask),
     anyActive: () =>
       ask('keys.any-active', async (db) => {
         const row = await db
@@ -62,6 +71,35 @@ export function databaseKeyStore(ask: Ask): KeyStore {
   };
 }
 
+function limitStatements(ask: Ask): Pick<KeyStore, 'setLimits' | 'setProjectLimits' | 'projectLimits'> {
+  return {
+    setLimits: (projectId, id, limits) =>
+      ask('keys.set-limits', async (db) => {
+        const { numUpdatedRows } = await db
+          .updateTable('keys')
+          .set({ limits: JSON.stringify(limits) })
+          .where('id', '=', id)
+          .where('project_id', '=', projectId)
+          .where('revoked_ms', 'is', null)
+          .executeTakeFirst();
+        return numUpdatedRows > 0n;
+      }),
+    setProjectLimits: (projectId, limits) =>
+      ask('projects.set-limits', async (db) => {
+        await db
+          .updateTable('projects')
+          .set({ limits: JSON.stringify(limits) })
+          .where('id', '=', projectId)
+          .execute();
+      }),
+    projectLimits: (projectId) =>
+      ask('projects.limits', async (db) => {
+        const row = await db.selectFrom('projects').select('limits').where('id', '=', projectId).executeTakeFirst();
+        return row?.limits ?? {};
+      }),
+  };
+}
+
 function keyOf(row: Selectable<KeysTable>): KeyRecord {
   return {
     id: row.id,
@@ -71,5 +109,6 @@ function keyOf(row: Selectable<KeysTable>): KeyRecord {
     secretHash: row.secret_hash,
     createdWallMs: row.created_ms,
     revokedWallMs: row.revoked_ms,
+    limits: row.limits,
   };
 }

@@ -1,4 +1,4 @@
-/** Circuit breakers, the retry budget, health checks. */
+/** Circuit breakers, the retry budget, load shedding, the instances that serve together, health checks. */
 import type { MetricEntry } from './entry.ts';
 
 export const resilienceMetrics = {
@@ -42,6 +42,34 @@ export const resilienceMetrics = {
     type: 'counter',
     unit: '1',
     help: 'Retries that were not made because the budget was spent.',
+    labels: {},
+  },
+  requestsShed: {
+    name: 'revoagent_requests_shed_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Requests sent away with 503 because there was more to do than could be done in time.',
+    labels: { reason: 'event_loop, memory, full', priority: 'new, continuing, vital' },
+  },
+  admittedShare: {
+    name: 'revoagent_admitted_share',
+    type: 'gauge',
+    unit: '1',
+    help: 'Share of new work that is let in; under 1 the instance is turning work away.',
+    labels: {},
+  },
+  instances: {
+    name: 'revoagent_instances',
+    type: 'gauge',
+    unit: '1',
+    help: 'Instances that live, as this one knows; itself included.',
+    labels: {},
+  },
+  stateDegraded: {
+    name: 'revoagent_shared_state_degraded',
+    type: 'gauge',
+    unit: '1',
+    help: '1 while the Redis of redis.stateUrl does not answer and this instance decides alone.',
     labels: {},
   },
   health: {

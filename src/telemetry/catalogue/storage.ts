@@ -61,6 +61,13 @@ export const storageMetrics = {
     help: 'Rows of the usage ledger in memory that wait for the database.',
     labels: {},
   },
+  ledgerReserved: {
+    name: 'revoagent_ledger_reserved',
+    type: 'gauge',
+    unit: '1',
+    help: 'Attempts of this instance whose reservation is in Redis and whose row is not in the database yet.',
+    labels: {},
+  },
   ledgerJournal: {
     name: 'revoagent_ledger_journal_bytes',
     type: 'gauge',

@@ -1,0 +1,153 @@
+/**
+ * Three times as many requests as the hub can answer, for a while (`--seconds 60` for the figure that is kept): how much of its best it
+ * still delivers, how long those wait that it lets in, whether its health still answers, and whether its memory comes back. The
+ * hub in its governed lane, with the load shedding it ships with.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLab, freePort, untilQuiet } from './lab.ts';
+import type { Lab } from './lab.ts';
+import { chatBody } from './load/chat.ts';
+import { createLoads } from './load/loads.ts';
+import type { Loads } from './load/loads.ts';
+import type { OpenLoopResult } from './load/open-loop.ts';
+import { residentMb } from './measures/memory.ts';
+import type { BenchOptions } from './options.ts';
+import type { BenchResult } from './result.ts';
+import { startGovernedHub } from './servers/hub.ts';
+import { startNginxUpstream } from './servers/nginx.ts';
+import { startPostgres } from './servers/postgres.ts';
+import type { Subject } from './servers/subject.ts';
+import { median } from './statistics.ts';
+
+const TIMES = 3;
+const CONNECTIONS = 64;
+const HEALTH_EVERY_MS = 50;
+/** Memory has come back when it is at most so much over what the peak took. */
+const MEMORY_BACK = 1.25;
+const REST_MS = 15_000;
+
+interface Round {
+  readonly peak: number;
+  readonly overload: OpenLoopResult;
+  readonly healthMs: readonly number[];
+  readonly memoryMb: { readonly peak: number; readonly overload: number; readonly after: number };
+}
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  await using lab = await createLab();
+  options.progress('starting upstream, PostgreSQL, hub');
+  const { hub, bodyFile, loads } = await createScene(lab);
+  await loads.closed(hub, { bodyFile, connections: CONNECTIONS, seconds: 1 });
+  const rounds: Round[] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    rounds.push(await oneRound(hub, bodyFile, loads, options));
+    options.progress(`round ${round}/${options.rounds}: ${describeRound(rounds.at(-1))}`);
+  }
+  return { name: 'overload', rows: rowsOf(rounds), notes: notesOf(options) };
+}
+
+async function createScene(lab: Lab): Promise<{ hub: Subject; bodyFile: string; loads: Loads }> {
+  const upstreamPort = await freePort();
+  await startNginxUpstream(lab, upstreamPort);
+  const hub = await startGovernedHub(lab, upstreamPort, await startPostgres(lab));
+  const loads = await createLoads(lab);
+  return { hub, loads, bodyFile: await loads.keepBody('chat.json', chatBody()) };
+}
+
+async function oneRound(
+  hub: Subject,
+  bodyFile: string,
+  loads: Loads,
+  { seconds, quick }: BenchOptions,
+): Promise<Round> {
+  if (!quick) await untilQuiet();
+  const { requestsPerSecond: peak } = await loads.closed(hub, {
+    bodyFile,
+    connections: CONNECTIONS,
+    seconds: Math.min(seconds, 10),
+  });
+  const atPeak = await residentMb(hub);
+  const watch = watchHealth(hub);
+  const overload = await loads.open(hub, { bodyFile, requestsPerSecond: TIMES * peak, seconds, warmUpSeconds: 2 });
+  const healthMs = await watch.stop();
+  const atOverload = await residentMb(hub);
+  if (!quick) await sleep(REST_MS);
+  return { peak, overload, healthMs, memoryMb: { peak: atPeak, overload: atOverload, after: await residentMb(hub) } };
+}
+
+/** Asks whether it lives, over and over; one that does not answer within 10 s counts as that. */
+function watchHealth({ url }: Subject): { stop(): Promise<readonly number[]> } {
+  const took: number[] = [];
+  const ended = new AbortController();
+  const watching = (async () => {
+    while (!ended.signal.aborted) {
+      const startedAt = performance.now();
+      await fetch(new URL('/health/live', url), { signal: AbortSignal.timeout(10_000) })
+        .then((response) => response.text())
+        .catch(() => '');
+      took.push(performance.now() - startedAt);
+      await sleep(HEALTH_EVERY_MS);
+    }
+  })();
+  return {
+    async stop() {
+      ended.abort();
+      await watching;
+      return took.toSorted((one, other) => one - other);
+    },
+  };
+}
+
+function at(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+}
+
+function describeRound(round: Round | undefined): string {
+  if (round === undefined) return '';
+  const { peak, overload, healthMs, memoryMb } = round;
+  return `peak ${Math.round(peak)}/s; at ${TIMES}× ${Math.round(overload.answeredPerSecond)}/s answered, ${overload.shed} shed of ${overload.sent}, ${overload.errors - overload.shed} failed, p99 ${Math.round(overload.p99Ms)} ms, health p99 ${Math.round(at(healthMs, 0.99))} ms, ${Math.round(memoryMb.peak)} → ${Math.round(memoryMb.overload)} → ${Math.round(memoryMb.after)} MB`;
+}
+
+function rowsOf(rounds: readonly Round[]): BenchResult['rows'] {
+  const over = (figure: (round: Round) => number): number => median(rounds.map(figure));
+  const goodput = over(({ peak, overload }) => overload.answeredPerSecond / peak);
+  const p99Ms = over(({ overload }) => overload.p99Ms);
+  const healthP99Ms = over(({ healthMs }) => at(healthMs, 0.99));
+  const back = over(({ memoryMb }) => memoryMb.after / memoryMb.peak);
+  const target = (what: string, measured: number, sign: '≥' | '≤', bound: number): BenchResult['rows'][number] => ({
+    label: `targets at ${TIMES} × what it can answer · ${what}`,
+    metrics: { measured },
+    target: `${sign} ${bound}`,
+    met: sign === '≥' ? measured >= bound : measured <= bound,
+  });
+  return [
+    target('goodput / peak', goodput, '≥', 0.8),
+    target('p99 of those let in, ms', p99Ms, '≤', 1_000),
+    target('p99 of /health/live, ms', healthP99Ms, '≤', 50),
+    target('memory afterwards / at the peak', back, '≤', MEMORY_BACK),
+    {
+      label: `at ${TIMES} × what it can answer · hub, governed lane`,
+      metrics: {
+        peakPerSecond: over(({ peak }) => peak),
+        answeredPerSecond: over(({ overload }) => overload.answeredPerSecond),
+        shedShare: over(({ overload }) => overload.shed / overload.sent),
+        failed: over(({ overload }) => overload.errors - overload.shed),
+        p50Ms: over(({ overload }) => overload.p50Ms),
+        p99Ms,
+        healthP50Ms: over(({ healthMs }) => at(healthMs, 0.5)),
+        healthP99Ms,
+        memoryPeakMb: over(({ memoryMb }) => memoryMb.peak),
+        memoryOverloadMb: over(({ memoryMb }) => memoryMb.overload),
+        memoryAfterMb: over(({ memoryMb }) => memoryMb.after),
+      },
+    },
+  ];
+}
+
+function notesOf({ rounds, seconds }: BenchOptions): string[] {
+  return [
+    `${rounds} rounds of ${seconds} s at a constant rate of ${TIMES} times the peak, which a closed loop of ${CONNECTIONS} connections found just before.`,
+    'Latencies count from the moment a request was meant to start, of those that were answered 200; what was shed was answered 503 at once.',
+    `Memory afterwards is read ${REST_MS / 1_000} s after the load; a connection of the health check stays open throughout.`,
+  ];
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { LoadGate, ShedReason } from '#contract/load';
+import { startHttpHub } from '../../tests/helpers/http-hub.ts';
+import { post } from '../../tests/helpers/http-calls.ts';
+import { unobserved } from '../../tests/helpers/unobserved.ts';
+
+const CHAT = { model: 'fast', messages: [{ role: 'user', content: 'x' }], max_tokens: 5 };
+
+describe('a hub that has more to do than it can', () => {
+  it('answers 503 with Retry-After in the form of each surface, begins nothing, and counts it', async (t) => {
+    const shed: string[] = [];
+    const hub = await startHttpHub(t, {
+      deps: {
+        load: gateOf('event_loop'),
+        observer: { ...unobserved, requestShed: (reason, priority) => void shed.push(`${reason} ${priority}`) },
+      },
+    });
+    const key = { authorization: `Bearer ${hub.keys.chat}` };
+    const ask = async (path: string): Promise<{ status: number; retry: string | null; text: string }> => {
+      const response = await post(hub, path, CHAT, key);
+      return { status: response.status, retry: response.headers.get('retry-after'), text: await response.text() };
+    };
+    const openai = await ask('/v1/chat/completions');
+    const anthropic = await ask('/v1/messages');
+    const own = await ask('/api/chat');
+    assert.deepEqual([openai.status, anthropic.status, own.status], [503, 503, 503]);
+    assert.match(openai.text, /^\{"error":\{.*"type":"server_error".*"code":"instance_overloaded"/);
+    assert.match(anthropic.text, /^\{"type":"error","error":\{"type":"overloaded_error"/);
+    assert.match(own.text, /"type":"urn:revoagent:error:instance_overloaded".*"status":503/);
+    // Told different times, so that they do not all come back at once.
+    assert.deepEqual([openai.retry, anthropic.retry, own.retry], ['1', '2', '3']);
+    assert.equal(hub.calls.length, 0);
+    assert.deepEqual(shed, ['event_loop new', 'event_loop new', 'event_loop new']);
+  });
+
+  it('still answers health, metrics and operators, and knows nobody whom it does not let in', async (t) => {
+    const hub = await startHttpHub(t, { deps: { load: gateOf('memory') } });
+    const admin = { authorization: `Bearer ${hub.keys.admin}` };
+    for (const path of ['/health/live', '/health/ready', '/health', '/metrics']) {
+      assert.equal((await fetch(`${hub.url}${path}`, { headers: admin })).status, 200, path);
+    }
+    assert.equal((await fetch(`${hub.url}/api/keys`, { headers: admin })).status, 200);
+    const refused = await fetch(`${hub.url}/api/runs`, { headers: { authorization: 'Bearer rvk_unknown' } });
+    assert.equal(refused.status, 503, 'never 401 for what was not looked at');
+    assert.match(await refused.text(), /hardly any memory/);
+  });
+});
+
+function gateOf(reason: ShedReason): LoadGate {
+  return { admittedShare: 0.02, admit: (priority) => (priority === 'vital' ? null : reason) };
+}

@@ -1,0 +1,81 @@
+/** This hub among the others that share its Redis for state: who lives, and what they tell each other of upstreams. */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Clock } from '#core/clock';
+import type { Random } from '#core/random';
+import type { BreakerControl } from '#contract/breakers';
+import type { SharedEvidence } from '#contract/evidence';
+import type { Logger } from '#contract/logger';
+import type { Config } from '#config/index';
+import { BreakerEvidence } from '#instances/evidence';
+import { InstanceRegistry } from '#instances/registry';
+import type { RedisPort } from '#redis/index';
+import type { BreakerRegistry } from '#resilience/index';
+
+export interface InstanceParts {
+  readonly config: Config;
+  readonly instance: string;
+  readonly version: string;
+  /** Of the state role; null: this instance is alone. */
+  readonly redis: RedisPort | null;
+  readonly breakers: BreakerRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface HubInstances {
+  /** Of this process alone. */
+  readonly incarnation: string;
+  readonly registry: InstanceRegistry;
+  /** Null where nothing is shared. */
+  readonly evidence: SharedEvidence | null;
+}
+
+/** Writes nothing down before the registry is told to begin. Ended by the stack. */
+export function openHubInstances(stack: AsyncDisposableStack, parts: InstanceParts): HubInstances {
+  const { config, instance, version, redis, clock } = parts;
+  const incarnation = randomUUID();
+  const shares = redis !== null && config.resilience.sharedEvidence !== 'off';
+  const evidence = shares ? new BreakerEvidence({ ...parts, redis, incarnation }) : null;
+  if (evidence !== null) stack.defer(() => evidence.close());
+  const capacity = config.server.requestsInFlightMax;
+  const registry = new InstanceRegistry({
+    ...parts,
+    incarnation,
+    self: { id: instance, version, capacity, startedWallMs: Math.round(clock.wallMs()) },
+    onReachable: () => evidence?.reconcile(),
+  });
+  stack.defer(() => registry.close());
+  return { incarnation, registry, evidence };
+}
+
+/** Where others find it: an address that stands for all of a machine's is no use to another machine. */
+export function addressFor(url: string): string {
+  const address = new URL(url);
+  if (address.hostname === '0.0.0.0' || address.hostname === '[::]') address.hostname = hostname();
+  return address.origin;
+}
+
+/** Orders to this instance's breakers are passed on to the others. */
+export function sharingOrders(control: BreakerControl, evidence: SharedEvidence | null): BreakerControl {
+  if (evidence === null) return control;
+  return {
+    ...control,
+    forceOpen(key, order) {
+      const status = control.forceOpen(key, order);
+      if (status !== null) evidence.order(key, { kind: 'force-open', ...order });
+      return status;
+    },
+    forceClose(key, order) {
+      const status = control.forceClose(key, order);
+      if (status !== null) evidence.order(key, { kind: 'disable', ...order });
+      return status;
+    },
+    reset(key, order) {
+      const status = control.reset(key, order);
+      if (status !== null) evidence.order(key, { kind: 'reset', ...order });
+      return status;
+    },
+  };
+}

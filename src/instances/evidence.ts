@@ -1,0 +1,198 @@
+/**
+ * Local decisions, shared evidence. A trip here makes the same circuit suspect at the peers; it opens none of them. Two things are true
+ * for all alike and are done by all: an exhausted quota, which one instance then probes for all, and an operator's word. Told by
+ * publication, which may be lost, and by marks that every instance reads again and again. No call waits for any of it, and without
+ * Redis each instance decides by itself.
+ */
+import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
+import type { Random } from '#core/random';
+import type { BreakerOrder, SharedEvidence } from '#contract/evidence';
+import type { Logger } from '#contract/logger';
+import type { RedisPort } from '#redis/index';
+import type { Breaker, BreakerRegistry, QuotaEvent, Transition } from '#resilience/index';
+import { messageFields, parseMessage } from './messages.ts';
+import type { Message, MessageKind } from './messages.ts';
+import { ProbeLeases } from './probe-leases.ts';
+import { triplesOf } from './registry.ts';
+import { NUMBERS, readMarks, tell } from './scripts.ts';
+
+const CHANNEL = 'revoagent:breakers';
+const MARKS = 'revoagent:breakers:marks';
+const RECONCILE_MS = 5_000;
+const JITTER = 0.2;
+/** Over a trip's own time, for peers who read the marks late. */
+const GRACE_MS = 2_000;
+/** Of all instances together. */
+const MARKS_MAX = 1_000;
+/** Versions that are remembered here; the oldest is forgotten, and its mark would be heeded once more. */
+const HEARD_MAX = 4_096;
+/** Upstreams are the same for all; a dependency such as the database may be away for one alone. */
+const SHARED = /^(?:provider|external):/;
+
+export interface EvidenceParts {
+  readonly incarnation: string;
+  readonly instance: string;
+  readonly redis: RedisPort;
+  readonly breakers: BreakerRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export class BreakerEvidence implements SharedEvidence {
+  readonly #parts: EvidenceParts;
+  readonly #leases: ProbeLeases;
+  readonly #unsubscribe: (() => void)[];
+  /** By breaker and what it is about: the last version that was heeded. */
+  readonly #heard = new Map<string, number>();
+  #degraded = true;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(parts: EvidenceParts) {
+    this.#parts = parts;
+    this.#leases = new ProbeLeases(parts, (key) => this.#tell({ kind: 'recovered', breaker: key, remainingMs: null }));
+    this.#unsubscribe = [
+      parts.breakers.onTransition((transition) => this.#onTransition(transition)),
+      parts.breakers.onQuota((event) => this.#onQuota(event)),
+    ];
+    parts.redis.subscribe(CHANNEL, (text) => {
+      const message = parseMessage(text);
+      if (message !== null) this.#heed(message, message.remainingMs);
+    });
+    this.#reconcileAndGoOn();
+  }
+
+  get degraded(): boolean {
+    return this.#degraded;
+  }
+
+  order(key: string, order: BreakerOrder): void {
+    const { by, reason } = order;
+    const remainingMs = order.kind === 'force-open' ? (order.forMs ?? null) : null;
+    const kind = order.kind === 'force-open' ? 'forced' : order.kind === 'disable' ? 'disabled' : 'reset';
+    this.#tell({ kind, breaker: key, remainingMs, by, reason });
+  }
+
+  /** Reads the marks now: Redis answers again. */
+  reconcile(): void {
+    if (this.#closed) return;
+    this.#timer?.cancel();
+    this.#reconcileAndGoOn();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#leases.close();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  #onTransition({ key, to, remainingMs }: Transition): void {
+    if (!SHARED.test(key)) return;
+    if (to === 'open') this.#tell({ kind: 'trip', breaker: key, remainingMs: remainingMs ?? 0 });
+    else if (to === 'closed') this.#tell({ kind: 'closed', breaker: key, remainingMs: null });
+  }
+
+  #onQuota({ key, kind, waitMs }: QuotaEvent): void {
+    if (!SHARED.test(key)) return;
+    if (kind === 'throttled') {
+      this.#tell({ kind: 'exhausted', breaker: key, remainingMs: waitMs });
+      this.#leases.exhausted(key, waitMs);
+    } else this.#leases.served(key);
+  }
+
+  #tell(about: Pick<Message, 'kind' | 'breaker' | 'remainingMs'> & Partial<Pick<Message, 'by' | 'reason'>>): void {
+    const { incarnation, instance, redis, logger } = this.#parts;
+    const text = messageFields({ by: null, reason: null, ...about, incarnation, instance });
+    const args = [CHANNEL, `${topicOf(about.kind)} ${about.breaker}`, markMs(about), text, MARKS_MAX];
+    redis
+      .run(tell, [MARKS, NUMBERS], args)
+      .then((version) => this.#remember(about.kind, about.breaker, Number(version)))
+      .catch((error: unknown) => logger.debug('evidence-not-told', { reason: messageOf(error) }));
+  }
+
+  #reconcileAndGoOn(): void {
+    const { clock, random, redis, logger } = this.#parts;
+    const waitMs = RECONCILE_MS * (1 + JITTER * (2 * random.next() - 1));
+    this.#timer = clock.schedule(waitMs, () => this.#reconcileAndGoOn());
+    redis.run(readMarks, [MARKS], []).then(
+      (reply) => {
+        this.#degraded = false;
+        for (const [, remainingMs, text] of triplesOf(reply)) {
+          const message = parseMessage(text);
+          if (message !== null) this.#heed(message, remainingMs === 0 ? null : remainingMs);
+        }
+      },
+      (error: unknown) => {
+        if (!this.#degraded) logger.warn('evidence-not-shared', { reason: messageOf(error) });
+        this.#degraded = true;
+      },
+    );
+  }
+
+  #heed(message: Message, remainingMs: number | null): void {
+    const { breakers, incarnation, logger } = this.#parts;
+    const { kind, breaker: key, version } = message;
+    if (message.incarnation === incarnation || version <= (this.#heard.get(`${topicOf(kind)} ${key}`) ?? 0)) return;
+    const breaker = breakers.find(key);
+    // One that is not used here yet: its mark is read again.
+    if (breaker === undefined) return;
+    this.#remember(kind, key, version);
+    logger.info('evidence-heard', { breaker: key, kind, from: message.instance, remainingMs });
+    this.#act(breaker, message, remainingMs);
+  }
+
+  #act(breaker: Breaker, { kind, by, reason, instance }: Message, remainingMs: number | null): void {
+    const order = { by: by ?? instance, reason: reason ?? `told by ${instance}` };
+    switch (kind) {
+      case 'trip':
+        return breaker.markSuspect(remainingMs ?? 0);
+      case 'exhausted':
+        return this.#leases.exhausted(breaker.key, remainingMs ?? 0);
+      case 'recovered':
+        return this.#leases.recovered(breaker.key);
+      case 'forced':
+        return breaker.forceOpen({ ...order, forMs: remainingMs ?? undefined });
+      case 'disabled':
+        return breaker.disable(order);
+      case 'reset':
+        return breaker.reset(order.reason);
+      // Who is suspect finds out by itself.
+      case 'closed':
+    }
+  }
+
+  #remember(kind: MessageKind, key: string, version: number): void {
+    const name = `${topicOf(kind)} ${key}`;
+    if (version <= (this.#heard.get(name) ?? 0)) return;
+    this.#heard.delete(name);
+    this.#heard.set(name, version);
+    const [oldest] = this.#heard.keys();
+    if (this.#heard.size > HEARD_MAX && oldest !== undefined) this.#heard.delete(oldest);
+  }
+}
+
+/** What follows on something takes its place. */
+function topicOf(kind: MessageKind): 'trip' | 'quota' | 'order' {
+  if (kind === 'trip' || kind === 'closed') return 'trip';
+  return kind === 'exhausted' || kind === 'recovered' ? 'quota' : 'order';
+}
+
+/** How long the mark stays; 0 until it is taken back, '' not at all. */
+function markMs({ kind, remainingMs }: Pick<Message, 'kind' | 'remainingMs'>): number | '' {
+  switch (kind) {
+    case 'trip':
+      return Math.ceil((remainingMs ?? 0) + GRACE_MS);
+    case 'exhausted':
+    case 'forced':
+      return remainingMs === null ? 0 : Math.max(1, Math.ceil(remainingMs));
+    case 'disabled':
+      return 0;
+    case 'closed':
+    case 'recovered':
+    case 'reset':
+      return '';
+  }
+}

@@ -1,0 +1,35 @@
+/** What the end of a call changes in what was counted at its beginning. */
+import type { LimitAmounts } from '#contract/admission';
+import type { Amendment, Claim, RuleState } from './store.ts';
+
+/** Where it was reserved. `spent` null: nobody knows, and the estimate stays. */
+export function settlementOf(claim: Claim, states: readonly RuleState[], spent: LimitAmounts | null): Amendment[] {
+  return claim.rules.flatMap(({ kind, name }, place): Amendment[] => {
+    const mark = states[place]?.mark ?? 0;
+    const { tokens, microUsd } = spent ?? claim;
+    if (kind === 'concurrent') return claim.id === null ? [] : [{ kind: 'leave', name, id: claim.id }];
+    if (kind === 'tokens' && tokens !== claim.tokens)
+      return [{ kind: 'window', name, mark, by: tokens - claim.tokens }];
+    if (kind === 'usd' && microUsd !== claim.microUsd)
+      return [{ kind: 'budget', name, mark, by: microUsd - claim.microUsd }];
+    return [];
+  });
+}
+
+/** The whole of it, for a store in which nothing was reserved. */
+export function additionsOf(claim: Claim, states: readonly RuleState[], spent: LimitAmounts | null): Amendment[] {
+  const { tokens, microUsd } = spent ?? claim;
+  return claim.rules.flatMap(({ kind, name, max }, place): Amendment[] => {
+    if (kind === 'concurrent') return [];
+    if (kind === 'usd') return [{ kind: 'budget', name, mark: states[place]?.mark ?? 0, by: microUsd }];
+    return [{ kind: 'add', name, by: kind === 'tokens' ? tokens : 1, max }];
+  });
+}
+
+export function placesOf({ id, rules }: Claim, leaseMs: number | null): Amendment[] {
+  if (id === null) return [];
+  return rules.flatMap(({ kind, name }): Amendment[] => {
+    if (kind !== 'concurrent') return [];
+    return [leaseMs === null ? { kind: 'leave', name, id } : { kind: 'hold', name, id, leaseMs }];
+  });
+}

@@ -1,0 +1,223 @@
+/**
+ * Admits calls by all limits that hold for them, or by none. What Redis grants is counted in memory too, so that an instance that loses
+ * Redis knows what it has let in: then it allows its share of each limit, never all of it and never none.
+ */
+import type { Clock, Timer } from '#core/clock';
+import type { LiveInstances } from '#contract/instances';
+import type { Admission, LimitAmounts, LimitStanding } from '#contract/admission';
+import type { LimitedCall, LimitModeReport, LimitReport, Limits, LimitSubjects, SpendStore } from '#contract/limits';
+import type { LimitObserver } from '#contract/limit-observer';
+import type { Logger } from '#contract/logger';
+import type { RedisPort } from '#redis/index';
+import type { Breaker } from '#resilience/index';
+import { additionsOf, placesOf, settlementOf } from './amendments.ts';
+import { MemoryStore, shareOf } from './memory-store.ts';
+import { RedisStore } from './redis-store.ts';
+import { Rules, standingOf } from './rules.ts';
+import type { LimitsSettings, Rule } from './rules.ts';
+import { SharedCounts } from './shared.ts';
+import { SpendBook } from './spend.ts';
+import { amountOf } from './store.ts';
+import type { Amendment, Claim, Reserved, RuleState } from './store.ts';
+import { exceeded } from './words.ts';
+
+export interface LimiterParts {
+  readonly settings: LimitsSettings;
+  /** What all instances count in; null where this one is alone. */
+  readonly shared: { readonly redis: Pick<RedisPort, 'run'>; readonly breaker: Breaker } | null;
+  readonly instances: LiveInstances;
+  readonly spend: SpendStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: LimitObserver;
+  /** A minute; tests take a shorter one. */
+  readonly windowMs?: number;
+}
+
+interface Asked {
+  readonly states: readonly RuleState[];
+  readonly granted: boolean;
+  /** Granted by all instances' count, not by this one's alone. */
+  readonly shared: boolean;
+}
+
+const WINDOW_MS = 60_000;
+/** Of a place, before it would end. */
+const RENEWALS = 3;
+/** Between two looks at what waits: spending to be written, places to be renewed, a Redis to be found again. */
+const TICK_MS = 1_000;
+const NOTHING: LimitAmounts = { tokens: 0, microUsd: 0 };
+
+export class Limiter implements Limits {
+  readonly #parts: LimiterParts;
+  readonly #local: MemoryStore;
+  readonly #shared: SharedCounts | null;
+  readonly #book: SpendBook;
+  /** Calls under way that hold a place. */
+  readonly #live = new Set<Claim>();
+  #tick: Timer | undefined;
+  #renewedAt: number;
+  #settings: LimitsSettings;
+  #rules: Rules;
+
+  constructor(parts: LimiterParts) {
+    const { settings, shared, spend, clock, windowMs = WINDOW_MS } = parts;
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#rules = new Rules(settings);
+    this.#local = new MemoryStore(clock, windowMs);
+    if (shared === null) this.#shared = null;
+    else {
+      const { redis, breaker } = shared;
+      const store = new RedisStore(redis, windowMs);
+      this.#shared = new SharedCounts({ ...parts, store, breaker, windowMs, held: () => this.#held() });
+    }
+    this.#book = new SpendBook({ ...parts, store: spend });
+    this.#renewedAt = clock.now();
+    this.#tickLater();
+  }
+
+  /** Holds from the next call on; what has been counted stays. */
+  configure(settings: LimitsSettings): void {
+    this.#settings = settings;
+    this.#rules = new Rules(settings);
+  }
+
+  admit(call: LimitedCall): Promise<Admission> | null {
+    const rules = this.#rules.of(call);
+    return rules.length === 0 ? null : this.#admit(call, rules);
+  }
+
+  mode(): LimitModeReport {
+    if (this.#shared === null) return { mode: 'memory', dividedBy: 1 };
+    return this.#shared.away ? { mode: 'share', dividedBy: this.#divisor() } : { mode: 'shared', dividedBy: 1 };
+  }
+
+  async report(subjects: LimitSubjects): Promise<LimitReport> {
+    const rules = this.#rules.of(subjects);
+    if (rules.length === 0) return { ...this.mode(), limits: [] };
+    const { leaseMs } = this.#settings;
+    const asked = await this.#reserve({ id: null, rules, ...NOTHING, leaseMs, seeds: null });
+    return { ...this.mode(), limits: this.#standings(rules, asked) };
+  }
+
+  /** What waits is told and written. */
+  async close(): Promise<void> {
+    this.#tick?.cancel();
+    await this.#shared?.close();
+    await this.#book.flush();
+  }
+
+  async #admit(call: LimitedCall, rules: readonly Rule[]): Promise<Admission> {
+    const sized = rules.some(({ kind }) => kind === 'tokens' || kind === 'usd');
+    const estimate = sized ? call.estimate() : NOTHING;
+    const claim: Claim = { id: call.id, rules, ...estimate, leaseMs: this.#settings.leaseMs, seeds: null };
+    const asked = await this.#reserve(claim);
+    const standings = this.#standings(rules, asked);
+    const worst = asked.granted ? -1 : longestOf(asked.states);
+    const rule = rules[worst];
+    const standing = standings[worst];
+    this.#parts.observer.limitDecided(standings, standing ?? null);
+    if (rule !== undefined && standing !== undefined) throw exceeded(standings, standing, amountOf(rule, claim));
+    const holds = rules.some(({ kind }) => kind === 'concurrent');
+    if (holds) this.#live.add(claim);
+    let settled = false;
+    return {
+      standings,
+      estimate,
+      settle: (spent) => {
+        if (settled) return;
+        settled = true;
+        this.#live.delete(claim);
+        this.#settle(claim, asked, spent);
+      },
+    };
+  }
+
+  /** Asks again where a budget was not known. */
+  async #reserve(claim: Claim): Promise<Asked> {
+    let asked = await this.#ask(claim);
+    if (asked.reserved.kind === 'unseeded') {
+      const seeds = await this.#book.read(asked.reserved.budgets);
+      asked = await this.#ask({ ...claim, seeds });
+      // Redis may be gone, or the day over, since it was asked.
+      if (asked.reserved.kind === 'unseeded') asked = await this.#ask({ ...claim, seeds: zeros(claim.rules) });
+    }
+    const { reserved, shared } = asked;
+    const states = reserved.kind === 'unseeded' ? [] : reserved.states;
+    return { states, granted: reserved.kind === 'granted', shared };
+  }
+
+  async #ask(claim: Claim): Promise<{ reserved: Reserved; shared: boolean }> {
+    const reserved = this.#shared === null ? null : await this.#shared.reserve(claim);
+    if (reserved === null) return { reserved: this.#local.take(claim, this.mode().dividedBy), shared: false };
+    if (reserved.kind !== 'unseeded') this.#mirror(claim, reserved.states, reserved.kind === 'granted');
+    return { reserved, shared: true };
+  }
+
+  #mirror(claim: Claim, states: readonly RuleState[], granted: boolean): void {
+    claim.rules.forEach(({ kind, name }, place) => {
+      const state = states[place];
+      if (kind === 'usd' && state !== undefined) this.#local.learn(name, state.mark, state.used);
+    });
+    if (!granted || claim.id === null) return;
+    void this.#local.amend(additionsOf(claim, [], null).filter(({ kind }) => kind === 'add'));
+    void this.#local.amend(placesOf(claim, claim.leaseMs));
+  }
+
+  #settle(claim: Claim, { states, shared }: Asked, spent: LimitAmounts | null): void {
+    const settlement = settlementOf(claim, states, spent);
+    if (shared) {
+      this.#shared?.owe(settlement);
+      void this.#local.amend(placesOf(claim, null));
+    } else {
+      void this.#local.amend(settlement);
+      this.#shared?.owe([...additionsOf(claim, states, spent), ...placesOf(claim, null)]);
+    }
+    const { microUsd } = spent ?? claim;
+    claim.rules.forEach(({ kind, name }, place) => {
+      if (kind === 'usd') this.#book.spent({ name, startDay: states[place]?.mark ?? 0, microUsd });
+    });
+  }
+
+  #standings(rules: readonly Rule[], { states, shared }: Asked): LimitStanding[] {
+    const dividedBy = shared ? 1 : this.mode().dividedBy;
+    return rules.map((rule, place) => {
+      const { used = 0, resetMs = 0 } = states[place] ?? {};
+      return standingOf(rule, { used, resetMs, max: shareOf(rule, dividedBy) });
+    });
+  }
+
+  #divisor(): number {
+    return Math.max(1, this.#parts.instances.liveInstances());
+  }
+
+  #tickLater(): void {
+    this.#tick = this.#parts.clock.schedule(TICK_MS, () => {
+      void this.#book.flush();
+      const now = this.#parts.clock.now();
+      const due = now - this.#renewedAt >= this.#settings.leaseMs / RENEWALS - TICK_MS / 2;
+      if (due) this.#renewedAt = now;
+      if (this.#shared !== null) void this.#shared.renew(due);
+      else if (due) void this.#local.amend(this.#held());
+      this.#tickLater();
+    });
+  }
+
+  #held(): Amendment[] {
+    return [...this.#live].flatMap((claim) => placesOf(claim, this.#settings.leaseMs));
+  }
+}
+
+/** The refusal that lasts longest: who waits for it has waited for all. */
+function longestOf(states: readonly RuleState[]): number {
+  let worst = -1;
+  states.forEach(({ refused, resetMs }, place) => {
+    if (refused && (worst === -1 || resetMs > (states[worst]?.resetMs ?? 0))) worst = place;
+  });
+  return worst;
+}
+
+function zeros(rules: readonly Rule[]): Map<string, number> {
+  return new Map(rules.filter(({ kind }) => kind === 'usd').map(({ name }) => [name, 0]));
+}

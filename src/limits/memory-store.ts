@@ -1,0 +1,185 @@
+/**
+ * Limits counted in this process: for a hub that is alone, and for an instance's share while Redis does not answer. Bounded: of what has
+ * been idle longest the counts are dropped first, and of those only what has run out, budgets apart, which are read again.
+ */
+import type { Clock } from '#core/clock';
+import { limits } from '#core/limits';
+import { DAY_MS, daysOf } from './calendar.ts';
+import type { Rule } from './rules.ts';
+import { amountOf } from './store.ts';
+import type { Amendment, Claim, LimitStore, Reserved, RuleState } from './store.ts';
+import { SlidingWindow } from './window.ts';
+
+/** A place that is taken says nothing of when it will be free. */
+export const PLACE_WAIT_MS = 1_000;
+
+interface Budget {
+  start: number;
+  spent: number;
+  /** Of it, what others had spent when this instance was left alone; only the rest is shared out. */
+  base: number;
+}
+
+export class MemoryStore implements LimitStore {
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #windows = new Map<string, SlidingWindow>();
+  /** By rule, then by id: when the place ends. */
+  readonly #places = new Map<string, Map<string, number>>();
+  readonly #budgets = new Map<string, Budget>();
+
+  constructor(clock: Clock, windowMs: number) {
+    this.#clock = clock;
+    this.#windowMs = windowMs;
+  }
+
+  reserve(claim: Claim): Promise<Reserved> {
+    return Promise.resolve(this.take(claim));
+  }
+
+  amend(amendments: readonly Amendment[]): Promise<void> {
+    for (const amendment of amendments) this.#amend(amendment);
+    return Promise.resolve();
+  }
+
+  /** `share`: by how many instances each limit is divided. */
+  take(claim: Claim, share = 1): Reserved {
+    const missing = claim.rules.flatMap((rule) => this.#missing(rule, claim));
+    if (missing.length > 0) return { kind: 'unseeded', budgets: missing };
+    const looked = claim.rules.map((rule) => this.#look(rule, amountOf(rule, claim), share));
+    const refused = looked.some((state) => state.refused);
+    if (refused || claim.id === null) return { kind: refused ? 'refused' : 'granted', states: looked };
+    const { id, leaseMs } = claim;
+    const states = claim.rules.map((rule, place): RuleState => {
+      const amount = amountOf(rule, claim);
+      const mark = this.#commit(rule, amount, id, leaseMs);
+      const { used = 0, resetMs = 0 } = looked[place] ?? {};
+      return { used: used + amount, resetMs, refused: false, mark };
+    });
+    return { kind: 'granted', states };
+  }
+
+  /** What all have spent in this period, as somebody knows who counts for all. */
+  learn(name: string, start: number, spent: number): void {
+    this.#put(this.#budgets, name, { start, spent, base: spent });
+  }
+
+  #missing(rule: Rule, { seeds }: Claim): { name: string; startDay: number }[] {
+    const { kind, period, name } = rule;
+    if (kind !== 'usd' || period === null || period === 'minute') return [];
+    const { start } = daysOf(period, this.#clock.wallMs());
+    const known = this.#budgets.get(name);
+    if (known !== undefined && known.start < start) Object.assign(known, { start, spent: 0, base: 0 });
+    if (known !== undefined) return [];
+    const seed = seeds?.get(name);
+    if (seed === undefined) return [{ name, startDay: start }];
+    this.learn(name, start, seed);
+    return [];
+  }
+
+  #look(rule: Rule, amount: number, share: number): RuleState {
+    const { name, kind, period } = rule;
+    const max = shareOf(rule, share);
+    if (kind === 'concurrent') {
+      const used = this.#taken(name).size;
+      const refused = used + amount > max;
+      return { used, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0 };
+    }
+    if (kind === 'usd' && period !== null && period !== 'minute') {
+      const { spent = 0, base = 0 } = this.#budgets.get(name) ?? {};
+      const wallMs = this.#clock.wallMs();
+      const { start, end } = daysOf(period, wallMs);
+      const used = share === 1 ? spent : spent - base;
+      const room = share === 1 ? rule.max : Math.max(0, Math.floor((rule.max - base) / share));
+      return { used: spent, resetMs: end * DAY_MS - wallMs, refused: amount > 0 && used + amount > room, mark: start };
+    }
+    const now = this.#clock.now();
+    const window = this.#windows.get(name) ?? new SlidingWindow(this.#windowMs);
+    const waitMs = window.waitMs(amount, max, now);
+    const resetMs = waitMs > 0 ? waitMs : window.resetMs(now) || (amount > 0 ? this.#windowMs : 0);
+    return { used: window.used(now), resetMs, refused: waitMs > 0, mark: 0 };
+  }
+
+  #commit({ name, kind, period, max }: Rule, amount: number, id: string, leaseMs: number): number {
+    if (kind === 'concurrent') {
+      this.#taken(name).set(id, this.#clock.now() + leaseMs);
+      return 0;
+    }
+    if (kind === 'usd' && period !== null && period !== 'minute') {
+      const budget = this.#budgets.get(name);
+      if (budget !== undefined) budget.spent += amount;
+      return budget?.start ?? 0;
+    }
+    return this.#window(name).add(amount, max, this.#clock.now());
+  }
+
+  #amend(amendment: Amendment): void {
+    const { kind, name } = amendment;
+    switch (kind) {
+      case 'window':
+        this.#windows.get(name)?.amend(amendment.mark, amendment.by);
+        break;
+      case 'budget': {
+        const budget = this.#budgets.get(name);
+        if (budget?.start === amendment.mark) budget.spent += amendment.by;
+        break;
+      }
+      case 'add':
+        this.#window(name).add(amendment.by, amendment.max, this.#clock.now());
+        break;
+      case 'leave':
+        this.#places.get(name)?.delete(amendment.id);
+        break;
+      case 'hold':
+        this.#taken(name).set(amendment.id, this.#clock.now() + amendment.leaseMs);
+        break;
+    }
+  }
+
+  #window(name: string): SlidingWindow {
+    const found = this.#windows.get(name);
+    if (found !== undefined) return found;
+    const window = new SlidingWindow(this.#windowMs);
+    this.#put(this.#windows, name, window);
+    return window;
+  }
+
+  /** Places whose time is over are free. */
+  #taken(name: string): Map<string, number> {
+    let places = this.#places.get(name);
+    if (places === undefined) this.#put(this.#places, name, (places = new Map()));
+    const now = this.#clock.now();
+    // Renewed ones are older in the map than they are: all are looked at, and there are no more than the limit allows.
+    for (const [id, until] of places) if (until <= now) places.delete(id);
+    return places;
+  }
+
+  #put<T>(map: Map<string, T>, name: string, value: T): void {
+    map.set(name, value);
+    if (map.size > limits.limitSubjectsMax) this.#drop(map, name);
+  }
+
+  /** The oldest of which nothing counts any more; where all count, the oldest. */
+  #drop(map: Map<string, unknown>, but: string): void {
+    const now = this.#clock.now();
+    let oldest: string | undefined;
+    let looked = 0;
+    for (const [name, value] of map) {
+      if (name === but) continue;
+      oldest ??= name;
+      const idle = value instanceof SlidingWindow ? value.used(now) === 0 : value instanceof Map && value.size === 0;
+      if (idle || ++looked === DROP_LOOKS) {
+        map.delete(idle ? name : oldest);
+        return;
+      }
+    }
+  }
+}
+
+const DROP_LOOKS = 100;
+
+/** Never nothing: an instance's share of one request is one request. */
+export function shareOf({ kind, max }: Pick<Rule, 'kind' | 'max'>, share: number): number {
+  if (share === 1) return max;
+  return kind === 'usd' ? Math.floor(max / share) : Math.max(1, Math.floor(max / share));
+}

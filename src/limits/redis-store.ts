@@ -1,0 +1,85 @@
+/** Limits that all instances count together, in one Redis, by one script before a call and one after it. */
+import type { RedisPort } from '#redis/index';
+import type { LimitPeriod } from '#contract/admission';
+import { AMEND, RESERVE } from './scripts.ts';
+import type { Rule } from './rules.ts';
+import { amountOf } from './store.ts';
+import type { Amendment, Claim, LimitStore, Reserved, RuleState } from './store.ts';
+
+/** Before every key, beside those of other rooms in the same Redis. */
+const PREFIX = 'revoagent:limit:';
+const BUDGETS: Readonly<Record<Exclude<LimitPeriod, 'minute' | null>, string>> = { day: 'd', week: 'k', month: 'm' };
+const AMENDMENTS = { window: 'w', budget: 'b', add: 'a', leave: 'l', hold: 'h' } as const;
+const FIELDS = 4;
+
+export class RedisStore implements LimitStore {
+  readonly #redis: Pick<RedisPort, 'run'>;
+  readonly #windowMs: number;
+
+  constructor(redis: Pick<RedisPort, 'run'>, windowMs: number) {
+    this.#redis = redis;
+    this.#windowMs = windowMs;
+  }
+
+  async reserve(claim: Claim): Promise<Reserved> {
+    const { rules, id, leaseMs, seeds } = claim;
+    const keys: string[] = [];
+    const args: (string | number)[] = [this.#windowMs, id ?? '', leaseMs];
+    for (const rule of rules) {
+      keys.push(PREFIX + rule.name);
+      args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
+    }
+    return reservedOf(await this.#redis.run(RESERVE, keys, args), rules);
+  }
+
+  async amend(amendments: readonly Amendment[]): Promise<void> {
+    if (amendments.length === 0) return;
+    const args: (string | number)[] = [this.#windowMs];
+    for (const amendment of amendments) args.push(AMENDMENTS[amendment.kind], ...valuesOf(amendment));
+    const keys = amendments.map(({ name }) => PREFIX + name);
+    await this.#redis.run(AMEND, keys, args);
+  }
+}
+
+function letterOf({ kind, period }: Rule): string {
+  if (kind === 'concurrent') return 'c';
+  return period === null || period === 'minute' ? 'w' : BUDGETS[period];
+}
+
+function valuesOf(amendment: Amendment): [string | number, number, number] {
+  switch (amendment.kind) {
+    case 'window':
+    case 'budget':
+      return [amendment.mark, amendment.by, 0];
+    case 'add':
+      return ['', amendment.by, amendment.max];
+    case 'leave':
+      return [amendment.id, 0, 0];
+    case 'hold':
+      return [amendment.id, amendment.leaseMs, 0];
+  }
+}
+
+/** The script's own reply: anything else is a fault of the server's or of ours. */
+function reservedOf(reply: unknown, rules: readonly Rule[]): Reserved {
+  if (!Array.isArray(reply) || reply.length !== 2 + rules.length * FIELDS || reply.some((n) => typeof n !== 'number'))
+    throw new Error('Redis answered a reservation of limits with something else.');
+  const numbers = reply as number[];
+  const at = (place: number, field: number): number => numbers[2 + place * FIELDS + field] ?? 0;
+  const states = rules.map((_, place): RuleState => {
+    const resetMs = at(place, 1);
+    return {
+      used: at(place, 0),
+      resetMs: resetMs < 0 ? Number.POSITIVE_INFINITY : resetMs,
+      refused: at(place, 2) === 1,
+      mark: at(place, 3),
+    };
+  });
+  if (numbers[0] === -1) {
+    const budgets = rules.flatMap(({ kind, name }, place) =>
+      kind === 'usd' ? [{ name, startDay: at(place, 3) }] : [],
+    );
+    return { kind: 'unseeded', budgets };
+  }
+  return { kind: numbers[0] === 1 ? 'granted' : 'refused', states };
+}

@@ -1,0 +1,197 @@
+/**
+ * What Redis does in one step, as Lua: `window.ts`, `calendar.ts` and `memory-store.ts` once more, on the clock of the server (TIME), so
+ * that no instance's clock matters. A window is a hash: `n` what is in it, `h` and `t` its first and last slot, `a<slot>` and `l<slot>`
+ * what is in a slot and its last time. Slots are numbered from the time on, so that a number never comes again. Places are a sorted set
+ * by the time they end, a budget is a hash of its first day (`p`) and what is spent (`s`). Needs Redis 7 (script flags).
+ */
+import type { Script } from '#redis/index';
+import { DAY_MS } from './calendar.ts';
+import { PLACE_WAIT_MS } from './memory-store.ts';
+import { SHARES, SLOTS } from './window.ts';
+
+/** ARGV[1]: the window in milliseconds. */
+const PRELUDE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = tonumber(ARGV[1])
+local sixtieth = math.max(1, math.floor(window / ${SLOTS}))
+
+-- What is in it, its first slot, its last one, and the time of the first; slots that count no more are gone.
+local function trimmed(key)
+  local found = redis.call('HMGET', key, 'n', 'h', 't')
+  if not found[1] then return 0, now + 1, now, nil end
+  local used, first, last = tonumber(found[1]), tonumber(found[2]), tonumber(found[3])
+  local begun, oldest = first, nil
+  while first <= last do
+    local slot = redis.call('HMGET', key, 'l' .. first, 'a' .. first)
+    oldest = tonumber(slot[1])
+    if oldest + window > now then break end
+    used = used - tonumber(slot[2])
+    redis.call('HDEL', key, 'l' .. first, 'a' .. first)
+    first = first + 1
+    oldest = nil
+  end
+  if first > begun then redis.call('HSET', key, 'n', used, 'h', first) end
+  return used, first, last, oldest
+end
+
+-- With what trimmed gave just now.
+local function put(key, amount, max, used, first, last)
+  local slot = first <= last and redis.call('HMGET', key, 'l' .. last, 'a' .. last) or {}
+  local held = tonumber(slot[2])
+  local fits = held and math.floor(slot[1] / sixtieth) == math.floor(now / sixtieth) and held + amount <= max / ${SHARES}
+  if not fits then
+    last = last + 1
+    held = 0
+  end
+  redis.call('HSET', key, 'n', used + amount, 'h', first, 't', last, 'l' .. last, now, 'a' .. last, held + amount)
+  redis.call('PEXPIRE', key, window)
+  return last
+end
+`;
+
+/** Of the period that holds the time `now`. The month by Hinnant's civil_from_days (howardhinnant.github.io/date_algorithms.html). */
+export const DAYS = `
+-- Days since 1970: the first, and the first that is no longer in it.
+local function days(kind)
+  local day = math.floor(now / ${DAY_MS})
+  if kind == 'd' then return day, day + 1 end
+  if kind == 'k' then
+    local start = day - (day + 3) % 7
+    return start, start + 7
+  end
+  local z = day + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local month = math.floor((5 * doy + 2) / 153)
+  local start = day - (doy - math.floor((153 * month + 2) / 5))
+  local year = yoe + era * 400 + (month >= 10 and 1 or 0)
+  local leap = (year % 4 == 0 and year % 100 ~= 0) or year % 400 == 0
+  local length = ({31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, leap and 29 or 28})[month + 1]
+  return start, start + length
+end
+`;
+
+/**
+ * KEYS: one a rule. ARGV: window, id ('' only looks), lease in ms, and for each rule: kind (w, c, or d, k, m for a budget of a day, a
+ * week, a month), its limit, the amount, the seed of a budget ('' for none). Replies {1 granted | 0 refused | -1 unseeded, now, and for
+ * each rule: used, reset (-1: never), refused, mark}.
+ */
+export const RESERVE: Script = {
+  name: 'limits-reserve',
+  lua: `#!lua
+${PRELUDE}
+local id, lease = ARGV[2], tonumber(ARGV[3])
+
+${DAYS}
+-- Until the amount has room, slot by slot from the oldest; -1 where it never has.
+local function wait(key, over, first, last)
+  for slot = first, last do
+    over = over - tonumber(redis.call('HGET', key, 'a' .. slot))
+    if over <= 0 then return tonumber(redis.call('HGET', key, 'l' .. slot)) + window - now end
+  end
+  return -1
+end
+
+local status = id == '' and 2 or 1
+local reply = {0, now}
+local windows = {}
+for i, key in ipairs(KEYS) do
+  local at = i * 4
+  local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local used, reset, refused, mark = 0, 0, 0, 0
+  if kind == 'w' then
+    local first, last, oldest
+    used, first, last, oldest = trimmed(key)
+    windows[i] = {used, first, last}
+    if used + amount > max then
+      refused = 1
+      reset = wait(key, used + amount - max, first, last)
+    elseif oldest then
+      reset = oldest + window - now
+    elseif amount > 0 then
+      reset = window
+    end
+  elseif kind == 'c' then
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    used = redis.call('ZCARD', key)
+    if used + amount > max then
+      refused = 1
+      reset = ${PLACE_WAIT_MS}
+    end
+  else
+    local start, finish = days(kind)
+    local found = redis.call('HMGET', key, 'p', 's')
+    if found[1] and tonumber(found[1]) >= start then
+      used = tonumber(found[2])
+    elseif not found[1] and seed == '' then
+      status = -1
+    else
+      used = found[1] and 0 or tonumber(seed)
+      if id ~= '' then
+        redis.call('HSET', key, 'p', start, 's', used)
+        redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+      end
+    end
+    reset = finish * ${DAY_MS} - now
+    mark = start
+    if amount > 0 and used + amount > max then refused = 1 end
+  end
+  if refused == 1 and status >= 1 then status = 0 end
+  local place = (i - 1) * 4 + 2
+  reply[place + 1], reply[place + 2], reply[place + 3], reply[place + 4] = used, reset, refused, mark
+end
+
+if status == 1 then
+  for i, key in ipairs(KEYS) do
+    local at = i * 4
+    local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local place = (i - 1) * 4 + 2
+    if kind == 'w' then
+      reply[place + 4] = put(key, amount, max, unpack(windows[i]))
+    elseif kind == 'c' then
+      redis.call('ZADD', key, now + lease, id)
+      redis.call('PEXPIRE', key, lease)
+    else
+      redis.call('HINCRBY', key, 's', amount)
+    end
+    reply[place + 1] = reply[place + 1] + amount
+  end
+end
+reply[1] = status == 2 and 1 or status
+return reply
+`,
+};
+
+/**
+ * KEYS: one an amendment. ARGV: window, and for each: kind (w window, b budget, a add, l leave, h hold), a mark or an id, a number
+ * (what is added, or the lease), and the limit for `a`. Goes on in a Redis that is full: it is what gives room back.
+ */
+export const AMEND: Script = {
+  name: 'limits-amend',
+  lua: `#!lua flags=allow-oom
+${PRELUDE}
+for i, key in ipairs(KEYS) do
+  local at = i * 4 - 2
+  local kind, mark, by, max = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  if kind == 'w' then
+    if redis.call('HEXISTS', key, 'a' .. mark) == 1 then
+      redis.call('HINCRBY', key, 'a' .. mark, by)
+      redis.call('HINCRBY', key, 'n', by)
+    end
+  elseif kind == 'b' then
+    if redis.call('HGET', key, 'p') == mark then redis.call('HINCRBY', key, 's', by) end
+  elseif kind == 'a' then
+    local used, first, last = trimmed(key)
+    put(key, by, max, used, first, last)
+  elseif kind == 'l' then
+    redis.call('ZREM', key, mark)
+  else
+    redis.call('ZADD', key, now + by, mark)
+    if redis.call('PTTL', key) < by then redis.call('PEXPIRE', key, by) end
+  end
+end
+`,
+};

@@ -1,0 +1,124 @@
+/**
+ * The Redis that all instances count in, behind its breaker: one question before a call, with a deadline; what ends calls is told behind
+ * them, all that ended in one turn together. While Redis is away it keeps what it is to be told, and tells it when it is back.
+ */
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { TooSlowError, within } from '#core/within';
+import type { LimitObserver } from '#contract/limit-observer';
+import type { Logger } from '#contract/logger';
+import type { Breaker } from '#resilience/index';
+import { Debts } from './debts.ts';
+import type { Amendment, Claim, LimitStore, Reserved } from './store.ts';
+
+export interface SharedParts {
+  readonly store: LimitStore;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observer: LimitObserver;
+  readonly windowMs: number;
+  /** What is held just now, for a Redis that may have lost it. */
+  readonly held: () => Amendment[];
+}
+
+/** Redis answers in a tenth of a millisecond; a call waits this long for it and no longer. */
+const DEADLINE_MS = 250;
+/** Amendments of one script: longer ones would hold up the other instances. */
+const BATCH_MAX = 500;
+/** Changes nothing. */
+const NOBODY: Amendment = { kind: 'leave', name: 'nobody', id: 'nobody' };
+
+export class SharedCounts {
+  away = false;
+  readonly #parts: SharedParts;
+  readonly #debts: Debts;
+  readonly #never = new AbortController().signal;
+  readonly #pending: Amendment[] = [];
+
+  constructor(parts: SharedParts) {
+    this.#parts = parts;
+    this.#debts = new Debts(parts.clock, parts.windowMs);
+  }
+
+  /** Null: Redis does not answer. */
+  async reserve(claim: Claim): Promise<Reserved | null> {
+    this.#flush();
+    return this.#ask('reserve', (store) => store.reserve(claim));
+  }
+
+  /** Told with the next question, or at the end of this turn. */
+  amend(amendments: readonly Amendment[]): void {
+    if (amendments.length === 0) return;
+    if (this.#pending.length === 0) process.nextTick(() => this.#flush());
+    this.#pending.push(...amendments);
+  }
+
+  /** Told when Redis is back. */
+  owe(amendments: readonly Amendment[]): void {
+    if (this.away) this.#debts.add(amendments);
+    else this.amend(amendments);
+  }
+
+  /** Holds what is held, where that is due; and finds out whether Redis is back. */
+  async renew(due: boolean): Promise<void> {
+    if (this.away) await this.#tell([NOBODY]);
+    else if (due) await this.#tell(this.#parts.held());
+  }
+
+  async close(): Promise<void> {
+    await this.#tell(this.#pending.splice(0));
+  }
+
+  #flush(): void {
+    if (this.#pending.length > 0) void this.#tell(this.#pending.splice(0));
+  }
+
+  /** Never rejects. */
+  async #tell(amendments: readonly Amendment[]): Promise<void> {
+    for (let from = 0; from < amendments.length; from += BATCH_MAX) {
+      const batch = amendments.slice(from, from + BATCH_MAX);
+      const permitted = await this.#ask('amend', async (store) => {
+        await store.amend(batch);
+        return true as const;
+      });
+      // Whether a sum was taken is not known: telling it again might count it twice. Leaving a place twice is leaving it.
+      if (permitted === null) this.#debts.add(batch.filter(({ kind }) => kind === 'leave'));
+    }
+  }
+
+  /** Null where Redis does not answer in time, or is left alone. */
+  async #ask<T>(operation: 'reserve' | 'amend', ask: (store: LimitStore) => Promise<T>): Promise<T | null> {
+    const { store, breaker, clock, observer, logger } = this.#parts;
+    const permit = breaker.tryAcquire();
+    if (!permit.granted) {
+      this.away = true;
+      return null;
+    }
+    const startedAt = clock.now();
+    const limits = { clock, limitMs: DEADLINE_MS, signal: this.#never };
+    try {
+      const answer = await within(limits, () => ask(store));
+      permit.success();
+      observer.limitStoreAsked(operation, 'ok', clock.now() - startedAt);
+      if (this.away) this.#back();
+      return answer;
+    } catch (error) {
+      permit.failure();
+      observer.limitStoreAsked(
+        operation,
+        error instanceof TooSlowError ? 'timeout' : 'failed',
+        clock.now() - startedAt,
+      );
+      if (!this.away) logger.warn('limits-divided', { reason: messageOf(error) });
+      this.away = true;
+      return null;
+    }
+  }
+
+  #back(): void {
+    this.away = false;
+    this.#parts.logger.info('limits-shared-again', { owed: this.#debts.size });
+    this.amend([...this.#debts.take(), ...this.#parts.held()]);
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Where limits are counted: in this process's memory or in a Redis that all instances share, by the same rules. A claim is admitted by all
+ * of its rules or by none; nothing of a refused one stays.
+ */
+import type { LimitAmounts } from '#contract/admission';
+import type { Rule } from './rules.ts';
+
+export interface Claim extends LimitAmounts {
+  /** Of the place among the calls under way; unique. Null: nothing is taken, only looked at. */
+  readonly id: string | null;
+  readonly rules: readonly Rule[];
+  readonly leaseMs: number;
+  /** What budgets that are not known here begin with, by the rule's name. */
+  readonly seeds: ReadonlyMap<string, number> | null;
+}
+
+export interface RuleState {
+  /** The claim's own included where it is granted. */
+  readonly used: number;
+  /** Until there is room for what was refused, else until the oldest counts no more. Infinity: there never is. */
+  readonly resetMs: number;
+  readonly refused: boolean;
+  /** Where it was counted, for `amend`: a slot of a window, the first day of a budget. */
+  readonly mark: number;
+}
+
+/** In the order of the claim's rules. `unseeded`: these budgets are not known here; nothing was taken. */
+export type Reserved =
+  | { readonly kind: 'granted' | 'refused'; readonly states: readonly RuleState[] }
+  | { readonly kind: 'unseeded'; readonly budgets: readonly { readonly name: string; readonly startDay: number }[] };
+
+/** A change without a question. */
+export type Amendment =
+  /** What was reserved turned out to be more or less. Ignored where the slot or the period is over. */
+  | { readonly kind: 'window' | 'budget'; readonly name: string; readonly mark: number; readonly by: number }
+  /** Taken elsewhere, and counted here from now on. */
+  | { readonly kind: 'add'; readonly name: string; readonly by: number; readonly max: number }
+  | { readonly kind: 'leave'; readonly name: string; readonly id: string }
+  /** The place is held for `leaseMs` from now; taken anew where it was lost. */
+  | { readonly kind: 'hold'; readonly name: string; readonly id: string; readonly leaseMs: number };
+
+export interface LimitStore {
+  reserve(claim: Claim): Promise<Reserved>;
+  /** In order, before any `reserve` that is asked later of the same store. */
+  amend(amendments: readonly Amendment[]): Promise<void>;
+}
+
+/** What a claim asks of one rule. */
+export function amountOf({ kind }: Rule, { id, tokens, microUsd }: Claim): number {
+  if (kind === 'tokens') return tokens;
+  if (kind === 'usd') return microUsd;
+  return id === null ? 0 : 1;
+}

@@ -1,0 +1,175 @@
+/** Both stores of limits, one suite; then random claims side by side, which must be answered the same, step by step. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { connectRedis } from '#redis/index';
+import type { RedisPort, Script } from '#redis/index';
+import { settlementOf } from '#limits/amendments';
+import { daysOf } from '#limits/calendar';
+import { MemoryStore } from '#limits/memory-store';
+import { RedisStore } from '#limits/redis-store';
+import { DAYS } from '#limits/scripts';
+import type { Claim, LimitStore, Reserved } from '#limits/store';
+import { startRedis } from '../helpers/redis.ts';
+import type { TestRedis } from '../helpers/redis.ts';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+import { claimOf, limitSuite, ruleOf } from './limit-suite.ts';
+import type { LimitLab } from './limit-suite.ts';
+
+const WINDOW_MS = 60_000;
+
+let redis: TestRedis;
+let port: RedisPort;
+/** What the scripts take for the server's time. */
+let clock = new VirtualClock();
+
+/** The scripts as they are, but for where the time is from: the clock, as an argument behind the others. */
+const onClock = new Map<Script, Script>();
+const timed: Pick<RedisPort, 'run'> = {
+  run(script, keys, args) {
+    let moved = onClock.get(script);
+    if (moved === undefined) {
+      const lua = script.lua.replace(
+        `redis.call('TIME')`,
+        `{math.floor(ARGV[#ARGV] / 1000), ARGV[#ARGV] % 1000 * 1000}`,
+      );
+      assert.notEqual(lua, script.lua);
+      onClock.set(script, (moved = { name: script.name, lua }));
+    }
+    return port.run(moved, keys, [...args, clock.wallMs()]);
+  },
+};
+
+before(async () => {
+  redis = await startRedis();
+  port = connectRedis({ url: redis.url });
+  while ((await port.run({ name: 'ping', lua: `return 'up'` }, [], []).catch(() => null)) === null)
+    await new Promise(setImmediate);
+});
+after(async () => {
+  port.close();
+  await redis.close();
+});
+
+const lab = (store: LimitStore, moved: VirtualClock): LimitLab => ({ store, advance: (ms) => moved.advance(ms) });
+
+describe('limits', () => {
+  limitSuite('in memory', async () => {
+    const own = new VirtualClock();
+    return lab(new MemoryStore(own, WINDOW_MS), own);
+  });
+  limitSuite('in Redis', async () => {
+    clock = new VirtualClock();
+    return lab(new RedisStore(timed, WINDOW_MS), clock);
+  });
+});
+
+type Step =
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'ask'; readonly rules: readonly number[]; readonly tokens: number; readonly microUsd: number }
+  | { readonly kind: 'settle'; readonly which: number; readonly share: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 25_000 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('ask' as const),
+      rules: fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { minLength: 1 }),
+      tokens: fc.integer({ min: 0, max: 120 }),
+      microUsd: fc.integer({ min: 0, max: 400 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('settle' as const),
+      which: fc.nat(),
+      share: fc.double({ min: 0, max: 3, noNaN: true }),
+    }),
+  },
+);
+
+describe('the two stores', () => {
+  it('answer every sequence of claims the same, and let no minute have more than its limit', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
+        clock = new VirtualClock();
+        const stores = [new MemoryStore(clock, WINDOW_MS), new RedisStore(timed, WINDOW_MS)] as const;
+        const rules = [
+          ruleOf('requests', 7),
+          ruleOf('tokens', 300),
+          ruleOf('concurrent', 3),
+          ruleOf('usd', 1_000, 'day'),
+          ruleOf('requests', 250),
+        ];
+        const seeds = new Map([[rules[3]?.name ?? '', 0]]);
+        const made: { readonly claim: Claim; readonly answers: readonly Reserved[] }[] = [];
+        const takenAt: number[] = [];
+        for (const [number, each] of steps.entries()) {
+          if (each.kind === 'wait') {
+            await clock.advance(each.ms);
+            continue;
+          }
+          if (each.kind === 'settle') {
+            const call = made[each.which % Math.max(1, made.length)];
+            if (call === undefined) continue;
+            const { claim, answers } = call;
+            const spent = {
+              tokens: Math.round(claim.tokens * each.share),
+              microUsd: Math.round(claim.microUsd * each.share),
+            };
+            for (const [place, store] of stores.entries()) {
+              const answer = answers[place];
+              if (answer?.kind === 'granted') await store.amend(settlementOf(claim, answer.states, spent));
+            }
+            made.splice(each.which % made.length, 1);
+            continue;
+          }
+          const asked = each.rules.flatMap((place) => rules[place] ?? []);
+          const claim = claimOf(`c${number}`, asked, { tokens: each.tokens, microUsd: each.microUsd, seeds });
+          const answers = [await stores[0].reserve(claim), await stores[1].reserve(claim)];
+          assert.deepEqual(plain(answers[1]), plain(answers[0]));
+          if (answers[0]?.kind !== 'granted') continue;
+          made.push({ claim, answers });
+          if (each.rules.includes(0)) takenAt.push(clock.now());
+        }
+        for (const from of takenAt) assert.ok(takenAt.filter((at) => at >= from && at < from + WINDOW_MS).length <= 7);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('begin and end days, weeks and months alike', async () => {
+    const sample = fc.sample(
+      fc.date({ min: new Date('1970-01-01'), max: new Date('2300-01-01'), noInvalidDate: true }),
+      300,
+    );
+    const edges = ['2000-02-29', '2100-02-28', '2100-03-01', '2027-12-31', '2028-01-01', '2028-12-31'].map(
+      (day) => new Date(day),
+    );
+    const moments = [...edges, ...sample].map((date) => date.getTime());
+    const lua = `local found = {}
+      for _, at in ipairs(ARGV) do
+        local now = tonumber(at)
+        ${DAYS}
+        for _, kind in ipairs({'d', 'k', 'm'}) do
+          local start, finish = days(kind)
+          table.insert(found, start)
+          table.insert(found, finish)
+        end
+      end
+      return found`;
+    const expected = moments.flatMap((at) =>
+      (['day', 'week', 'month'] as const).flatMap((period) => Object.values(daysOf(period, at)) as number[]),
+    );
+    assert.deepEqual(await port.run({ name: 'days', lua }, [], moments), expected);
+  });
+});
+
+/** Marks are a store's own. */
+function plain(reserved: Reserved | undefined): unknown {
+  if (reserved === undefined || reserved.kind === 'unseeded') return reserved;
+  const states = reserved.states.map(({ used, resetMs, refused }) => ({ used, resetMs, refused }));
+  return { kind: reserved.kind, states };
+}

@@ -1,0 +1,187 @@
+/**
+ * Limits over a real Redis that dies, hangs and comes back empty: each instance allows its share meanwhile, and tells what it allowed. The
+ * clock is virtual, so that a deadline is a deadline whatever this machine is busy with.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { seededRandom } from '#core/random';
+import type { LimitAmounts, LimitSettings } from '#contract/admission';
+import type { SpendStore } from '#contract/limits';
+import { LimitExceededError } from '#contract/limits';
+import { Limiter } from '#limits/index';
+import { connectRedis } from '#redis/index';
+import type { RedisPort } from '#redis/index';
+import { BreakerRegistry } from '#resilience/index';
+import { waitFor } from '../helpers/hub-process.ts';
+import { startRedis } from '../helpers/redis.ts';
+import type { TestRedis } from '../helpers/redis.ts';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+
+const INSTANCES = 5;
+const TICK_MS = 1_000;
+const DEADLINE_MS = 250;
+
+interface Lab {
+  readonly redis: TestRedis;
+  readonly clock: VirtualClock;
+  readonly limiter: Limiter;
+  readonly told: string[];
+  /** Admits, and ends the call with what it used; `over` where it is refused. Without `used` the call stays under way. */
+  ask(used?: Partial<LimitAmounts>): Promise<'in' | 'over'>;
+  used(): Promise<readonly number[]>;
+  /** Until the limiter has been answered by Redis again. */
+  shared(): Promise<void>;
+}
+
+/** `asked`: what Redis has not answered yet. The clock waits for it, where somebody answers. */
+function watchedPort(port: RedisPort): { watched: Pick<RedisPort, 'run'>; asked: ReadonlySet<Promise<unknown>> } {
+  const asked = new Set<Promise<unknown>>();
+  const watched: Pick<RedisPort, 'run'> = {
+    run(...call) {
+      const reply = port.run(...call);
+      asked.add(reply);
+      const forget = (): void => void asked.delete(reply);
+      reply.then(forget, forget);
+      return reply;
+    },
+  };
+  return { watched, asked };
+}
+
+/** Kept as the database keeps it. */
+function memorySpend(): SpendStore {
+  const spend = new Map<string, number>();
+  return {
+    read: async (names) => new Map(names.flatMap((name) => (spend.has(name) ? [[name, spend.get(name) ?? 0]] : []))),
+    add: async (rows) => {
+      for (const { name, microUsd } of rows) spend.set(name, (spend.get(name) ?? 0) + microUsd);
+    },
+  };
+}
+
+async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
+  const redis = await startRedis();
+  t.after(() => redis.close());
+  const clock = new VirtualClock();
+  const port = connectRedis({ url: redis.url });
+  t.after(() => port.close());
+  const { watched, asked } = watchedPort(port);
+  const none = { default: {}, named: {} };
+  const told: string[] = [];
+  const tell = (event: string): void => void told.push(event);
+  const breakers = new BreakerRegistry({ clock, random: seededRandom(1) });
+  const limiter = new Limiter({
+    settings: {
+      organisations: none,
+      projects: none,
+      keys: { default: limits, named: {} },
+      agents: none,
+      routes: none,
+      leaseMs: 3_000,
+    },
+    shared: { redis: watched, breaker: breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 }) },
+    instances: { liveInstances: () => INSTANCES },
+    spend: memorySpend(),
+    clock,
+    logger: { debug: tell, info: tell, warn: tell, error: tell },
+    observer: { limitDecided: () => undefined, limitStoreAsked: () => undefined },
+  });
+  t.after(() => limiter.close());
+  const caller = { keyId: 'key_one', projectId: 'prj_one', scopes: new Set(['chat'] as const) };
+  const subjects = { caller, agent: null, route: null };
+  let calls = 0;
+  const lab: Lab = {
+    redis,
+    clock,
+    limiter,
+    told,
+    async ask(used) {
+      const estimate = { tokens: 0, microUsd: 0, ...used };
+      try {
+        const admission = await limiter.admit({ ...subjects, id: `call-${++calls}`, estimate: () => estimate });
+        if (used !== undefined) admission?.settle(estimate);
+        return 'in';
+      } catch (error) {
+        if (error instanceof LimitExceededError) return 'over';
+        throw error;
+      }
+    },
+    used: async () => (await limiter.report(subjects)).limits.map(({ used }) => used),
+    async shared() {
+      await waitFor(async () => {
+        // Less than a deadline, so that an answer that is on its way is never late.
+        await clock.advance(DEADLINE_MS / 2);
+        await Promise.allSettled(asked);
+        return limiter.mode().mode === 'shared' ? true : null;
+      });
+      // What was owed was sent behind the answer.
+      await lab.used();
+    },
+  };
+  await waitFor(() =>
+    redis
+      .command('PING')
+      .then(
+        () => port.run({ name: 'ping', lua: `return 'up'` }, [], []),
+        () => null,
+      )
+      .catch(() => null),
+  );
+  return lab;
+}
+
+describe('limits without their Redis', () => {
+  it('allow each instance its share while it is dead, and count that in when it is back, empty', async (t) => {
+    const lab = await open(t, { requestsPerMinute: 10 });
+    assert.equal(await lab.ask({}), 'in');
+    assert.deepEqual(lab.limiter.mode(), { mode: 'shared', dividedBy: 1 });
+    await lab.redis.kill();
+    assert.deepEqual(
+      [await lab.ask({}), await lab.ask({})],
+      ['in', 'over'],
+      'with the one before it is its share of ten',
+    );
+    assert.deepEqual(lab.limiter.mode(), { mode: 'share', dividedBy: INSTANCES });
+    assert.equal(lab.told.filter((event) => event === 'limits-divided').length, 1, 'told once');
+    await lab.redis.restart();
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [1], 'what was let in without Redis is known to it');
+    assert.ok(lab.told.includes('limits-shared-again'));
+  });
+
+  it('wait for one that hangs no longer than their deadline, and never let all in or none', async (t) => {
+    const lab = await open(t, { requestsPerMinute: 10 });
+    lab.redis.stop();
+    const asked = lab.ask({});
+    await lab.clock.advance(DEADLINE_MS);
+    assert.equal(await asked, 'in');
+    assert.equal(lab.limiter.mode().mode, 'share');
+    lab.redis.cont();
+    await lab.shared();
+    assert.equal(await lab.ask({}), 'in');
+  });
+
+  it('hold the places of calls under way again when it is back, empty', async (t) => {
+    const lab = await open(t, { concurrent: 10 });
+    assert.deepEqual([await lab.ask(), await lab.ask()], ['in', 'in']);
+    await lab.redis.kill();
+    assert.equal(await lab.ask(), 'over', 'two are its share');
+    await lab.redis.restart();
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [2]);
+  });
+
+  it('share out what is left of a budget, and forget none of it', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001 });
+    assert.equal(await lab.ask({ microUsd: 300 }), 'in');
+    await lab.redis.kill();
+    assert.equal(await lab.ask({ microUsd: 141 }), 'over', 'a fifth of 700 is 140');
+    assert.equal(await lab.ask({ microUsd: 140 }), 'in');
+    assert.equal(await lab.ask({ microUsd: 1 }), 'over');
+    await lab.clock.advance(TICK_MS);
+    await lab.redis.restart();
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [440], 'read from what was written down, since Redis knows nothing any more');
+  });
+});

@@ -1,0 +1,29 @@
+/** Calls of stores, one or more a method, for those who look at what each sends. */
+import type { Page } from '#contract/page';
+import type { Stores } from '#contract/stores';
+import { keyOf } from '../conformance/records.ts';
+
+type Calls<Store> = { readonly [M in keyof Store]: readonly (() => Promise<unknown>)[] };
+
+export function keyCalls(keys: Stores['keys'], project: string, key: string): Calls<Stores['keys']> {
+  const newest: Page = { limit: 50 };
+  const older: Page = { before: key, limit: 50 };
+  return {
+    insert: [() => keys.insert(keyOf(project))],
+    findById: [() => keys.findById(key)],
+    list: [() => keys.list(project, newest), () => keys.list(project, older)],
+    revoke: [() => keys.revoke(project, key, 1)],
+    setLimits: [() => keys.setLimits(project, key, { concurrent: 1 })],
+    setProjectLimits: [() => keys.setProjectLimits(project, {})],
+    projectLimits: [() => keys.projectLimits(project)],
+    anyActive: [() => keys.anyActive()],
+  };
+}
+
+export function spendCalls(spend: Stores['spend']): Calls<Stores['spend']> {
+  return {
+    read: [() => spend.read(['key:7:usd:day', 'key:8:usd:day'], 20_000)],
+    add: [() => spend.add([{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }])],
+    purge: [() => spend.purge(19_900)],
+  };
+}

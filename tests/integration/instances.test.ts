@@ -1,0 +1,174 @@
+/**
+ * Hubs that share a real Redis: who lives is known to all within seconds, also after `kill -9`; what one learns of an upstream the
+ * others heed; an operator's order reaches all. And a Redis that goes changes nothing for a caller.
+ */
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
+import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import { startRedis } from '../helpers/redis.ts';
+import type { TestRedis } from '../helpers/redis.ts';
+import { forTheSuite } from '../helpers/suite.ts';
+import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
+
+const OPEN_MS = 3_000;
+/** What is promised of a killed one. */
+const VANISHES_MS = 5_000;
+
+interface Listed {
+  readonly source: string;
+  readonly data: readonly { readonly id: string; readonly answers: boolean; readonly draining: boolean }[];
+}
+
+async function getJson<T>(hub: HubProcess, path: string): Promise<T> {
+  const body: T = JSON.parse(await (await fetch(`${hub.url}${path}`)).text());
+  return body;
+}
+
+async function idsAt(hub: HubProcess): Promise<string> {
+  const { data } = await getJson<Listed>(hub, '/api/instances');
+  return data.map(({ id, answers: own }) => (own ? `(${id})` : id)).join(' ');
+}
+
+function seen(hub: HubProcess, ids: string, withinMs?: number): Promise<true> {
+  return waitFor(async () => ((await idsAt(hub)) === ids ? true : null), withinMs);
+}
+
+async function chat(hub: HubProcess, model: string): Promise<number> {
+  const response = await fetch(`${hub.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: `up/${model}`, messages: [{ role: 'user', content: 'x' }] }),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+async function breakerAt(hub: HubProcess, model: string): Promise<{ state: string; suspect: boolean }> {
+  return getJson(hub, `/api/circuit-breakers/${encodeURIComponent(`provider:up/${model}`)}`);
+}
+
+async function order(hub: HubProcess, model: string, what: string, body: unknown): Promise<number> {
+  const key = encodeURIComponent(`provider:up/${model}`);
+  const headers = { 'content-type': 'application/json' };
+  const at = `${hub.url}/api/circuit-breakers/${key}/${what}`;
+  return (await fetch(at, { method: 'POST', headers, body: JSON.stringify(body) })).status;
+}
+
+async function metricAt(hub: HubProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${hub.url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+describe('hubs that share a Redis', () => {
+  const suite = forTheSuite();
+  let redis: TestRedis;
+  let url: string;
+  let upstream: Upstream;
+  let one: HubProcess;
+  let two: HubProcess;
+  const start = (instance: string): Promise<HubProcess> =>
+    startHubProcess(suite, {
+      config: {
+        server: { instance, shutdownGraceMs: 0 },
+        storage: { url },
+        redis: { stateUrl: redis.url },
+        providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
+        resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 } },
+      },
+    });
+  before(async () => {
+    const postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    [redis, upstream, url] = await Promise.all([startRedis(), startUpstream(suite), postgres.createDatabase()]);
+    suite.after(() => redis.close());
+    [one, two] = await Promise.all([start('one'), start('two')]);
+  });
+
+  it('list each other, say who answers, and lose one that is killed within five seconds', async () => {
+    await seen(one, '(one) two');
+    await seen(two, '(two) one');
+    assert.equal(await metricAt(one, 'revoagent_instances'), 2);
+    const three = await start('three');
+    await seen(one, '(one) three two');
+    await three.end('SIGKILL');
+    await seen(one, '(one) two', VANISHES_MS);
+    await seen(two, '(two) one', VANISHES_MS);
+    const four = await start('four');
+    await seen(one, '(one) four two');
+    await four.end('SIGTERM');
+    // Signed off: gone with the next look, not only when its time has run out.
+    await seen(one, '(one) two', 2_000);
+  });
+
+  it('need one failure each where a peer needed five, and open by nobody’s word alone', async () => {
+    const model = 'outage';
+    upstream.otherwise = answers();
+    assert.deepEqual([await chat(one, model), await chat(two, model)], [200, 200]);
+    upstream.otherwise = refuses(500);
+    const earlier = upstream.received.length;
+    for (let call = 0; call < 5; call++) await chat(one, model);
+    assert.equal((await breakerAt(one, model)).state, 'open');
+    await waitFor(async () => ((await breakerAt(two, model)).suspect ? true : null));
+    assert.equal((await breakerAt(two, model)).state, 'closed', 'suspect, not open');
+    await chat(two, model);
+    await chat(two, model);
+    assert.equal((await breakerAt(two, model)).state, 'open');
+    assert.equal(upstream.received.length - earlier, 6, '5 + 1, where two that do not speak cost 10');
+    upstream.otherwise = answers();
+    await waitFor(async () => ((await chat(one, model)) + (await chat(two, model)) === 400 ? true : null));
+  });
+
+  it('wait together for an exhausted quota, and one of them asks for all', async () => {
+    const model = 'quota';
+    upstream.otherwise = answers();
+    assert.deepEqual([await chat(one, model), await chat(two, model)], [200, 200]);
+    upstream.script(refuses(429, undefined, { 'retry-after': '2' }));
+    assert.equal(await chat(one, model), 429);
+    const asked = upstream.received.length;
+    await waitFor(async () => ((await chat(two, model)) === 200 ? null : true), 2_000);
+    const spared = upstream.received.length - asked;
+    // What got through was on its way before the word arrived.
+    assert.equal((await chat(two, model)) === 200, false);
+    assert.equal(upstream.received.length - asked, spared);
+    await waitFor(async () => ((await chat(one, model)) === 200 || (await chat(two, model)) === 200 ? true : null));
+    await waitFor(async () => ((await chat(one, model)) + (await chat(two, model)) === 400 ? true : null));
+  });
+
+  it('obey an operator at any of them: opened by force, also one that is started later, and reset', async () => {
+    const model = 'forced';
+    assert.deepEqual([await chat(one, model), await chat(two, model)], [200, 200]);
+    assert.equal(await order(one, model, 'force-open', { reason: 'maintenance' }), 200);
+    await waitFor(async () => ((await breakerAt(two, model)).state === 'forced_open' ? true : null));
+    const late = await start('late');
+    await waitFor(async () => ((await chat(late, model)) === 503 ? true : null), 15_000);
+    assert.equal(await order(two, model, 'reset', { reason: 'over' }), 200);
+    for (const hub of [one, late])
+      await waitFor(async () => ((await breakerAt(hub, model)).state === 'closed' ? true : null));
+    await late.end('SIGTERM');
+  });
+
+  it('go on alone while Redis is away, say so, and find each other again', async () => {
+    // Those of the tests before have signed off.
+    await seen(one, '(one) two');
+    await redis.kill();
+    await waitFor(async () => ((await metricAt(one, 'revoagent_shared_state_degraded')) === 1 ? true : null));
+    assert.equal(await chat(one, 'alone'), 200);
+    assert.equal(await metricAt(one, 'revoagent_instances'), 2, 'the last number known');
+    assert.equal((await getJson<Listed>(one, '/api/instances')).source, 'away');
+    assert.equal((await fetch(`${one.url}/health/ready`)).status, 200);
+    upstream.otherwise = refuses(500);
+    for (let call = 0; call < 5; call++) await chat(one, 'alone');
+    assert.equal((await breakerAt(one, 'alone')).state, 'open', 'it decides by itself');
+    await redis.restart();
+    await waitFor(async () => ((await metricAt(one, 'revoagent_shared_state_degraded')) === 0 ? true : null), 5_000);
+    await seen(one, '(one) two');
+    // Its numbers began anew with the empty Redis, and what is told now is heeded nonetheless.
+    upstream.otherwise = answers();
+    assert.deepEqual([await chat(one, 'anew'), await chat(two, 'anew')], [200, 200]);
+    assert.equal(await order(two, 'anew', 'force-open', { reason: 'maintenance' }), 200);
+    await waitFor(async () => ((await breakerAt(one, 'anew')).state === 'forced_open' ? true : null));
+  });
+});
