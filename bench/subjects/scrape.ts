@@ -26,6 +26,9 @@ telemetry.attach({
   ledger: () => ({ backlog: 0, journalBytes: 0, reserved: 0 }),
   cache: () => ({ ...lookups, entries: 0, bytes: 0, evictions: 0 }),
   keyLookups: () => lookups,
+  admittedShare: () => 1,
+  instances: () => ({ live: 1, degraded: false }),
+  limits: () => ({ mode: 'share', dividedBy: 1 }),
   checks: () => [],
 });
 const tookMs: number[] = [];

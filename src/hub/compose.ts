@@ -81,7 +81,6 @@ export async function startHub(
 
   const seen = { config, storage, memory, runs, gateway, breakers: control, circuits: breakers, limits, instances };
   const { health, load } = watchHub(stack, { ...ground, ...seen, ledger, figures: caches.figures });
-
   const keys = createKeys({ ...storage.stores, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ ...storage.stores, clock, logger });
   stack.defer(() => idempotency.close());
