@@ -34,7 +34,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   options.progress('starting the hub under the profiler');
   const profiler = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${SAMPLE_US}`];
   const startedMs = performance.now();
-  const hub = await startGovernedHub(lab, upstreamPort, database, profiler);
+  const hub = await startGovernedHub(lab, upstreamPort, database, { nodeArgs: profiler });
   const load = await loadHub(lab, hub, seconds, options);
   await hub.process?.stop();
   const times = selfTimes(await readProfile(folder, hub), {

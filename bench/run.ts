@@ -1,5 +1,5 @@
 /**
- * `node bench/run.ts [gateway|stream|breaker|cache|limits|profile|sockets|turns|overload …] [--rounds N] [--seconds S] [--quick] [--keep] [--json]`: runs the named benchmarks, or
+ * `node bench/run.ts [gateway|stream|breaker|cache|limits|profile|sockets|turns|overload|telemetry …] [--rounds N] [--seconds S] [--quick] [--keep] [--json]`: runs the named benchmarks, or
  * all, keeps what they found in `bench/results/` and writes docs/benchmarks.md from it. Fewer than 5 rounds are a try: printed,
  * not kept, or with `--keep` kept as provisional. Each benchmark is the file of its name beside this one.
  */
@@ -11,7 +11,18 @@ import { keepResult, writeDocument } from './record.ts';
 import { renderResult } from './render.ts';
 import type { BenchResult } from './result.ts';
 
-const BENCHES = ['gateway', 'stream', 'breaker', 'cache', 'limits', 'profile', 'sockets', 'turns', 'overload'] as const;
+const BENCHES = [
+  'gateway',
+  'stream',
+  'breaker',
+  'cache',
+  'limits',
+  'profile',
+  'sockets',
+  'turns',
+  'overload',
+  'telemetry',
+] as const;
 const USAGE = `usage: node bench/run.ts [${BENCHES.join('|')} …] [--rounds 5] [--seconds 5] [--quick] [--keep] [--json]`;
 const ROUNDS_MAX = 100;
 const SECONDS_MAX = 600;

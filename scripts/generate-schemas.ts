@@ -15,6 +15,7 @@ import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
 import { readVersion } from '#hub/version';
 import { capabilityTable } from '#providers/capability-table';
 import { providerKinds } from '#providers/index';
+import { alertmanagerConfig } from '#stack/index';
 import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { autoscalingChart } from './deploy/autoscaling-chart.ts';
 import { breakerSimulationPage } from './breaker-simulation.ts';
@@ -53,11 +54,18 @@ export const generated: readonly Generated[] = [
     render: () => withTable('docs/idempotency.md', idempotentOperations(operations)),
   },
   { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
+  { file: 'deploy/alertmanager/alertmanager.yml', render: async () => shippedAlertmanager() },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },
   { file: 'deploy/nginx/compose-scale.conf', render: async () => composeBalancer(4) },
   ...[...boardFiles()].map(([file, text]) => ({ file: `deploy/grafana/dashboards/${file}`, render: async () => text })),
   ...[...kubernetesFiles()].map(([file, text]) => ({ file: `deploy/kubernetes/${file}`, render: async () => text })),
 ];
+
+/** As it is where nobody is named. */
+function shippedAlertmanager(): string {
+  const how = '# By npm run generate: alerts are shown and nobody is called. Name receivers: docs/monitoring.md.\n';
+  return how + alertmanagerConfig({});
+}
 
 const ROOT = new URL('../', import.meta.url);
 

@@ -39,14 +39,22 @@ export async function startCachingHub(lab: Lab, upstreamPort: number): Promise<S
   return hub;
 }
 
-/** `nodeArgs` are for the profiler. */
+export interface GovernedHub {
+  /** For the profiler. */
+  readonly nodeArgs?: readonly string[];
+  /** Of a second one beside the first. */
+  readonly name?: string;
+  /** Sections of its configuration. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
 export function startGovernedHub(
   lab: Lab,
   upstreamPort: number,
   databaseUrl: string,
-  nodeArgs: readonly string[] = [],
+  { nodeArgs = [], name = 'hub, governed lane', more = {} }: GovernedHub = {},
 ): Promise<Subject> {
-  return startWithKeys(lab, upstreamPort, { name: 'hub, governed lane', databaseUrl, nodeArgs, more: {} });
+  return startWithKeys(lab, upstreamPort, { name, databaseUrl, nodeArgs, more });
 }
 
 /** The governed lane with limits of every kind, which nobody reaches, counted in this Redis. */
@@ -126,6 +134,7 @@ async function writeConfig(
 ): Promise<string> {
   const file = lab.file(`${name}.json`);
   const config = {
+    ...more,
     // Nobody is left to wait for when the benchmark ends it.
     server: { host: '127.0.0.1', port, shutdownGraceMs: 0 },
     storage,

@@ -17,6 +17,7 @@ import { callerGone } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Memory, RecalledMemory } from '#contract/memory';
 import type { Observer } from '#contract/observer';
+import type { Tracing } from '#contract/tracing';
 import { readHistory } from './history.ts';
 import { systemMessages } from './instructions.ts';
 import { LEASE_MS, Leases } from './leases.ts';
@@ -39,6 +40,8 @@ export interface AgentParts {
   readonly gateway: Gateway;
   readonly clock: Clock;
   readonly observer: Pick<Observer, 'turnFinished'>;
+  /** Left out where no trace is exported. */
+  readonly tracing?: Tracing | undefined;
   readonly logger: Logger;
 }
 
@@ -83,7 +86,9 @@ export class RunningAgents implements Agents {
   async *events(call: AgentCall): AsyncGenerator<TurnEvent, void> {
     const agent = await this.#agentOf(call);
     const conversation = await this.#conversationOf(agent, call);
-    const turn = new Turn(this.#parts, agent, call, memoryPlace(agent, conversation?.id ?? null));
+    const trace = this.#parts.tracing?.turn(call.traceparent);
+    const place = memoryPlace(agent, conversation?.id ?? null);
+    const turn = new Turn(this.#parts, agent, call, { place, trace });
     let failed = false;
     try {
       if (conversation === null) yield* this.#alone(turn, agent, call);
@@ -93,7 +98,9 @@ export class RunningAgents implements Agents {
       throw turn.errorFor(thrown);
     } finally {
       const { tools, memory, ended } = turn;
-      this.#parts.observer.turnFinished({ end: ended ?? (failed ? 'failed' : 'cancelled'), tools, memory });
+      const end = ended ?? (failed ? 'failed' : 'cancelled');
+      this.#parts.observer.turnFinished({ end, tools, memory });
+      trace?.finished({ agent, conversationId: conversation?.id ?? null, end });
       turn.close();
       // Whoever left it before its end leaves nothing running.
       turn.abort(callerGone);

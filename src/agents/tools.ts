@@ -2,11 +2,11 @@
  * The tools of one turn: what the model is told of them, and how a call of it is run. Nothing that a tool does fails the turn: what went
  * wrong is told to the model, and reported. Only the end of the turn itself, by its caller or its deadline, ends a call with an error.
  */
-import { randomBytes } from 'node:crypto';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
+import { newSpanId, newTraceId, traceparentOf } from '#core/trace-context';
 import { TooSlowError, within } from '#core/within';
 import type { AgentRecord, AgentTool, MemoryUse, ToolUse } from '#contract/agents';
 import type { External } from '#contract/external';
@@ -14,6 +14,7 @@ import type { Caller } from '#contract/gateway';
 import type { Logger } from '#contract/logger';
 import type { Memory } from '#contract/memory';
 import { UpstreamFailure } from '#contract/provider';
+import type { TurnTrace } from '#contract/tracing';
 import { isRecord, readArguments } from './arguments.ts';
 import type { ToolAnswer, ToolArguments } from './arguments.ts';
 import { callExternal } from './external-tool.ts';
@@ -45,6 +46,8 @@ interface Given {
   readonly place: MemoryPlace | null;
   readonly callerTools: readonly Readonly<Record<string, unknown>>[];
   readonly traceparent: string | undefined;
+  /** Where the turn's trace is exported. */
+  readonly trace: TurnTrace | undefined;
   /** Whose limits its calls count for. */
   readonly caller: Caller;
   /** Told whenever the memory was of use, or was not there. */
@@ -54,7 +57,7 @@ interface Given {
 interface HubTool {
   readonly description: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  run(given: ToolArguments, signal: CancelSignal): Promise<ToolAnswer>;
+  run(given: ToolArguments, signal: CancelSignal, traceparent: string): Promise<ToolAnswer>;
 }
 
 export class Toolbox {
@@ -64,11 +67,13 @@ export class Toolbox {
   readonly #given: Given;
   readonly #hub = new Map<string, HubTool>();
   readonly #callers = new Set<string>();
+  readonly #traceparent: string;
 
   /** Throws `invalid_body` where a tool of the caller's has the name of one of the agent's. */
   constructor(parts: ToolParts, given: Given) {
     this.#parts = parts;
     this.#given = given;
+    this.#traceparent = given.traceparent ?? newTraceparent();
     const definitions: Readonly<Record<string, unknown>>[] = [];
     for (const tool of given.agent.tools) definitions.push(...this.#take(tool));
     for (const tool of given.callerTools) {
@@ -90,11 +95,22 @@ export class Toolbox {
   async run(call: ToolCall, signal: CancelSignal): Promise<ToolResult> {
     const { clock } = this.#parts;
     const since = clock.now();
-    const { outcome, text } = await this.#answer(call, signal);
-    return { use: { id: call.id, name: call.name, outcome, tookMs: clock.now() - since }, text };
+    const span = this.#given.trace?.tool();
+    const ended = (outcome: ToolUse['outcome']): ToolUse => {
+      const use = { id: call.id, name: call.name, outcome, tookMs: clock.now() - since };
+      span?.finished(use);
+      return use;
+    };
+    try {
+      const { outcome, text } = await this.#answer(call, signal, span?.traceparent ?? this.#traceparent);
+      return { use: ended(outcome), text };
+    } catch (thrown) {
+      ended('timed_out');
+      throw thrown;
+    }
   }
 
-  async #answer({ name, arguments: json }: ToolCall, signal: CancelSignal): Promise<ToolAnswer> {
+  async #answer({ name, arguments: json }: ToolCall, signal: CancelSignal, traceparent: string): Promise<ToolAnswer> {
     const tool = this.#hub.get(name);
     if (tool === undefined) {
       const names = [...this.#hub.keys(), ...this.#callers].join(', ');
@@ -104,7 +120,9 @@ export class Toolbox {
     if (!given.ok) return { outcome: 'bad_arguments', text: `The arguments are refused: ${given.problem}.` };
     const { clock } = this.#parts;
     try {
-      return await within({ clock, limitMs: limits.agentToolMs, signal }, (own) => tool.run(given.value, own));
+      return await within({ clock, limitMs: limits.agentToolMs, signal }, (own) =>
+        tool.run(given.value, own, traceparent),
+      );
     } catch (thrown) {
       signal.throwIfAborted();
       return this.#failure(name, thrown);
@@ -134,10 +152,10 @@ export class Toolbox {
     }
     if (tool.kind === 'external') {
       const { external } = this.#parts;
-      const { caller, traceparent = newTraceparent() } = this.#given;
+      const { caller } = this.#given;
       this.#hub.set(tool.name, {
         ...tool,
-        run: (given, signal) => callExternal(external, tool, given, { signal, traceparent, caller }),
+        run: (given, signal, traceparent) => callExternal(external, tool, given, { signal, traceparent, caller }),
       });
       return [definition(tool)];
     }
@@ -186,5 +204,5 @@ function nameOf(tool: Readonly<Record<string, unknown>>): string | null {
 }
 
 function newTraceparent(): string {
-  return `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+  return traceparentOf({ traceId: newTraceId(), spanId: newSpanId(), sampled: true });
 }

@@ -11,6 +11,7 @@ import type { AgentCall, AgentEvent, AgentRecord, MemoryUse, ToolUse, TurnEnd, T
 import type { ChatMessage } from '#contract/chat';
 import type { Gateway, RunSummary } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
+import type { TurnTrace } from '#contract/tracing';
 import { isRecord } from './arguments.ts';
 import type { MemoryPlace } from './memory-tool.ts';
 import { toolMessage } from './messages.ts';
@@ -22,6 +23,13 @@ import type { ToolCall, ToolParts, ToolResult } from './tools.ts';
 
 export interface TurnParts extends ToolParts {
   readonly gateway: Gateway;
+}
+
+/** Where the turn stands. */
+interface TurnPlace {
+  /** Where its memory is. */
+  readonly place: MemoryPlace | null;
+  readonly trace: TurnTrace | undefined;
 }
 
 export type LoopEvent = StepEvent | Extract<AgentEvent, { readonly type: 'step' | 'tool' }>;
@@ -41,6 +49,7 @@ export class Turn {
   readonly #agent: AgentRecord;
   readonly #call: AgentCall;
   readonly #controller = new Canceller();
+  readonly #traceparent: string | undefined;
   readonly #late: HubError;
   readonly #stopped: () => void;
   readonly #toolbox: Toolbox;
@@ -54,17 +63,19 @@ export class Turn {
   #costKnown = true;
 
   /** Its deadline runs from here on, until `close`. Throws as `Toolbox` does. */
-  constructor(parts: TurnParts, agent: AgentRecord, call: AgentCall, place: MemoryPlace | null) {
+  constructor(parts: TurnParts, agent: AgentRecord, call: AgentCall, { place, trace }: TurnPlace) {
     const { deadlineMs } = agent.limits;
     this.#parts = parts;
     this.#agent = agent;
     this.#call = call;
+    this.#traceparent = trace?.traceparent ?? call.traceparent;
     this.signal = this.#controller.signal;
     this.#toolbox = new Toolbox(parts, {
       agent,
       place,
       callerTools: call.tools ?? [],
       traceparent: call.traceparent,
+      trace,
       caller: call.caller,
       memoryUsed: (use) => {
         if (this.memory !== 'unavailable') this.memory = use;
@@ -181,7 +192,7 @@ export class Turn {
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
   ): ReturnType<typeof runStep> {
-    const { surface, caller, preferences, traceparent, onLimits } = this.#call;
+    const { surface, caller, preferences, onLimits } = this.#call;
     this.signal.throwIfAborted();
     this.runIds.push(runId);
     return runStep(this.#parts.gateway, {
@@ -192,7 +203,7 @@ export class Turn {
       preferences,
       signal: this.signal,
       receivedAt: this.#parts.clock.now(),
-      traceparent,
+      traceparent: this.#traceparent,
       agent: this.#agent.name,
       onLimits,
     });

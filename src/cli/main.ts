@@ -8,6 +8,7 @@ import { ConfigError, nearestOf } from '#config/index';
 import { readVersion, SCOPES } from '#hub/index';
 import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
 import type { Scope } from '#hub/index';
+import { addAlertmanagerCommand } from './alertmanager.ts';
 import { check } from './check.ts';
 import type { CheckCommand } from './check.ts';
 import { checkConfig, printConfig } from './config.ts';
@@ -65,6 +66,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
   addKeyCommands(root);
   addRunCommands(root);
   addNginxCommand(root);
+  addAlertmanagerCommand(root);
   addUpCommand(root);
   addStackCommands(root);
   addDrillCommand(root);
@@ -160,6 +162,8 @@ function addUpCommand(root: Command): void {
     .option('--tls-certificate <file>', 'the chain, in PEM')
     .option('--tls-key <file>', 'its key, in PEM')
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
+    .option('--receivers <file>', 'who hears of alerts, by severity and service; docs/monitoring.md has the form')
+    .option('--alert-webhook <url>', 'one webhook that hears of every alert')
     .addOption(
       new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
         list.split(',').map((name) => name.trim()),

@@ -4,6 +4,8 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { environmentWith, loadReceivers } from '#config/index';
+import type { Receivers } from '#config/index';
 import { callStack, controlFile, planStack, runStack } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load, writeJson } from './options.ts';
@@ -23,6 +25,8 @@ export interface UpOptions extends FolderOptions {
   readonly tlsCertificate?: string;
   readonly tlsKey?: string;
   readonly monitoring: boolean;
+  readonly receivers?: string;
+  readonly alertWebhook?: string;
   readonly autoscale?: boolean;
   readonly requestsPerMinute?: string;
   readonly scaleDownWindow?: string;
@@ -227,6 +231,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
         ? undefined
         : { listen: tlsListen, certificate: path.resolve(tlsCertificate), key: path.resolve(tlsKey) },
     monitoring,
+    receivers: receiversOf(options),
     only,
     drills: options.drills,
     autoscale: options.autoscale === true ? autoscaleOf(options) : null,
@@ -244,6 +249,19 @@ function autoscaleOf({ requestsPerMinute, scaleDownWindow }: UpOptions): NonNull
       : { requestsPerMinute: above0('--requests-per-minute', requestsPerMinute) }),
     ...(scaleDownWindow === undefined ? {} : { downWindowMs: above0('--scale-down-window', scaleDownWindow) * 1_000 }),
   };
+}
+
+/** Of the file, or one webhook for everything. */
+function receiversOf({ receivers, alertWebhook, monitoring }: UpOptions): Receivers | undefined {
+  if (receivers === undefined && alertWebhook === undefined) return undefined;
+  if (!monitoring) throw new Error('--receivers and --alert-webhook are for Alertmanager: they need the monitoring.');
+  if (receivers !== undefined && alertWebhook !== undefined)
+    throw new Error('Give --receivers or --alert-webhook: the file can name webhooks too.');
+  if (receivers !== undefined) return loadReceivers(path.resolve(receivers), environmentWith({}));
+  const url = alertWebhook ?? '';
+  if (!URL.canParse(url) || !/^https?:/.test(url)) throw new Error(`--alert-webhook wants an address, not "${url}".`);
+  const webhook = { url };
+  return { critical: { webhook }, warning: { webhook }, info: { webhook } };
 }
 
 export function showEvent({ part, what, detail }: StackEvent, { json }: FolderOptions): void {

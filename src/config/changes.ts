@@ -19,6 +19,7 @@ const NEED_RESTART = [
   'memory',
   'redis',
   'cache',
+  'telemetry',
   'logging.format',
   'resilience.breaker',
   'resilience.retryBudget',

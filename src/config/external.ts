@@ -204,7 +204,8 @@ export function* externalProblems({ baseUrl, headers: plain = {}, ...rest }: Ext
 
 type Found = [pointer: string, message: string];
 
-function* headerProblems(headers: Readonly<Record<string, string | Secret>>, at: string): Generator<Found> {
+/** `at`: where the headers are. Framing is for each connection to say. */
+export function* headerProblems(headers: Readonly<Record<string, string | Secret>>, at: string): Generator<Found> {
   for (const [name, value] of Object.entries(headers)) {
     const pointer = `${at}/${escapePointer(name)}`;
     if (!GOOD_NAME.test(name)) yield [pointer, 'is no name of a header that may be set here'];

@@ -9,5 +9,7 @@ export { clientKey, environmentWith, loadConfig } from './load.ts';
 export type { Loaded } from './load.ts';
 export { printedValues } from './print.ts';
 export { ConfigError, lineOf } from './problem.ts';
+export { loadReceivers } from './receivers.ts';
+export type { Receiver, Receivers, Severity } from './receivers.ts';
 export type { RouteConfig } from './routes.ts';
 export type { Config } from './schema.ts';

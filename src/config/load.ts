@@ -24,6 +24,8 @@ import { routeSchema } from './routes.ts';
 import type { RouteConfig } from './routes.ts';
 import { propertiesOf, sections } from './schema.ts';
 import type { Config, KindSchema, ProviderConfig } from './schema.ts';
+import { telemetryProblems } from './telemetry.ts';
+import type { TelemetryConfig } from './telemetry.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { asRecord, fill, parsed, sealed } from './values.ts';
 
@@ -154,6 +156,7 @@ class Loader {
       ...Object.keys(external).map((api) => `external:${api}`),
     ]);
     const redis = this.#redis(filled['redis']);
+    this.#checkTelemetry(filled['telemetry']);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
     const config = { ...filled, redis, providers, routes, external, prices } as Config;
@@ -257,6 +260,17 @@ class Loader {
     return external;
   }
 
+  /** Whether a section met its schema; where it did not, what else is wrong with it can wait. */
+  #isSound(section: string): boolean {
+    return !this.#problems.some(({ path: at }) => at === section || at.startsWith(`${section}.`));
+  }
+
+  #checkTelemetry(section: unknown): void {
+    if (!this.#isSound('telemetry')) return;
+    for (const [at, message] of telemetryProblems(section as TelemetryConfig))
+      this.#problem(`/telemetry${at}`, message);
+  }
+
   #checkLimits(section: unknown, routes: readonly string[]): void {
     // As with redis: where the schema found a fault, this can wait.
     if (this.#problems.length > 0) return;
@@ -268,8 +282,7 @@ class Loader {
   }
 
   #redis(section: unknown): RedisConfig {
-    // It was held against its schema; where that found a fault, what else is wrong with it can wait.
-    if (this.#problems.some(({ path: at }) => at === 'redis' || at.startsWith('redis.'))) return {};
+    if (!this.#isSound('redis')) return {};
     const { redis, problems } = checkedRedis(section as RedisConfig, this.#folder);
     for (const [at, message] of problems) this.#problem(`/redis${at}`, message);
     return redis;

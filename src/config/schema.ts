@@ -19,6 +19,8 @@ import type { PriceConfig } from './prices.ts';
 import { redis } from './redis.ts';
 import type { RedisConfig } from './redis.ts';
 import type { RouteConfig, TimeoutsConfig } from './routes.ts';
+import { telemetry } from './telemetry.ts';
+import type { TelemetryConfig } from './telemetry.ts';
 import type { WebSocketConfig } from './web-socket.ts';
 import { webSocket } from './web-socket.ts';
 
@@ -205,7 +207,18 @@ export interface KindSchema {
 }
 
 /** Sections without the providers, whose shape depends on the kinds there are. */
-export const sections = { server, security, storage, redis, cache, limits: limitsSection, memory, resilience, logging };
+export const sections = {
+  server,
+  security,
+  storage,
+  redis,
+  cache,
+  limits: limitsSection,
+  memory,
+  resilience,
+  logging,
+  telemetry,
+};
 
 export interface Config {
   readonly server: {
@@ -267,6 +280,7 @@ export interface Config {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'json' | 'pretty';
   };
+  readonly telemetry: TelemetryConfig;
 }
 
 export interface ProviderConfig {

@@ -37,6 +37,17 @@ export interface HealthReport {
   readonly checks: readonly CheckReport[];
 }
 
+/** A check came to another status than it had. */
+export interface HealthChange {
+  readonly name: string;
+  /** Null for the first result of a check. */
+  readonly from: HealthStatus | null;
+  readonly to: HealthStatus;
+  readonly detail: string;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
 export interface Readiness {
   readonly ready: boolean;
   /** Why not, in one sentence; empty when ready. */
@@ -48,6 +59,8 @@ export interface Health {
   live(): { readonly status: 'healthy'; readonly uptimeSeconds: number };
   ready(): Promise<Readiness>;
   report(): Promise<HealthReport>;
+  /** The newest first; so many as `limits.healthChangesMax`, of this process. */
+  history(): readonly HealthChange[];
   /** Turns readiness red for good; `reason` is shown. */
   drain(reason: string): void;
   readonly draining: boolean;

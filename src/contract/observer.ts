@@ -19,6 +19,10 @@ export interface RequestFinished {
   readonly requestId: string;
   readonly runId: string | null;
   readonly traceId: string | null;
+  /** The request's own span, in the header's form. */
+  readonly traceparent: string | null;
+  /** The caller's span. */
+  readonly parentSpanId: string | null;
   readonly errorCode: string | null;
 }
 
@@ -61,6 +65,9 @@ export interface ExternalFinished {
   readonly durationMs: number;
 }
 
+/** `dropped`: there was no room, or no time at the end. `rejected`: the collector would not have it. */
+export type SpanEnd = 'exported' | 'dropped' | 'rejected';
+
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
@@ -95,4 +102,6 @@ export interface Observer {
   cacheStored(event: { readonly tier: string; readonly bytes: number }): void;
   /** Announcements of other instances were missed. */
   cacheGap(): void;
+  /** Spans of traces came to this end. */
+  spansEnded(how: SpanEnd, count: number): void;
 }

@@ -80,9 +80,17 @@ export interface AuditRecord {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+/** Each that is given must be so, exactly. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly subject?: string | undefined;
+}
+
 export interface AuditStore {
   append(record: AuditRecord): Promise<void>;
-  list(projectId: string, page: Page): Promise<readonly AuditRecord[]>;
+  /** The newest first. */
+  list(projectId: string, page: Page, filter?: AuditFilter): Promise<readonly AuditRecord[]>;
   /** Deletes at most `rowsMax` entries from before `wallMs`; returns how many. */
   purge(wallMs: number, rowsMax: number): Promise<number>;
 }

@@ -72,8 +72,14 @@ export const limits = {
   contentBacklogBytesMax: 64 * 1024 * 1024,
   /** The same, written at once. */
   contentBatchBytesMax: 2 * 1024 * 1024,
+  /** Spans that wait for the collector of traces: about 1 kB each. What finds no room is dropped, counted. */
+  spansWaitingMax: 8_192,
   /** Distinct breakers of one registry. */
   breakersMax: 10_000,
+  /** Changes of health checks that one process remembers; the oldest go first. */
+  healthChangesMax: 500,
+  /** Breakers that are not closed and that a scrape names one by one; all of them are in the counts by state. */
+  breakerSeriesMax: 500,
   /** How long an agent waits for one tool, and for what it remembers, in milliseconds. */
   agentToolMs: 60_000,
   agentRecallMs: 5_000,

@@ -86,12 +86,12 @@ export class Attempt {
 
   /** The call for the provider. `request`: the caller's own, or another where a cut answer is gone on with. */
   providerCall<Request>(request: Request): Call<Request> {
-    const { traceparent } = this.run.call;
+    const { call, trace } = this.run;
     return {
       model: this.deployment.model,
       request,
       signal: this.#controller.signal,
-      traceparent,
+      traceparent: trace?.attempt(this.#record, this.deployment.provider.kind) ?? call.traceparent,
       onConnected: () => {
         this.#context.ledger.secure();
         this.#record.connectMs = this.#clock.now() - this.#startedAt;

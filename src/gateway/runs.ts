@@ -13,6 +13,7 @@ import type { Ledger } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { GuardrailRecord, RunRecord, RunStatus } from '#contract/runs';
+import type { RunTrace, Tracing } from '#contract/tracing';
 import type { Deployment } from './deployment.ts';
 import { spentIn } from './limited.ts';
 import type { Prices } from './prices.ts';
@@ -46,6 +47,8 @@ export interface RunContext {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly logger: Logger;
+  /** Left out where no trace is exported. */
+  readonly tracing?: Tracing | undefined;
   readonly running: RunningRuns;
   readonly ledger: Ledger;
   readonly prices: Prices;
@@ -73,6 +76,8 @@ export class Run {
   dispatched = 0;
   /** Where the route keeps what is said. */
   transcript: Transcript | null = null;
+  /** Where its trace is exported. */
+  readonly trace: RunTrace | undefined;
   readonly #context: RunContext;
   #waitedMs = 0;
   #waits = 0;
@@ -103,6 +108,7 @@ export class Run {
       overheadMs: null,
       attempts: [],
     };
+    this.trace = context.tracing?.run(call.traceparent, 'messages' in call.request ? 'chat' : 'embeddings');
     running.add(this.record);
   }
 
@@ -246,6 +252,7 @@ export class Run {
     record.overheadMs = this.#overheadMs(record.durationMs);
     this.#context.running.remove(record.id);
     this.#context.observer.runFinished(record);
+    this.trace?.finished(record);
     const { admission } = this.call;
     admission?.settle(spentIn(record, admission.estimate));
     this.#context.runSink(record);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { limits } from '#core/limits';
 import type { CheckOutcome, HealthCheck } from '#contract/health';
 import type { LogFields } from '#contract/logger';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
@@ -41,6 +42,37 @@ function started(...checks: ScriptedCheck[]) {
 }
 
 describe('health', () => {
+  it('remembers each change of a check with its words, the newest first, and only so many', async () => {
+    const one = scripted('one');
+    const { clock, health } = started(one, scripted('steady'));
+    const turnTo = async (outcome: CheckOutcome): Promise<void> => {
+      one.outcome = outcome;
+      clock.jump(1_000);
+      await health.report();
+    };
+    assert.deepEqual(health.history(), []);
+    await turnTo({ status: 'healthy', detail: 'Well.' });
+    await turnTo({ status: 'healthy', detail: 'Still well.' });
+    await turnTo({ status: 'unhealthy', detail: 'Gone.' });
+    const [first, ...before] = health.history();
+    assert.deepEqual(first, {
+      name: 'one',
+      from: 'healthy',
+      to: 'unhealthy',
+      detail: 'Gone.',
+      at: '2026-01-01T00:00:03.000Z',
+    });
+    assert.deepEqual(before.map(({ name, from, to }) => `${name}: ${from} to ${to}`).toSorted(), [
+      'one: null to healthy',
+      'steady: null to healthy',
+    ]);
+    for (let turn = 0; turn < limits.healthChangesMax; turn++)
+      await turnTo({ status: turn % 2 === 0 ? 'degraded' : 'healthy', detail: `${turn}` });
+    const kept = health.history();
+    assert.deepEqual([kept.length, kept[0]?.detail], [limits.healthChangesMax, `${limits.healthChangesMax - 1}`]);
+    assert.ok(kept.every(({ name }) => name === 'one'));
+  });
+
   it('asks each check once a second, however many ask', async () => {
     const one = scripted('one');
     const { clock, health } = started(one);

@@ -4,7 +4,8 @@
  */
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
-import type { CheckOutcome, CheckReport, Health, HealthCheck, HealthStatus } from '#contract/health';
+import { limits } from '#core/limits';
+import type { CheckOutcome, CheckReport, Health, HealthChange, HealthCheck, HealthStatus } from '#contract/health';
 import type { Logger } from '#contract/logger';
 
 export interface HealthOptions {
@@ -29,7 +30,12 @@ export function createHealth({
   cacheMs = CACHE_MS,
 }: HealthOptions): Health & { last(): readonly CheckReport[] } {
   const startedAt = clock.now();
-  const runners = checks.map((check) => new CheckRunner(check, clock, logger));
+  const history: HealthChange[] = [];
+  const remember = (change: HealthChange): void => {
+    history.push(change);
+    if (history.length > limits.healthChangesMax) history.shift();
+  };
+  const runners = checks.map((check) => new CheckRunner(check, { clock, logger, remember }));
   let kept: { at: number; reports: Promise<CheckReport[]> } | undefined;
   let lastReports: readonly CheckReport[] = [];
   let drainReason: string | undefined;
@@ -68,6 +74,7 @@ export function createHealth({
       const status = worst === 0 ? 'healthy' : worst === 1 ? 'degraded' : 'unhealthy';
       return { status, version, instance, uptimeSeconds: uptimeSeconds(), checks: results };
     },
+    history: () => history.toReversed(),
     drain(reason) {
       drainReason ??= reason;
     },
@@ -82,30 +89,40 @@ export function createHealth({
   };
 }
 
+interface RunnerParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly remember: (change: HealthChange) => void;
+}
+
 class CheckRunner {
   readonly #check: HealthCheck;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #remember: RunnerParts['remember'];
   /** A check that hangs is not started again beside itself. */
   #running: Promise<CheckOutcome> | undefined;
   #status: HealthStatus | undefined;
   #since = '';
 
-  constructor(check: HealthCheck, clock: Clock, logger: Logger) {
+  constructor(check: HealthCheck, { clock, logger, remember }: RunnerParts) {
     this.#check = check;
     this.#clock = clock;
     this.#logger = logger;
+    this.#remember = remember;
   }
 
   async run(): Promise<CheckReport> {
     const startedAt = this.#clock.now();
     const { status, detail, data } = await this.#within(this.#check.timeoutMs);
+    const { name, runbook } = this.#check;
     if (status !== this.#status) {
+      const at = new Date(this.#clock.wallMs()).toISOString();
+      this.#remember({ name, from: this.#status ?? null, to: status, detail, at });
       this.#status = status;
-      this.#since = new Date(this.#clock.wallMs()).toISOString();
+      this.#since = at;
     }
     const tookMs = Math.round((this.#clock.now() - startedAt) * 100) / 100;
-    const { name, runbook } = this.#check;
     return { name, status, detail, ...(data === undefined ? {} : { data }), runbook, tookMs, since: this.#since };
   }
 

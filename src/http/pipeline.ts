@@ -8,6 +8,7 @@ import { CallerError } from '#core/errors';
 import type { LoadGate } from '#contract/load';
 import type { Observer } from '#contract/observer';
 import type { SocketObserver } from '#contract/socket-observer';
+import type { Tracing } from '#contract/tracing';
 import { readJsonBody } from './body.ts';
 import { Gate, priorityOf } from './admission.ts';
 import type { Admission } from './admission.ts';
@@ -49,6 +50,8 @@ export interface HttpDeps extends Ports {
   readonly load: LoadGate;
   readonly observer: Observer;
   readonly sockets: SocketObserver;
+  /** Left out where no trace is exported. */
+  readonly tracing?: Tracing | undefined;
   readonly settings: HttpSettings;
 }
 
@@ -56,7 +59,7 @@ export class Pipeline {
   readonly #deps: HttpDeps & Services;
   readonly #connections: Connections;
   readonly #operations: readonly Operation[];
-  readonly #trace = createTracer();
+  readonly #trace: ReturnType<typeof createTracer>;
   readonly #compressor: Compressor;
   readonly #gate: Gate;
   readonly #local = new WeakSet<IncomingMessage>();
@@ -66,6 +69,7 @@ export class Pipeline {
     this.#connections = connections;
     this.#compressor = new Compressor(deps.settings.compressBytesMin);
     this.#operations = operations;
+    this.#trace = createTracer(deps.tracing?.samples);
     this.#gate = new Gate(deps, connections);
   }
 

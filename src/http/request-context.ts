@@ -180,7 +180,7 @@ export class RequestContext {
       streamFailed,
       requestId: this.requestId,
       runId: this.runId,
-      traceId: this.trace.traceId,
+      ...this.trace,
       errorCode: this.error?.code ?? (whole ? null : 'cancelled'),
     });
     this.#onEnd?.();

@@ -129,6 +129,7 @@ const unobserved: Observer = {
   memoryFinished: ignore,
   cacheOperation: () => undefined,
   externalFinished: () => undefined,
+  spansEnded: () => undefined,
   cacheLookup: () => undefined,
   cacheStored: () => undefined,
   cacheGap: () => undefined,

@@ -10,7 +10,9 @@ import { systemRandom } from '#core/random';
 import type { Config, Discovered } from '#config/index';
 import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
+import type { Observer } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
+import type { Tracing } from '#contract/tracing';
 import { createContents } from '#gateway/contents';
 import { createIdempotency } from '#gateway/idempotency';
 import { createKeys } from '#gateway/keys';
@@ -36,6 +38,7 @@ import { openHubMemory } from './memory.ts';
 import { openRedis } from './redis.ts';
 import { summaryOf } from './summary.ts';
 import { keepContents, keepRuns, openHubStorage, purgeWithAge } from './storage.ts';
+import { openTraces } from './traces.ts';
 import { Upstreams } from './upstreams.ts';
 import { watchHub } from './watching.ts';
 import { readVersion } from './version.ts';
@@ -56,9 +59,8 @@ export async function startHub(
   overrides: HubOverrides = {},
 ): Promise<Hub> {
   await using stack = new AsyncDisposableStack();
-  const ground = layGround(config, overrides);
-  const { clock, random, instance, version, logger, telemetry, observer, breakers } = ground;
-  stack.defer(() => telemetry.close());
+  const ground = layGround(stack, config, overrides);
+  const { clock, random, instance, version, logger, telemetry, tracing, observer, breakers } = ground;
 
   const { state, instances, registry, incarnation, control } = joinOthers(stack, config, ground);
   const storage = await openHubStorage({ config, clock, logger, observer, breakers });
@@ -71,19 +73,18 @@ export async function startHub(
   const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: registry });
   const running = new RunningRuns();
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
-  const parts = { clock, random, observer, logger, running, breakers, retryBudget: budgetOf(config, clock), ...behind };
+  const parts = { ...ground, running, retryBudget: budgetOf(config, clock), ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, limitedExternal: external } = upstreams;
   const memory = openHubMemory(stack, { config, storage, gateway, clock, logger, observer, breakers });
 
-  const seen = { config, storage, memory, runs, gateway, breakers: control, limits, instances, ledger };
-  const { health, load } = watchHub(stack, { ...ground, ...seen, figures: caches.figures });
-
+  const seen = { config, storage, memory, runs, gateway, breakers: control, circuits: breakers, limits, instances };
+  const { health, load } = watchHub(stack, { ...ground, ...seen, ledger, figures: caches.figures });
   const keys = createKeys({ ...storage.stores, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ ...storage.stores, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, { stores: storage.stores, memory, external, gateway, clock, observer, logger });
+  const talking = openAgents(stack, { ...ground, stores: storage.stores, memory, external, gateway });
   const server = createServer({
     ...talking,
     external,
@@ -98,7 +99,7 @@ export async function startHub(
     limits,
     health,
     instances: registry,
-    ...figuresOf(telemetry),
+    ...figuresOf(telemetry, tracing),
     logger,
     clock,
     settings: { ...config.server, version, instance },
@@ -118,6 +119,8 @@ export async function startHub(
     instances: registry,
     logger,
     server,
+    audit: storage.stores.audit,
+    clock,
   });
 }
 
@@ -153,12 +156,23 @@ function readersOf(
 }
 
 /** What requests and sockets tell, and what is asked about them. */
-function figuresOf(telemetry: Telemetry) {
+function figuresOf(telemetry: Telemetry, tracing: Tracing | undefined) {
   return {
-    observer: telemetry.observer,
+    observer: tracing === undefined ? telemetry.observer : tracedToo(telemetry.observer, tracing),
     sockets: telemetry.sockets,
+    tracing,
     performance: () => telemetry.performance(),
     metrics: () => telemetry.metrics(),
+  };
+}
+
+function tracedToo(observer: Observer, tracing: Tracing): Observer {
+  return {
+    ...observer,
+    requestFinished(event) {
+      observer.requestFinished(event);
+      tracing.requestFinished(event);
+    },
   };
 }
 
@@ -175,8 +189,8 @@ function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Param
   return { runs, contents, ledger: usage.ledger };
 }
 
-/** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens anything. */
-function layGround(config: Config, overrides: HubOverrides) {
+/** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens a connection. */
+function layGround(stack: AsyncDisposableStack, config: Config, overrides: HubOverrides) {
   const { clock = systemClock, random = systemRandom, colours = false, logTo = standardError() } = overrides;
   const version = readVersion();
   const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
@@ -184,8 +198,11 @@ function layGround(config: Config, overrides: HubOverrides) {
   const format = config.logging.format === 'auto' ? (colours ? 'pretty' : 'json') : config.logging.format;
   const logger = createLogger({ clock, level, format, instance, colours, destination: logTo });
   const telemetry = createTelemetry({ clock, instance, version, logger });
+  stack.defer(() => telemetry.close());
+  const { observer } = telemetry;
   const breakers = new BreakerRegistry({ clock, random, defaults: config.resilience.breaker });
   logTransitions(breakers, logger);
   const control = createBreakerControl(breakers, clock);
-  return { clock, random, instance, version, logger, telemetry, observer: telemetry.observer, breakers, control };
+  const tracing = openTraces(stack, { config, instance, version, clock, logger, observer, breakers });
+  return { clock, random, instance, version, logger, telemetry, tracing, observer, breakers, control };
 }

@@ -2,6 +2,11 @@
 import { changesBetween } from '#config/index';
 import type { Changes, Config } from '#config/index';
 import type { Health } from '#contract/health';
+import type { AuditStore } from '#contract/stores';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import type { Clock } from '#core/clock';
+import { messageOf } from '#core/errors';
+import { newId } from '#core/ids';
 import type { HttpServer } from '#http/server';
 import type { Limiter } from '#limits/index';
 import type { AdjustableLogger } from '#telemetry/logger';
@@ -28,6 +33,8 @@ export interface HubParts {
   readonly instances: { drain(): void };
   readonly logger: AdjustableLogger;
   readonly server: HttpServer;
+  readonly audit: Pick<AuditStore, 'append'>;
+  readonly clock: Clock;
 }
 
 export class RunningHub implements Hub {
@@ -57,7 +64,21 @@ export class RunningHub implements Hub {
       changed: changes.changed.join(' '),
       needRestart: changes.needRestart.join(' '),
     });
+    await this.#writeDown(changes);
     return changes;
+  }
+
+  /** Which settings, never their values. It is in force already, whether the database is there or not. */
+  async #writeDown({ changed, needRestart }: Changes): Promise<void> {
+    const { audit, clock, logger } = this.#parts;
+    const atWallMs = clock.wallMs();
+    const act = { actor: 'config', action: 'config-reloaded', subject: 'configuration' };
+    try {
+      const detail = { changed, needRestart };
+      await audit.append({ id: newId('aud', atWallMs), projectId: DEFAULT_PROJECT_ID, atWallMs, ...act, detail });
+    } catch (error) {
+      logger.error('audit-failed', { ...act, reason: messageOf(error) }, error);
+    }
   }
 
   shutdown(reason: string): Promise<void> {

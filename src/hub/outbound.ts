@@ -36,6 +36,11 @@ export const outbound = [
     why: 'every operation goes through the breaker that the cache puts before each of its tiers',
   },
   {
+    module: 'exchange/connections.ts',
+    breaker: 'traces',
+    why: 'spans of traces, in batches behind the requests, where a collector is named',
+  },
+  {
     module: 'redis/connection.ts',
     breaker: 'state:ledger',
     why: 'the reservation of an attempt goes through it, and is in the journal on disk where it does not answer',

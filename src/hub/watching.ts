@@ -5,6 +5,8 @@ import type { LoadGate } from '#contract/load';
 import type { UsageLedger } from '#ledger/ledger';
 import type { Clock } from '#core/clock';
 import type { Telemetry } from '#telemetry/telemetry';
+import type { BreakerRegistry } from '#resilience/index';
+import { figuresOfBreakers } from './breakers.ts';
 import type { HubCaches } from './cache.ts';
 import { createChecks } from './health.ts';
 import type { CheckedParts } from './health.ts';
@@ -12,6 +14,8 @@ import type { HubInstances } from './instances.ts';
 import { openLoadGate } from './load.ts';
 
 export interface WatchedParts extends CheckedParts {
+  /** As the figures want them: without their windows. */
+  readonly circuits: BreakerRegistry;
   readonly clock: Clock;
   readonly instance: string;
   readonly version: string;
@@ -23,13 +27,13 @@ export interface WatchedParts extends CheckedParts {
 
 /** Ended by the stack. */
 export function watchHub(stack: AsyncDisposableStack, parts: WatchedParts): { health: Health; load: LoadGate } {
-  const { breakers, storage, runs, ledger, figures, limits, instances, telemetry } = parts;
+  const { circuits, storage, runs, ledger, figures, limits, instances, telemetry } = parts;
   const watched = createChecks(parts);
   stack.defer(() => watched.stop());
   const health = createHealth({ ...parts, checks: watched.checks });
   const load = openLoadGate(stack, parts);
   telemetry.attach({
-    breakers: () => breakers.list(),
+    breakers: () => figuresOfBreakers(circuits),
     pool: () => storage.poolStats(),
     backlog: () => runs.writer.backlog,
     ledger: () => ledger,

@@ -1,4 +1,5 @@
 /** What the command line may use of this room. */
+export { alertmanagerConfig } from './alerting/alertmanager.ts';
 export { checkSite } from './check/report.ts';
 export type { CheckReport, CheckTarget } from './check/report.ts';
 export { runningSite, startOwnStack } from './check/sites.ts';

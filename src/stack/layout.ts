@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Receivers } from '#config/index';
 
 export interface StackOptions {
   /** Its data, logs and state. */
@@ -19,6 +20,8 @@ export interface StackOptions {
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;
   /** Prometheus, Alertmanager and the exporters. */
   readonly monitoring: boolean;
+  /** Who hears of alerts; nobody by default. */
+  readonly receivers?: Receivers | undefined;
   /** For `revoagent drill`: an upstream that can be made ill, hubs that call it, and alerts whose times are shortened. */
   readonly drills?: boolean | undefined;
   /** These parts and what they need; all by default. */
@@ -78,6 +81,11 @@ export class Layout {
   /** What the hubs are started with. */
   get configFile(): string | undefined {
     return this.options.drills === true ? this.in('drill', 'revoagent.json') : this.options.configFile;
+  }
+
+  /** What the node exporter reads beside the machine. */
+  get textfiles(): string {
+    return this.in('node-exporter');
   }
 
   in(...names: readonly string[]): string {

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { watchCertificates } from './alerting/certificates.ts';
 import { autoscaleDefaults, startAutoscale } from './autoscale.ts';
 import type { AutoscaleTargets } from './autoscale.ts';
 import { serveControl } from './control.ts';
@@ -47,6 +48,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   if (options.tls !== undefined) requireTlsFiles(options.tls, clock.wallMs());
   const stack = new Stack(options, { clock, onEvent });
   await stack.takeOver();
+  const certificates = watch(options, stack, hooks);
   const end = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => end.resolve());
   const up = stack.up();
@@ -62,6 +64,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     autoscale?.stop();
     await stack.down();
   } finally {
+    certificates?.stop();
     // Who waits for an answer gets it first.
     await new Promise<void>((resolve) => void clock.schedule(LAST_WORDS_MS, resolve, true));
     control.close();
@@ -100,6 +103,17 @@ async function answer(stack: Stack, up: Promise<void>, { command, words }: Call,
     default:
       throw new Error(`The stack knows no "${command}".`);
   }
+}
+
+/** Null where no certificate is served, or nobody would read of it. */
+function watch({ tls, monitoring }: RunOptions, { layout }: Stack, { clock, onNote }: RunHooks) {
+  if (tls === undefined || !monitoring) return null;
+  return watchCertificates({
+    clock,
+    certificates: [tls.certificate],
+    folder: layout.textfiles,
+    onFailure: (error) => onNote(`the end of the certificate is not known: ${messageOf(error)}`),
+  });
 }
 
 function follow(stack: Stack, targets: Partial<AutoscaleTargets>, clock: Clock, onNote: (text: string) => void) {

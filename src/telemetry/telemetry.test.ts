@@ -1,6 +1,7 @@
 /** What the hub exposes: all of the catalogue and nothing else, in Prometheus' text form, with labels that cannot grow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { limits } from '#core/limits';
 import type { BreakerStatus } from '#contract/breakers';
 import type { RequestFinished } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
@@ -35,6 +36,8 @@ const request: RequestFinished = {
   requestId: 'req_1',
   runId: 'run_1',
   traceId: null,
+  traceparent: null,
+  parentSpanId: null,
   errorCode: null,
 };
 
@@ -79,6 +82,7 @@ function everything(
   observer.cacheLookup({ tier: 'redis', result: 'hit', bytes: 7 });
   observer.cacheStored({ tier: 'redis', bytes: 7 });
   observer.cacheGap();
+  observer.spansEnded('exported', 3);
   observer.requestShed('event_loop', 'new');
   const limit = {
     scope: 'key',
@@ -176,6 +180,19 @@ describe('metrics', () => {
     telemetry.close();
   });
 
+  it('name so many sick breakers and no more, and count them all', async () => {
+    const { telemetry } = started();
+    const sick = Array.from({ length: limits.breakerSeriesMax + 10 }, (_, index) =>
+      status(`provider:p/m${index}`, 'open'),
+    );
+    everything(telemetry, sick);
+    const series = seriesOf((await telemetry.metrics()).body);
+    const named = series.filter(({ name }) => name === 'revoagent_breaker_state');
+    const open = series.find(({ name, labels }) => name === 'revoagent_breakers' && labels.includes('"open"'));
+    assert.deepEqual([named.length, open?.value], [limits.breakerSeriesMax, sick.length]);
+    telemetry.close();
+  });
+
   it('do not grow with breakers that are well, nor keep one that is gone', async () => {
     const { telemetry } = started();
     const many = Array.from({ length: 1_000 }, (_, index) => status(`provider:p/m${index}`, 'closed'));
@@ -188,6 +205,56 @@ describe('metrics', () => {
     everything(telemetry, many);
     const after = seriesOf((await telemetry.metrics()).body).filter(({ name }) => name === 'revoagent_breaker_state');
     assert.deepEqual(after, []);
+    telemetry.close();
+  });
+});
+
+async function turnsOfTheLoop(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('what a scrape sees of the process', () => {
+  const valueOf = async (telemetry: Telemetry, name: string): Promise<number | undefined> =>
+    seriesOf((await telemetry.metrics()).body).find((series) => series.name === name)?.value;
+
+  it('counts a step of the wall clock in either direction once, and neither the passing of time nor slewing', async () => {
+    const { clock, telemetry } = started();
+    const steps = () => valueOf(telemetry, 'revoagent_clock_steps_total');
+    assert.equal(await steps(), 0);
+    clock.jump(3_600_000);
+    assert.equal(await steps(), 0, 'an hour passed');
+    clock.stepWall(999);
+    assert.equal(await steps(), 0, 'slewed by less than a second between two scrapes');
+    clock.stepWall(60_000);
+    assert.equal(await steps(), 1, 'a minute forward');
+    assert.equal(await steps(), 1, 'it is told once');
+    clock.stepWall(-7_200_000);
+    assert.equal(await steps(), 2, 'two hours back');
+    telemetry.close();
+  });
+
+  it('holds the longest stay of the event loop, which a percentile hides, for two windows and no longer', async () => {
+    const { clock, telemetry } = started();
+    const WINDOW_MS = 15_000;
+    const blockedMs = 400;
+    let seen = 0;
+    const look = async (): Promise<boolean> => {
+      seen = (await valueOf(telemetry, 'revoagent_event_loop_delay_max_seconds')) ?? 0;
+      return seen >= (blockedMs / 1_000) * 0.9;
+    };
+    // The monitor has to have begun before it can be late: it is blocked until it tells of it.
+    for (let tries = 0; tries < 20 && !(await look()); tries++) {
+      const end = performance.now() + blockedMs;
+      while (performance.now() < end);
+      await turnsOfTheLoop(50);
+    }
+    assert.ok(await look(), `${seen} s`);
+    clock.jump(WINDOW_MS);
+    assert.ok(await look(), 'a scrape of the next window still tells');
+    clock.jump(WINDOW_MS);
+    await look();
+    clock.jump(WINDOW_MS);
+    assert.equal(await look(), false, `${seen} s`);
     telemetry.close();
   });
 });

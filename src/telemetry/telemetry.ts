@@ -4,6 +4,7 @@
  */
 import { Registry } from 'prom-client';
 import type { Clock } from '#core/clock';
+import { limits } from '#core/limits';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
 import type { LimitObserver } from '#contract/limit-observer';
@@ -29,7 +30,7 @@ export interface TelemetryOptions {
 
 /** What is read when somebody asks, not when it changes. */
 export interface Sources {
-  breakers(): readonly BreakerStatus[];
+  breakers(): Iterable<BreakerFigures>;
   pool(): { readonly max: number; readonly total: number; readonly idle: number; readonly waiting: number };
   backlog(): number;
   ledger(): { readonly backlog: number; readonly journalBytes: number; readonly reserved: number };
@@ -41,6 +42,9 @@ export interface Sources {
   /** Of new work, 0 to 1. */
   admittedShare(): number;
 }
+
+/** What a scrape wants of a breaker; there may be ten thousand. */
+export type BreakerFigures = Pick<BreakerStatus, 'key' | 'state' | 'trips' | 'rejected' | 'lateResults'>;
 
 /** Counts since the start. */
 export interface LookupFigures {
@@ -106,6 +110,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
+  for (const end of ['exported', 'dropped', 'rejected']) metrics.counter('spans').inc({ end }, 0);
 
   return {
     observer: createObserver({ metrics, traffic, clock, logger }),
@@ -266,6 +271,7 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
     },
     cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
+    spansEnded: (end, count) => metrics.counter('spans').inc({ end }, count),
   };
 }
 
@@ -350,18 +356,20 @@ function accessFields(event: RequestFinished): LogFields {
   };
 }
 
-/** Those that are not closed one by one, the rest as counts: ten thousand healthy breakers cost a scrape five numbers. */
-function readBreakers(metrics: Metrics, breakers: readonly BreakerStatus[]): void {
+/** Those that are not closed one by one, as far as these are few, the rest as counts: ten thousand healthy breakers cost a scrape five numbers. */
+function readBreakers(metrics: Metrics, breakers: Iterable<BreakerFigures>): void {
   const counts: Record<BreakerStateName, number> = { closed: 0, open: 0, half_open: 0, forced_open: 0, disabled: 0 };
   const sums = { trips: 0, rejected: 0, lateResults: 0 };
   const state = metrics.gauge('breakerState');
   state.reset();
+  let shown = 0;
   for (const breaker of breakers) {
     counts[breaker.state]++;
     sums.trips += breaker.trips;
     sums.rejected += breaker.rejected;
     sums.lateResults += breaker.lateResults;
-    if (breaker.state !== 'closed') state.set({ breaker: breaker.key }, STATE_VALUE[breaker.state]);
+    if (breaker.state !== 'closed' && shown++ < limits.breakerSeriesMax)
+      state.set({ breaker: breaker.key }, STATE_VALUE[breaker.state]);
   }
   for (const [name, count] of Object.entries(counts)) metrics.gauge('breakers').set({ state: name }, count);
   setCounter(metrics.counter('breakerTrips'), sums.trips);

@@ -166,6 +166,21 @@ export function auditSuite(storage: () => Storage): void {
       assert.deepEqual(await audit.list(mine, { limit: 1 }), [made.at(-1)]);
     });
 
+    it('is found by who, what and to what, together, page by page, in its own project alone', async () => {
+      const { audit } = storage().stores;
+      const [mine, others] = [await newProject(storage()), await newProject(storage())];
+      const fields = ['actor', 'action', 'subject'] as const;
+      const wanted = { actor: 'key_wanted', action: 'key-created', subject: HARD_TEXT };
+      const made = Array.from({ length: 3 }, (_, index) => auditOf(mine, { atWallMs: START_MS + index, ...wanted }));
+      for (const record of made) await audit.append(record);
+      for (const field of fields) await audit.append(auditOf(mine, { ...wanted, [field]: 'another' }));
+      await audit.append(auditOf(others, wanted));
+      const ids = made.map((record) => record.id).toReversed();
+      assert.deepEqual(await pages((page) => audit.list(mine, page, wanted), 2), [ids.slice(0, 2), ids.slice(2)]);
+      assert.equal((await audit.list(mine, { limit: 10 }, { action: 'another' })).length, 1);
+      assert.deepEqual(await audit.list(mine, { limit: 10 }, { actor: 'nobody' }), []);
+    });
+
     it('is purged by age, the oldest first, never more at once than was asked', async () => {
       const { audit } = storage().stores;
       const projectId = await newProject(storage());

@@ -99,6 +99,13 @@ const queries = (slow: number): Record<string, string> => ({
   'revoagent_query_duration_seconds_bucket{le="1"}': '0+100x200',
   'revoagent_query_duration_seconds_bucket{le="+Inf"}': '0+100x200',
 });
+/** Of two hundred look-ups a minute ten are shared, and so many answered by Redis. */
+const cached = (answered: string): Record<string, string> => ({
+  'revoagent_cache_lookups_total{result="memory"}': '0x200',
+  'revoagent_cache_lookups_total{result="shared"}': '0+10x200',
+  'revoagent_cache_lookups_total{result="beneath"}': '0+200x200',
+  'revoagent_cache_tier_lookups_total{tier="redis",result="hit"}': answered,
+});
 const AVAILABLE = 'node_filesystem_avail_bytes{fstype="ext4",mountpoint="/"}';
 const DISK = { 'node_filesystem_size_bytes{fstype="ext4",mountpoint="/"}': '100000x200' };
 
@@ -179,6 +186,7 @@ const CASES: Readonly<Record<string, Case>> = {
   ExternalFailures: failing('revoagent_external_duration_seconds_count', 'api="github"', '5xx', '2xx'),
   CacheTierFailing: failing('revoagent_cache_operation_duration_seconds_count', 'tier="redis"', 'timeout', 'ok'),
   CacheBusGaps: counter('revoagent_cache_gaps_total', 0.6, 0.4),
+  CacheMissesHigh: { fires: cached('0+9x200'), quiet: cached('0+11x200'), resolves: cached('0+9x100 900+60x100') },
   DatabasePoolExhausted: gauge('revoagent_pool_waiting', 1, 0),
   QueriesSlow: {
     fires: queries(6),

@@ -11,6 +11,11 @@ import type { Behaviour, Upstream } from './upstream.ts';
 
 type Json = Record<string, unknown>;
 
+interface Sections {
+  readonly [section: string]: unknown;
+  readonly providers?: Json;
+}
+
 export interface AgentHub {
   readonly hub: HubProcess;
   readonly url: string;
@@ -36,7 +41,8 @@ export const weatherTool = {
   parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
 };
 
-export async function startAgentHub(t: Cleanup, storage: Json = {}): Promise<AgentHub> {
+/** `more`: sections of the configuration, and further providers. */
+export async function startAgentHub(t: Cleanup, storage: Json = {}, more: Sections = {}): Promise<AgentHub> {
   const upstream = await startUpstream(t);
   const state: Pick<AgentHub, 'tool' | 'toolCalls'> = {
     tool: (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"sky":"clear"}'),
@@ -55,9 +61,13 @@ export async function startAgentHub(t: Cleanup, storage: Json = {}): Promise<Age
   });
   const { port } = target.address() as AddressInfo;
   const config = {
+    ...more,
     storage,
     server: { shutdownGraceMs: 0 },
-    providers: { test: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-of-the-hub' } },
+    providers: {
+      test: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-of-the-hub' },
+      ...more.providers,
+    },
     prices: { 'test/*': { inputUsd: 1, outputUsd: 2 } },
     resilience: { retry: { retries: 0 } },
     external: { meteo: { baseUrl: `http://127.0.0.1:${port}`, methods: ['GET'], paths: ['/v1/*'] } },

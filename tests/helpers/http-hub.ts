@@ -340,6 +340,9 @@ function healthOf(status: 'healthy' | 'unhealthy'): HttpDeps['health'] {
         },
       ],
     }),
+    history: () => [
+      { name: 'database', from: null, to: status, detail: 'The database answers.', at: '2026-01-01T00:00:00.000Z' },
+    ],
     drain: () => void (draining = true),
     get draining() {
       return draining;

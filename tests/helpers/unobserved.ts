@@ -24,6 +24,7 @@ export const unobserved: Observer = {
   cacheLookup: () => undefined,
   cacheStored: () => undefined,
   cacheGap: () => undefined,
+  spansEnded: nothing,
 };
 
 export const unobservedSockets: SocketObserver = { opened: nothing, closed: nothing, message: nothing, runs: nothing };

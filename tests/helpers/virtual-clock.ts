@@ -12,7 +12,7 @@ export class VirtualClock implements Clock {
   #now = 0;
   #order = 0;
   readonly #entries = new Set<Entry>();
-  readonly #epochMs: number;
+  #epochMs: number;
 
   constructor(epochMs = Date.UTC(2026, 0, 1)) {
     this.#epochMs = epochMs;
@@ -24,6 +24,11 @@ export class VirtualClock implements Clock {
 
   wallMs(): number {
     return this.#epochMs + this.#now;
+  }
+
+  /** The wall clock alone jumps, as when somebody sets it. */
+  stepWall(byMs: number): void {
+    this.#epochMs += byMs;
   }
 
   /** Timers that wait: a mechanism that promises none is held to it here. */

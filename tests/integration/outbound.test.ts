@@ -8,6 +8,7 @@ it('every listed breaker is registered in a started hub, and every registered on
   const hub = await startHubProcess(t, {
     config: {
       providers: { simulator: { kind: 'simulator' } },
+      telemetry: { traces: { endpoint: 'http://127.0.0.1:9' } },
       redis: { cacheUrl: 'redis://127.0.0.1:9', stateUrl: 'redis://127.0.0.1:9' },
       external: { api: { baseUrl: 'http://127.0.0.1:9' } },
     },

@@ -92,6 +92,12 @@ export const instances: Board = {
           queries: [{ expr: `increase(${of('clockSteps')}[$__rate_interval])`, legend: '{{instance}}' }],
         },
         {
+          title: 'Spans of traces',
+          about: 'By what became of them; none where traces are off. Dropped: the collector is away or slow.',
+          unit: 'ops',
+          queries: [{ expr: rate('spans', 'end'), legend: '{{end}}' }],
+        },
+        {
           title: 'Uptime and version',
           about: 'Since the hub started.',
           unit: 's',

@@ -105,7 +105,7 @@ describe('a chat completion', () => {
     const hub = await startHttpHub(t, { keyless: true });
     const reported = hub.nextFinished();
     await (await post(hub, PATH, request)).text();
-    const { durationMs, hubMs, traceId, ...rest } = await reported;
+    const { durationMs, hubMs, traceId, traceparent, ...rest } = await reported;
     assert.deepEqual(rest, {
       method: 'POST',
       route: PATH,
@@ -114,7 +114,9 @@ describe('a chat completion', () => {
       requestId: rest.requestId,
       runId: hub.calls[0]?.runId ?? null,
       errorCode: null,
+      parentSpanId: null,
     });
+    assert.match(traceparent ?? '', new RegExp(`^00-${traceId}-[0-9a-f]{16}-00$`));
     assert.ok(hubMs >= 0 && hubMs <= durationMs);
     assert.match(traceId ?? '', /^[0-9a-f]{32}$/);
     assert.equal(hub.finished.length, 1);

@@ -24,6 +24,7 @@ import { invalidateCache } from './invalidate-cache.ts';
 import { getConversation } from './get-conversation.ts';
 import { getDocs } from './get-docs.ts';
 import { getHealth } from './get-health.ts';
+import { getHealthHistory } from './get-health-history.ts';
 import { getLimits } from './get-limits.ts';
 import { getLiveness } from './get-liveness.ts';
 import { getMetrics } from './get-metrics.ts';
@@ -106,6 +107,7 @@ export const operations: readonly Operation[] = [
   setProjectLimits,
   setKeyLimits,
   getHealth,
+  getHealthHistory,
   getReadiness,
   getLiveness,
   getPerformance,

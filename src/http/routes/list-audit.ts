@@ -4,7 +4,10 @@ import type { Static } from 'typebox';
 import type { AuditRecord } from '#contract/stores';
 import { json } from '../answer.ts';
 import { callerOf, defineOperation } from '../operation.ts';
-import { isoTime, listSchema, listView, pageOf, pageQuery, timestamp } from '../wire/common.ts';
+import { isoTime, listSchema, listView, pageOf, pageQuery, strict, timestamp } from '../wire/common.ts';
+
+/** Longer than any key of a breaker or of the cache. */
+const SUBJECT_CHARS_MAX = 512;
 
 const auditSchema = Type.Object({
   id: Type.String(),
@@ -14,6 +17,26 @@ const auditSchema = Type.Object({
   subject: Type.String({ description: 'What it was done to.' }),
   detail: Type.Record(Type.String(), Type.Unknown()),
 });
+
+const exactly = (what: string, example: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: SUBJECT_CHARS_MAX,
+      description: `Only entries with this ${what}.`,
+      examples: [example],
+    }),
+  );
+
+const query = Type.Object(
+  {
+    ...pageQuery.properties,
+    actor: exactly('actor', 'local'),
+    action: exactly('action', 'breaker-forced-open'),
+    subject: exactly('subject', 'provider:openai/gpt-4o'),
+  },
+  strict,
+);
 
 function auditView({ id, atWallMs, actor, action, subject, detail }: AuditRecord): Static<typeof auditSchema> {
   return { id, at: isoTime(atWallMs), actor, action, subject, detail };
@@ -26,8 +49,9 @@ export const listAudit = defineOperation({
   access: ['admin'],
   tag: 'Operations',
   summary: 'Read the audit',
-  description: 'Keys made and revoked, breakers forced and reset; the newest first.',
-  query: pageQuery,
+  description:
+    'Every act of an administrator, whatever it is done to: keys, breakers, the cache, agents, what was said in runs, the configuration. The newest first.',
+  query,
   responses: {
     200: {
       description: 'A page of the audit.',
@@ -47,8 +71,9 @@ export const listAudit = defineOperation({
       },
     },
   },
-  async handle({ query, context }, { audit }) {
-    const page = pageOf(query);
-    return json(listView((await audit.list(callerOf(context).projectId, page)).map(auditView), page.limit));
+  async handle({ query: { actor, action, subject, ...rest }, context }, { audit }) {
+    const page = pageOf(rest);
+    const rows = await audit.list(callerOf(context).projectId, page, { actor, action, subject });
+    return json(listView(rows.map(auditView), page.limit));
   },
 });

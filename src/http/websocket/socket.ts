@@ -14,6 +14,7 @@ import { callerGone } from '#contract/gateway';
 import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { SocketObserver } from '#contract/socket-observer';
+import type { Tracing } from '#contract/tracing';
 import { presentations } from '../errors/presentation.ts';
 import { problem } from '../errors/render.ts';
 import { translateError } from '../errors/translate.ts';
@@ -34,6 +35,7 @@ export interface SocketDeps extends RunPorts {
   readonly keyless: () => boolean;
   readonly settings: WebSocketSettings;
   readonly observer: SocketObserver;
+  readonly tracing: Tracing | undefined;
   readonly logger: Logger;
   readonly read: (bytes: Buffer) => ReadMessage;
   /** Takes a place among the runs of this instance; false where all are taken. Throws where it has too much to do. */
@@ -66,7 +68,7 @@ export class ChatSocket {
   readonly #handshake: Handshake;
   readonly #outbox: Outbox;
   readonly #keepAlive: KeepAlive;
-  readonly #trace = createTracer();
+  readonly #trace: ReturnType<typeof createTracer>;
   readonly #runs = new Map<string, Run>();
   readonly #id: string;
   #presented: string | null;
@@ -83,6 +85,7 @@ export class ChatSocket {
     this.#handshake = handshake;
     this.#deps = deps;
     this.#presented = handshake.presented;
+    this.#trace = createTracer(deps.tracing?.samples);
     const { clock, settings, observer } = deps;
     this.#id = newId('req', clock.wallMs());
     this.#outbox = new Outbox({
@@ -245,7 +248,10 @@ export class ChatSocket {
   /** Never rejects. */
   async #drive(message: RunMessage, run: Run, caller: Caller): Promise<void> {
     const { signal } = run.controller;
-    const { traceparent } = this.#trace(this.#handshake.incoming.headers.traceparent);
+    const { clock, tracing } = this.#deps;
+    const { traceparent, parentSpanId } = this.#trace(this.#handshake.incoming.headers.traceparent);
+    const since = clock.now();
+    let errorCode: string | null = null;
     const began = (runId: string): void => void (run.runId = runId);
     const texts = runOf(message, this.#deps, { caller, signal, traceparent, began });
     try {
@@ -257,8 +263,12 @@ export class ChatSocket {
         if (next.done === true) return;
       }
     } catch (thrown) {
-      this.#fail(message.id, errorOf(thrown, signal), run.runId, thrown);
+      const error = errorOf(thrown, signal);
+      errorCode = error.code;
+      this.#fail(message.id, error, run.runId, thrown);
     } finally {
+      const { type } = message;
+      tracing?.messageFinished({ type, traceparent, parentSpanId, errorCode, durationMs: clock.now() - since });
       await texts.return('').catch((thrown: unknown) => this.#broken(thrown));
     }
   }

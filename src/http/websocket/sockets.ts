@@ -66,7 +66,7 @@ export class Sockets {
     if (ROUTE_VALUE.test(instance)) {
       this.#ws.on('headers', (headers, incoming) => headers.push(routeCookie(instance, incoming)));
     }
-    const { gateway, agents, clock, keys, keyless, logger, sockets: observer } = deps;
+    const { gateway, agents, clock, keys, keyless, logger, sockets: observer, tracing } = deps;
     this.#socketDeps = {
       gateway,
       agents,
@@ -75,6 +75,7 @@ export class Sockets {
       keyless,
       logger,
       observer,
+      tracing,
       settings,
       read: createMessageReader(),
       takePlace: () => {

@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { environmentWith } from '#config/index';
+import { alertmanagerConfig } from '../alerting/alertmanager.ts';
 import { fasterAlertmanager, fasterRules } from '../drill/faster.ts';
 import type { Layout, PortName } from '../layout.ts';
 import { shipped } from '../layout.ts';
@@ -45,6 +46,8 @@ function exporters(layout: Layout, files: Files): Part[] {
       ...['cpu', 'meminfo', 'filesystem', 'loadavg', 'netdev', 'diskstats', 'time', 'uname'].map(
         (collector) => `--collector.${collector}`,
       ),
+      '--collector.textfile',
+      `--collector.textfile.directory=${layout.textfiles}`,
     ]),
     redis('cache', 'redisCacheExporter'),
     redis('state', 'redisStateExporter'),
@@ -89,9 +92,8 @@ function exporter(
 function alertmanager(layout: Layout, files: Files): Part {
   const address = layout.local('alertmanager');
   const data = layout.in('alertmanager');
-  const checkedIn = shipped('deploy', 'alertmanager', 'alertmanager.yml');
-  const faster = layout.options.drills === true;
-  const config = faster ? layout.in('alertmanager', 'alertmanager.yml') : checkedIn;
+  const { drills, receivers = {} } = layout.options;
+  const config = layout.in('alertmanager', 'alertmanager.yml');
   return {
     name: 'alertmanager',
     needs: [],
@@ -107,7 +109,9 @@ function alertmanager(layout: Layout, files: Files): Part {
     binds: [address],
     prepare: () => {
       mkdirSync(data, { recursive: true, mode: 0o700 });
-      if (faster) writeFileSync(config, fasterAlertmanager(readFileSync(checkedIn, 'utf8'), DRILLS_FASTER));
+      const text = alertmanagerConfig(receivers);
+      // It holds the addresses of receivers, which are secrets.
+      writeFileSync(config, drills === true ? fasterAlertmanager(text, DRILLS_FASTER) : text, { mode: 0o600 });
     },
     isReady: (signal) => answersOk(`http://${address}/-/ready`, signal),
     readyMs: 20_000,

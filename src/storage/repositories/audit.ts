@@ -21,10 +21,14 @@ export function databaseAuditStore(ask: Ask): AuditStore {
           })
           .execute();
       }),
-    list: (projectId, { before, limit }) =>
+    list: (projectId, { before, limit }, filter = {}) =>
       ask('audit.list', async (db) => {
         let query = db.selectFrom('audit').selectAll().where('project_id', '=', projectId);
         if (before !== undefined) query = query.where('id', '<', before);
+        for (const column of ['actor', 'action', 'subject'] as const) {
+          const wanted = filter[column];
+          if (wanted !== undefined) query = query.where(column, '=', storableText(wanted));
+        }
         const rows = await query.orderBy('id', 'desc').limit(limit).execute();
         return rows.map((row) => ({
           id: row.id,

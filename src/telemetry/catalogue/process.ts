@@ -62,6 +62,13 @@ export const processMetrics = {
     help: 'Scrapes at which the wall clock had jumped by over a second against the monotonic one.',
     labels: {},
   },
+  spans: {
+    name: 'revoagent_trace_spans_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Spans of traces, by what became of them; dropped: there was no room for them, the collector being away or slow.',
+    labels: { end: 'exported, dropped, rejected' },
+  },
   uptime: {
     name: 'revoagent_uptime_seconds',
     type: 'gauge',
