@@ -23,6 +23,7 @@ it('every key has a description, and every secret says that it is one', () => {
       '/storage/url',
       '/redis/cacheUrl',
       '/redis/stateUrl',
+      '/telemetry/traces/headers/*',
       '/providers/*/apiKey',
       '/providers/*/headers/*',
       '/providers/*/bearerToken',

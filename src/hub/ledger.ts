@@ -1,5 +1,6 @@
 /** The usage ledger as the hub runs it: reserved in the state's Redis or in a journal in the data folder, its rows in the database. */
 import path from 'node:path';
+import type { Guard } from '#contract/guard';
 import type { UsageRecord } from '#contract/ledger';
 import { messageOf } from '#core/errors';
 import type { Random } from '#core/random';
@@ -33,9 +34,9 @@ export function openHubLedger(
   storage: Storage,
   { config, clock, random, logger, observer, breakers, state, incarnation }: LedgerParts,
 ): HubLedger {
-  const reserving = createGuard(breakers.get('state:ledger', DEPENDENCY_BREAKER), () => true);
+  const guard = (): Guard => createGuard(breakers.get('state:ledger', DEPENDENCY_BREAKER), () => true);
   const reservations =
-    state === null ? null : new Reservations({ redis: state, incarnation, guard: reserving, clock, random, logger });
+    state === null ? null : new Reservations({ redis: state, incarnation, guard: guard(), clock, random, logger });
   const folder = path.resolve(config.storage.dataDir, 'ledger');
   makeFolder(folder);
   const ledger = openLedger({

@@ -12,17 +12,8 @@ import { embeddedSource } from './embedded.ts';
 import { migrate } from './migrate.ts';
 import { postgresSource } from './postgres.ts';
 import type { PoolOptions, PoolStats } from './postgres.ts';
-import { databaseAgentStore } from './repositories/agents.ts';
-import { databaseAuditStore } from './repositories/audit.ts';
-import { databaseClaimStore } from './repositories/claims.ts';
-import { databaseContentStore } from './repositories/contents.ts';
-import { databaseConversationStore } from './repositories/conversations.ts';
-import { databaseKeyStore } from './repositories/keys.ts';
-import { databaseMemoryStore } from './repositories/memories.ts';
-import { databaseRunStore } from './repositories/runs.ts';
-import { databaseSpendStore } from './repositories/spend.ts';
-import { databaseUsageStore } from './repositories/usage.ts';
 import type { Schema } from './schema.ts';
+import { storesOf } from './stores.ts';
 
 export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
@@ -72,18 +63,7 @@ export async function openStorage(
       db,
       ask,
       migrated,
-      stores: {
-        keys: databaseKeyStore(ask),
-        runs: databaseRunStore(ask),
-        usage: databaseUsageStore(ask),
-        spend: databaseSpendStore(ask),
-        audit: databaseAuditStore(ask),
-        claims: databaseClaimStore(ask),
-        contents: databaseContentStore(ask),
-        agents: databaseAgentStore(ask),
-        conversations: databaseConversationStore(ask),
-        memories: databaseMemoryStore(ask),
-      },
+      stores: storesOf(ask),
       ping: () => ask('ping', async (inner) => void (await sql`select 1`.execute(inner))),
       poolStats: () => source.stats(),
       close: () => source.close(),

@@ -119,8 +119,11 @@ export class Known {
 /** Nothing odd in it: the documented example, and ids that exist. */
 export function goodRequest(operation: Operation, known: Known, chance: Chance): FuzzRequest {
   const { method, body, parameters } = operation;
+  const optional = parameters.filter((each) => each.in === 'query' && !each.required && exampleOf(each) !== undefined);
+  // Some take exactly one of several.
+  const one = optional.length > 0 && chance.oneIn(2) ? chance.pick(optional) : undefined;
   const query = parameters
-    .filter((parameter) => parameter.in === 'query' && parameter.required)
+    .filter((parameter) => parameter.in === 'query' && (parameter.required || parameter === one))
     .map((parameter) => `${encoded(parameter.name)}=${encoded(exampleOf(parameter) ?? known.pick(parameter, chance))}`);
   return {
     operation,

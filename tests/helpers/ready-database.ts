@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { migrations } from '../../src/storage/migrations/index.ts';
@@ -28,10 +28,10 @@ async function kept(): Promise<string> {
   return folder;
 }
 
-/** Under a name of its own until it is whole: two test files may make it at once, and one of them may be killed. */
+/** Under a name of its own until it is whole: two hubs or two test files may make it at once, and one of them may be killed. */
 async function make(folder: string): Promise<void> {
-  const draft = `${folder}.${process.pid}`;
   await mkdir(KEPT, { recursive: true, mode: 0o700 });
+  const draft = await mkdtemp(`${folder}.`);
   const { storage } = await openTestStorage({ kind: 'embedded', dataDir: draft, queryTimeoutMs: 60_000 });
   await storage.close();
   // The other one was faster: its folder is as good.

@@ -21,6 +21,8 @@ const ACTS: Readonly<Record<string, string>> = {
   closeBreaker: 'breaker-forced-closed',
   resetBreaker: 'breaker-reset',
   invalidateCache: 'cache-invalidated',
+  setKeyLimits: 'key-limits-set',
+  setProjectLimits: 'project-limits-set',
 };
 /** Of callers and of the process itself. */
 const OTHERS = ['agent-created', 'agent-changed', 'agent-deleted', 'content-erased', 'config-reloaded'];
@@ -98,6 +100,8 @@ it('every act of an administrator is in the audit, which admins alone may read',
     (await admin.done('POST', '/api/keys', { name: 'somebody', scopes })).body;
   admin.key = (await newKey('chat', 'read', 'admin')).secret;
   const revoked = (await newKey('read')).key.id;
+  await admin.done('PUT', `/api/keys/${revoked}/limits`, { requestsPerMinute: 5 });
+  await admin.done('PUT', '/api/limits', { requestsPerMinute: 5_000 });
   await actOnEverything(admin, hub);
   await admin.done('DELETE', `/api/keys/${revoked}`);
 

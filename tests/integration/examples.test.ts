@@ -12,6 +12,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '#config/index';
 import type { Config } from '#config/index';
 import { generateKey, providerKinds, startHub } from '#hub/index';
+import { makeCertificates } from '../helpers/certificates.ts';
 import { runCli, temporaryFolder } from '../helpers/hub-process.ts';
 import { post } from '../helpers/http-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
@@ -51,12 +52,18 @@ async function environment(t: TestContext, baseUrl: string, databaseUrl: string)
     DATABASE_URL: databaseUrl,
     // Nobody is there: an example works without it.
     REDIS_URL: 'redis://127.0.0.1:1',
+    ...redisFiles(t),
     ADMIN_KEY_FILE: keyFile,
     REVOAGENT_ADMIN_KEY_FILE: keyFile,
     REVOAGENT_DATA_DIR: dataDir,
     REVOAGENT_HOST: '127.0.0.1',
     REVOAGENT_PORT: '0',
   };
+}
+
+function redisFiles(t: TestContext): Record<string, string> {
+  const { caFile, certFile, keyFile } = makeCertificates(t);
+  return { REDIS_CA_FILE: caFile, REDIS_CERT_FILE: certFile, REDIS_KEY_FILE: keyFile };
 }
 
 /** A model name that each route serves. */
@@ -128,11 +135,11 @@ it('an example is a configuration, or a program; nothing else lies there unprove
   assert.deepEqual(names.toSorted(), [...configurations, ...programs].toSorted());
 });
 
-it('the reference holds every key of every section, each at its default where it has one', async () => {
+it('the reference holds every key of every section, each at its default where it has one', async (t) => {
   const file = path.join(FOLDER, 'reference.yaml');
   const missing = [...keysOf(schema, parse(await readFile(file, 'utf8')), '')];
   assert.deepEqual(missing, []);
-  const env = { ADMIN_KEY_FILE: 'k', DATABASE_URL: 'postgres://h/d', OPENAI_API_KEY: 'k' };
+  const env = { ADMIN_KEY_FILE: 'k', DATABASE_URL: 'postgres://h/d', OPENAI_API_KEY: 'k', ...redisFiles(t) };
   const { server, storage, resilience, logging } = loadConfig({ file, kinds: providerKinds, env }).config;
   const defaults = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname }).config;
   assert.deepEqual({ ...server, instance: undefined }, { ...defaults.server, instance: undefined });

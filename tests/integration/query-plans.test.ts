@@ -20,17 +20,8 @@ import type { Session, SessionSource } from '../../src/storage/driver.ts';
 import { embeddedSource } from '../../src/storage/embedded.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { postgresSource } from '../../src/storage/postgres.ts';
-import { databaseAgentStore } from '../../src/storage/repositories/agents.ts';
-import { databaseAuditStore } from '../../src/storage/repositories/audit.ts';
-import { databaseClaimStore } from '../../src/storage/repositories/claims.ts';
-import { databaseContentStore } from '../../src/storage/repositories/contents.ts';
-import { databaseConversationStore } from '../../src/storage/repositories/conversations.ts';
-import { databaseKeyStore } from '../../src/storage/repositories/keys.ts';
-import { databaseMemoryStore } from '../../src/storage/repositories/memories.ts';
-import { databaseRunStore } from '../../src/storage/repositories/runs.ts';
-import { databaseSpendStore } from '../../src/storage/repositories/spend.ts';
-import { databaseUsageStore } from '../../src/storage/repositories/usage.ts';
 import type { Schema } from '../../src/storage/schema.ts';
+import { storesOf } from '../../src/storage/stores.ts';
 import {
   agentOf,
   auditOf,
@@ -52,7 +43,9 @@ import { readyDatabase } from '../helpers/ready-database.ts';
 import { listeners, nothingTold, openGuard, POOL } from '../helpers/storage.ts';
 
 const ROWS = 30_000;
+/** Those with rows, and all there are. */
 const PROJECTS = 30;
+const PROJECTS_THERE = 5_000;
 /** As many as the hub deletes at once. */
 const PURGE_ROWS = 5_000;
 /** One row an installation, one a release, one a cache, a thousand a cache. Every other table grows with use. */
@@ -242,18 +235,7 @@ async function holds(source: SessionSource): Promise<void> {
       clock: systemClock,
       slowQueryMs: 60_000,
     });
-    const stores = {
-      keys: databaseKeyStore(ask),
-      runs: databaseRunStore(ask),
-      usage: databaseUsageStore(ask),
-      spend: databaseSpendStore(ask),
-      audit: databaseAuditStore(ask),
-      claims: databaseClaimStore(ask),
-      contents: databaseContentStore(ask),
-      agents: databaseAgentStore(ask),
-      conversations: databaseConversationStore(ask),
-      memories: databaseMemoryStore(ask),
-    };
+    const stores = storesOf(ask);
     const grows = await growingTables(db);
     assert.deepEqual(grows, [
       'agents',
@@ -271,6 +253,7 @@ async function holds(source: SessionSource): Promise<void> {
       'runs',
       'turns',
       'usage',
+      'usage_months',
     ]);
     const tier = new DatabaseTier(statementsAs('cache', ask), { namespace: 'answers' });
     for (const [name, call] of Object.entries({ ...everyCall(stores), cache: cacheCalls(tier) }).flatMap(
@@ -360,7 +343,7 @@ async function fill(db: Kysely<Schema>): Promise<void> {
   const project = id('prj', `n % ${PROJECTS}`);
   for (const statement of [
     `insert into projects select ${id('prj', 'n')}, (select id from organisations), 'full', n
-       from generate_series(1, ${PROJECTS - 1}) as n`,
+       from generate_series(1, ${PROJECTS_THERE - 1}) as n`,
     `insert into keys select ${id('key', 'n')}, ${project}, 'full', '{chat}', '\\x00', n, case when n % 50 > 0 then n end
        from generate_series(1, ${ROWS}) as n`,
     `insert into runs select ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, n, '{"status": "succeeded"}'

@@ -130,6 +130,31 @@ export const cache: Board = {
       ],
     },
     {
+      title: 'What tiers had',
+      panels: [
+        {
+          title: 'Look-ups by tier',
+          about: 'Those that memory had not: a fresh answer, one past its time, none.',
+          unit: 'ops',
+          shape: 'stacked',
+          queries: [{ expr: rate('cacheTierLookups', 'tier, result'), legend: '{{tier}}: {{result}}' }],
+        },
+        {
+          title: 'Bytes by tier',
+          about: 'Read from it and written to it, compressed.',
+          unit: 'Bps',
+          queries: [{ expr: rate('cacheTierBytes', 'tier, direction'), legend: '{{tier}}: {{direction}}' }],
+        },
+        {
+          title: 'Keys',
+          about: 'Look-ups of API keys. Stale: answered past their time for want of the database.',
+          unit: 'ops',
+          shape: 'stacked',
+          queries: [{ expr: rate('keyLookups', 'result'), legend: '{{result}}' }],
+        },
+      ],
+    },
+    {
       title: 'Redis',
       panels: [
         {

@@ -1,6 +1,6 @@
 /** What the hub does against failures: circuits, retries and their budget, fallbacks. */
 import type { Board } from './board.ts';
-import { of, orZero, rate, ratio } from './promql.ts';
+import { of, orZero, quantile, rate, ratio } from './promql.ts';
 
 export const resilience: Board = {
   uid: 'revoagent-resilience',
@@ -136,6 +136,49 @@ export const resilience: Board = {
           unit: 'ops',
           shape: 'stacked',
           queries: [{ expr: rate('cachedRuns', 'by'), legend: '{{by}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Limits',
+      panels: [
+        {
+          title: 'Decisions',
+          about: 'Admitted, once for each limit that held; refused, once for the one that was told.',
+          unit: 'ops',
+          shape: 'stacked',
+          queries: [
+            {
+              expr: orZero(rate('limitDecisions', 'outcome, scope, kind')),
+              legend: '{{outcome}}: {{kind}} of {{scope}}',
+            },
+          ],
+        },
+        {
+          title: 'Left',
+          about: 'The least that any call met since the last scrape, as a share of the limit.',
+          unit: 'percentunit',
+          queries: [
+            { expr: `(min by (scope, kind) (${of('limitRemaining')}) or vector(1))`, legend: '{{kind}} of {{scope}}' },
+          ],
+        },
+        {
+          title: 'Redis of limits, p95',
+          about: 'A question before a call, and one after it that nobody waits for.',
+          unit: 's',
+          queries: [{ expr: orZero(quantile(0.95, 'limitStore', 'operation')), legend: '{{operation}}' }],
+        },
+        {
+          title: 'How they are counted',
+          about: 'In one instance alone, shared over all, or as a share each while Redis does not answer.',
+          unit: 'short',
+          queries: [{ expr: `sum by (mode) (${of('limitMode')})`, legend: '{{mode}}' }],
+        },
+        {
+          title: 'Divided by',
+          about: 'By how many instances each limit is divided; 1 where they count together.',
+          unit: 'short',
+          queries: [{ expr: `max(${of('limitDivisor')})`, legend: 'instances' }],
         },
       ],
     },
