@@ -1,7 +1,7 @@
 /** What the hub exposes: all of the catalogue and nothing else, in Prometheus' text form, with labels that cannot grow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { limits } from '#core/limits';
+import { limits as bounds } from '#core/limits';
 import type { BreakerStatus } from '#contract/breakers';
 import type { RequestFinished } from '#contract/observer';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
@@ -182,14 +182,14 @@ describe('metrics', () => {
 
   it('name so many sick breakers and no more, and count them all', async () => {
     const { telemetry } = started();
-    const sick = Array.from({ length: limits.breakerSeriesMax + 10 }, (_, index) =>
+    const sick = Array.from({ length: bounds.breakerSeriesMax + 10 }, (_, index) =>
       status(`provider:p/m${index}`, 'open'),
     );
     everything(telemetry, sick);
     const series = seriesOf((await telemetry.metrics()).body);
     const named = series.filter(({ name }) => name === 'revoagent_breaker_state');
     const open = series.find(({ name, labels }) => name === 'revoagent_breakers' && labels.includes('"open"'));
-    assert.deepEqual([named.length, open?.value], [limits.breakerSeriesMax, sick.length]);
+    assert.deepEqual([named.length, open?.value], [bounds.breakerSeriesMax, sick.length]);
     telemetry.close();
   });
 

@@ -4,7 +4,7 @@
  */
 import { Registry } from 'prom-client';
 import type { Clock } from '#core/clock';
-import { limits } from '#core/limits';
+import { limits as bounds } from '#core/limits';
 import type { BreakerStateName, BreakerStatus } from '#contract/breakers';
 import type { CheckReport } from '#contract/health';
 import type { LimitObserver } from '#contract/limit-observer';
@@ -368,7 +368,7 @@ function readBreakers(metrics: Metrics, breakers: Iterable<BreakerFigures>): voi
     sums.trips += breaker.trips;
     sums.rejected += breaker.rejected;
     sums.lateResults += breaker.lateResults;
-    if (breaker.state !== 'closed' && shown++ < limits.breakerSeriesMax)
+    if (breaker.state !== 'closed' && shown++ < bounds.breakerSeriesMax)
       state.set({ breaker: breaker.key }, STATE_VALUE[breaker.state]);
   }
   for (const [name, count] of Object.entries(counts)) metrics.gauge('breakers').set({ state: name }, count);
