@@ -93,9 +93,10 @@ proxy_set_header X-Forwarded-Proto $scheme;
 proxy_connect_timeout 1s;
 proxy_send_timeout 60s;
 proxy_read_timeout ${options.readTimeoutS}s;
-# An instance that refuses or dies before it was sent anything; a POST that was sent is never sent again.
+# An instance that refuses or dies before it was sent anything; a POST that was sent is never sent again. Each may be asked twice, as one of the
+# pool and as one of those that stand in: with fewer tries the one that lives is missed among many that are not there.
 proxy_next_upstream error timeout;
-proxy_next_upstream_tries ${options.instances.length + 2};
+proxy_next_upstream_tries ${options.instances.length * 2};
 proxy_next_upstream_timeout 5s;`;
 }
 
