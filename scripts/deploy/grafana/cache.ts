@@ -109,7 +109,7 @@ export const cache: Board = {
           shape: 'stacked',
           queries: [
             {
-              expr: `sum by (tier, operation) (rate(${of('cacheDuration', '', '_count')}[$__rate_interval]))`,
+              expr: rate('cacheDuration', 'tier, operation', '', '_count'),
               legend: '{{tier}}: {{operation}}',
             },
           ],
@@ -120,9 +120,7 @@ export const cache: Board = {
           unit: 'ops',
           queries: [
             {
-              expr: orZero(
-                `sum by (tier, outcome) (rate(${of('cacheDuration', 'outcome!="ok"', '_count')}[$__rate_interval]))`,
-              ),
+              expr: orZero(rate('cacheDuration', 'tier, outcome', 'outcome!="ok"', '_count')),
               legend: '{{tier}}: {{outcome}}',
             },
           ],

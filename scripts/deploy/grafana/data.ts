@@ -1,6 +1,6 @@
 /** The database as the hub meets it and as it sees itself, the ledger, and the state's Redis. */
 import type { Board } from './board.ts';
-import { of, quantile, rate } from './promql.ts';
+import { of, orZero, quantile, rate } from './promql.ts';
 
 const STATE = 'job="redis-state"';
 
@@ -101,9 +101,7 @@ export const data: Board = {
           title: 'Failed',
           about: 'By name.',
           unit: 'ops',
-          queries: [
-            { expr: `(${rate('queries', 'query', 'outcome="failed"', '_count')} or vector(0))`, legend: '{{query}}' },
-          ],
+          queries: [{ expr: orZero(rate('queries', 'query', 'outcome="failed"', '_count')), legend: '{{query}}' }],
         },
       ],
     },

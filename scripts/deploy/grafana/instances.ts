@@ -1,6 +1,6 @@
 /** Each hub, the balancer and the machine: processor, memory, event loop, connections. */
 import type { Board } from './board.ts';
-import { SERVED, of, rate } from './promql.ts';
+import { of, orZero, rate, SERVED } from './promql.ts';
 
 export const instances: Board = {
   uid: 'revoagent-instances',
@@ -83,7 +83,7 @@ export const instances: Board = {
           title: 'Sockets that ended',
           about: 'By close code.',
           unit: 'ops',
-          queries: [{ expr: `(${rate('socketCloses', 'code')} or vector(0))`, legend: '{{code}}' }],
+          queries: [{ expr: orZero(rate('socketCloses', 'code')), legend: '{{code}}' }],
         },
         {
           title: 'Steps of the clock',

@@ -3,13 +3,12 @@
  * it makes — a held heap, a busy thread — is as real as if the process had done it by itself. Prints the result.
  */
 import { systemClock } from '#core/clock';
+import { pause } from './watch.ts';
 
 const [pid = '', code = ''] = process.argv.slice(2);
 const LIST = 'http://127.0.0.1:9229/json/list';
 const OPEN_MS_MAX = 20_000;
 const ASK_MS = 100;
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => void systemClock.schedule(ms, resolve, true));
 
 async function inspector(): Promise<string> {
   process.kill(Number(pid), 'SIGUSR1');
@@ -21,7 +20,7 @@ async function inspector(): Promise<string> {
     } catch (error) {
       if (systemClock.now() > endsAt) throw error;
     }
-    await pause(ASK_MS);
+    await pause(systemClock, ASK_MS);
   }
 }
 
