@@ -72,7 +72,12 @@ function serve(port: number, delayMs: number): void {
 }
 
 function delta(index: number): string {
-  const choice = { index: 0, delta: { content: ` word${index}` }, logprobs: null, finish_reason: null };
+  const choice = {
+    index: 0,
+    delta: { content: ` word${index}` },
+    logprobs: null,
+    finish_reason: index === STREAM_DELTAS ? 'stop' : null,
+  };
   const head = { id: 'chatcmpl-bench-9x2Qh7YbTf3Lw', object: 'chat.completion.chunk', created: 1_760_000_000 };
   return chunk(`data: ${JSON.stringify({ ...head, model: 'gpt-4o-mini-2024-07-18', choices: [choice] })}\n\n`);
 }
