@@ -37,7 +37,7 @@ export function chat(
 export function startTraffic(clock: Clock, hub: string): Traffic {
   const kinds: readonly ((signal: AbortSignal, count: number) => Promise<Response>)[] = [
     (signal) => chat(hub, { model: 'drill' }, signal),
-    (signal) => chat(hub, { model: 'drill', stream: true }, signal),
+    (signal, count) => chat(hub, { model: 'drill', stream: true, text: `Stream ${count}` }, signal),
     (signal, count) =>
       chat(hub, { model: 'drill', text: `Again ${count % 7}`, headers: { 'x-revoagent-cache': 'on' } }, signal),
     (signal) => fetch(`${hub}/api/external/drill/thing`, { signal }),

@@ -50,6 +50,7 @@ function configOf(layout: Layout): Record<string, unknown> {
         guardrail: { module: 'guardrail.mjs', onFailure: 'open' },
       },
     },
+    prices: { 'drill/*': { inputUsd: 1, outputUsd: 2 } },
     external: { drill: { baseUrl: `http://${layout.local('drillUpstream')}/`, allowPrivate: true } },
   };
 }
