@@ -5,14 +5,20 @@
 import { systemClock } from '#core/clock';
 import { chat } from './traffic.ts';
 
-const [hub = '', callers = '1', seconds = '10', path] = process.argv.slice(2);
+const [hub, callers, seconds, path] = process.argv.slice(2);
+if (hub === undefined || !(Number(callers) > 0) || !(Number(seconds) > 0))
+  throw new Error('usage: load <callers> <seconds> [path]');
 const endsAt = systemClock.now() + Number(seconds) * 1_000;
+let asked = 0;
 
-async function caller(): Promise<void> {
+async function caller(url: string): Promise<void> {
   while (systemClock.now() < endsAt) {
-    const answer = await (path === undefined ? chat(hub, { model: 'drill' }) : fetch(hub + path)).catch(() => null);
+    // Each another question, so that none is answered from the cache.
+    const text = `Load ${asked++}`;
+    const asking = path === undefined ? chat(url, { model: 'drill', text }) : fetch(url + path);
+    const answer = await asking.catch(() => null);
     await answer?.arrayBuffer().catch(() => null);
   }
 }
 
-await Promise.all(Array.from({ length: Number(callers) }, caller));
+await Promise.all(Array.from({ length: Number(callers) }, () => caller(hub)));

@@ -30,7 +30,7 @@ export function openShell(clock: Clock, folder: string, given: Readonly<Record<s
     'revoagent',
     `case "$1" in status|logs|scale|deploy|down) exec ${node} ${shipped('bin', 'revoagent.js')} "$@" --folder ${folder} ;; esac\nexec ${node} ${shipped('bin', 'revoagent.js')} "$@"`,
   );
-  write('load', `exec ${node} ${worker('load')} "$@"`);
+  write('load', `exec ${node} ${worker('load')} "$HUB" "$@"`);
   write('in-process', `pid=$(revoagent status --pids "$1") && exec ${node} ${worker('in-process')} "$pid" "$2"`);
   const env = environmentWith(given);
   return { clock, groups: [], env: { ...env, STACK: folder, PATH: `${bin}:${env['PATH'] ?? '/usr/bin:/bin'}` } };
