@@ -93,7 +93,7 @@ async function main(): Promise<void> {
   );
   if (values.write === true)
     writeFileSync(at('docs/drills.md'), document(reports, [...fired], [...empty.keys()], Number(values.quiet)));
-  const outcomes = [...reports.map(({ passed }) => passed), fired.size === 0, shown];
+  const outcomes = [...reports.map(({ outcome }) => outcome !== 'failed'), fired.size === 0, shown];
   const failed = outcomes.filter((passed) => !passed).length;
   console.log(`\n${outcomes.length - failed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && reports.length > 0 ? 0 : 1;
@@ -130,11 +130,12 @@ function machine(): string {
   return `\`npm run drills -- --write\`, ${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${node}, ${cores} × ${cpu}, ${memoryGb} GB.`;
 }
 
+const words = { passed: 'ok     ', failed: 'FAILED ', 'not run': 'NOT RUN' };
 const seconds = (ms: number | null): string => (ms === null ? '–' : (ms / 1_000).toFixed(1));
 
-function lineOf({ alert, passed, firedMs, mitigatedMs, clearedMs, sent, failed, reason }: DrillReport): string {
+function lineOf({ alert, outcome, firedMs, mitigatedMs, clearedMs, sent, failed, reason }: DrillReport): string {
   const times = `fires ${seconds(firedMs)} s, mitigated in ${seconds(mitigatedMs)} s, over ${seconds(clearedMs)} s later`;
-  return `${passed ? 'ok    ' : 'FAILED'}  ${alert.padEnd(24)} ${times}, ${failed} of ${sent} requests lost${reason === null ? '' : `\n        ${reason}`}`;
+  return `${words[outcome]}  ${alert.padEnd(24)} ${times}, ${failed} of ${sent} requests lost${reason === null ? '' : `\n        ${reason}`}`;
 }
 
 function document(
@@ -143,15 +144,18 @@ function document(
   empty: readonly string[],
   quietSeconds: number,
 ): string {
+  const notRun = reports.filter(({ outcome }) => outcome === 'not run');
   const undrilled = readdirSync(at('docs/runbooks'))
     .map((file) => readFileSync(at(`docs/runbooks/${file}`), 'utf8'))
     .filter((text) => text.includes('\n## Drill\n'))
     .map(parseRunbook)
     .filter((runbook) => runbook.undrilled !== null);
-  const rows = reports.map(
-    ({ alert, passed, firedMs, toldMs, mitigatedMs, clearedMs, sent, failed, others }) =>
-      `| ${alert} | ${passed ? 'passed' : '**failed**'} | ${seconds(firedMs)} | ${seconds(toldMs)} | ${seconds(mitigatedMs)} | ${seconds(clearedMs)} | ${failed} of ${sent} | ${others.join(', ') || '–'} |`,
-  );
+  const rows = reports
+    .filter(({ outcome }) => outcome !== 'not run')
+    .map(
+      ({ alert, outcome, firedMs, toldMs, mitigatedMs, clearedMs, sent, failed, others }) =>
+        `| ${alert} | ${outcome === 'failed' ? '**failed**' : outcome} | ${seconds(firedMs)} | ${seconds(toldMs)} | ${seconds(mitigatedMs)} | ${seconds(clearedMs)} | ${failed} of ${sent} | ${others.join(', ') || '–'} |`,
+    );
   return `# Drills
 
 <!-- Written by \`npm run drills -- --write\`. Do not edit: drill again. -->
@@ -175,7 +179,7 @@ fallback, all of them must.
 
 | alert | why |
 |---|---|
-${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '')} |`).join('\n')}
+${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${reason} |\n`).join('')}${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '')} |`).join('\n')}
 `;
 }
 

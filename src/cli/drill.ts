@@ -14,6 +14,7 @@ export interface DrillOptions extends FolderOptions {
   readonly verbose?: boolean;
 }
 
+const outcomes = { passed: 'passed', failed: 'FAILED', 'not run': 'not run' };
 const RUNBOOKS = fileURLToPath(new URL('../../docs/runbooks/', import.meta.url));
 
 /** Ends with 1 where a drill did not pass. */
@@ -45,10 +46,10 @@ export async function runDrills(alerts: readonly string[], options: DrillOptions
     if (options.json === true) writeJson(report);
     else
       console.log(
-        `  ${report.passed ? 'passed' : `FAILED: ${report.reason}`}; ${report.failed} of ${report.sent} requests failed meanwhile`,
+        `  ${outcomes[report.outcome]}${report.reason === null ? '' : `: ${report.reason}`}; ${report.failed} of ${report.sent} requests failed meanwhile`,
       );
   }
-  const failed = reports.filter(({ passed }) => !passed);
+  const failed = reports.filter(({ outcome }) => outcome === 'failed');
   if (failed.length > 0)
     throw new Error(
       `${failed.length} of ${reports.length} drills failed: ${failed.map(({ alert }) => alert).join(', ')}`,

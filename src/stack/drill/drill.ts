@@ -5,7 +5,7 @@
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Runbook } from './runbook.ts';
-import { endLeft, runBlock } from './shell.ts';
+import { Unavailable, endLeft, runBlock } from './shell.ts';
 import type { Shell } from './shell.ts';
 import { startTraffic } from './traffic.ts';
 import { firing, told, until } from './watch.ts';
@@ -17,7 +17,7 @@ const CLEAR_MS_MAX = 180_000;
 
 export interface DrillReport {
   readonly alert: string;
-  readonly passed: boolean;
+  readonly outcome: 'passed' | 'failed' | 'not run';
   /** Milliseconds; null where it did not come so far. */
   readonly firedMs: number | null;
   readonly toldMs: number | null;
@@ -52,6 +52,7 @@ export async function drill(runbook: Runbook, parts: DrillParts): Promise<DrillR
     for (const name of names) if (name !== alert) others.add(name);
     return names.includes(alert);
   };
+  let outcome: DrillReport['outcome'] = 'passed';
   let reason: string | null = null;
   try {
     if (runbook.provoke === null) throw new Error(runbook.undrilled ?? 'not drilled');
@@ -77,6 +78,7 @@ export async function drill(runbook: Runbook, parts: DrillParts): Promise<DrillR
     onStep(`over after ${(times.clearedMs / 1000).toFixed(1)} s`);
   } catch (error) {
     reason = messageOf(error);
+    outcome = error instanceof Unavailable ? 'not run' : 'failed';
     for (const block of [...runbook.mitigation, runbook.restore ?? ''])
       await runBlock(shell, block).catch((failure: unknown) => onStep('making good', messageOf(failure)));
   } finally {
@@ -84,5 +86,5 @@ export async function drill(runbook: Runbook, parts: DrillParts): Promise<DrillR
     traffic.stop();
   }
   const { sent, failed } = traffic;
-  return { alert, passed: reason === null, ...times, sent, failed, others: [...others], reason };
+  return { alert, outcome, ...times, sent, failed, others: [...others], reason };
 }

@@ -31,7 +31,7 @@ describe('the shell of drills', () => {
     await runBlock(shell, 'load 2 1');
     const chats = new Set(asked.splice(0));
     assert.ok(chats.size > 1);
-    for (const chat of chats) assert.match(chat, /^POST \/v1\/chat\/completions .*"Load \d+"/);
+    for (const chat of chats) assert.match(chat, /^POST \/v1\/chat\/completions .*"Load \d\.\d+"/);
 
     await runBlock(shell, 'load 1 1 /api/runs');
     assert.equal(asked[0], 'GET /api/runs ');

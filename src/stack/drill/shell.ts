@@ -36,6 +36,12 @@ export function openShell(clock: Clock, folder: string, given: Readonly<Record<s
   return { clock, groups: [], env: { ...env, STACK: folder, PATH: `${bin}:${env['PATH'] ?? '/usr/bin:/bin'}` } };
 }
 
+/** A block that says this machine lacks what it needs; EX_UNAVAILABLE of sysexits.h. */
+const UNAVAILABLE = 69;
+
+/** What a drill needs is not on this machine. */
+export class Unavailable extends Error {}
+
 /** Rejects with what it printed where it fails or takes too long. What it left in the background goes on. */
 export function runBlock({ clock, env, groups }: Shell, block: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -58,6 +64,7 @@ export function runBlock({ clock, env, groups }: Shell, block: string): Promise<
       child.stdout.destroy();
       child.stderr.destroy();
       if (code === 0) resolve(output);
+      else if (code === UNAVAILABLE) reject(new Unavailable(output.trim()));
       else reject(new Error(`${block.trim()}\nended with ${signal ?? code}:\n${output.trim()}`));
     });
   });

@@ -6,6 +6,7 @@ import { shipped } from '../layout.ts';
 import type { Part } from '../part.ts';
 import { answersOk } from '../probes.ts';
 import { DRILL_UPSTREAM } from './drill-upstream.ts';
+import { keepClock, steppableClock } from './steppable-clock.ts';
 import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
 
@@ -45,10 +46,14 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
       REVOAGENT_REDIS_CACHE_URL: redisUrl(layout, 'cache'),
       REVOAGENT_REDIS_STATE_URL: redisUrl(layout, 'state'),
       REVOAGENT_INSTANCE: name,
+      ...(drills === true ? steppableClock(layout) : {}),
       ...(adminKeyFile === undefined ? {} : { REVOAGENT_ADMIN_KEY_FILE: adminKeyFile }),
     }),
     binds: [address],
-    prepare: () => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
+    prepare: () => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      if (drills === true) keepClock(layout);
+    },
     isReady: (signal) => answersOk(`http://${address}/health/ready`, signal),
     isAlive: (signal) => answersOk(`http://${address}/health/live`, signal),
     readyMs: 40_000,
