@@ -31,6 +31,8 @@ export interface Command {
   readonly side: Side;
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: { readonly uid: number; readonly gid: number };
+  /** Gets the core when no other of its side wants it: what may happen later must not delay those who measure. */
+  readonly yields?: boolean;
   /** What ends it in good order; SIGTERM unless told. */
   readonly stopSignal?: NodeJS.Signals;
 }
@@ -62,8 +64,10 @@ export async function createLab(): Promise<Lab> {
   const cores = availableParallelism() > 1 && (await isInstalled('taskset')) ? coreLists() : null;
   const running = new Set<Running>();
 
-  function pin({ file, args, side }: Command): [string, string[]] {
-    return cores === null ? [file, [...args]] : ['taskset', ['-c', cores[side], file, ...args]];
+  function pin({ file, args, side, yields = false }: Command): [string, string[]] {
+    const words = yields ? ['nice', '-n', '19', file, ...args] : [file, ...args];
+    const [first = file, ...rest] = cores === null ? words : ['taskset', '-c', cores[side], ...words];
+    return [first, rest];
   }
 
   async function close(): Promise<void> {
