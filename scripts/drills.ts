@@ -63,6 +63,12 @@ async function main(): Promise<void> {
   const fired = new Set<string>();
   const empty = panelQueries();
   const panels = empty.size;
+  const end = async (): Promise<void> => {
+    await revoagent(['down', '--folder', stack], () => undefined);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const interrupted = (): void => void end().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const started = await revoagent(
       ['up', '--detach', '--drills', '--folder', stack, '--port-offset', String(OFFSET)],
@@ -83,8 +89,8 @@ async function main(): Promise<void> {
     drilled.abort();
     await asking;
   } finally {
-    await revoagent(['down', '--folder', stack], () => undefined);
-    rmSync(folder, { recursive: true, force: true });
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    await end();
   }
   // Some panels show failures alone, so all of them can be judged only where everything was provoked.
   const shown = values.only !== undefined || empty.size === 0;
