@@ -1,10 +1,6 @@
 /**
- * `npm run drills`: starts a stack of its own, lets it serve in quiet, then provokes every fault whose alert can be drilled and carries its
- * runbook out; ends with `N passed, N failed`. With `--write` the report goes into docs/drills.md.
- *
- *   npm run drills                          all of them, about 25 minutes
- *   npm run drills -- --only HubDown        one
- *   npm run drills -- --quiet 60            seconds of quiet before; ten times as many by the alerts' own clock
+ * Starts a stack of its own, lets it serve in quiet, deploys it, then provokes faults and carries out the runbooks of their alerts. Ends with
+ * `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +21,21 @@ import type { Watched } from '../src/stack/drill/watch.ts';
 const at = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const OFFSET = 4_100;
 const PROGRAM = at('bin/revoagent.js');
+const USAGE = `npm run drills                        every alert that a local stack can provoke, about 25 minutes
+npm run drills -- --short             one of each kind of fault, about 5 minutes
+npm run drills -- --only HubDown      one; may be repeated
+npm run drills -- --quiet 60          seconds of quiet before; ten times as many by the alerts' own clock
+npm run drills -- --write             the report goes into docs/drills.md`;
+/** A process killed, stopped, and blocked; each dependency; an upstream that fails and one that is slow. */
+const SHORT = [
+  'BalancerDown',
+  'HubInstanceDown',
+  'EventLoopBlocked',
+  'PostgresDown',
+  'RedisDown',
+  'BreakerOpen',
+  'UpstreamSlow',
+];
 /** The alerts' own times are divided by so much. */
 const FASTER = 10;
 const HUB = `http://127.0.0.1:${8_080 + OFFSET}`;
@@ -34,6 +45,7 @@ const WATCHED: Watched = {
   alertmanager: `http://127.0.0.1:${9_093 + OFFSET}`,
 };
 const SETTLE_MS = 30_000;
+const AFTER_DEPLOY_MS = 15_000;
 const ASK_EVERY_MS = 5_000;
 
 async function revoagent(words: readonly string[], onLine: (line: string) => void): Promise<number | null> {
@@ -51,10 +63,17 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true },
+      short: { type: 'boolean' },
+      help: { type: 'boolean' },
       quiet: { type: 'string', default: '60' },
       write: { type: 'boolean' },
     },
   });
+  if (values.help === true) {
+    console.log(USAGE);
+    return;
+  }
+  const wanted = values.only ?? (values.short === true ? SHORT : ['--all']);
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-drills-'));
   // PostgreSQL runs as another user.
   chmodSync(folder, 0o755);
@@ -75,13 +94,13 @@ async function main(): Promise<void> {
       (line) => console.log(line),
     );
     if (started !== 0) throw new Error('the stack did not start');
-    console.log(`\nQuiet for ${values.quiet} s: nothing may fire.`);
-    for (const name of await firedInQuiet(Number(values.quiet) * 1_000, empty)) fired.add(name);
+    console.log(`\nQuiet for ${values.quiet} s, then a rolling deploy: nothing may fire.`);
+    await inQuiet(Number(values.quiet) * 1_000, { stack, fired, empty });
     console.log(fired.size === 0 ? 'ok      Nothing fired.' : `FAILED  ${[...fired].join(', ')} fired`);
     console.log(`        ${panels - empty.size} of ${panels} queries of the dashboards had something to show.`);
     const drilled = new AbortController();
     const asking = dropAsShown(empty, drilled.signal);
-    await revoagent(['drill', ...(values.only ?? ['--all']), '--json', '--folder', stack], (line) => {
+    await revoagent(['drill', ...wanted, '--json', '--folder', stack], (line) => {
       const report = JSON.parse(line) as DrillReport;
       reports.push(report);
       console.log(lineOf(report));
@@ -93,7 +112,7 @@ async function main(): Promise<void> {
     await end();
   }
   // Some panels show failures alone, so all of them can be judged only where everything was provoked.
-  const shown = values.only !== undefined || empty.size === 0;
+  const shown = wanted[0] !== '--all' || empty.size === 0;
   console.log(
     shown ? 'ok      No panel is empty.' : `FAILED  empty all the time:\n  ${[...empty.keys()].join('\n  ')}`,
   );
@@ -105,22 +124,43 @@ async function main(): Promise<void> {
   process.exitCode = failed === 0 && reports.length > 0 ? 0 : 1;
 }
 
-/** With traffic of every kind, and no fault. What a panel shows meanwhile is taken from `empty`. */
-async function firedInQuiet(ms: number, empty: Map<string, string>): Promise<Set<string>> {
-  const seen = new Set<string>();
+interface Quiet {
+  readonly stack: string;
+  /** Gains the alerts that fire. */
+  readonly fired: Set<string>;
+  /** Loses what panels show. */
+  readonly empty: Map<string, string>;
+}
+
+/** With traffic of every kind, and no fault. */
+async function inQuiet(ms: number, { stack, fired, empty }: Quiet): Promise<void> {
   const traffic = startTraffic(clock, HUB);
   const visitors = await startVisitors(HUB);
+  const watch = async (ended: () => boolean): Promise<void> => {
+    while (!ended()) {
+      for (const name of await firing(WATCHED)) fired.add(name);
+      await pause(clock, 1_000);
+    }
+  };
+  const after = (wait: number) => {
+    const endsAt = clock.now() + wait;
+    return () => clock.now() >= endsAt;
+  };
   // The alerts' times are shortened, a start is not: what was not there yet has fired, and is over within seconds.
   await until(clock, SETTLE_MS, async () => (await firing(WATCHED)).length === 0);
-  const endsAt = clock.now() + ms;
-  while (clock.now() < endsAt) {
-    for (const name of await firing(WATCHED)) seen.add(name);
-    await pause(clock, 1_000);
-  }
+  await watch(after(ms));
   await dropShown(WATCHED.prometheus, empty);
+  let deployed = false;
+  const deploying = revoagent(['deploy', '--folder', stack], () => undefined).then((code) => {
+    deployed = true;
+    if (code !== 0) throw new Error('the rolling deploy failed');
+  });
+  await watch(() => deployed);
+  await deploying;
+  await watch(after(AFTER_DEPLOY_MS));
   visitors.stop();
   traffic.stop();
-  return seen;
+  if (traffic.failed > 0) throw new Error(`${traffic.failed} of ${traffic.sent} requests failed without a fault`);
 }
 
 /** Prometheus itself is ill in one drill: what it does not answer is asked again. */
@@ -172,7 +212,7 @@ Prometheus and Alertmanager, under steady traffic. The commands are those of the
 
 ${machine()}
 
-Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * FASTER) / 60} minutes by the alerts' own clock. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`} Every query of every dashboard was put to Prometheus in the quiet and in the faults: ${empty.length === 0 ? 'each had something to show.' : `**${empty.length} had nothing to show.**`}
+Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * FASTER) / 60} minutes by the alerts' own clock, then a rolling deploy. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`} Every query of every dashboard was put to Prometheus in the quiet and in the faults: ${empty.length === 0 ? 'each had something to show.' : `**${empty.length} had nothing to show.**`}
 
 | alert | result | fires after, s | told by Alertmanager after, s more | mitigation took, s | over after, s more | requests lost | other alerts meanwhile |
 |---|---|--:|--:|--:|--:|--:|---|
