@@ -10,6 +10,8 @@ import { keepClock, steppableClock } from './steppable-clock.ts';
 import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
 
+/** A drill fills the heap of a hub, not the machine. */
+const SMALL_HEAP = '--max-old-space-size=400';
 /** Over the hub's own grace for requests and streams. */
 const STOP_MS = 45_000;
 
@@ -46,7 +48,7 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
       REVOAGENT_REDIS_CACHE_URL: redisUrl(layout, 'cache'),
       REVOAGENT_REDIS_STATE_URL: redisUrl(layout, 'state'),
       REVOAGENT_INSTANCE: name,
-      ...(drills === true ? steppableClock(layout) : {}),
+      ...(drills === true ? { ...steppableClock(layout), NODE_OPTIONS: SMALL_HEAP } : {}),
       ...(adminKeyFile === undefined ? {} : { REVOAGENT_ADMIN_KEY_FILE: adminKeyFile }),
     }),
     binds: [address],
