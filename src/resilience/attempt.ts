@@ -9,7 +9,7 @@ import type { Breaker } from './breaker/breaker.ts';
 import type { Permit } from './breaker/permit.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
-import { BadValueError, ok } from './outcome.ts';
+import { BadValueError, errorOf, ok } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 import type { CallContext, Operation, Scope } from './scope.ts';
 import type { TimerQueue } from './timer-queue.ts';
@@ -93,6 +93,12 @@ export class Attempt implements Stage {
     return permit?.granted === false ? Promise.resolve(permit) : this.#free(operation, permit);
   }
 
+  /** As `runFree`, with the value itself, or what `errorOf` makes of the outcome. */
+  throwFree<T>(operation: Operation<T>): Promise<T> {
+    const permit = this.#parts.breaker?.tryAcquire();
+    return permit?.granted === false ? Promise.reject(errorOf(permit)) : this.#freeValue(operation, permit);
+  }
+
   async #free<T>(operation: Operation<T>, permit: Permit | undefined): Promise<Outcome<T>> {
     try {
       const value = await operation(FREE);
@@ -102,6 +108,17 @@ export class Attempt implements Stage {
       const verdict = this.#parts.judgeError(error);
       if (permit !== undefined) settlePermit(permit, verdict);
       return { kind: 'failed', error, verdict };
+    }
+  }
+
+  async #freeValue<T>(operation: Operation<T>, permit: Permit | undefined): Promise<T> {
+    try {
+      const value = await operation(FREE);
+      permit?.success();
+      return value;
+    } catch (error) {
+      if (permit !== undefined) settlePermit(permit, this.#parts.judgeError(error));
+      throw error;
     }
   }
 

@@ -62,7 +62,12 @@ export class Pipeline<F> {
   }
 
   /** Calls; throws what `errorOf` makes of any outcome but `ok`. */
-  async execute<T>(operation: Operation<T>, options?: CallOptions): Promise<T | F> {
+  execute<T>(operation: Operation<T>, options?: CallOptions): Promise<T | F> {
+    if (options === undefined && this.#free !== undefined) return this.#free.throwFree(operation);
+    return this.#thrown(operation, options);
+  }
+
+  async #thrown<T>(operation: Operation<T>, options: CallOptions | undefined): Promise<T | F> {
     const outcome = await this.tryExecute(operation, options);
     if (outcome.kind === 'ok') return outcome.value;
     throw errorOf(outcome);
