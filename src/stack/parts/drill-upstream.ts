@@ -32,9 +32,16 @@ export function drillUpstreamPart(layout: Layout): Part {
   };
 }
 
-/** Looks at everything and lets it pass. */
-const GUARDRAIL =
-  "export const before = () => ({ action: 'allow' });\nexport const after = () => ({ action: 'allow' });\n";
+/** Lets everything pass, and takes its time where a file beside it says how many milliseconds. */
+const GUARDRAIL = `import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+
+const pass = async () => {
+  await setTimeout(Number(await readFile(new URL('guardrail-ms', import.meta.url), 'utf8').catch(() => 0)));
+  return { action: 'allow' };
+};
+export { pass as before, pass as after };
+`;
 
 function configOf(layout: Layout): Record<string, unknown> {
   const provider = (port: 'drillUpstream' | 'drillSpare') => ({
@@ -47,7 +54,7 @@ function configOf(layout: Layout): Record<string, unknown> {
       drill: {
         groups: [[{ provider: 'drill', model: 'drill' }]],
         cache: { ttlMs: 2_000 },
-        guardrail: { module: 'guardrail.mjs', onFailure: 'open' },
+        guardrail: { module: 'guardrail.mjs', onFailure: 'open', timeoutMs: 5_000 },
       },
     },
     prices: { 'drill/*': { inputUsd: 1, outputUsd: 2 } },
