@@ -56,7 +56,10 @@ export async function drill(runbook: Runbook, parts: DrillParts): Promise<DrillR
   let reason: string | null = null;
   try {
     if (runbook.provoke === null) throw new Error(runbook.undrilled ?? 'not drilled');
-    if (await fires()) throw new Error('it fires already, before anything was provoked');
+    // The symptoms of the drill before may be on their way out.
+    if ((await until(clock, CLEAR_MS_MAX, async () => !(await fires()))) === null)
+      throw new Error('it fires already, before anything was provoked');
+    others.clear();
     onStep('provoke');
     await runBlock(shell, runbook.provoke);
     times.firedMs = await until(clock, FIRE_MS_MAX, fires);
