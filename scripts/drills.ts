@@ -239,11 +239,35 @@ ${rows.join('\n')}
 Requests lost are those of the traffic that got 5xx, no answer, or none within 15 s while the fault lasted; where the fault is an upstream without a
 fallback, all of them must.
 
-## Not drilled
+${general(reports)}## Not drilled
 
 | alert | why |
 |---|---|
 ${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${reason} |\n`).join('')}${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '')} |`).join('\n')}
+`;
+}
+
+/** Faults of no part in particular, and who sees them. */
+function general(reports: readonly DrillReport[]): string {
+  const faults = {
+    EventLoopBlocked: 'the event loop of a hub stands still for 5 s',
+    HubMemoryGrows: 'a hub leaks 3 MB/s',
+    UpstreamSlow: 'a provider slows from a fraction of a second to 8 s',
+    ClockStepped: 'the clock is set forward by 90 s',
+  };
+  const rows = reports.flatMap(({ alert, firedMs, others }) => {
+    const fault = Object.entries(faults).find(([name]) => name === alert)?.[1];
+    return fault === undefined || firedMs === null
+      ? []
+      : [`| ${fault} | ${[alert, ...others].join(', ')} | ${seconds(firedMs)} |`];
+  });
+  if (rows.length === 0) return '';
+  return `## Faults of no part in particular
+
+| fault | seen by | first after, s |
+|---|---|--:|
+${rows.join('\n')}
+
 `;
 }
 
