@@ -65,6 +65,21 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
           .executeTakeFirst();
         return gone !== undefined;
       }),
+    purge: (wallMs, rowsMax) =>
+      ask('conversations.purge', async (db) => {
+        // By its place: one that somebody goes on with meanwhile has another, and stays.
+        const { rows } = await sql<{ count: number | string }>`
+          with gone as (delete from conversations where ctid = any(array(
+              select ctid from conversations where updated_ms < ${wallMs} order by updated_ms limit ${rowsMax}))
+              and updated_ms < ${wallMs} returning project_id, id),
+            -- One conversation after the other, by the index: as a join the whole table would be read.
+            forgotten as (delete from memories where ctid = any(array(
+              select fact.ctid from gone cross join lateral (
+                select memories.ctid from memories
+                where memories.project_id = gone.project_id and scope = 'conversation:' || gone.id offset 0) as fact)))
+          select count(*) as count from gone`.execute(db);
+        return Number(rows[0]?.count ?? 0);
+      }),
     saveSummary: (projectId, id, summary, upTo) =>
       ask('conversations.save-summary', async (db) => {
         // Of two summaries the one that stands for more stays.

@@ -60,6 +60,13 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
           .executeTakeFirst();
         return numDeletedRows > 0n;
       }),
+    purge: (wallMs, rowsMax) =>
+      ask('memories.purge', async (db) => {
+        // By its place: of a key of two columns the planner makes a join, and reads the whole table where many are to go.
+        const { numAffectedRows } = await sql`delete from memories where ctid = any(array(
+          select ctid from memories where created_ms < ${wallMs} order by created_ms limit ${rowsMax}))`.execute(db);
+        return Number(numAffectedRows ?? 0n);
+      }),
     search: async (projectId, scopes, { text, embedding }, limit) => {
       const vector = embedding === null ? null : storedEmbedding(embedding);
       const [byWords, byMeaning] = await Promise.all([
