@@ -51,6 +51,7 @@ async function counts(storage: Storage, projectId: string): Promise<Record<Table
 }
 
 export function retentionSuite(storage: () => Storage): void {
+  hubSuite(storage);
   describe('what is kept for long', () => {
     /** What the other suites left. */
     beforeEach(async () => {
@@ -107,7 +108,12 @@ export function retentionSuite(storage: () => Storage): void {
       assert.deepEqual([await purge(), await purge(), await purge()], [2, 1, 0]);
       assert.equal(await rowsIn(storage(), 'usage_months', projectId), 1);
     });
+  });
+}
 
+/** By the hub's rules over the database. */
+function hubSuite(storage: () => Storage): void {
+  describe('what is kept for long', () => {
     it('is deleted by the hub when its time is over, and not before; conversations and facts only where one is set', async () => {
       const { config: defaults } = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname });
       const years = { usageMonthRetentionDays: 3_650, usageRetentionDays: 400, revokedKeyRetentionDays: 3_650 };
