@@ -127,7 +127,8 @@ export class SharedAnswers {
       try {
         own = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
         const { raw, body, summary } = own;
-        const text = raw === undefined ? JSON.stringify(body) : Buffer.from(raw).toString();
+        const text =
+          raw === undefined ? JSON.stringify(body) : typeof raw === 'string' ? raw : Buffer.from(raw).toString();
         return endedOf(context, keptOf(text, summary, facts(body)), own);
       } catch (thrown) {
         context.skip();
