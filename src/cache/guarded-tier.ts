@@ -22,13 +22,16 @@ import type {
   Tier,
 } from './tier.ts';
 
-/** Three failures within a second open it, if they are a tenth of the calls; 1 s at first, 10 s at most; three probes, one by one. */
+/**
+ * Three failures within a second open it, if they are a tenth of the calls; 1 s at first, 2 s at most, so that a tier that was away for
+ * long is used within 5 s of its return: one probe in so long is no storm. Three probes close it, one by one.
+ */
 const BREAKER = {
   ...BREAKER_DEFAULTS,
   failures: 3,
   windowMs: 1_000,
   openMs: 1_000,
-  openMsMax: 10_000,
+  openMsMax: 2_000,
   probeSuccesses: 3,
 };
 
