@@ -11,9 +11,14 @@ const KEPT = { local: true, ttlMs: 30_000, staleOnErrorMs: 0 } as const;
 
 export function withListsKept(store: AgentStore, cache: ListCache): AgentStore {
   const listsOf = (projectId: string): string => inProject(projectId, 'agents');
-  // Also where it failed: what the database did of it nobody knows.
-  const changing = <T>(projectId: string, change: Promise<T>): Promise<T> =>
-    change.finally(() => cache.deleteTag(listsOf(projectId)));
+  const changing = async <T>(projectId: string, change: Promise<T>): Promise<T> => {
+    try {
+      return await change;
+    } finally {
+      // Also where it failed: what the database did of it nobody knows.
+      await cache.deleteTag(listsOf(projectId));
+    }
+  };
   return {
     ...store,
     list: (projectId, page, filter) => {

@@ -205,8 +205,8 @@ function keptOf(
   { ttlMs, strict }: { ttlMs: number; strict: boolean },
 ): Kept {
   const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
-  const digest = hash('sha256', bytes, 'base64url');
-  return { status, headers, text: bytes.toString(encoding), encoding, digest, ttlMs, strict };
+  const kept = { text: bytes.toString(encoding), encoding, digest: hash('sha256', bytes, 'base64url') } as const;
+  return { status, headers, ...kept, ttlMs, strict };
 }
 
 /** The caller's conditions in exchange for those of what is kept. */

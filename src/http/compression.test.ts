@@ -141,7 +141,9 @@ describe('the compressor', () => {
 
   it('lets answers go as they are while all its places are taken', async () => {
     const compressor = new Compressor(1);
-    const made = await Promise.all(Array.from({ length: 20 }, () => compressor.encode('gzip', 'x'.repeat(100_000))));
+    const made = await Promise.all(
+      Array.from({ length: 20 }, async () => compressor.encode('gzip', 'x'.repeat(100_000))),
+    );
     assert.deepEqual(
       [made.filter((each) => each !== null).length, made.filter((each) => each === null).length],
       [8, 12],
@@ -152,7 +154,7 @@ describe('the compressor', () => {
   it('compresses what is kept once in each encoding, for all who ask at the same time and later', async () => {
     const compressor = new Compressor(1);
     const body = 'x'.repeat(100_000);
-    const together = await Promise.all(Array.from({ length: 20 }, () => compressor.encode('gzip', body, 'one')));
+    const together = await Promise.all(Array.from({ length: 20 }, async () => compressor.encode('gzip', body, 'one')));
     const [first = assert.fail()] = new Set(together);
     assert.deepEqual(new Set(together), new Set([first]));
     assert.equal(gunzipSync(first?.bytes ?? assert.fail()).toString(), body);

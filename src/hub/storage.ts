@@ -101,7 +101,7 @@ function writtenBehind<Row>(
 interface Aged {
   /** After these its rows are deleted. */
   readonly days: number;
-  readonly purge: (wallMs: number, rowsMax: number) => Promise<number>;
+  readonly store: { purge(wallMs: number, rowsMax: number): Promise<number> };
   readonly rowsMax?: number;
 }
 
@@ -109,20 +109,20 @@ function agedOf(
   { runs, usage, audit, contents, keys, conversations, memories }: Stores,
   days: Config['storage'],
 ): readonly Aged[] {
-  const aged = [
-    { days: days.runRetentionDays, purge: runs.purge },
-    { days: days.usageRetentionDays, purge: usage.purge },
+  const aged: readonly Aged[] = [
+    { days: days.runRetentionDays, store: runs },
+    { days: days.usageRetentionDays, store: usage },
     {
       // Reports read the sums in place of the rows: they stay as long.
       days: Math.max(days.usageMonthRetentionDays, days.usageRetentionDays),
-      purge: (wallMs: number, rowsMax: number) => usage.purgeMonths(monthOf(wallMs), rowsMax),
+      store: { purge: (wallMs: number, rowsMax: number) => usage.purgeMonths(monthOf(wallMs), rowsMax) },
     },
-    { days: days.auditRetentionDays, purge: audit.purge },
+    { days: days.auditRetentionDays, store: audit },
     // By its run alone is what was said found and erased: it does not outlive it.
-    { days: Math.min(days.contentRetentionDays, days.runRetentionDays), purge: contents.purge },
-    { days: days.revokedKeyRetentionDays, purge: keys.purge },
-    { days: days.memoryRetentionDays, purge: memories.purge },
-    { days: days.conversationRetentionDays, purge: conversations.purge, rowsMax: PURGE_CONVERSATIONS },
+    { days: Math.min(days.contentRetentionDays, days.runRetentionDays), store: contents },
+    { days: days.revokedKeyRetentionDays, store: keys },
+    { days: days.memoryRetentionDays, store: memories },
+    { days: days.conversationRetentionDays, store: conversations, rowsMax: PURGE_CONVERSATIONS },
   ];
   // Where the operator names no time it is kept until somebody deletes it.
   return aged.filter((each) => each.days > 0);
@@ -143,9 +143,9 @@ export function purgeWithAge(
   }
   async function purge(): Promise<void> {
     await rollUp();
-    for (const { days, purge: purgeSome, rowsMax = PURGE_ROWS } of aged) {
+    for (const { days, store, rowsMax = PURGE_ROWS } of aged) {
       const before = clock.wallMs() - days * DAY_MS;
-      for (let deleted = rowsMax; deleted === rowsMax;) deleted = await purgeSome(before, rowsMax);
+      for (let deleted = rowsMax; deleted === rowsMax;) deleted = await store.purge(before, rowsMax);
     }
     for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
       deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);

@@ -38,6 +38,20 @@ interface Lab {
   wake(): void;
 }
 
+function instanceOn(port: RedisPort, clock: VirtualClock): Instance {
+  const events: CacheEvent[] = [];
+  const cache = createCache({
+    namespace: 'faults',
+    tiers: [new RedisTier(port, { namespace: 'faults' })],
+    clock,
+    random: seededRandom(1),
+    defaults: { jitter: 0, earlyRefreshFrom: 1, ttlMs: 600_000 },
+    memory: { ttlMs: 300_000 },
+    onEvent: (event) => events.push(event),
+  });
+  return { cache, events };
+}
+
 async function openLab(t: TestContext): Promise<Lab> {
   const redis = await startRedis();
   t.after(() => redis.close());
@@ -91,16 +105,7 @@ async function openLab(t: TestContext): Promise<Lab> {
         );
     },
     async instance() {
-      const events: CacheEvent[] = [];
-      const cache = createCache({
-        namespace: 'faults',
-        tiers: [new RedisTier(watched(), { namespace: 'faults' })],
-        clock,
-        random: seededRandom(1),
-        defaults: { jitter: 0, earlyRefreshFrom: 1, ttlMs: 600_000 },
-        memory: { ttlMs: 300_000 },
-        onEvent: (event) => events.push(event),
-      });
+      const { cache, events } = instanceOn(watched(), clock);
       t.after(() => cache.close());
       return { cache, events };
     },

@@ -78,7 +78,7 @@ function sorted(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
   const fields: Readonly<Record<string, unknown>> = { ...value };
   let text = '';
-  for (const name of Object.keys(fields).sort()) {
+  for (const name of Object.keys(fields).toSorted()) {
     const inner = fields[name];
     if (inner !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${sorted(inner)}`;
   }
