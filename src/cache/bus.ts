@@ -12,6 +12,7 @@ import { EVERYTHING } from './tier.ts';
 import type { Announcement, Position } from './tier.ts';
 
 const HEARTBEAT_MS = 1_000;
+const PROBE_MS = 100;
 /** An announcement takes another connection than the heartbeat: it may be on its way. */
 const LATE_MS = 50;
 
@@ -69,7 +70,9 @@ export class Bus {
     if (this.#closed) return;
     if (position !== undefined) await this.#compare(position);
     if (this.#closed) return;
-    this.#timer = clock.schedule(HEARTBEAT_MS * (0.9 + 0.2 * random.next()), () => void this.#beat());
+    // Where nobody asks, the heartbeat is the probe: those that are still wanted follow at once.
+    const periodMs = guarded.breaker.state.kind === 'half_open' ? PROBE_MS : HEARTBEAT_MS;
+    this.#timer = clock.schedule(periodMs * (0.9 + 0.2 * random.next()), () => void this.#beat());
   }
 
   async #compare(position: Position): Promise<void> {

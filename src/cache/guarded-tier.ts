@@ -9,6 +9,7 @@ import type { Random } from '#core/random';
 import type { Breaker } from '#resilience/breaker/breaker';
 import { BREAKER_DEFAULTS } from '#resilience/breaker/options';
 import { BreakerRegistry } from '#resilience/registry';
+import { TimerQueue } from '#resilience/timer-queue';
 import type { CacheEvent } from './events.ts';
 import type {
   Acquired,
@@ -22,13 +23,16 @@ import type {
   Tier,
 } from './tier.ts';
 
-/** Three failures within a second open it, if they are a tenth of the calls; 1 s at first, 10 s at most; three probes, one by one. */
+/**
+ * Three failures within a second open it, if they are a tenth of the calls; 1 s at first, 2 s at most, so that a tier that was away for
+ * long is used within 5 s of its return: one probe in so long is no storm. Three probes close it, one by one.
+ */
 const BREAKER = {
   ...BREAKER_DEFAULTS,
   failures: 3,
   windowMs: 1_000,
   openMs: 1_000,
-  openMsMax: 10_000,
+  openMsMax: 2_000,
   probeSuccesses: 3,
 };
 
@@ -46,11 +50,16 @@ export class GuardedTier {
   readonly #clock: Clock;
   readonly #onEvent: (event: CacheEvent) => void;
   readonly #forget: () => void;
+  /** Deadlines of all operations alike: one timer each, however many are under way. */
+  readonly #reads: TimerQueue;
+  readonly #writes: TimerQueue;
   #inFlight = 0;
 
   constructor(tier: Tier, { clock = systemClock, random = systemRandom, onEvent, breakers }: GuardDependencies) {
     this.tier = tier;
     this.#clock = clock;
+    this.#reads = new TimerQueue(clock, tier.limits.readMs);
+    this.#writes = new TimerQueue(clock, tier.limits.writeMs);
     this.#onEvent = onEvent ?? ((): void => undefined);
     const registry = breakers ?? new BreakerRegistry({ clock, random });
     this.breaker = registry.get(`cache:${tier.name}`, BREAKER);
@@ -69,23 +78,20 @@ export class GuardedTier {
     const giveBack = (late: Acquired<Uint8Array>): void => {
       if (late.kind === 'leased') void this.release(request.key, request.token);
     };
-    return this.#run('acquire', this.tier.limits.readMs, () => this.tier.acquire(request), giveBack).then(
-      (acquired) => {
-        if (acquired !== undefined) this.#onEvent({ kind: 'lookup', tier: this.tier.name, ...foundIn(acquired) });
-        return acquired;
-      },
-    );
+    const tell = (acquired: Acquired<Uint8Array>): void =>
+      this.#onEvent({ kind: 'lookup', tier: this.tier.name, ...foundIn(acquired) });
+    return this.#run('acquire', this.#reads, () => this.tier.acquire(request), tell, giveBack);
   }
 
   put(key: string, entry: Entry<Uint8Array>, ticket: Ticket): Promise<boolean | undefined> {
-    return this.#run('put', this.tier.limits.writeMs, () => this.tier.put(key, entry, ticket)).then((stored) => {
+    return this.#run('put', this.#writes, () => this.tier.put(key, entry, ticket)).then((stored) => {
       if (stored === true) this.#stored(entry);
       return stored;
     });
   }
 
   renew(key: string, token: string, leaseMs: number): Promise<boolean | undefined> {
-    return this.#run('renew', this.tier.limits.writeMs, () => this.tier.renew(key, token, leaseMs));
+    return this.#run('renew', this.#writes, () => this.tier.renew(key, token, leaseMs));
   }
 
   release(key: string, token: string): Promise<true | undefined> {
@@ -104,22 +110,22 @@ export class GuardedTier {
   }
 
   position(): Promise<Position | undefined> {
-    return this.#run('position', this.tier.limits.readMs, () => this.tier.position());
+    return this.#run('position', this.#reads, () => this.tier.position());
   }
 
   /** Null: what was announced since is not known any more. `undefined`: no answer. */
   since(
     position: Position,
   ): Promise<{ position: Position; announcements: readonly Announcement[] } | null | undefined> {
-    return this.#run('since', this.tier.limits.writeMs, async () => (await this.tier.since(position)) ?? null);
+    return this.#run('since', this.#writes, async () => (await this.tier.since(position)) ?? null);
   }
 
   purge(): Promise<boolean | undefined> {
-    return this.#run('purge', this.tier.limits.writeMs, () => this.tier.purge?.() ?? false);
+    return this.#run('purge', this.#writes, () => this.tier.purge?.() ?? false);
   }
 
   #write(operation: string, work: () => Awaitable<void>): Promise<true | undefined> {
-    return this.#run(operation, this.tier.limits.writeMs, async (): Promise<true> => {
+    return this.#run(operation, this.#writes, async (): Promise<true> => {
       await work();
       return true;
     });
@@ -131,8 +137,9 @@ export class GuardedTier {
 
   #run<T>(
     operation: string,
-    deadlineMs: number,
+    deadlines: TimerQueue,
     work: () => Awaitable<T>,
+    onTime?: (value: T) => void,
     onLate?: (late: T) => void,
   ): Promise<T | undefined> {
     const startedAt = this.#clock.now();
@@ -146,23 +153,26 @@ export class GuardedTier {
       let open = true;
       const end = (outcome: 'ok' | 'failed' | 'timeout', value: T | undefined): void => {
         open = false;
-        timer.cancel();
+        deadline.remove();
         if (outcome === 'ok') permit.success();
         else permit.failure();
         this.#tell(operation, outcome, startedAt);
         resolve(value);
       };
-      let timer = this.#clock.schedule(deadlineMs, () => {
+      const deadline = deadlines.add(() => {
         // Where this thread was busy past the deadline, the answer may lie in the socket already: one turn to read it.
-        timer = this.#clock.schedule(0, () => {
+        this.#clock.schedule(0, () => {
           if (open) end('timeout', undefined);
         });
       });
       begun(work).then(
         (value) => {
           this.#inFlight--;
-          if (open) end('ok', value);
-          else onLate?.(value);
+          if (!open) onLate?.(value);
+          else {
+            end('ok', value);
+            onTime?.(value);
+          }
         },
         // Told as the operation's outcome: a cache that fails is a cache that misses.
         () => {

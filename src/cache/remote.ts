@@ -73,7 +73,7 @@ export class Remote {
       const { acquired, entry } = asked;
       if (acquired.kind === 'leased') held.push({ tier, ticket: acquired.ticket });
       if (acquired.kind === 'hit' && entry !== undefined) {
-        await this.#copyUp({ key: ask.key, held }, acquired.entry);
+        if (held.length > 0) await this.#copyUp({ key: ask.key, held }, acquired.entry);
         return { kind: 'hit', entry };
       }
       if (entry !== undefined && (stale === undefined || entry.ageMs < stale.ageMs)) stale = entry;
@@ -83,7 +83,7 @@ export class Remote {
     }
     const leases = { key: ask.key, held };
     if (!missed) return { kind: 'leased', leases, stale };
-    await this.release(leases);
+    if (held.length > 0) await this.release(leases);
     return { kind: 'missed', stale };
   }
 
@@ -138,7 +138,9 @@ export class Remote {
     for (let corrupt = 0; corrupt < 2; corrupt++) {
       const acquired = await tier.guarded.acquire(request);
       const found = acquired?.kind === 'hit' ? acquired.entry : acquired?.stale;
-      const payload = found && (await this.#codec.unpack(found.payload));
+      // Most are unpacked at once: a promise more for each hit is what a hit costs.
+      const unpacked = found && this.#codec.unpack(found.payload);
+      const payload = unpacked instanceof Promise ? await unpacked : unpacked;
       const entry = found && payload && { ...found, payload };
       if (acquired?.kind !== 'hit' || entry !== undefined) return acquired && { acquired, entry };
       // Nobody can fill a key whose entry passes for fresh: the corrupt one has to go first.

@@ -113,6 +113,25 @@ const storage = Type.Object(
       7,
       'What was said in runs of routes that keep it, older than this or than runRetentionDays, is deleted.',
     ),
+    usageMonthRetentionDays: count(
+      1,
+      36_500,
+      3_650,
+      'Sums of the usage ledger by month are deleted when their month ended longer ago than this; never before its rows.',
+    ),
+    conversationRetentionDays: count(
+      0,
+      36_500,
+      0,
+      'Conversations to which nothing was added for so long are deleted, with their turns and the facts of their own; 0: none is.',
+    ),
+    memoryRetentionDays: count(0, 36_500, 0, 'Facts that agents keep, older than this, are deleted; 0: none is.'),
+    revokedKeyRetentionDays: count(
+      1,
+      36_500,
+      3_650,
+      'Keys that were revoked longer ago than this are deleted. Until then a file of security.adminKeyFile that holds one is refused.',
+    ),
   },
   { ...strict, description: 'Where keys, runs, the usage ledger and the audit log are kept.' },
 );
@@ -252,6 +271,10 @@ export interface Config {
     readonly runRetentionDays: number;
     readonly usageRetentionDays: number;
     readonly contentRetentionDays: number;
+    readonly usageMonthRetentionDays: number;
+    readonly conversationRetentionDays: number;
+    readonly memoryRetentionDays: number;
+    readonly revokedKeyRetentionDays: number;
   };
   readonly redis: RedisConfig;
   readonly cache: CacheConfig;

@@ -65,6 +65,8 @@ export interface ConversationStore {
   rename(projectId: string, id: string, title: string | null, wallMs: number): Promise<boolean>;
   /** It, its turns and the memories of its own; returns whether there was one. Nothing of it is left in any table. */
   delete(projectId: string, id: string): Promise<boolean>;
+  /** As `delete`, of at most `rowsMax` conversations of any project that nobody added to since `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
   /** Committed when it resolves. `busy`: another turn runs and its instance lives. A turn left behind is marked broken. */
   beginTurn(
     turn: Pick<TurnRecord, 'id' | 'conversationId' | 'projectId' | 'input' | 'startedWallMs'>,

@@ -42,6 +42,12 @@ export interface ExternalAnswer {
    * too large or late; `return()` ends the call.
    */
   readonly body: AsyncIterableIterator<Uint8Array>;
+  /** All of it, where it is kept or will be: `body` gives the same. */
+  readonly whole?: {
+    readonly bytes: Uint8Array;
+    /** Names these bytes and no others. */
+    readonly digest: string;
+  };
   /** Left out where the cache was not asked. */
   readonly cache?: CacheFacts;
 }

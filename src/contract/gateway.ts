@@ -136,8 +136,10 @@ export interface CacheFacts {
 export interface WholeAnswer<Body> {
   readonly summary: RunSummary;
   readonly body: Body;
-  /** The body's bytes where they can be sent as they are. */
-  readonly raw: Uint8Array | undefined;
+  /** The body's bytes, or JSON, where they can be sent as they are. */
+  readonly raw: Uint8Array | string | undefined;
+  /** Names what is in `raw`, where it is kept and will be given again: nothing else is ever called so. */
+  readonly keptAs?: string;
 }
 
 export type ChatAnswer = WholeAnswer<ChatCompletion>;

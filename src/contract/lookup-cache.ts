@@ -22,3 +22,15 @@ export interface LookupCache {
   /** In every instance: at once here and where the bus is up, else when the value's time is over. */
   delete(key: string): Promise<void>;
 }
+
+/** The cache of lists: what a change makes wrong is ended by its tag. */
+export interface ListCache {
+  /** Rejects with what `read` throws, where no copy may stand in. */
+  getOrSet<T>(
+    key: string,
+    read: () => Promise<T>,
+    options: LookupOptions & { readonly tags: readonly string[] },
+  ): Promise<T>;
+  /** As `LookupCache.delete`, of all that was kept under the tag. */
+  deleteTag(tag: string): Promise<void>;
+}

@@ -37,6 +37,8 @@ export interface MemoryStore {
     filter: { readonly scope?: MemoryScope | undefined },
   ): Promise<readonly MemoryRecord[]>;
   delete(projectId: string, id: string): Promise<boolean>;
+  /** Deletes at most `rowsMax` facts of any project from before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
   /** The best first, by words and, with an embedding, by meaning; at most `limit`. */
   search(
     projectId: string,

@@ -43,6 +43,8 @@ export interface KeyStore {
   setLimits(projectId: string, id: string, limits: LimitSettings): Promise<boolean>;
   setProjectLimits(projectId: string, limits: LimitSettings): Promise<void>;
   projectLimits(projectId: string): Promise<LimitSettings>;
+  /** Deletes at most `rowsMax` keys that were revoked before `wallMs`; returns how many. */
+  purge(wallMs: number, rowsMax: number): Promise<number>;
   /** Whether any key exists that is not revoked. */
   anyActive(): Promise<boolean>;
 }
@@ -65,6 +67,8 @@ export interface UsageStore {
   rollUp(wallMs: number, rowsMax: number): Promise<number>;
   /** Deletes at most `rowsMax` rows of attempts that went out before `wallMs` and are in the sums; returns how many. */
   purge(wallMs: number, rowsMax: number): Promise<number>;
+  /** Deletes at most `rowsMax` sums of months that began before `wallMs`; returns how many. */
+  purgeMonths(wallMs: number, rowsMax: number): Promise<number>;
 }
 
 export interface AuditRecord {

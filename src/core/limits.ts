@@ -35,6 +35,8 @@ export const limits = {
   idempotentAnswerBytesMax: 1024 * 1024,
   /** All answers together that one instance keeps for idempotency keys; the longest unused go first. */
   idempotentBytesMax: 64 * 1024 * 1024,
+  /** What kept answers are compressed to, in one instance; the longest unused go first. */
+  compressedBytesMax: 16 * 1024 * 1024,
   /** Rows one page of a list holds. */
   pageRowsMax: 200,
   /** Characters of the messages of one side of a turn that a search looks in; PostgreSQL takes a megabyte of words. */

@@ -42,6 +42,8 @@ export interface Kept {
   /** Bytes that are no UTF-8 in base64. */
   readonly text: string;
   readonly encoding: 'utf8' | 'base64';
+  /** Of the bytes. */
+  readonly digest: string;
   readonly ttlMs: number;
   readonly strict: boolean;
 }

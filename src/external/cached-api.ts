@@ -3,7 +3,7 @@
  * date, and stands in where that fails and may. A call that changes something makes what was kept of the API old. What is too large to
  * keep, or is not to be kept, passes as it comes.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import type { AnswerCache, MakeContext, Wish } from '#contract/answer-cache';
 import { EVERY_ANSWER, held, inProject, shared } from '#contract/answer-cache';
@@ -193,6 +193,7 @@ export class CachedApi {
       attempts: status === 'miss' ? 1 : 0,
       breaker: this.#breakers.get(this.status.breaker).state.kind,
       body: resumed(known ? Buffer.alloc(0) : bytes, undefined),
+      ...(!known && { whole: { bytes, digest: kept.digest } }),
       cache: { status, key: name, ...life },
     };
   }
@@ -204,7 +205,8 @@ function keptOf(
   { ttlMs, strict }: { ttlMs: number; strict: boolean },
 ): Kept {
   const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
-  return { status, headers, text: bytes.toString(encoding), encoding, ttlMs, strict };
+  const kept = { text: bytes.toString(encoding), encoding, digest: hash('sha256', bytes, 'base64url') } as const;
+  return { status, headers, ...kept, ttlMs, strict };
 }
 
 /** The caller's conditions in exchange for those of what is kept. */

@@ -37,6 +37,7 @@ function started() {
       return true;
     },
     setProjectLimits: async () => undefined,
+    purge: async () => 0,
     projectLimits: async () => ({}),
     anyActive: async () => records.size > 0,
   };

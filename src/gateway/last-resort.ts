@@ -67,5 +67,5 @@ export function staleAnswer<Body>(
   const { provider, model, simulated } = kept;
   const summary = { ...run.summary(null, true), provider, model, simulated, cache };
   run.standIn(kept, errorCode);
-  return new KeptAnswer<Body>(summary, kept.text);
+  return new KeptAnswer<Body>(summary, kept);
 }

@@ -8,6 +8,8 @@ export type Answer =
       readonly status: number;
       readonly contentType: string;
       readonly bytes: Uint8Array | string | Precompressed;
+      /** Names these bytes, where they are likely to be sent again: what they are compressed to is kept under it. */
+      readonly keptAs?: string | undefined;
       readonly headers?: Headers;
     }
   /** The handler wrote the response itself. */

@@ -6,7 +6,7 @@ import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
-import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary } from '#contract/gateway';
+import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary, WholeAnswer } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
 import { limitsToldIn } from './limit-headers.ts';
@@ -69,20 +69,23 @@ export function callFor<Request extends RunCall['request']>(
 }
 
 /** The response with the whole answer of a run. */
-export async function answerWhole<T extends { readonly summary: RunSummary }>(
+export async function answerWhole<T extends WholeAnswer<unknown>>(
   asked: Promise<T>,
   bytesOf: (answer: T) => Uint8Array | string,
   context: RequestContext,
   { clock }: Services,
 ): Promise<Answer> {
   const answer = await waitedFor(context, clock, asked);
+  const bytes = bytesOf(answer);
   // The gateway knows better than the whole wait how much of it was the upstream's.
   context.waitedMs = Math.max(0, clock.now() - context.receivedAt - answer.summary.overheadMs);
   return {
     kind: 'bytes',
     status: 200,
     contentType: 'application/json',
-    bytes: bytesOf(answer),
+    bytes,
+    // What a surface words anew is no other's.
+    keptAs: bytes === answer.raw ? answer.keptAs : undefined,
     headers: summaryHeaders(answer.summary),
   };
 }

@@ -1,5 +1,6 @@
 /** What callers accept, and what they get: whole answers in fewer bytes, and streams untouched. */
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
@@ -140,12 +141,44 @@ describe('the compressor', () => {
 
   it('lets answers go as they are while all its places are taken', async () => {
     const compressor = new Compressor(1);
-    const made = await Promise.all(Array.from({ length: 20 }, () => compressor.encode('gzip', 'x'.repeat(100_000))));
+    const made = await Promise.all(
+      Array.from({ length: 20 }, async () => compressor.encode('gzip', 'x'.repeat(100_000))),
+    );
     assert.deepEqual(
       [made.filter((each) => each !== null).length, made.filter((each) => each === null).length],
       [8, 12],
     );
     assert.notEqual(await compressor.encode('gzip', 'x'), null, 'the places are given back');
+  });
+
+  it('compresses what is kept once in each encoding, for all who ask at the same time and later', async () => {
+    const compressor = new Compressor(1);
+    const body = 'x'.repeat(100_000);
+    const together = await Promise.all(Array.from({ length: 20 }, async () => compressor.encode('gzip', body, 'one')));
+    const [first = assert.fail()] = new Set(together);
+    assert.deepEqual(new Set(together), new Set([first]));
+    assert.equal(gunzipSync(first?.bytes ?? assert.fail()).toString(), body);
+    assert.equal(compressor.encode('gzip', body, 'one'), first, 'nothing is waited for');
+    const others = [await compressor.encode('br', body, 'one'), await compressor.encode('gzip', `${body}!`, 'other')];
+    assert.deepEqual(
+      [
+        brotliDecompressSync(others[0]?.bytes ?? assert.fail()).toString(),
+        gunzipSync(others[1]?.bytes ?? assert.fail()).toString(),
+      ],
+      [body, `${body}!`],
+    );
+  });
+
+  it('keeps no more than its bound of what it made, the longest unused least', async () => {
+    const compressor = new Compressor(1, 10_000);
+    const noise = (seed: number): string =>
+      Array.from({ length: 500 }, (_, index) => hash('sha256', `${seed} ${index}`).slice(0, 12)).join('');
+    const made = (seed: number) => compressor.encode('gzip', noise(seed), String(seed));
+    const [first, second] = [await made(1), await made(2)];
+    assert.equal(made(1), first);
+    await made(3);
+    assert.equal(made(1), first);
+    assert.notEqual(await made(2), second, 'it was given up, and is made anew');
   });
 
   it('compresses what is sent often once in each encoding', async () => {

@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
+import { limits } from '#core/limits';
 
 export type Encoding = 'zstd' | 'br' | 'gzip';
 
@@ -49,6 +51,9 @@ const TEXTS =
 
 /** Answers that are compressed at the same time; the runtime has four threads for this and for files. */
 const PLACES = 8;
+
+/** What one kept answer costs besides its bytes, about. */
+const ENTRY_COST_BYTES = 256;
 
 /** What of ours the caller likes best (RFC 9110, 12.5.3); null where it is none. */
 export function acceptedEncoding(header: string | undefined): Encoding | null {
@@ -99,11 +104,18 @@ export interface Encoded {
 
 export class Compressor {
   readonly #bytesMin: number;
+  /** Of answers that are kept; the longest unused go first. */
+  readonly #made: LRUCache<string, Encoded>;
+  readonly #making = new Map<string, Promise<Encoded | null>>();
   #taken = 0;
 
   /** Smaller answers are sent as they are; 0: all are. */
-  constructor(bytesMin: number) {
+  constructor(bytesMin: number, keptBytesMax = limits.compressedBytesMax) {
     this.#bytesMin = bytesMin;
+    this.#made = new LRUCache({
+      maxSize: keptBytesMax,
+      sizeCalculation: ({ bytes }, key) => bytes.byteLength + 2 * key.length + ENTRY_COST_BYTES,
+    });
   }
 
   /** Whether such an answer depends on what the caller accepts. */
@@ -112,16 +124,41 @@ export class Compressor {
     return this.#bytesMin > 0 && length >= this.#bytesMin && TEXTS.test(contentType);
   }
 
-  /** Null where it should go out as it is. */
-  async encode(accepts: string | undefined, body: Uint8Array | string | Precompressed): Promise<Encoded | null> {
+  /**
+   * Null where it should go out as it is. `keptAs` names the body and nothing else: it is then compressed once in each encoding for all who
+   * ask, for as long as there is room.
+   */
+  encode(
+    accepts: string | undefined,
+    body: Uint8Array | string | Precompressed,
+    keptAs?: string,
+  ): Promise<Encoded | null> | Encoded | null {
     const encoding = acceptedEncoding(accepts);
     if (encoding === null) return null;
-    if (body instanceof Precompressed) return { encoding, bytes: await body.in(encoding) };
+    if (body instanceof Precompressed) return body.in(encoding).then((bytes) => ({ encoding, bytes }));
+    return keptAs === undefined ? this.#once(encoding, body) : this.#kept(encoding, body, `${encoding} ${keptAs}`);
+  }
+
+  #kept(encoding: Encoding, body: Uint8Array | string, key: string): Promise<Encoded | null> | Encoded {
+    const made = this.#made.get(key);
+    if (made !== undefined) return made;
+    const under = this.#making.get(key);
+    if (under !== undefined) return under;
+    const making = this.#once(encoding, body)
+      .then((encoded) => {
+        if (encoded !== null) this.#made.set(key, encoded);
+        return encoded;
+      })
+      .finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    return making;
+  }
+
+  async #once(encoding: Encoding, body: Uint8Array | string): Promise<Encoded | null> {
     if (this.#taken >= PLACES) return null;
     this.#taken++;
     try {
-      const bytes = await EFFORTS[encoding].once(typeof body === 'string' ? Buffer.from(body) : body);
-      return { encoding, bytes };
+      return { encoding, bytes: await EFFORTS[encoding].once(typeof body === 'string' ? Buffer.from(body) : body) };
     } finally {
       this.#taken--;
     }

@@ -30,7 +30,7 @@ export function revalidated(
   const headers = { ...more, etag };
   return isKnown(context, etag)
     ? { kind: 'bytes', status: 304, contentType, bytes: '', headers }
-    : { kind: 'bytes', status: 200, contentType, bytes, headers };
+    : { kind: 'bytes', status: 200, contentType, bytes, keptAs: etag, headers };
 }
 
 /** As `revalidated`, of what is for the caller's key alone. */

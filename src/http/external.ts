@@ -43,16 +43,24 @@ export async function answerExternal(name: string, context: RequestContext, serv
       onLimits: limitsToldIn(context),
     }),
   );
+  const own = {
+    'x-revoagent-external': name,
+    'x-revoagent-attempts': String(answer.attempts),
+    'x-revoagent-breaker': answer.breaker,
+    ...(answer.cache !== undefined && cacheHeaders(answer.cache)),
+    ...(answer.cache?.status === 'stale' && { 'x-revoagent-degraded': 'true' }),
+  };
+  const whole = wholeOf(answer, own, context);
+  if (whole !== undefined) {
+    await answer.body.return?.();
+    return whole;
+  }
   try {
     outgoing.writeHead(answer.status, {
       ...context.headers,
       'content-security-policy': SANDBOX,
       ...answer.headers,
-      'x-revoagent-external': name,
-      'x-revoagent-attempts': String(answer.attempts),
-      'x-revoagent-breaker': answer.breaker,
-      ...(answer.cache !== undefined && cacheHeaders(answer.cache)),
-      ...(answer.cache?.status === 'stale' && { 'x-revoagent-degraded': 'true' }),
+      ...own,
     });
     outgoing.flushHeaders();
     await relay(answer, context, clock);
@@ -69,6 +77,31 @@ export async function answerExternal(name: string, context: RequestContext, serv
     await answer.body.return?.();
   }
   return { kind: 'sent' };
+}
+
+/**
+ * As an answer that may be compressed. Not one with a strong ETag: that names these bytes, and a caller may have to give it back to the API as
+ * it is (If-Match).
+ */
+function wholeOf(
+  { status, headers, whole }: ExternalAnswer,
+  own: Record<string, string>,
+  context: RequestContext,
+): Answer | undefined {
+  const { vary, 'content-type': contentType, etag = 'W/' } = headers;
+  if (whole === undefined || typeof contentType !== 'string' || !String(etag).startsWith('W/')) return undefined;
+  if (vary !== undefined) context.headers['vary'] = [context.headers['vary'] ?? [], vary].flat().join(', ');
+  const passed: Record<string, string> = { 'content-security-policy': SANDBOX };
+  for (const [name, value] of Object.entries(headers))
+    if (name !== 'vary') passed[name] = typeof value === 'string' ? value : value.join(', ');
+  return {
+    kind: 'bytes',
+    status,
+    contentType,
+    bytes: whole.bytes,
+    keptAs: whole.digest,
+    headers: { ...passed, ...own },
+  };
 }
 
 /** The target is handed on as the caller wrote it; the router has decoded it. */

@@ -127,11 +127,13 @@ export class Pipeline {
 
   #send(context: RequestContext, answer: Answer): Promise<void> | undefined {
     if (answer.kind === 'sent') return undefined;
-    const [contentType, body] =
-      answer.kind === 'json'
-        ? (['application/json', JSON.stringify(answer.body)] as const)
-        : ([answer.contentType, answer.bytes] as const);
-    return this.#respond(context, answer.status, { 'content-type': contentType, ...answer.headers }, body);
+    const { status, headers } = answer;
+    if (answer.kind === 'json') {
+      const body = JSON.stringify(answer.body);
+      return this.#respond(context, status, { 'content-type': 'application/json', ...headers }, body);
+    }
+    const { contentType, bytes, keptAs } = answer;
+    return this.#respond(context, status, { 'content-type': contentType, ...headers }, bytes, keptAs);
   }
 
   /** Nothing to wait for where the answer goes out as it is. */
@@ -140,6 +142,7 @@ export class Pipeline {
     status: number,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | string | Precompressed,
+    keptAs?: string,
   ): Promise<void> | undefined {
     const plain = body instanceof Precompressed ? body.bytes : body;
     if (!this.#compressor.concerns(headers['content-type'] ?? '', body)) {
@@ -149,8 +152,11 @@ export class Pipeline {
     const { vary } = context.headers;
     context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
     const accepts = context.incoming.headers['accept-encoding'];
-    const encoding = this.#compressor.encode(accepts, body);
-    return encoding.then((encoded) => context.respond(status, headers, plain, encoded));
+    const encoding = this.#compressor.encode(accepts, body, keptAs);
+    if (encoding instanceof Promise)
+      return encoding.then((encoded) => context.respond(status, headers, plain, encoded));
+    context.respond(status, headers, plain, encoding);
+    return undefined;
   }
 
   #unsettled(context: RequestContext, thrown: unknown): void {

@@ -84,7 +84,7 @@ export async function startHub(
   const keys = createKeys({ ...storage.stores, lookups: caches.lookups, clock, logger });
   const idempotency = createIdempotency({ ...storage.stores, clock, logger });
   stack.defer(() => idempotency.close());
-  const talking = openAgents(stack, { ...ground, stores: storage.stores, memory, external, gateway });
+  const talking = openAgents(stack, { ...ground, ...caches, stores: storage.stores, memory, external, gateway });
   const server = createServer({
     ...talking,
     external,
@@ -149,10 +149,10 @@ function readersOf(
   { stores }: Storage,
   parts: { running: RunningRuns; runs: BatchWriter<RunRecord>; contents: BatchWriter<ContentRecord>; clock: Clock },
 ) {
-  const { usage, audit, agents: agentStore, conversations } = stores;
+  const { usage, audit, conversations } = stores;
   const runs = createRunReader({ running: parts.running, pending: parts.runs, store: stores.runs });
   const from = { runs, pending: parts.contents, store: stores.contents, audit, clock: parts.clock };
-  return { runs, contents: createContents(from), usage, audit, agentStore, conversations };
+  return { runs, contents: createContents(from), usage, audit, conversations };
 }
 
 /** What requests and sockets tell, and what is asked about them. */

@@ -10,6 +10,7 @@ import type { ContentRecord } from '#contract/content';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import type { RunRecord } from '#contract/runs';
+import type { Stores } from '#contract/stores';
 import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
 import { createContentWriter, createRunWriter, isUnavailable, monthOf, openStorage } from '#storage/index';
@@ -27,6 +28,8 @@ export interface StorageParts {
 
 const PURGE_EVERY_MS = 3_600_000;
 const PURGE_ROWS = 5_000;
+/** Each takes its turns and facts with it, in one statement. */
+const PURGE_CONVERSATIONS = 200;
 const DAY_MS = 86_400_000;
 const FLUSH_MS = 5_000;
 /** A month's budget, and as much again to look back on. */
@@ -95,19 +98,43 @@ function writtenBehind<Row>(
   };
 }
 
-/** Sums up the usage of months that are over, and deletes with age, once an hour: runs, what was said in them and rows of the usage ledger and of the audit log, each after its own time, and claims that have run out. Returns what ends it. */
+interface Aged {
+  /** After these its rows are deleted. */
+  readonly days: number;
+  readonly store: { purge(wallMs: number, rowsMax: number): Promise<number> };
+  readonly rowsMax?: number;
+}
+
+function agedOf(
+  { runs, usage, audit, contents, keys, conversations, memories }: Stores,
+  days: Config['storage'],
+): readonly Aged[] {
+  const aged: readonly Aged[] = [
+    { days: days.runRetentionDays, store: runs },
+    { days: days.usageRetentionDays, store: usage },
+    {
+      // Reports read the sums in place of the rows: they stay as long.
+      days: Math.max(days.usageMonthRetentionDays, days.usageRetentionDays),
+      store: { purge: (wallMs: number, rowsMax: number) => usage.purgeMonths(monthOf(wallMs), rowsMax) },
+    },
+    { days: days.auditRetentionDays, store: audit },
+    // By its run alone is what was said found and erased: it does not outlive it.
+    { days: Math.min(days.contentRetentionDays, days.runRetentionDays), store: contents },
+    { days: days.revokedKeyRetentionDays, store: keys },
+    { days: days.memoryRetentionDays, store: memories },
+    { days: days.conversationRetentionDays, store: conversations, rowsMax: PURGE_CONVERSATIONS },
+  ];
+  // Where the operator names no time it is kept until somebody deletes it.
+  return aged.filter((each) => each.days > 0);
+}
+
+/** Once an hour: sums up the usage of months that are over, and deletes what is past its time. Returns what ends it. */
 export function purgeWithAge(
   { stores }: Storage,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
 ): { stop(): void } {
-  const { auditRetentionDays, runRetentionDays, usageRetentionDays, contentRetentionDays } = config.storage;
-  const aged = [
-    { days: runRetentionDays, store: stores.runs },
-    { days: usageRetentionDays, store: stores.usage },
-    { days: auditRetentionDays, store: stores.audit },
-    // By its run alone is what was said found and erased: it does not outlive it.
-    { days: Math.min(contentRetentionDays, runRetentionDays), store: stores.contents },
-  ];
+  const { usageRetentionDays } = config.storage;
+  const aged = agedOf(stores, config.storage);
   let timer: Timer;
   /** Of months that are over for a day, so that late rows are in; and of what is deleted next. */
   async function rollUp(): Promise<void> {
@@ -116,9 +143,9 @@ export function purgeWithAge(
   }
   async function purge(): Promise<void> {
     await rollUp();
-    for (const { days, store } of aged) {
+    for (const { days, store, rowsMax = PURGE_ROWS } of aged) {
       const before = clock.wallMs() - days * DAY_MS;
-      for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;) deleted = await store.purge(before, PURGE_ROWS);
+      for (let deleted = rowsMax; deleted === rowsMax;) deleted = await store.purge(before, rowsMax);
     }
     for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
       deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);

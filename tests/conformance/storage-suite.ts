@@ -10,6 +10,7 @@ import { contentSuite } from './content-suite.ts';
 import { auditSuite, claimSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
 import { agentSuite } from './agent-suite.ts';
 import { conversationSuite } from './conversation-suite.ts';
+import { retentionSuite } from './retention-suite.ts';
 import { lifeSuite } from './storage-life-suite.ts';
 import { memorySuite } from './memory-suite.ts';
 import { usageSuite } from './usage-suite.ts';
@@ -45,6 +46,7 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     agentSuite(() => storage);
     conversationSuite(() => storage);
     memorySuite(() => storage);
+    retentionSuite(() => storage);
     writerSuite(() => storage);
     lifeSuite(() => database.create());
   });

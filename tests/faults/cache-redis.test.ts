@@ -28,12 +28,28 @@ interface Lab {
   readonly redis: TestRedis;
   readonly clock: VirtualClock;
   instance(): Promise<Instance>;
+  /** Until every instance's connection is there, in real time: the clock stands still. */
+  connected(): Promise<void>;
   /** Moves the clock on, no faster than Redis answers, until it is so. While it hangs, nobody waits for its answers. */
   until(what: () => boolean | Promise<boolean>): Promise<void>;
   /** Until the instance has been answered by Redis. */
   answered(instance: Instance): Promise<void>;
   hang(): void;
   wake(): void;
+}
+
+function instanceOn(port: RedisPort, clock: VirtualClock): Instance {
+  const events: CacheEvent[] = [];
+  const cache = createCache({
+    namespace: 'faults',
+    tiers: [new RedisTier(port, { namespace: 'faults' })],
+    clock,
+    random: seededRandom(1),
+    defaults: { jitter: 0, earlyRefreshFrom: 1, ttlMs: 600_000 },
+    memory: { ttlMs: 300_000 },
+    onEvent: (event) => events.push(event),
+  });
+  return { cache, events };
 }
 
 async function openLab(t: TestContext): Promise<Lab> {
@@ -48,8 +64,10 @@ async function openLab(t: TestContext): Promise<Lab> {
       if (!hangs) await Promise.allSettled(asked);
     }
   };
+  const ports: RedisPort[] = [];
   const watched = (): RedisPort => {
     const port = connectRedis({ url: redis.url });
+    ports.push(port);
     return {
       ...port,
       run(...call) {
@@ -70,27 +88,24 @@ async function openLab(t: TestContext): Promise<Lab> {
   const answered: Lab['answered'] = async ({ events }) => {
     const from = events.length;
     await until(() => events.slice(from).some((each) => each.kind === 'operation' && each.outcome === 'ok'));
-    await until(
-      () =>
-        events.findLast((each) => each.kind === 'tier-opened' || each.kind === 'tier-closed')?.kind !== 'tier-opened',
-    );
+    await until(() => !isOpen({ events }));
   };
   return {
     redis,
     clock,
     until,
     answered,
+    async connected() {
+      for (const port of ports)
+        await waitFor(() =>
+          port.run({ name: 'ping', lua: 'return 1' }, [], []).then(
+            () => true,
+            () => undefined,
+          ),
+        );
+    },
     async instance() {
-      const events: CacheEvent[] = [];
-      const cache = createCache({
-        namespace: 'faults',
-        tiers: [new RedisTier(watched(), { namespace: 'faults' })],
-        clock,
-        random: seededRandom(1),
-        defaults: { jitter: 0, earlyRefreshFrom: 1, ttlMs: 600_000 },
-        memory: { ttlMs: 300_000 },
-        onEvent: (event) => events.push(event),
-      });
+      const { cache, events } = instanceOn(watched(), clock);
       t.after(() => cache.close());
       return { cache, events };
     },
@@ -126,6 +141,9 @@ async function within<T>(clock: VirtualClock, ms: number, work: Promise<T>): Pro
 
 const outcomes = ({ events }: Instance): string[] =>
   events.flatMap((each) => (each.kind === 'operation' ? [each.outcome] : []));
+
+const isOpen = ({ events }: Pick<Instance, 'events'>): boolean =>
+  events.findLast((each) => each.kind === 'tier-opened' || each.kind === 'tier-closed')?.kind === 'tier-opened';
 
 const isThere = async ({ redis }: Lab, what: string): Promise<boolean> =>
   (await redis.command('EXISTS', `revoagent:cache:faults:${what}`)) === 1;
@@ -198,6 +216,28 @@ describe('Redis is killed', () => {
     await lab.answered(one);
     assert.equal(await one.cache.getOrSet('k', () => 'new'), 'new');
     await lab.until(() => isThere(lab, 'e:k'));
+  });
+
+  it('for long: once it is there again it is used within five seconds, by those who are asked and those who are not', async (t) => {
+    const lab = await openReadyLab(t);
+    const { clock, redis, one, other } = lab;
+    await redis.kill();
+    for (const { cache } of [one, other])
+      await Promise.all(Array.from({ length: 5 }, (_, each) => cache.getOrSet(`first:${each}`, () => each)));
+    // Its circuits are open for as long as they ever are.
+    for (let second = 0; second < 60; second++) {
+      await one.cache.getOrSet(`cold:${second}`, () => second);
+      await clock.advance(1_000);
+    }
+    for (const { events } of [one, other]) assert.ok(events.some((each) => each.kind === 'tier-opened'));
+    await redis.restart();
+    await lab.connected();
+    const since = clock.now();
+    await lab.until(() => !isOpen(one));
+    await lab.until(() => !isOpen(other));
+    assert.ok(clock.now() - since <= 5_000, `after ${clock.now() - since} ms`);
+    await one.cache.set('k', 'kept');
+    assert.equal(await isThere(lab, 'e:k'), true);
   });
 
   it('while a fill is under way: its value reaches the caller, and is not stored behind the flush', async (t) => {

@@ -66,6 +66,7 @@ describe('a key that is looked up by two instances', () => {
         return true;
       }),
     anyActive: () => asked(() => true),
+    purge: () => asked(() => 0),
     setLimits: () => asked(() => false),
     setProjectLimits: () => asked(() => undefined),
     projectLimits: () => asked(() => ({})),

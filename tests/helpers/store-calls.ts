@@ -16,6 +16,7 @@ export function keyCalls(keys: Stores['keys'], project: string, key: string): Ca
     setLimits: [() => keys.setLimits(project, key, { concurrent: 1 })],
     setProjectLimits: [() => keys.setProjectLimits(project, {})],
     projectLimits: [() => keys.projectLimits(project)],
+    purge: [() => keys.purge(15_000, 5_000), () => keys.purge(1, 5_000)],
     anyActive: [() => keys.anyActive()],
   };
 }

@@ -25,6 +25,7 @@ const noConversations: ConversationStore = {
   search: away,
   rename: away,
   delete: away,
+  purge: away,
   beginTurn: away,
   extendTurns: away,
   endTurn: away,

@@ -15,11 +15,16 @@ import { forTheSuite } from '../helpers/suite.ts';
 import { answers, gate, startUpstream, until } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 
+/** What is looked up is kept for 30 s. */
+const BEFORE_IT_IS_OLD_MS = 20_000;
+
 let redis: TestRedis;
 let upstream: Upstream;
 let one: ProjectHub;
 let other: ProjectHub;
 let key: string;
+/** Of another project. */
+let strangersKey: string;
 let asked = 0;
 
 interface Said {
@@ -57,8 +62,8 @@ describe('two hubs', () => {
     suite.after(() => postgres.close());
     const url = await postgres.createDatabase();
     upstream = await startUpstream(suite);
-    const [keys = []] = await makeKeys(postgresTarget(url), [1]);
-    key = keys[0] ?? assert.fail();
+    const keys = await makeKeys(postgresTarget(url), [1, 1]);
+    [key, strangersKey] = keys.map(([secret]) => secret ?? assert.fail()) as [string, string];
     const config = {
       providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-test' } },
       routes: { m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} } },
@@ -74,15 +79,20 @@ describe('two hubs', () => {
     upstream.otherwise = (exchange) => answers(`number ${++asked}`)(exchange);
   });
 
-  /** Operations on Redis that it did not do in time, or was not asked for since. */
-  async function excuses(): Promise<number> {
+  /** Of both hubs. */
+  async function summed(series: RegExp): Promise<number> {
     const texts = [one, other].map(async (hub) => (await hub.ask(key, 'GET', '/metrics')).text());
-    const series = /^revoagent_cache_operation_duration_seconds_count\{.*outcome="(?!ok").*\} (\d+)$/gm;
     return [...(await Promise.all(texts)).join('\n').matchAll(series)].reduce(
       (sum, [, count]) => sum + Number(count),
       0,
     );
   }
+
+  /** Operations on Redis that it did not do in time, or was not asked for since. */
+  const excuses = (): Promise<number> =>
+    summed(/^revoagent_cache_operation_duration_seconds_count\{.*outcome="(?!ok").*\} (\d+)$/gm);
+  const agentLists = (): Promise<number> =>
+    summed(/^revoagent_query_duration_seconds_count\{.*query="agents.list".*\} (\d+)$/gm);
 
   /**
    * A hub waits 40 ms for Redis and then does without, and for a while after it missed that: what both share is seen where it was in
@@ -167,7 +177,52 @@ describe('two hubs', () => {
     assert.ok(revoked.ok);
     assert.equal(await models(one), 401);
     // Without the announcement it were good for 30 s: longer than this waits.
-    await waitFor(async () => ((await models(other)) === 401 ? true : null));
+    await waitFor(async () => ((await models(other)) === 401 ? true : null), BEFORE_IT_IS_OLD_MS);
+  });
+
+  it('list agents from memory, and as they are as soon as either changed one', async () => {
+    const agent = { name: 'listed', instructions: 'Be brief.', model: 'm' };
+    const read = async (hub: ProjectHub, at: string) => JSON.parse(await (await hub.ask(key, 'GET', at)).text());
+    const listed = async (hub: ProjectHub): Promise<string[]> =>
+      (await read(hub, '/api/agents')).data.map(
+        ({ name, version }: { name: string; version: number }) => `${name} ${version}`,
+      );
+    const asModels = async (hub: ProjectHub): Promise<string[]> =>
+      (await read(hub, '/v1/models')).data
+        .map(({ id }: { id: string }) => id)
+        .filter((id: string) => id.startsWith('agent:'));
+    const soon = (hub: ProjectHub, wanted: string[]) =>
+      // Without the announcement it were kept for 30 s: longer than this waits.
+      waitFor(async () => ((await listed(hub)).join() === wanted.join() ? true : null), BEFORE_IT_IS_OLD_MS);
+    assert.deepEqual([await listed(one), await listed(other), await asModels(one)], [[], [], []]);
+
+    const made = await one.ask(key, 'POST', '/api/agents', agent);
+    const { id } = JSON.parse(await made.text());
+    assert.deepEqual([await listed(one), await asModels(one)], [['listed 1'], ['agent:listed']]);
+    await soon(other, ['listed 1']);
+
+    const known = await agentLists();
+    for (let round = 0; round < 20; round++)
+      assert.deepEqual(await listed(round % 2 === 0 ? one : other), ['listed 1']);
+    assert.ok((await agentLists()) - known < 10, 'the database is not asked each time');
+
+    await (await other.ask(key, 'PUT', `/api/agents/${id}`, { ...agent, instructions: 'Be kind.' })).text();
+    assert.deepEqual(await listed(other), ['listed 2']);
+    await soon(one, ['listed 2']);
+    await (await one.ask(key, 'DELETE', `/api/agents/${id}`)).text();
+    assert.deepEqual([await listed(one), await asModels(one)], [[], []]);
+    await soon(other, []);
+  });
+
+  it('list to no project the agents of another', async () => {
+    const agent = { name: 'ours', instructions: 'Be brief.', model: 'm' };
+    assert.equal((await one.ask(key, 'POST', '/api/agents', agent)).status, 201);
+    const names = async (secret: string): Promise<string[]> => {
+      const { data } = JSON.parse(await (await one.ask(secret, 'GET', '/api/agents')).text());
+      return data.map(({ name }: { name: string }) => name);
+    };
+    for (let round = 0; round < 2; round++)
+      assert.deepEqual([await names(key), await names(strangersKey)], [['ours'], []]);
   });
 
   it('go on answering while Redis hangs, when it is killed, and share again when it is back', async () => {

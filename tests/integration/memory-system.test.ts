@@ -28,6 +28,7 @@ function bench(model: { embed?: Embedder['embed']; database?: Partial<MemoryStor
     find: async () => fact,
     list: async () => [fact],
     delete: async () => true,
+    purge: async () => 0,
     search: async (_project, _scopes, query) => {
       searched.push(query);
       return [];

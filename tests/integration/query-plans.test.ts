@@ -48,6 +48,7 @@ const PROJECTS = 30;
 const PROJECTS_THERE = 5_000;
 /** As many as the hub deletes at once. */
 const PURGE_ROWS = 5_000;
+const PURGE_CONVERSATIONS = 200;
 /** One row an installation, one a release, one a cache, a thousand a cache. Every other table grows with use. */
 const SMALL_TABLES: readonly string[] = ['organisations', 'revoagent_migrations', 'cache_meta', 'cache_log'];
 
@@ -133,6 +134,7 @@ function usageCalls(usage: UsageStore, project: string): EveryCall['usage'] {
     ),
     rollUp: [() => usage.rollUp(ROWS / 2, PURGE_ROWS), () => usage.rollUp(1, PURGE_ROWS)],
     purge: [() => usage.purge(ROWS / 2, PURGE_ROWS), () => usage.purge(1, PURGE_ROWS)],
+    purgeMonths: [() => usage.purgeMonths(ROWS / 2, PURGE_ROWS), () => usage.purgeMonths(1, PURGE_ROWS)],
   };
 }
 
@@ -176,6 +178,10 @@ function conversationCalls(conversations: ConversationStore, project: string): E
       },
     ],
     delete: [() => conversations.delete(project, here.id)],
+    purge: [
+      () => conversations.purge(ROWS / 2, PURGE_CONVERSATIONS),
+      () => conversations.purge(1, PURGE_CONVERSATIONS),
+    ],
   };
 }
 
@@ -200,6 +206,7 @@ function memoryCalls(memories: MemoryStore, project: string): EveryCall['memorie
     takeToEmbed: ['m-1', 'm-2', 'a'].map((model) => () => memories.takeToEmbed(model, START_MS, START_MS + 1, 32)),
     setEmbedding: [() => memories.setEmbedding(project, here, embedding)],
     delete: [() => memories.delete(project, here)],
+    purge: [() => memories.purge(ROWS / 2, PURGE_ROWS), () => memories.purge(1, PURGE_ROWS)],
   };
 }
 
@@ -352,6 +359,8 @@ async function fill(db: Kysely<Schema>): Promise<void> {
          outcome, prompt_tokens, estimated_prompt_tokens)
        select ${id('run', 'n')} || '.1', ${id('run', 'n')}, ${project}, ${id('key', `n % 900`)}, 'm', 'p/m', 'p', 'm', 'first', n,
          'settled', 'succeeded', 5, 5
+       from generate_series(1, ${ROWS}) as n`,
+    `insert into usage_months select ${project}, n, ${id('key', `n % 900`)}, 'm', 'p/m', 'p', 1, 1, 1, 0, 5, 5, 0, 0, 0, 0
        from generate_series(1, ${ROWS}) as n`,
     `insert into audit select ${id('aud', 'n')}, ${project}, n, 'cli', 'key-created', 'full', '{}'
        from generate_series(1, ${ROWS}) as n`,

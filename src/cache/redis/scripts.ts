@@ -30,7 +30,8 @@ local seen
 local function judge(names, since, missing)
   if allHard > since then return 2 end
   local worst = allSoft > since and 1 or 0
-  for _, name in ipairs(names) do
+  for at = 1, #names do
+    local name = names[at]
     local mark = seen and seen[name]
     if not mark then
       mark = redis.call('HMGET', base .. 'm:' .. name, 'h', 's')
@@ -71,6 +72,23 @@ local function nextNumber()
 end
 `;
 
+/** The server's own time: an entry is as old as it says. */
+const NOW = `
+local function timeNow()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+`;
+
+/** What lies under an entry's key. */
+const STORE = `
+local function store(key, since, age, header, payload, life)
+  local born = string.format('%.0f', timeNow() - age)
+  local head = '.' .. since .. ' ' .. epoch .. ' ' .. born .. ' ' .. header
+  redis.call('SET', base .. 'e:' .. key, head .. '\\n' .. payload, 'PX', life)
+end
+`;
+
 const script = (name: string, flags: string, body: string): Script => ({
   name,
   lua: `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${PRELUDE}\n${body}`,
@@ -80,13 +98,14 @@ const script = (name: string, flags: string, body: string): Script => ({
 const REPLY_BYTES = 1024 * 1024;
 
 /**
- * ARGV, five for each key: key, token, leaseMs, freshShare, names of the known marks (JSON). Gives epoch and number, then for each key
- * kind, value, ageMs, judgement. Kinds: 0 hit, 1 leased, 2 missed, 3 nothing was done, because the reply is full.
+ * ARGV, three for each key: key, freshShare, and for who does not find it fresh "<token> <leaseMs> <names of the known marks (JSON)>". Gives
+ * epoch and number, then for each key kind, value, ageMs, judgement. Kinds: 0 hit, 1 leased, 2 missed, 3 nothing was done, because the
+ * reply is full.
  */
 export const ACQUIRE = script(
   'acquire',
   'allow-oom',
-  `
+  `${NOW}
 seen = {}
 local lists = {['[]'] = {}}
 local function listOf(json)
@@ -98,37 +117,42 @@ local function listOf(json)
   return list
 end
 
-local function acquire(key, token, leaseMs, freshShare, marks)
-  local entryKey, leaseKey = base .. 'e:' .. key, base .. 'l:' .. key
-  local value = redis.call('GET', entryKey)
-  local age, judgement, fresh = 0, 2, false
-  if value then
-    local flag, since, itsEpoch, ttl, life, its = string.match(value, '^(.)(%d+) (%S+) (%d+) (%d+) [^\\n]-(%[[^\\n]*)\\n')
-    local left = redis.call('PTTL', entryKey)
-    if flag and itsEpoch == epoch and left > 0 then
-      ttl, age = tonumber(ttl), math.max(0, tonumber(life) - left)
-      judgement = judge(listOf(its), tonumber(since), 2)
-      if judgement == 0 and flag == 'x' then judgement = 1 end
-      fresh = judgement == 0 and age < ttl
-      if fresh and age <= tonumber(freshShare) * ttl then return 0, value, age, judgement end
-    end
-    if judgement == 2 then value = false end
-  end
-  local lease = redis.call('GET', leaseKey)
+-- What is in every loop is local: a global is looked up each time.
+local call, match, tonumber = redis.call, string.match, tonumber
+local entries, now = base .. 'e:', timeNow()
+
+local function lease(key, asked, fresh)
+  local token, leaseMs, marks = match(asked, '^(%S+) (%d+) (.*)$')
+  local leaseKey = base .. 'l:' .. key
   local held = leaseMs == '0'
-  if lease and not held then
-    held = judge(listOf(marks), tonumber(string.match(lease, ' (%d+)$')), nil) == 0
+  if not held then
+    local there = call('GET', leaseKey)
+    held = there and judge(listOf(marks), tonumber(match(there, ' (%d+)$')), nil) == 0
   end
-  if held then return fresh and 0 or 2, value, age, judgement end
-  redis.call('SET', leaseKey, token .. ' ' .. number, 'PX', leaseMs)
-  return 1, value, age, judgement
+  if held then return fresh and 0 or 2 end
+  call('SET', leaseKey, token .. ' ' .. number, 'PX', leaseMs)
+  return 1
 end
 
 local reply, bytes, at = {epoch, number}, 0, 2
-for first = 1, #ARGV, 5 do
+for first = 1, #ARGV, 3 do
   local kind, value, age, judgement = 3, false, 0, 0
   if bytes < ${REPLY_BYTES} then
-    kind, value, age, judgement = acquire(ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4])
+    local key, fresh = ARGV[first], false
+    value, kind, judgement = call('GET', entries .. key), nil, 2
+    if value then
+      local flag, since, itsEpoch, born, ttl, its = match(value, '^(.)(%d+) (%S+) (%d+) (%d+) [^\\n]-(%[[^\\n]*)\\n')
+      if itsEpoch == epoch then
+        ttl, age = tonumber(ttl), now - born
+        if age < 0 then age = 0 end
+        judgement = judge(listOf(its), tonumber(since), 2)
+        if judgement == 0 and flag == 'x' then judgement = 1 end
+        fresh = judgement == 0 and age < ttl
+        if fresh and age <= ARGV[first + 1] * ttl then kind = 0 end
+      end
+      if judgement == 2 then value = false end
+    end
+    kind = kind or lease(key, ARGV[first + 2], fresh)
   end
   if value then bytes = bytes + #value end
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = kind, value, age, judgement
@@ -138,12 +162,12 @@ return reply
 `,
 );
 
-/** ARGV, eight for each key: key, token, stamp's epoch, stamp's number, header, payload, life left in ms, marks (JSON). Gives 1 where it is stored. */
+/** ARGV, nine for each key: key, token, stamp's epoch, stamp's number, age in ms, header, payload, life left in ms, marks (JSON). Gives 1 where it is stored. */
 export const PUT = script(
   'put',
   '',
-  `${WRITES}
-local function put(key, token, itsEpoch, since, header, payload, life, names)
+  `${WRITES}${NOW}${STORE}
+local function put(key, token, itsEpoch, since, age, header, payload, life, names)
   local leaseKey = base .. 'l:' .. key
   local lease = redis.call('GET', leaseKey)
   if not lease or string.match(lease, '^%S+') ~= token then return 0 end
@@ -151,27 +175,27 @@ local function put(key, token, itsEpoch, since, header, payload, life, names)
   local marks = names == '[]' and {} or cjson.decode(names)
   if itsEpoch ~= epoch or judge(marks, tonumber(since), nil) == 2 then return 0 end
   extend(marks, since, life + ${MARK_MS})
-  redis.call('SET', base .. 'e:' .. key, '.' .. since .. ' ' .. epoch .. ' ' .. header .. '\\n' .. payload, 'PX', life)
+  store(key, since, age, header, payload, life)
   return 1
 end
 
 local reply = {}
-for first = 1, #ARGV, 8 do
-  reply[#reply + 1] = put(ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4], ARGV[first + 5], ARGV[first + 6], ARGV[first + 7])
+for first = 1, #ARGV, 9 do
+  reply[#reply + 1] = put(unpack(ARGV, first, first + 8))
 end
 return reply
 `,
 );
 
-/** ARGV: key, origin, header, payload, life left in ms, marks (JSON). */
+/** ARGV: key, origin, age in ms, header, payload, life left in ms, marks (JSON). */
 export const SET = script(
   'set',
   '',
-  `${WRITES}
+  `${WRITES}${NOW}${STORE}
 nextNumber()
 redis.call('DEL', base .. 'l:' .. ARGV[1])
-extend(cjson.decode(ARGV[6]), number, ARGV[5] + ${MARK_MS})
-redis.call('SET', base .. 'e:' .. ARGV[1], '.' .. number .. ' ' .. epoch .. ' ' .. ARGV[3] .. '\\n' .. ARGV[4], 'PX', ARGV[5])
+extend(cjson.decode(ARGV[7]), number, ARGV[6] + ${MARK_MS})
+store(ARGV[1], number, ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 announce(ARGV[2], 1, 'k:' .. ARGV[1])
 return 1
 `,

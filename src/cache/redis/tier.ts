@@ -85,7 +85,7 @@ export class RedisTier implements Tier {
     if (life <= 0) return this.invalidate([invalidation], origin);
     try {
       const marks = marksJson(key, entry.tags);
-      await this.#run(SET, key, origin, headerOf(entry, marks), entry.payload, life, marks);
+      await this.#run(SET, key, origin, ageOf(entry), headerOf(entry, marks), entry.payload, life, marks);
     } catch (error) {
       if (!isOutOfMemory(error)) throw error;
       // The new value finds no room, but the old one must not stay.
@@ -132,11 +132,12 @@ export class RedisTier implements Tier {
   async #acquireAll(requests: readonly AcquireRequest[]): Promise<Awaitable<Acquired<Uint8Array>>[]> {
     const args: RedisArgument[] = [];
     for (const { key, tags, token, leaseMs, freshShare } of requests)
-      args.push(key, token, Math.ceil(leaseMs), freshShare, marksJson(key, tags));
-    const [epoch, number, ...rest] = asList(await this.#run(ACQUIRE, ...args));
-    const stamp = `${asText(epoch)} ${Number(number)}`;
+      args.push(key, freshShare, `${token} ${Math.ceil(leaseMs)} ${marksJson(key, tags)}`);
+    const reply = asList(await this.#run(ACQUIRE, ...args));
+    const stamp = `${asText(reply[0])} ${Number(reply[1])}`;
     return requests.map((request, index) => {
-      const [kind, value, ageMs, judgement] = rest.slice(index * 4, index * 4 + 4);
+      const at = 2 + index * 4;
+      const [kind, value, ageMs, judgement] = [reply[at], reply[at + 1], reply[at + 2], reply[at + 3]];
       // The first of a call always finds room.
       if (kind === FULL) return this.#acquire(request);
       const entry = value instanceof Uint8Array ? parseEntry(value, Number(ageMs), Number(judgement) === 1) : undefined;
@@ -152,7 +153,7 @@ export class RedisTier implements Tier {
     for (const { key, entry, ticket, life } of puts) {
       const [epoch = '', number = ''] = ticket.stamp.split(' ');
       const marks = marksJson(key, entry.tags);
-      args.push(key, ticket.token, epoch, number, headerOf(entry, marks), entry.payload, life, marks);
+      args.push(key, ticket.token, epoch, number, ageOf(entry), headerOf(entry, marks), entry.payload, life, marks);
     }
     return asList(await this.#run(PUT, ...args)).map((stored) => stored === 1);
   }
@@ -184,17 +185,21 @@ function lifeLeft(entry: Entry<unknown>): number {
   return Math.floor(lifeMs(entry) - entry.ageMs);
 }
 
+function ageOf(entry: Entry<unknown>): number {
+  return Math.max(0, Math.round(entry.ageMs));
+}
+
 /** Read by the scripts up to the marks; the tags behind them are for `parseEntry`. */
 function headerOf(entry: Entry<unknown>, marks: string): string {
   const { ttlMs, swrMs, staleOnErrorMs, bytes, computeMs, tags } = entry;
-  const numbers = [ttlMs, lifeMs(entry), swrMs, staleOnErrorMs, bytes, computeMs].map((each) => Math.floor(each));
+  const numbers = [ttlMs, swrMs, staleOnErrorMs, bytes, computeMs].map((each) => Math.floor(each));
   return `${numbers.join(' ')} ${tags.length} ${marks}`;
 }
 
 function parseEntry(value: Uint8Array, ageMs: number, expired: boolean): Entry<Uint8Array> | undefined {
   const end = value.indexOf(NEWLINE);
   const header = textOf(value.subarray(0, Math.max(end, 0)));
-  const parts = /^.\d+ \S+ (\d+) \d+ (\d+) (\d+) (\d+) (\d+) (\d+) (\[.*\])$/.exec(header);
+  const parts = /^.\d+ \S+ \d+ (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\[.*\])$/.exec(header);
   if (parts === null) return undefined;
   const tagCount = Number(parts[6]);
   const marks: unknown = tagCount === 0 ? [] : JSON.parse(parts[7] ?? '[]');

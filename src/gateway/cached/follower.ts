@@ -40,7 +40,7 @@ export class Follower {
     const { kept, run } = this.#met(ended, false);
     const summary = this.#summary(run, kept, ended);
     this.#end(run, kept, ended);
-    return new KeptAnswer<Body>(summary, kept.text);
+    return new KeptAnswer<Body>(summary, kept);
   }
 
   replay(ended: Kept | StandIn): ChatStream {

@@ -61,19 +61,18 @@ function figure(value: unknown): number | null {
 /** An answer whose text is sent as it is; parsed only for who asks for its body. */
 export class KeptAnswer<Body> implements WholeAnswer<Body> {
   readonly summary: RunSummary;
-  readonly #text: string;
+  readonly raw: string;
+  readonly keptAs: string;
 
-  constructor(summary: RunSummary, text: string) {
+  constructor(summary: RunSummary, { text, runId }: Pick<Kept, 'text' | 'runId'>) {
     this.summary = summary;
-    this.#text = text;
-  }
-
-  get raw(): Uint8Array {
-    return Buffer.from(this.#text);
+    this.raw = text;
+    // A run ends with one answer.
+    this.keptAs = runId;
   }
 
   get body(): Body {
     // It was checked when it was made.
-    return JSON.parse(this.#text) as Body;
+    return JSON.parse(this.raw) as Body;
   }
 }

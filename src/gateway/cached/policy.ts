@@ -3,7 +3,7 @@
  * as they are configured now, the caller's wishes and the request; on a guarded route also the key that asks, since a guardrail may
  * judge by it. Texts are in it as a digest only.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { CachedKind } from '#contract/answer-cache';
 import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
 import type { RunCall } from '#contract/gateway';
@@ -28,13 +28,15 @@ export function cachingOf(
   call: RunCall,
   route: Route | null,
   defaults: CacheLifetime,
+  /** `routeText` of the route. */
+  textOf: (route: Route) => string,
 ): Caching | null {
   const wishes = call.preferences?.cache;
   if (route === null || wishes?.use === false || (route.settings.cache === undefined && wishes?.use !== true))
     return null;
   const { ttlMs = defaults.ttlMs, staleOnErrorMs = defaults.staleOnErrorMs } = route.settings.cache ?? {};
   const { projectId } = call.caller;
-  const name = nameOf(kind, call, route);
+  const name = nameOf(kind, call, route, textOf(route));
   return {
     ttlMs,
     staleOnErrorMs,
@@ -46,18 +48,23 @@ export function cachingOf(
   };
 }
 
+/** What of a route and its upstreams an answer may depend on: the same for every call, so it is written once a route. */
+export function routeText({ name, settings, groups }: Route): string {
+  // A provider of the same name may be another one tomorrow.
+  const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
+  return sorted([name, settings.groups, addresses]);
+}
+
 function nameOf(
   kind: CachedKind,
   { caller, request, preferences }: RunCall,
-  { name, settings, groups }: Route,
+  { settings }: Route,
+  routeSaid: string,
 ): string {
   const { cache: _, ...wishes } = preferences ?? {};
   const { stream: _stream, stream_options: _options, ...asked } = request;
   const guarded = settings.guardrail === undefined ? null : [caller.keyId, settings.guardrail];
-  // A provider of the same name may be another one tomorrow.
-  const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
-  const all = [caller.projectId, guarded, name, settings.groups, addresses, wishes, asked];
-  return `${kind}:${createHash('sha256').update(sorted(all)).digest('base64url')}`;
+  return `${kind}:${hash('sha256', sorted([caller.projectId, guarded, wishes, asked]) + routeSaid, 'base64url')}`;
 }
 
 /** Route names may hold what a tag may not. */
@@ -67,9 +74,13 @@ function tagOf(route: string): string {
 
 /** JSON with the names of objects in order, so that two clients that write the same in another order ask the same. */
 function sorted(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([one], [other]) => (one < other ? -1 : 1)))
-      : inner,
-  );
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  let text = '';
+  for (const name of Object.keys(fields).toSorted()) {
+    const inner = fields[name];
+    if (inner !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${sorted(inner)}`;
+  }
+  return `{${text}}`;
 }

@@ -20,7 +20,7 @@ import type {
 import type { CallContext } from '../attempts.ts';
 import { complete } from '../complete.ts';
 import { embed } from '../embed.ts';
-import type { Router } from '../route.ts';
+import type { Route, Router } from '../route.ts';
 import type { AnswerFacts } from '../runs.ts';
 import type { Routes } from '../settings.ts';
 import { stream } from '../stream.ts';
@@ -30,7 +30,7 @@ import type { Ended, Kept, Stale } from './kept.ts';
 import { Failed, keptOf, StandIn } from './kept.ts';
 import { LiveAnswer } from './live-answer.ts';
 import type { Caching } from './policy.ts';
-import { cachingOf } from './policy.ts';
+import { cachingOf, routeText } from './policy.ts';
 import { SharedEvents } from './shared-events.ts';
 
 /** Asks the upstreams. `stale`: what may stand in for them. */
@@ -42,6 +42,7 @@ export class SharedAnswers {
   readonly #cache: AnswerCache;
   /** Whether any route is cached unless its caller says otherwise; without one, calls that wish nothing are looked at no further. */
   readonly #byRoute: boolean;
+  readonly #routeTexts = new WeakMap<Route, string>();
 
   constructor(context: CallContext, router: Router, routes: Routes, cache: AnswerCache) {
     this.#byRoute = Object.values(routes).some((route) => route.cache !== undefined);
@@ -127,7 +128,8 @@ export class SharedAnswers {
       try {
         own = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
         const { raw, body, summary } = own;
-        const text = raw === undefined ? JSON.stringify(body) : Buffer.from(raw).toString();
+        const text =
+          raw === undefined ? JSON.stringify(body) : typeof raw === 'string' ? raw : Buffer.from(raw).toString();
         return endedOf(context, keptOf(text, summary, facts(body)), own);
       } catch (thrown) {
         context.skip();
@@ -177,8 +179,14 @@ export class SharedAnswers {
     if (!this.#byRoute && call.preferences?.cache?.use !== true) return null;
     const route = this.#router.find(call.request.model);
     if (route === null) return null;
-    const caching = cachingOf(kind, call, route, this.#context.settings.cache);
+    const caching = cachingOf(kind, call, route, this.#context.settings.cache, (its) => this.#textOf(its));
     return caching === null ? null : { call, route, caching };
+  }
+
+  #textOf(route: Route): string {
+    const text = this.#routeTexts.get(route) ?? routeText(route);
+    this.#routeTexts.set(route, text);
+    return text;
   }
 
   #staleOf({ stale }: MakeContext, { key, name, ttlMs }: Caching): Stale | undefined {

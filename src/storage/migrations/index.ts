@@ -9,6 +9,7 @@ import { cache } from './0007-cache.ts';
 import { limits } from './0008-limits.ts';
 import { auditAge } from './0009-audit-age.ts';
 import { usageMonths } from './0010-usage-months.ts';
+import { retention } from './0011-retention.ts';
 
 export interface Migration {
   readonly name: string;
@@ -26,4 +27,5 @@ export const migrations = [
   limits,
   auditAge,
   usageMonths,
+  retention,
 ] as const satisfies readonly Migration[];

@@ -65,6 +65,7 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
           .executeTakeFirst();
         return gone !== undefined;
       }),
+    purge: (wallMs, rowsMax) => ask('conversations.purge', (db) => purgeOld(db, wallMs, rowsMax)),
     saveSummary: (projectId, id, summary, upTo) =>
       ask('conversations.save-summary', async (db) => {
         // Of two summaries the one that stands for more stays.
@@ -78,6 +79,21 @@ export function databaseConversationStore(ask: Ask): ConversationStore {
       }),
     importMany: (conversations) => ask('conversations.import', (db) => importAll(db, conversations)),
   };
+}
+
+/** By its place in the table: one that somebody goes on with meanwhile has another, and stays. */
+async function purgeOld(db: Kysely<Schema>, wallMs: number, rowsMax: number): Promise<number> {
+  // Facts of one conversation after the other, by the index: as a join the whole table would be read.
+  const { rows } = await sql<{ count: number | string }>`
+    with gone as (delete from conversations where ctid = any(array(
+        select ctid from conversations where updated_ms < ${wallMs} order by updated_ms limit ${rowsMax}))
+        and updated_ms < ${wallMs} returning project_id, id),
+      forgotten as (delete from memories where ctid = any(array(
+        select fact.ctid from gone cross join lateral (
+          select memories.ctid from memories
+          where memories.project_id = gone.project_id and scope = 'conversation:' || gone.id offset 0) as fact)))
+    select count(*) as count from gone`.execute(db);
+  return Number(rows[0]?.count ?? 0);
 }
 
 /** False where an id is taken. */

@@ -1,4 +1,5 @@
 /** Keys in the database. The hash is stored, never the secret. */
+import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import type { Scope } from '#contract/gateway';
 import { SCOPES } from '#contract/gateway';
@@ -57,6 +58,12 @@ export function databaseKeyStore(ask: Ask): KeyStore {
         return numUpdatedRows > 0n;
       }),
     ...limitStatements(ask),
+    purge: (wallMs, rowsMax) =>
+      ask('keys.purge', async (db) => {
+        const { numAffectedRows } = await sql`delete from keys where id = any(array(
+          select id from keys where revoked_ms < ${wallMs} order by revoked_ms limit ${rowsMax}))`.execute(db);
+        return Number(numAffectedRows ?? 0n);
+      }),
     anyActive: () =>
       ask('keys.any-active', async (db) => {
         const row = await db

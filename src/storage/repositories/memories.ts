@@ -6,7 +6,7 @@
 import { sql } from 'kysely';
 import type { Kysely, QueryCreator, RawBuilder, Selectable } from 'kysely';
 import { limits } from '#core/limits';
-import type { Embedding, MemoryRecord, MemoryScope, MemoryStore, RecalledMemory } from '#contract/memory';
+import type { MemoryRecord, MemoryScope, MemoryStore, RecalledMemory } from '#contract/memory';
 import type { Ask } from '../ask.ts';
 import type { MemoriesTable, Schema } from '../schema.ts';
 import { storableText } from '../storable.ts';
@@ -60,6 +60,7 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
           .executeTakeFirst();
         return numDeletedRows > 0n;
       }),
+    purge: (wallMs, rowsMax) => ask('memories.purge', (db) => purgeOld(db, wallMs, rowsMax)),
     search: async (projectId, scopes, { text, embedding }, limit) => {
       const vector = embedding === null ? null : storedEmbedding(embedding);
       const [byWords, byMeaning] = await Promise.all([
@@ -82,13 +83,19 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
           where memories.project_id = taken.project_id and memories.id = taken.id returning ${ROW}`.execute(db);
         return rows.map(memoryOf);
       }),
-    setEmbedding: (projectId, id, embedding: Embedding) =>
+    setEmbedding: (projectId, id, embedding) =>
       ask('memories.set-embedding', async (db) => {
         const stored = storedEmbedding(embedding);
-        if (stored === null) return;
-        await db.updateTable('memories').set(stored).where('project_id', '=', projectId).where('id', '=', id).execute();
+        if (stored !== null) await embedded(db, projectId, id, stored).execute();
       }),
   };
+}
+
+/** By its place: of a key of two columns the planner makes a join, and reads the whole table where many are to go. */
+async function purgeOld(db: Kysely<Schema>, wallMs: number, rowsMax: number): Promise<number> {
+  const { numAffectedRows } = await sql`delete from memories where ctid = any(array(
+    select ctid from memories where created_ms < ${wallMs} order by created_ms limit ${rowsMax}))`.execute(db);
+  return Number(numAffectedRows ?? 0n);
 }
 
 /** Deletes the facts of a scope where the statement that it is part of has something in `gone`. */
@@ -98,6 +105,10 @@ export function factsOfGone(db: QueryCreator<Schema>, projectId: string, scope: 
     .where('project_id', '=', projectId)
     .where('scope', '=', scope)
     .where(sql<boolean>`exists (select from gone)`);
+}
+
+function embedded(db: Kysely<Schema>, projectId: string, id: string, stored: StoredEmbedding) {
+  return db.updateTable('memories').set(stored).where('project_id', '=', projectId).where('id', '=', id);
 }
 
 function oneMemory(db: Kysely<Schema>, projectId: string, id: string) {

@@ -62,6 +62,15 @@ export function rollUp(ask: Ask, wallMs: number, rowsMax: number): Promise<numbe
   });
 }
 
+/** Deletes at most so many sums of months that began before `wallMs`; returns how many. */
+export function purgeMonths(ask: Ask, wallMs: number, rowsMax: number): Promise<number> {
+  return ask('usage.purge-months', async (db) => {
+    const { numAffectedRows } = await sql`delete from usage_months where ctid = any(array(
+      select ctid from usage_months where month_ms < ${wallMs} order by month_ms limit ${rowsMax}))`.execute(db);
+    return Number(numAffectedRows ?? 0n);
+  });
+}
+
 /** One relation with what is grouped by and the sums: months, and the rows of the ledger that are not in them. */
 export function sumsOf(
   projectId: string,

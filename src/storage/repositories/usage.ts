@@ -9,7 +9,7 @@ import type { UsageStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
 import type { UsageTable } from '../schema.ts';
 import { storableJson } from '../storable.ts';
-import { monthsWithin, rollUp, sumsOf } from './usage-months.ts';
+import { monthsWithin, purgeMonths, rollUp, sumsOf } from './usage-months.ts';
 
 /** Sums come as text or number, as the driver has it for numeric; every one of ours is below 2^53. */
 type ReportRow = { [Name in keyof UsageTotals]: number | string } & { group: string | null };
@@ -72,6 +72,7 @@ export function databaseUsageStore(ask: Ask): UsageStore {
     report: (projectId, query) =>
       ask('usage.report', async (db) => reportOf(await reading(projectId, query).execute(db))),
     rollUp: (wallMs, rowsMax) => rollUp(ask, wallMs, rowsMax),
+    purgeMonths: (wallMs, rowsMax) => purgeMonths(ask, wallMs, rowsMax),
     purge: (wallMs, rowsMax) =>
       ask('usage.purge', async (db) => {
         // As an array: joined with the ids, the planner reads the whole table when many are to go.

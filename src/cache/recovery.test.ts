@@ -1,0 +1,62 @@
+/** A tier that comes back is used again soon, however long it was away and whenever it comes, and is not run over by those who wait for it. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { seededRandom } from '#core/random';
+import { CALM, ChaosTier } from '../../tests/helpers/chaos-tier.ts';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { createCache } from './create.ts';
+import type { CacheEvent } from './events.ts';
+import { MemoryTier } from './memory-tier.ts';
+
+const OUTAGE_MS = 60_000;
+/** Of five seconds a connection takes one. */
+const RECOVERY_MS = 4_000;
+
+for (const [who, askEveryMs] of [
+  ['that nobody asks', null],
+  ['that is asked all the time', 100],
+] as const)
+  for (let seed = 1; seed <= 10; seed++)
+    it(`a tier is used again within four seconds of its return, by an instance ${who}, seed ${seed}`, async () => {
+      const clock = new VirtualClock();
+      const random = seededRandom(seed);
+      const tier = new ChaosTier(
+        new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 }),
+        clock,
+        seededRandom(seed),
+      );
+      const events: CacheEvent[] = [];
+      const cache = createCache({
+        namespace: 'n',
+        tiers: [tier],
+        clock,
+        random,
+        onEvent: (event) => events.push(event),
+      });
+      let asked = 0;
+      const pass = async (ms: number): Promise<void> => {
+        if (askEveryMs === null) return clock.advance(ms);
+        for (let passed = 0; passed < ms; passed += askEveryMs) {
+          void cache.getOrSet(`key:${asked++}`, () => 1);
+          await clock.advance(askEveryMs);
+        }
+      };
+      const isOpen = (): boolean =>
+        events.findLast(({ kind }) => kind === 'tier-opened' || kind === 'tier-closed')?.kind === 'tier-opened';
+
+      await pass(1_000);
+      tier.chaos = { ...CALM, hangs: 1 };
+      // Enough to open its circuit.
+      for (let each = 0; each < 5; each++) void cache.getOrSet(`cold:${each}`, () => 1);
+      await pass(OUTAGE_MS / 2);
+      const from = events.length;
+      await pass(OUTAGE_MS / 2);
+      const late = events.slice(from).filter((each) => each.kind === 'operation' && each.outcome === 'timeout');
+      assert.ok(late.length > 0 && late.length <= OUTAGE_MS / 2 / 1_500, `it was asked ${late.length} times`);
+      await pass(random.next() * 2_000);
+      assert.ok(isOpen());
+      tier.chaos = CALM;
+      await pass(RECOVERY_MS);
+      assert.ok(!isOpen());
+      await cache.close();
+    });

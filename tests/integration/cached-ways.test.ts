@@ -1,0 +1,184 @@
+/**
+ * What a whole hub keeps, in the ways that callers take it besides plain HTTP: in fewer bytes, over a WebSocket, and as a step of an agent.
+ */
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { before, beforeEach, describe, it } from 'node:test';
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { temporaryFolder } from '../helpers/hub-process.ts';
+import type { ProjectHub } from '../helpers/project-hubs.ts';
+import { makeKeys, startProjectHub } from '../helpers/project-hubs.ts';
+import { readyDatabase } from '../helpers/ready-database.ts';
+import { ended, opened } from '../helpers/socket-client.ts';
+import type { Told } from '../helpers/socket-client.ts';
+import { forTheSuite } from '../helpers/suite.ts';
+import { answers, startUpstream } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
+
+const DECODERS = { zstd: zstdDecompressSync, br: brotliDecompressSync, gzip: gunzipSync } as const;
+type Encoding = keyof typeof DECODERS;
+
+/** Takes milliseconds to compress. */
+const LONG = Array.from({ length: 10_000 }, (_, index) => `word ${index * 7919}`).join(' ');
+
+describe('what a hub keeps', () => {
+  const suite = forTheSuite();
+  let upstream: Upstream;
+  let hub: ProjectHub;
+  let key: string;
+  let asked = 0;
+
+  before(async () => {
+    upstream = await startUpstream(suite);
+    upstream.models = Array.from({ length: 3_000 }, (_, index) => `model-${index * 7919}`);
+    const dataDir = await temporaryFolder(suite);
+    await readyDatabase(dataDir);
+    const [[made] = []] = await makeKeys({ kind: 'embedded', dataDir, queryTimeoutMs: 10_000 }, [1]);
+    key = made ?? assert.fail();
+    const config = {
+      providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-test' } },
+      routes: {
+        m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} },
+        'up/*': { groups: [[{ provider: 'up' }]] },
+      },
+      external: { api: { baseUrl: upstream.baseUrl, cache: {} } },
+    };
+    hub = await startProjectHub(suite, config, { dataDir });
+    for (let number = 0; number < 20; number++) {
+      const agent = { name: `agent-${number}`, instructions: LONG.slice(number, number + 8_000), model: 'm' };
+      const created = await hub.ask(key, 'POST', '/api/agents', agent);
+      assert.equal(created.status, 201, await created.text());
+    }
+  });
+  beforeEach(() => {
+    upstream.received.length = 0;
+    upstream.otherwise = (exchange) => answers(`number ${++asked}`)(exchange);
+  });
+
+  interface Got {
+    readonly response: IncomingMessage;
+    readonly bytes: Buffer;
+  }
+
+  /** `fetch` would decode by itself. */
+  function take(at: string, accepts: string | undefined, body?: object): Promise<Got> {
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      ...(accepts !== undefined && { 'accept-encoding': accepts }),
+    };
+    return new Promise((resolve, reject) => {
+      const method = body === undefined ? 'GET' : 'POST';
+      const sent = request(hub.url + at, { method, headers }, (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () => resolve({ response, bytes: Buffer.concat(parts) }));
+      });
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  const question = (content: string, stream = false) => ({ model: 'm', stream, messages: [{ role: 'user', content }] });
+
+  for (const [what, at, body] of [
+    ['a completion', '/v1/chat/completions', question('What is long?')],
+    ['models', '/v1/models', undefined],
+    ['agents', '/api/agents', undefined],
+    ['an answer of an external API', '/api/external/api/models', undefined],
+  ] as const)
+    it(`${what}: comes in each encoding as the same bytes, made once for any number who ask`, async () => {
+      upstream.otherwise = answers(LONG);
+      await take(at, undefined, body);
+      const plain = await take(at, undefined, body);
+      assert.ok(plain.bytes.length > 40_000, String(plain.bytes.length));
+      assert.match(plain.response.headers.vary ?? '', /(^|, )accept-encoding$/);
+      for (const encoding of Object.keys(DECODERS) as Encoding[]) {
+        const once = await take(at, encoding, body);
+        assert.ok(DECODERS[encoding](once.bytes).equals(plain.bytes));
+        // Were each made anew, most would find no place to be made in, and come as they are.
+        const all = await Promise.all(Array.from({ length: 40 }, () => take(at, encoding, body)));
+        for (const { response, bytes } of all) {
+          const { vary, 'content-encoding': encoded, 'content-length': length, etag } = response.headers;
+          assert.deepEqual([encoded, length, vary], [encoding, String(bytes.length), plain.response.headers.vary]);
+          assert.equal(etag, plain.response.headers.etag);
+          assert.ok(bytes.equals(once.bytes));
+        }
+      }
+      assert.ok(upstream.received.length <= 1, 'the rest is kept');
+    });
+
+  it('a stream out of a kept answer is not compressed', async () => {
+    upstream.otherwise = answers(LONG);
+    await take('/v1/chat/completions', 'gzip', question('What is streamed?'));
+    const { response, bytes } = await take(
+      '/v1/chat/completions',
+      'gzip, br, zstd',
+      question('What is streamed?', true),
+    );
+    assert.deepEqual([response.headers['x-revoagent-cache'], response.headers['content-encoding']], ['hit', undefined]);
+    assert.match(bytes.toString(), /data: \[DONE\]/);
+  });
+
+  it('is given over a WebSocket to who asks what another asked by HTTP, and the other way round', async (t) => {
+    const socket = await opened(t, hub, { headers: { authorization: `Bearer ${key}` } });
+    const chat = async (id: string, content: string): Promise<{ start: Told; text: string }> => {
+      const { stream: _, ...asking } = question(content);
+      socket.send({ type: 'chat', id, request: asking });
+      assert.equal((await ended(socket, id)).type, 'end');
+      const start = socket.of(id).find(({ type }) => type === 'start') ?? assert.fail();
+      return {
+        start,
+        text: socket
+          .of(id)
+          .map(({ text = '' }) => text)
+          .join(''),
+      };
+    };
+    const http = async (content: string) =>
+      JSON.parse((await take('/v1/chat/completions', undefined, question(content))).bytes.toString());
+
+    const said: string = (await http('by HTTP')).choices[0].message.content;
+    const hit = await chat('a', 'by HTTP');
+    assert.partialDeepStrictEqual(hit.start, { cache: { status: 'hit' }, provider: 'up' });
+    assert.equal(hit.text, said);
+
+    const miss = await chat('b', 'by socket');
+    assert.partialDeepStrictEqual(miss.start, { cache: { status: 'miss' } });
+    assert.equal((await http('by socket')).choices[0].message.content, miss.text);
+    assert.equal(upstream.received.length, 2);
+
+    socket.send({
+      type: 'chat',
+      id: 'c',
+      form: 'openai',
+      request: question('by socket'),
+      preferences: { cache: { use: false } },
+    });
+    await ended(socket, 'c');
+    assert.equal(upstream.received.length, 3, 'who does not want it has it made');
+  });
+
+  it('stands for a step of an agent whose turn asks the model the same, and the step costs nothing', async () => {
+    const { data } = JSON.parse((await take('/api/agents?namePrefix=agent-7', undefined)).bytes.toString());
+    const turn = async (prompt: string) => {
+      const { response, bytes } = await take(`/api/agents/${data[0].id}/chat`, undefined, { prompt });
+      assert.equal(response.statusCode, 200, bytes.toString());
+      return JSON.parse(bytes.toString());
+    };
+    const first = await turn('What now?');
+    const second = await turn('What now?');
+    assert.equal(second.text, first.text);
+    assert.equal(upstream.received.length, 1);
+    assert.notDeepEqual(second.runIds, first.runIds);
+    const run = JSON.parse((await take(`/api/runs/${second.runIds[0]}`, undefined)).bytes.toString());
+    assert.partialDeepStrictEqual(run, {
+      status: 'succeeded',
+      attempts: [],
+      answered: { by: 'hit', runId: first.runIds[0] },
+    });
+    assert.notEqual((await turn('And now?')).text, first.text);
+    assert.equal(upstream.received.length, 2);
+  });
+});
