@@ -288,22 +288,6 @@ describe('the bounds of sockets', () => {
     streams.finish();
     assert.equal((await ended(busy, 'a')).type, 'end');
   });
-
-  it('keeps a socket that answers pings and ends one that does not', async (t) => {
-    const clock = new VirtualClock();
-    const hub = await startHttpHub(t, { ...bounded({ pingMs: 1_000 }), clock });
-    const alive = await opened(t, hub, bearer(hub.keys.chat));
-    const dead = await opened(t, hub, { ...bearer(hub.keys.chat), autoPong: false });
-    for (let count = 1; count <= 3; count++) {
-      const pinged = new Promise<void>((resolve) => alive.socket.once('ping', () => resolve()));
-      await clock.advance(1_000);
-      await pinged;
-      alive.send({ type: 'ping' });
-      await until('the hub heard it', () => alive.told.filter(({ type }) => type === 'pong').length === count);
-    }
-    assert.equal((await dead.closed).code, 4408);
-    assert.equal(alive.socket.readyState, alive.socket.OPEN);
-  });
 });
 
 describe('sockets of a hub that ends', () => {

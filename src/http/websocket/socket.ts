@@ -26,6 +26,7 @@ import { KeepAlive } from './keep-alive.ts';
 import type { ClientMessage, HelloMessage, RunMessage } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadMessage } from './read-message.ts';
+import { answerPings } from './pongs.ts';
 import type { RunPorts } from './runs.ts';
 import { runOf } from './runs.ts';
 import type { WebSocketSettings } from './settings.ts';
@@ -105,6 +106,7 @@ export class ChatSocket {
       blocked: () => this.#outbox.full,
       onDead: () => this.#close('timeout'),
     });
+    answerPings(socket);
     socket.on('message', (data: Buffer, binary) => this.#receive(data, binary));
     socket.on('error', (error) => this.#protocolError(error));
     socket.once('close', (code) => this.#ended(code));
