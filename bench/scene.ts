@@ -1,5 +1,5 @@
 /** One hub in its governed lane before an upstream that answers at once, with its database, and the loads that drive it. */
-import { freePort } from './lab.ts';
+import { freePort } from '../tests/helpers/free-port.ts';
 import type { Lab } from './lab.ts';
 import { chatBody } from './load/chat.ts';
 import { createLoads } from './load/loads.ts';
