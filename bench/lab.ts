@@ -6,11 +6,12 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Server } from '#stack/part';
+import { executableIn } from '#stack/programs';
 
 const STOP_MS = 10_000;
 const READY_MS = 60_000;
@@ -53,6 +54,12 @@ export interface Lab extends AsyncDisposable {
   file(name: string): string;
   /** Starts a process; both its streams go to a file, so that reading its log costs the measurement nothing. */
   start(command: Command): Promise<Running>;
+  /** A server of the stack's, whose files are there, as a process of the lab. */
+  startServer(
+    server: Pick<Server, 'name' | 'command' | 'user' | 'stopSignal'>,
+    side: Side,
+    yields?: boolean,
+  ): Promise<Running>;
   /** Runs a command to its end and returns what it printed; throws with its errors when it fails. */
   run(command: Command): Promise<string>;
   /** Tells the scheduler which side a thread or process belongs to. */
@@ -61,7 +68,7 @@ export interface Lab extends AsyncDisposable {
 
 export async function createLab(): Promise<Lab> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-bench-'));
-  const cores = availableParallelism() > 1 && (await isInstalled('taskset')) ? coreLists() : null;
+  const cores = availableParallelism() > 1 && isInstalled('taskset') ? coreLists() : null;
   const running = new Set<Running>();
 
   function pin({ file, args, side, yields = false }: Command): [string, string[]] {
@@ -92,6 +99,8 @@ export async function createLab(): Promise<Lab> {
       running.add(started);
       return started;
     },
+    startServer: ({ name, command: [file, ...args], user, stopSignal }, side, yields = false) =>
+      lab.start({ name, file, args, side, yields, stopSignal, ...(user === undefined ? {} : { user }) }),
     run: (command) => runToEnd(pin(command), command),
     async move(id, side) {
       if (cores === null) return;
@@ -168,34 +177,8 @@ async function runToEnd([file, args]: [string, string[]], command: Command): Pro
 }
 
 /** Whether a program of that name is on the path. */
-export async function isInstalled(program: string): Promise<boolean> {
-  return (await pathOf(program)) !== null;
-}
-
-/** Also looks where system daemons live, which is not on everybody's path. */
-export async function pathOf(program: string): Promise<string | null> {
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin'];
-  for (const folder of folders) {
-    const file = path.join(folder, program);
-    if (
-      await access(file).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-  }
-  return null;
-}
-
-/** A port nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('The system gave no port.');
-  return address.port;
+export function isInstalled(program: string): boolean {
+  return executableIn((process.env['PATH'] ?? '').split(path.delimiter), program) !== undefined;
 }
 
 /** Asks until the answer is true; after 60 s throws what `otherwise` says. */

@@ -4,18 +4,13 @@
  * hub in its governed lane, with the load shedding it ships with.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLab, freePort, untilQuiet } from './lab.ts';
-import type { Lab } from './lab.ts';
-import { chatBody } from './load/chat.ts';
-import { createLoads } from './load/loads.ts';
+import { createLab, untilQuiet } from './lab.ts';
 import type { Loads } from './load/loads.ts';
 import type { OpenLoopResult } from './load/open-loop.ts';
 import { residentMb } from './measures/memory.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
-import { startGovernedHub } from './servers/hub.ts';
-import { startNginxUpstream } from './servers/nginx.ts';
-import { startPostgres } from './servers/postgres.ts';
+import { createScene } from './scene.ts';
 import type { Subject } from './servers/subject.ts';
 import { median } from './statistics.ts';
 
@@ -36,7 +31,7 @@ interface Round {
 export async function run(options: BenchOptions): Promise<BenchResult> {
   await using lab = await createLab();
   options.progress('starting upstream, PostgreSQL, hub');
-  const { hub, bodyFile, loads } = await createScene(lab);
+  const { governed: hub, bodyFile, loads } = await createScene(lab);
   await loads.closed(hub, { bodyFile, connections: CONNECTIONS, seconds: 1 });
   const rounds: Round[] = [];
   for (let round = 1; round <= options.rounds; round++) {
@@ -44,14 +39,6 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     options.progress(`round ${round}/${options.rounds}: ${describeRound(rounds.at(-1))}`);
   }
   return { name: 'overload', rows: rowsOf(rounds), notes: notesOf(options) };
-}
-
-async function createScene(lab: Lab): Promise<{ hub: Subject; bodyFile: string; loads: Loads }> {
-  const upstreamPort = await freePort();
-  await startNginxUpstream(lab, upstreamPort);
-  const hub = await startGovernedHub(lab, upstreamPort, await startPostgres(lab));
-  const loads = await createLoads(lab);
-  return { hub, loads, bodyFile: await loads.keepBody('chat.json', chatBody()) };
 }
 
 async function oneRound(

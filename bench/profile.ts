@@ -5,7 +5,8 @@
  */
 import { mkdir, readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createLab, freePort } from './lab.ts';
+import { freePort } from '../tests/helpers/free-port.ts';
+import { createLab } from './lab.ts';
 import type { Lab } from './lab.ts';
 import { chatBody } from './load/chat.ts';
 import { createLoads } from './load/loads.ts';

@@ -2,7 +2,7 @@
 import { createLoads } from './load/loads.ts';
 import type { Loads } from './load/loads.ts';
 import { chatBody } from './load/chat.ts';
-import { freePort } from './lab.ts';
+import { freePort } from '../tests/helpers/free-port.ts';
 import type { Lab, Running } from './lab.ts';
 import { startGovernedHub, startPlainHub } from './servers/hub.ts';
 import { startNginxProxy, startNginxUpstream } from './servers/nginx.ts';

@@ -5,7 +5,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { createLab, freePort, untilQuiet } from './lab.ts';
+import { freePort } from '../tests/helpers/free-port.ts';
+import { createLab, untilQuiet } from './lab.ts';
 import type { Lab } from './lab.ts';
 import { chatBody } from './load/chat.ts';
 import { createLoads } from './load/loads.ts';

@@ -10,11 +10,13 @@ const SEEDS = [1, 2, 3, 4, 5];
 /** A word over Redis takes about so long. */
 const WORD_MS = 5;
 
+type Mode = 'advise' | 'any';
+
 /** Failed calls until every circuit is open; the busiest meets the outage first. */
-async function failedCalls(size: number, wordMs: number, lost: number): Promise<string> {
+async function failedCalls(size: number, wordMs: number, lost: number, mode: Mode = 'advise'): Promise<string> {
   const counts: number[] = [];
   for (const seed of SEEDS) {
-    const fleet = fleetOf({ size, random: seededRandom(seed), wordMs, lost });
+    const fleet = fleetOf({ size, random: seededRandom(seed), wordMs, lost, mode });
     await fleet.run(500, everyone, (instance) => instance === 0);
     await fleet.run(10_000, everyone);
     counts.push(fleet.failures);
@@ -24,8 +26,8 @@ async function failedCalls(size: number, wordMs: number, lost: number): Promise<
 }
 
 /** Calls of the healthy that were not served in two minutes in which one instance alone fails every call. */
-async function silenced(size: number): Promise<string> {
-  const fleet = fleetOf({ size, random: seededRandom(1), wordMs: WORD_MS });
+async function silenced(size: number, mode: Mode): Promise<string> {
+  const fleet = fleetOf({ size, random: seededRandom(1), wordMs: WORD_MS, mode });
   await fleet.run(120_000, (instance) => instance === 1);
   return String(
     fleet.served.filter((_, instance) => instance !== 1).reduce((missed, served) => missed + 1_200 - served, 0),
@@ -34,15 +36,18 @@ async function silenced(size: number): Promise<string> {
 
 export async function breakerSimulationPage(): Promise<string> {
   const lines = [
-    '| instances | failed calls, each alone | told by peers | half of the words lost | calls that the healthy missed while one was sick |',
-    '|---|---|---|---|---|',
+    '| instances | failed calls, each alone | `advise` | `advise`, half of the words lost | `any` | `any`, half of the words lost | calls that the healthy missed while one was sick, `advise` | `any` |',
+    '|---|---|---|---|---|---|---|---|',
   ];
   for (const size of SIZES) {
     const cells = [
       await failedCalls(size, Number.POSITIVE_INFINITY, 0),
       await failedCalls(size, WORD_MS, 0),
       await failedCalls(size, WORD_MS, 0.5),
-      await silenced(size),
+      await failedCalls(size, WORD_MS, 0, 'any'),
+      await failedCalls(size, WORD_MS, 0.5, 'any'),
+      await silenced(size, 'advise'),
+      await silenced(size, 'any'),
     ];
     lines.push(`| ${[size, ...cells].join(' | ')} |`);
   }

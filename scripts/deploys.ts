@@ -37,7 +37,10 @@ interface Counted {
   readonly refusedSockets: number;
 }
 
-/** An installation of the commit before the schema changed last, over the packages of this one. */
+/** How far back a commit is looked for that starts: one in the middle of a merge may not. */
+const COMMITS_TRIED = 20;
+
+/** An installation of the last commit that starts before the schema changed last, over the packages of this one. */
 function versionBefore(folder: string): string {
   const git = (...words: string[]): string => {
     const { status, stdout, stderr } = spawnSync('git', words, { cwd: ROOT, encoding: 'utf8' });
@@ -45,14 +48,20 @@ function versionBefore(folder: string): string {
     return stdout.trim();
   };
   const changed = git('log', '-1', '--format=%H', '--', 'src/storage/migrations');
-  const before = `${changed}^`;
-  mkdirSync(folder);
-  const archive = path.join(folder, 'before.tar');
-  git('archive', '--output', archive, before);
-  spawnSync('tar', ['-xf', archive, '-C', folder]);
-  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
-  console.log(`The version before is ${git('log', '-1', '--format=%h "%s"', before)}`);
-  return path.join(folder, 'bin', 'revoagent.js');
+  for (const commit of git('rev-list', `--max-count=${COMMITS_TRIED}`, `${changed}^`).split('\n')) {
+    const place = path.join(folder, commit);
+    mkdirSync(place, { recursive: true });
+    const archive = path.join(place, 'before.tar');
+    git('archive', '--output', archive, commit);
+    spawnSync('tar', ['-xf', archive, '-C', place]);
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(place, 'node_modules'));
+    const program = path.join(place, 'bin', 'revoagent.js');
+    if (spawnSync(process.execPath, [program, '--version']).status === 0) {
+      console.log(`The version before is ${git('log', '-1', '--format=%h "%s"', commit)}`);
+      return program;
+    }
+  }
+  throw new Error(`none of ${COMMITS_TRIED} commits before the schema changed last starts`);
 }
 
 /** Acts on a stack under load, and counts what callers saw of it. */

@@ -20,6 +20,7 @@ import { metricsJson, metricsMarkdown } from '#telemetry/documents';
 import { autoscalingChart } from './deploy/autoscaling-chart.ts';
 import { breakerSimulationPage } from './breaker-simulation.ts';
 import { dependencyPage } from './dependency-page.ts';
+import { fleetSimulationPage } from './fleet-simulation.ts';
 import { composeBalancer } from './deploy/balancer.ts';
 import { boardFiles } from './deploy/grafana/boards.ts';
 import { kubernetesFiles } from './deploy/kubernetes/tree.ts';
@@ -44,6 +45,7 @@ export const generated: readonly Generated[] = [
     file: 'docs/instances.md',
     render: async () => withTable('docs/instances.md', await breakerSimulationPage()),
   },
+  { file: 'docs/capacity.md', render: async () => withTable('docs/capacity.md', await fleetSimulationPage()) },
   { file: 'docs/websocket.md', render: () => withTable('docs/websocket.md', closeCodeTable()) },
   {
     file: 'docs/providers/README.md',

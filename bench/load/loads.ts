@@ -32,7 +32,7 @@ export interface Loads {
 }
 
 export async function createLoads(lab: Lab): Promise<Loads> {
-  const wrk = await isInstalled('wrk');
+  const wrk = isInstalled('wrk');
 
   async function program<T>(name: string, options: unknown): Promise<T> {
     const file = new URL(`./${name}.ts`, import.meta.url).pathname;

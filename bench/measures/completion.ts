@@ -3,7 +3,8 @@
  * between them is keys, routing, the cache, the run's record, metrics and the log. They take turns on one core.
  */
 import { writeFile } from 'node:fs/promises';
-import { createLab, freePort, untilQuiet } from '../lab.ts';
+import { freePort } from '../../tests/helpers/free-port.ts';
+import { createLab, untilQuiet } from '../lab.ts';
 import { chatBody } from '../load/chat.ts';
 import { createLoads } from '../load/loads.ts';
 import type { BenchOptions } from '../options.ts';

@@ -1,14 +1,11 @@
 /** The governed lane with every kind of limit counted in a Redis, beside the same without limits and the bare relay: requests a second at 64 connections. */
 import { startRedis } from '../../tests/helpers/redis.ts';
-import { freePort, untilQuiet } from '../lab.ts';
+import { untilQuiet } from '../lab.ts';
 import type { Lab } from '../lab.ts';
-import { chatBody } from '../load/chat.ts';
-import { createLoads } from '../load/loads.ts';
 import type { BenchOptions } from '../options.ts';
 import type { BenchResult } from '../result.ts';
-import { startGovernedHub, startLimitedHub } from '../servers/hub.ts';
-import { startNginxUpstream } from '../servers/nginx.ts';
-import { startPostgres } from '../servers/postgres.ts';
+import { createScene } from '../scene.ts';
+import { startLimitedHub } from '../servers/hub.ts';
 import { startBareRelay } from '../servers/subject.ts';
 import { median, medianRatio } from '../statistics.ts';
 
@@ -20,16 +17,11 @@ export async function measureLimitedLane(
   lab: Lab,
   { rounds, seconds, quick, progress }: BenchOptions,
 ): Promise<{ targets: BenchResult['rows']; rows: BenchResult['rows']; notes: string[] }> {
-  const upstreamPort = await freePort();
-  await startNginxUpstream(lab, upstreamPort);
+  const { upstreamPort, databaseUrl, governed, loads, bodyFile } = await createScene(lab);
   const relay = await startBareRelay(lab, upstreamPort);
-  const database = await startPostgres(lab);
-  const governed = await startGovernedHub(lab, upstreamPort, database);
   const redis = await startRedis();
   try {
-    const limited = await startLimitedHub(lab, upstreamPort, database, redis.url);
-    const loads = await createLoads(lab);
-    const bodyFile = await loads.keepBody('chat.json', chatBody());
+    const limited = await startLimitedHub(lab, upstreamPort, databaseUrl, redis.url);
     const subjects = [relay, governed, limited];
     const measured = new Map(subjects.map((subject) => [subject, { perSecond: [] as number[], failed: 0 }]));
     for (const subject of subjects) {

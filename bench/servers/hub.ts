@@ -5,7 +5,8 @@
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import pg from 'pg';
-import { freePort, until } from '../lab.ts';
+import { freePort } from '../../tests/helpers/free-port.ts';
+import { until } from '../lab.ts';
 import type { Lab } from '../lab.ts';
 import { MODEL } from '../load/chat.ts';
 import { askOnce, chatUrl, startNodeServer } from './subject.ts';

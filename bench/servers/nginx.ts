@@ -2,8 +2,8 @@
  * nginx in its two parts: the upstream that answers at once, and the proxy that is the limit for any proxy. Both run in one
  * worker, as the user who runs the benchmark, with everything they write inside the lab.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { pathOf } from '../lab.ts';
+import { findPrograms } from '#stack/programs';
+import { nginxServer } from '#stack/servers/nginx';
 import type { Lab, Running, Side } from '../lab.ts';
 import { CHAT_ANSWER } from '../load/chat.ts';
 
@@ -27,24 +27,21 @@ export function startNginxProxy(lab: Lab, port: number, upstreamPort: number): P
 }
 
 async function startNginx(lab: Lab, name: string, side: Side, servers: string): Promise<Running> {
-  const file = await pathOf('nginx');
-  if (file === null)
-    throw new Error('The benchmarks need nginx, as upstream and as limit: install it (apt install nginx).');
+  const { nginx: file } = findPrograms(['nginx']);
   const folder = lab.file(name);
-  await mkdir(folder, { recursive: true });
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
-  await writeFile(
-    `${folder}/nginx.conf`,
-    `${process.getuid?.() === 0 ? 'user root;' : ''}
-     daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
+  const config = `${process.getuid?.() === 0 ? 'user root;' : ''}
+     worker_processes 1; pid ${folder}/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
      events { worker_connections 16384; }
      http {
        access_log off; keepalive_timeout 3600s; keepalive_requests 1000000000;
        client_max_body_size 0; client_body_buffer_size 1m; ${temporary.join(' ')}
        ${servers}
-     }`,
-  );
-  return lab.start({ name, file, args: ['-p', folder, '-e', 'stderr', '-c', `${folder}/nginx.conf`], side });
+     }`;
+  // It has no page of its own to be asked for: whoever starts it waits for an answer through it.
+  const server = nginxServer({ file, folder, config: () => config, statusUrl: '' });
+  server.prepare?.();
+  return lab.startServer({ ...server, name, stopSignal: 'SIGTERM' }, side);
 }

@@ -2,7 +2,8 @@
  * A server under measurement: where it listens, what a caller must send, and the proof, asked for before anything is
  * measured, that it really passes a chat on. A server that answers an error fast must not look fast.
  */
-import { freePort, until } from '../lab.ts';
+import { freePort } from '../../tests/helpers/free-port.ts';
+import { until } from '../lab.ts';
 import type { Lab, Running } from '../lab.ts';
 import { ANSWER_MARK, CHAT_PATH, chatBody } from '../load/chat.ts';
 

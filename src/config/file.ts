@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { ErrorCode, ParsedNode } from 'yaml';
 import { messageOf } from '#core/errors';
+import { limits } from '#core/limits';
 import type { Problem } from './problem.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,7 +34,10 @@ export function readConfigFile(file: string, env: Environment): FileValues {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number): string => `${file}:${lines.linePos(offset).line}`;
-  const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
+  // The parser gives up several times on what is nested too deep, each time a little further out.
+  const exhausted = document.errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION').slice(0, 1);
+  const found = exhausted.length > 0 ? exhausted : [...document.errors, ...document.warnings];
+  const problems: Problem[] = found.map((error) => ({
     path: '',
     origin: place(error.pos[0]),
     message: YAML_ERRORS[error.code] ?? error.message,
@@ -43,13 +47,16 @@ export function readConfigFile(file: string, env: Environment): FileValues {
   if (problems.length > 0) return { value: undefined, origins, fromEnvironment, problems };
   const reader = { env, place, origins, fromEnvironment, problems };
   const root = document.contents;
-  return { value: root === null ? undefined : read(root, '', reader), origins, fromEnvironment, problems };
+  return { value: root === null ? undefined : read(root, '', 1, reader), origins, fromEnvironment, problems };
 }
+
+const TOO_DEEP = `is nested deeper than ${limits.jsonDepthMax} levels; no setting is`;
 
 /** Where the parser speaks to programmers. */
 const YAML_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
   DUPLICATE_KEY: 'this key stands here a second time; keep one of the two',
   MULTIPLE_DOCS: 'a second document begins here; keep one',
+  RESOURCE_EXHAUSTION: TOO_DEEP,
   TAG_RESOLVE_FAILED: 'tags ("!name") are not supported here; write the plain value',
 };
 
@@ -78,15 +85,20 @@ interface Reader {
   readonly problems: Problem[];
 }
 
-function read(node: ParsedNode, pointer: string, reader: Reader): unknown {
+function read(node: ParsedNode, pointer: string, depth: number, reader: Reader): unknown {
   reader.origins.set(pointer, reader.place(node.range[0]));
+  if (depth > limits.jsonDepthMax && !isScalar(node)) {
+    const [, top = ''] = pointer.split('/');
+    reader.problems.push({ path: dotted(`/${top}`), origin: reader.place(node.range[0]), message: TOO_DEEP });
+    return null;
+  }
   if (isMap(node)) {
     const value: Record<string, unknown> = {};
     for (const pair of node.items) {
       const key = isScalar(pair.key) ? String(pair.key.value) : '';
       const inner = `${pointer}/${escapePointer(key)}`;
       Object.defineProperty(value, key, {
-        value: pair.value === null ? null : read(pair.value, inner, reader),
+        value: pair.value === null ? null : read(pair.value, inner, depth + 1, reader),
         enumerable: true,
         configurable: true,
         writable: true,
@@ -95,7 +107,7 @@ function read(node: ParsedNode, pointer: string, reader: Reader): unknown {
     }
     return value;
   }
-  if (isSeq(node)) return node.items.map((item, index) => read(item, `${pointer}/${index}`, reader));
+  if (isSeq(node)) return node.items.map((item, index) => read(item, `${pointer}/${index}`, depth + 1, reader));
   if (!isScalar(node)) {
     reader.problems.push({
       path: dotted(pointer),

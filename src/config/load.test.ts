@@ -104,6 +104,11 @@ routes:
     ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe, 0x61, 0]), /revoagent\.yaml: is not UTF-8/],
     ['too many bytes', `#${'x'.repeat(5_000_000)}`, /revoagent\.yaml: is larger than 4194304 bytes/],
     ['no provider under providers', 'providers: {}', /revoagent\.yaml:1: providers: must hold at least one/],
+    [
+      'more levels than the parser can go',
+      `server: ${'['.repeat(100_000)}`,
+      /revoagent\.yaml:1: is nested deeper than 64/,
+    ],
     ['__proto__', 'server:\n  __proto__: { port: 1 }\n', /revoagent\.yaml:2: server\.__proto__: is not known/],
   ] as const) {
     it(`with ${what} is refused with its place`, (t) => {
@@ -112,6 +117,13 @@ routes:
       assert.equal(problems.length, 1);
     });
   }
+
+  it('with more levels than any setting has is refused with its section', (t) => {
+    const [first] = problemsOf(() => load(t, `logging:\n  level: ${'['.repeat(64)}${']'.repeat(64)}\n`));
+    assert.equal(first?.origin, 'revoagent.yaml:2');
+    assert.equal(first.path, 'logging');
+    assert.match(first.message, /^is nested deeper than 64 levels/);
+  });
 
   it('that is not there, or is a folder, is refused in words', (t) => {
     assert.equal(message(problemsOf(() => load(t, '', { file: 'none.yaml' }))), 'there is no such file');

@@ -174,10 +174,10 @@ const resilience = Type.Object(
       default: 0.2,
       description: 'Retries allowed as a share of calls, so that an outage is not multiplied.',
     }),
-    sharedEvidence: Type.Enum(['advise', 'off'], {
+    sharedEvidence: Type.Enum(['advise', 'any', 'off'], {
       default: 'advise',
       description:
-        'What instances with a redis.stateUrl tell each other of upstreams. advise: where a circuit opened at one, one failure opens it at the others; an exhausted quota and an operator’s orders hold for all.',
+        'What instances with a redis.stateUrl tell each other of upstreams. advise: where a circuit opened at one, one failure opens it at the others. any: it opens at all of them, and one probes for all. In both an exhausted quota and an operator’s orders hold for all.',
     }),
     concurrentMax: count(1, 100_000, 100, 'Calls in flight at one deployment; one more goes elsewhere.'),
     timeouts: Type.Object(
@@ -295,7 +295,7 @@ export interface Config {
     };
     readonly retry: { readonly retries: number; readonly baseMs: number; readonly maxMs: number };
     readonly retryBudget: number;
-    readonly sharedEvidence: 'advise' | 'off';
+    readonly sharedEvidence: 'advise' | 'any' | 'off';
     readonly concurrentMax: number;
     readonly timeouts: TimeoutsConfig;
   };

@@ -66,4 +66,9 @@ export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?
   });
 }
 
+/** Calls back when the event loop has looked at its connections once more: what was ready before has been taken by then. */
+export function onNextTurn(callback: () => void): void {
+  setImmediate(callback);
+}
+
 export const systemClock: Clock = new SystemClock();

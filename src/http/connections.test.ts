@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import type { ChatCall } from '#contract/gateway';
 import { chunk, startHttpHub, streamOf } from '../../tests/helpers/http-hub.ts';
 import { openSocket, readUntil } from '../../tests/helpers/http-calls.ts';
@@ -26,7 +27,38 @@ function heldStream(): { stream: (call: ChatCall) => Promise<ReturnType<typeof s
   return { stream: async (call) => streamOf(call.runId, events(call)), finish: resolve };
 }
 
+/** Soon, not at once: what the system has queued is served first. */
+function refused(url: string): Promise<true> {
+  return waitFor(() =>
+    fetch(`${url}/health/live`).then(
+      () => null,
+      () => true,
+    ),
+  );
+}
+
+const QUEUED = 200;
+const CALLED_MS = 30_000;
+
 describe('a server that drains', () => {
+  it('serves what was queued while it was busy, and only then refuses', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true, settings: { requestsInFlightMax: QUEUED } });
+    const sent = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(new URL('../../tests/helpers/queued-callers-worker.ts', import.meta.url), {
+      workerData: { port: Number(new URL(hub.url).port), count: QUEUED, request: LIVE, sent },
+    });
+    t.after(() => worker.terminate());
+    const answers = once(worker, 'message');
+    await once(worker, 'online');
+    // No turn of the event loop passes here, so that nothing is accepted.
+    const end = performance.now() + CALLED_MS;
+    while (Atomics.load(sent, 0) < QUEUED) assert.ok(performance.now() < end, 'the callers did not call');
+    hub.server.beginDrain();
+    const [lines] = (await answers) as [string[]];
+    assert.deepEqual(new Set(lines), new Set(['HTTP/1.1 200 OK']));
+    await refused(hub.url);
+  });
+
   it('refuses new connections, serves open ones and tells them to close', async (t) => {
     const hub = await startHttpHub(t, { keyless: true });
     const socket = await openSocket(t, hub.url);
@@ -35,7 +67,7 @@ describe('a server that drains', () => {
     assert.match(await before, /connection: keep-alive/i);
 
     hub.server.beginDrain();
-    await assert.rejects(fetch(`${hub.url}/health/live`), 'a new connection is refused');
+    await refused(hub.url);
     const after = readUntil(socket, WHOLE);
     const closed = once(socket, 'close');
     socket.write(LIVE);

@@ -2,13 +2,15 @@
  * The open connections of one hub and how they end. The order loses no request, as measured behind nginx: first only the
  * listening sockets close, so that a balancer's next connect is refused and retried elsewhere; every later response says
  * `Connection: close`; connections that stay idle are closed after a while, not at once, because a balancer may just be
- * writing a POST on one; what is left at the deadline is told so and destroyed.
+ * writing a POST on one; WebSockets are sent away one after the other, because all at once would wait for each other where
+ * they come back; what is left at the deadline is told so and destroyed.
  */
 import type { Server as HttpServer } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock';
+import { onNextTurn } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { UnavailableError } from '#core/errors';
 import type { RequestContext } from './request-context.ts';
@@ -16,6 +18,12 @@ import type { RequestContext } from './request-context.ts';
 /** Over the 4 s after which a balancer gives up its own idle connections (docs/operations.md). */
 const IDLE_MS = 5_000;
 const SWEEP_MS = 1_000;
+/** In which all WebSockets are told to go; a thousand a second at most. */
+const UPGRADED_MS = 1_000;
+/** A turn of the event loop that took no longer has left no time for connections to queue. */
+const QUIET_TURN_MS = 5;
+/** The longest that a listening socket stays open for a quiet turn. */
+const QUEUE_MS = 1_000;
 /** For the error events of streams that are ended at the deadline. */
 const LAST_WORDS_MS = 1_000;
 
@@ -37,7 +45,9 @@ export class Connections {
   /** Since when a connection is idle; only while draining. */
   readonly #idleSince = new Map<Socket, number>();
   #onChange: (() => void) | null = null;
+  #accepted = 0;
   #draining = false;
+  #listening = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -61,7 +71,9 @@ export class Connections {
   addServer(server: HttpServer): void {
     this.#servers.add(server);
     server.on('connection', (socket: Socket) => {
+      this.#accepted++;
       this.#sockets.add(socket);
+      if (this.#draining) this.#idleSince.set(socket, this.#clock.now());
       socket.once('close', () => this.#forget(socket));
     });
   }
@@ -85,10 +97,9 @@ export class Connections {
   beginDrain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    // `http.Server.close` would close idle connections at once: requests on their way over them would be lost.
-    for (const server of this.#servers) NetServer.prototype.close.call(server);
+    this.#closeListeners();
     for (const context of this.#inFlight) sayClose(context);
-    for (const each of this.#upgraded.values()) each.beginDrain();
+    this.#sendAway(this.#upgraded.values(), UPGRADED_MS / this.#upgraded.size);
     const since = this.#clock.now();
     for (const socket of this.#sockets) this.#idleSince.set(socket, since);
     this.#sweepLater();
@@ -97,13 +108,13 @@ export class Connections {
   /** Resolves when no connection is left; after `graceMs` ends requests with `draining`, and then closes the rest. */
   async close(graceMs: number): Promise<void> {
     this.beginDrain();
-    await this.#until(() => this.#sockets.size === 0, graceMs);
+    await this.#until(() => this.#isGone(), graceMs);
     const reason = new UnavailableError('draining', 'This instance is shutting down and could not wait any longer.');
     for (const context of this.#inFlight) context.abort(reason);
     for (const each of this.#upgraded.values()) each.abort(reason);
     await this.#until(() => this.#inFlight.size === 0 && this.#upgraded.size === 0, LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroySoon();
-    await this.#until(() => this.#sockets.size === 0, LAST_WORDS_MS);
+    await this.#until(() => this.#isGone(), LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -121,6 +132,41 @@ export class Connections {
     this.#onChange = null;
   }
 
+  /**
+   * The system makes connections by itself and queues them; Node takes one a turn. What still waits when the socket closes is
+   * reset, and a POST in it is lost, so it closes after a turn that took none and was too short for more to come.
+   */
+  #closeListeners(): void {
+    const giveUpAt = this.#clock.now() + QUEUE_MS;
+    const look = (accepted: number, since: number): void => {
+      const now = this.#clock.now();
+      const quiet = accepted === this.#accepted && now - since <= QUIET_TURN_MS;
+      if (!quiet && now < giveUpAt) {
+        const soFar = this.#accepted;
+        onNextTurn(() => look(soFar, now));
+        return;
+      }
+      // `http.Server.close` would close idle connections at once: requests on their way over them would be lost.
+      for (const server of this.#servers) NetServer.prototype.close.call(server);
+      this.#listening = false;
+      this.#onChange?.();
+    };
+    // The turn that is under way may have looked at the queue already.
+    onNextTurn(() => look(-1, 0));
+  }
+
+  #isGone(): boolean {
+    return !this.#listening && this.#sockets.size === 0;
+  }
+
+  /** One that ends meanwhile is passed over; one that came meanwhile was told already. */
+  #sendAway(waiting: Iterator<Upgraded>, everyMs: number): void {
+    const next = waiting.next();
+    if (next.done === true) return;
+    next.value.beginDrain();
+    this.#clock.schedule(everyMs, () => this.#sendAway(waiting, everyMs));
+  }
+
   #forget(socket: Socket): void {
     this.#sockets.delete(socket);
     this.#upgraded.delete(socket);
@@ -135,7 +181,7 @@ export class Connections {
         if (!busy.has(socket) && !this.#upgraded.has(socket) && this.#clock.now() - since >= IDLE_MS)
           socket.destroySoon();
       }
-      if (this.#sockets.size > 0) this.#sweepLater();
+      if (!this.#isGone()) this.#sweepLater();
     });
   }
 }

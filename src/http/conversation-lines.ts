@@ -97,6 +97,7 @@ class LinesReader {
   readonly #isTurn = Compile(turnLine);
   readonly #read = new Map<string, Imported>();
   readonly #issues: Issue[] = [];
+  readonly #turnIds = new Set<string>();
   #current: Imported | null = null;
   #turns = 0;
 
@@ -146,6 +147,8 @@ class LinesReader {
     if (view.conversationId !== conversation.id)
       say('turn.conversationId', `must be that of the conversation before it: ${conversation.id}`);
     else if (view.number !== turns.length + 1) say('turn.number', `must be ${turns.length + 1}: turns come in order`);
+    else if (this.#turnIds.has(view.id)) say('turn.id', 'is that of an earlier line');
+    this.#turnIds.add(view.id);
     if (++this.#turns > limits.importTurnsMax)
       throw new CallerError(
         'body_too_large',

@@ -36,8 +36,9 @@ export interface HubInstances {
 export function openHubInstances(stack: AsyncDisposableStack, parts: InstanceParts): HubInstances {
   const { config, instance, version, redis, clock } = parts;
   const incarnation = randomUUID();
-  const shares = redis !== null && config.resilience.sharedEvidence !== 'off';
-  const evidence = shares ? new BreakerEvidence({ ...parts, redis, incarnation }) : null;
+  const { sharedEvidence: mode } = config.resilience;
+  const evidence =
+    redis === null || mode === 'off' ? null : new BreakerEvidence({ ...parts, redis, incarnation, mode });
   if (evidence !== null) stack.defer(() => evidence.close());
   const capacity = config.server.requestsInFlightMax;
   const registry = new InstanceRegistry({

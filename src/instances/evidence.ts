@@ -1,6 +1,7 @@
 /**
- * Local decisions, shared evidence. A trip here makes the same circuit suspect at the peers; it opens none of them. Two things are true
- * for all alike and are done by all: an exhausted quota, which one instance then probes for all, and an operator's word. Told by
+ * Local decisions, shared evidence. A trip here makes the same circuit suspect at the peers and opens none of them, or where `any` is
+ * configured opens it at all of them, and one then probes for all. Two things are true for all alike and are done by all: an
+ * exhausted quota, which one instance then probes for all, and an operator's word. Told by
  * publication, which may be lost, and by marks that every instance reads again and again. No call waits for any of it, and without
  * Redis each instance decides by itself.
  */
@@ -13,7 +14,7 @@ import type { RedisPort } from '#redis/index';
 import type { Breaker, BreakerRegistry, QuotaEvent, Transition } from '#resilience/index';
 import { messageFields, parseMessage } from './messages.ts';
 import type { Message, MessageKind } from './messages.ts';
-import { ProbeLeases } from './probe-leases.ts';
+import { circuitGate, ProbeLeases, quotaGate } from './probe-leases.ts';
 import { triplesOf } from './registry.ts';
 import { NUMBERS, readMarks, tell } from './scripts.ts';
 
@@ -33,6 +34,8 @@ const SHARED = /^(?:provider|external):/;
 export interface EvidenceParts {
   readonly incarnation: string;
   readonly instance: string;
+  /** What a peer's trip is here: a reason for suspicion, or as good as one's own. */
+  readonly mode: 'advise' | 'any';
   readonly redis: RedisPort;
   readonly breakers: BreakerRegistry;
   readonly clock: Clock;
@@ -42,17 +45,25 @@ export interface EvidenceParts {
 
 export class BreakerEvidence implements SharedEvidence {
   readonly #parts: EvidenceParts;
-  readonly #leases: ProbeLeases;
+  readonly #quotas: ProbeLeases;
+  /** Null where each instance decides on its circuits itself. */
+  readonly #circuits: ProbeLeases | null;
   readonly #unsubscribe: (() => void)[];
   /** By breaker and what it is about: the last version that was heeded. */
   readonly #heard = new Map<string, number>();
+  /** What is done here because a peer has told it: nobody needs to hear it again. */
+  #heeding: string | null = null;
   #degraded = true;
   #timer: Timer | undefined;
   #closed = false;
 
   constructor(parts: EvidenceParts) {
     this.#parts = parts;
-    this.#leases = new ProbeLeases(parts, (key) => this.#tell({ kind: 'recovered', breaker: key, remainingMs: null }));
+    this.#quotas = new ProbeLeases(quotaGate, parts, (key) =>
+      this.#tell({ kind: 'recovered', breaker: key, remainingMs: null }),
+    );
+    // That a circuit closed is told when it closes.
+    this.#circuits = parts.mode === 'any' ? new ProbeLeases(circuitGate, parts, () => undefined) : null;
     this.#unsubscribe = [
       parts.breakers.onTransition((transition) => this.#onTransition(transition)),
       parts.breakers.onQuota((event) => this.#onQuota(event)),
@@ -85,22 +96,29 @@ export class BreakerEvidence implements SharedEvidence {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
-    this.#leases.close();
+    this.#quotas.close();
+    this.#circuits?.close();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
   #onTransition({ key, to, remainingMs }: Transition): void {
-    if (!SHARED.test(key)) return;
-    if (to === 'open') this.#tell({ kind: 'trip', breaker: key, remainingMs: remainingMs ?? 0 });
-    else if (to === 'closed') this.#tell({ kind: 'closed', breaker: key, remainingMs: null });
+    if (!SHARED.test(key) || key === this.#heeding) return;
+    if (to === 'open') {
+      this.#tell({ kind: 'trip', breaker: key, remainingMs: remainingMs ?? 0 });
+      this.#circuits?.holdBack(key, remainingMs ?? 0);
+    } else if (to === 'closed') {
+      this.#tell({ kind: 'closed', breaker: key, remainingMs: null });
+      this.#circuits?.served(key);
+      this.#circuits?.recovered(key);
+    }
   }
 
   #onQuota({ key, kind, waitMs }: QuotaEvent): void {
     if (!SHARED.test(key)) return;
     if (kind === 'throttled') {
       this.#tell({ kind: 'exhausted', breaker: key, remainingMs: waitMs });
-      this.#leases.exhausted(key, waitMs);
-    } else this.#leases.served(key);
+      this.#quotas.holdBack(key, waitMs);
+    } else this.#quotas.served(key);
   }
 
   #tell(about: Pick<Message, 'kind' | 'breaker' | 'remainingMs'> & Partial<Pick<Message, 'by' | 'reason'>>): void {
@@ -141,26 +159,30 @@ export class BreakerEvidence implements SharedEvidence {
     if (breaker === undefined) return;
     this.#remember(kind, key, version);
     logger.info('evidence-heard', { breaker: key, kind, from: message.instance, remainingMs });
+    this.#heeding = key;
     this.#act(breaker, message, remainingMs);
+    this.#heeding = null;
   }
 
   #act(breaker: Breaker, { kind, by, reason, instance }: Message, remainingMs: number | null): void {
     const order = { by: by ?? instance, reason: reason ?? `told by ${instance}` };
     switch (kind) {
       case 'trip':
-        return breaker.markSuspect(remainingMs ?? 0);
+        if (this.#circuits === null) return breaker.markSuspect(remainingMs ?? 0);
+        return this.#circuits.holdBack(breaker.key, remainingMs ?? 0);
+      case 'closed':
+        // Without `any`, who is suspect finds out by itself.
+        return this.#circuits?.recovered(breaker.key);
       case 'exhausted':
-        return this.#leases.exhausted(breaker.key, remainingMs ?? 0);
+        return this.#quotas.holdBack(breaker.key, remainingMs ?? 0);
       case 'recovered':
-        return this.#leases.recovered(breaker.key);
+        return this.#quotas.recovered(breaker.key);
       case 'forced':
         return breaker.forceOpen({ ...order, forMs: remainingMs ?? undefined });
       case 'disabled':
         return breaker.disable(order);
       case 'reset':
         return breaker.reset(order.reason);
-      // Who is suspect finds out by itself.
-      case 'closed':
     }
   }
 

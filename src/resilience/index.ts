@@ -1,10 +1,10 @@
 /** The resilience room, in the hub and as `revoagent/resilience`. */
 export { Breaker } from './breaker/breaker.ts';
-export type { BreakerSnapshot, QuotaEvent, Rejection, Transition } from './breaker/breaker.ts';
+export type { QuotaEvent, Rejection, Transition } from './breaker/breaker.ts';
 export type { Permit } from './breaker/permit.ts';
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
-export type { State, StateKind } from './breaker/state.ts';
+export type { BreakerSnapshot, State, StateKind } from './breaker/state.ts';
 export { systemClock } from '#core/clock';
 export type { Clock, Timer } from '#core/clock';
 export { systemRandom } from '#core/random';

@@ -1,28 +1,31 @@
-/** One process of a stack: how it is started, when it may be used, and how it is ended. */
+/** A server as a process, and one in a stack: how it is started, when it may be used, and how it is ended. */
 
-export interface Part {
-  /** Unique in the stack: `postgres`, `hub-1`. */
+export interface Server {
   readonly name: string;
-  /** What must be ready before this is started; it is ended before they are. */
-  readonly needs: readonly string[];
   /** A program's file and its words. */
   readonly command: readonly [string, ...string[]];
   /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly user?: User | undefined;
-  /** Addresses it binds, `host:port`: looked at before it is started. */
-  readonly binds: readonly string[];
   /** Its files, made or made again before each start. Throws with what stands in the way. */
   prepare?(): void;
   /** Whether it can be used; asked again and again while it starts. May reject. */
   isReady(signal: AbortSignal): Promise<boolean>;
-  /** Whether it still works at all; where it does not for long, it is killed and started again. May reject. */
-  isAlive?(signal: AbortSignal): Promise<boolean>;
   /** Milliseconds from its start until it must be ready. */
   readonly readyMs: number;
   readonly stopSignal: NodeJS.Signals;
   /** Milliseconds it gets to end by itself. */
   readonly stopMs: number;
+}
+
+/** Its name is unique in the stack: `postgres`, `hub-1`. */
+export interface Part extends Server {
+  /** What must be ready before this is started; it is ended before they are. */
+  readonly needs: readonly string[];
+  /** Addresses it binds, `host:port`: looked at before it is started. */
+  readonly binds: readonly string[];
+  /** Whether it still works at all; where it does not for long, it is killed and started again. May reject. */
+  isAlive?(signal: AbortSignal): Promise<boolean>;
   /** For people. */
   readonly shown?: { readonly what: string; readonly url: string } | undefined;
 }

@@ -1,5 +1,6 @@
 /** Whether a part of a stack answers, as `isReady` and `isAlive` ask. */
 import { connect } from 'node:net';
+import type { Clock } from '#core/clock';
 
 /** The address answers 2xx. */
 export async function answersOk(url: string, signal: AbortSignal): Promise<boolean> {
@@ -24,4 +25,22 @@ export function repliesTo(address: string, sent: string, expected: RegExp, signa
       socket.destroy();
     });
   });
+}
+
+/** What throws, or does not answer in time, says no. */
+export async function saysYes(
+  clock: Clock,
+  ask: (signal: AbortSignal) => Promise<boolean>,
+  waitMs: number,
+): Promise<boolean> {
+  const late = new AbortController();
+  const timer = clock.schedule(waitMs, () => late.abort(new Error('no answer in time')), true);
+  try {
+    return await ask(late.signal);
+  } catch {
+    // Not yet, or not any more.
+    return false;
+  } finally {
+    timer.cancel();
+  }
 }

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { messageOf } from '#core/errors';
-import type { Part } from './part.ts';
+import type { Server } from './part.ts';
 
 /** A log beyond this is put aside, once, when its part is started again. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -16,10 +16,11 @@ export class StackProcess {
   readonly pid: number;
   /** How it ended, in words. */
   readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
   #running = true;
 
   /** Throws where the program cannot be started. */
-  static async start({ name, command: [file, ...words], env, user }: Part, log: string): Promise<StackProcess> {
+  static async start({ name, command: [file, ...words], env, user }: Server, log: string): Promise<StackProcess> {
     if (existsSync(log) && statSync(log).size > LOG_BYTES_MAX) renameSync(log, `${log}.1`);
     const output = openSync(log, 'a', 0o600);
     try {
@@ -35,6 +36,7 @@ export class StackProcess {
 
   private constructor(child: ChildProcess, pid: number) {
     this.pid = pid;
+    this.#child = child;
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.#running = false;
@@ -47,6 +49,12 @@ export class StackProcess {
 
   get running(): boolean {
     return this.#running;
+  }
+
+  /** Whether this process has to live for as long. */
+  keepsAlive(keeps: boolean): void {
+    if (keeps) this.#child.ref();
+    else this.#child.unref();
   }
 
   signal(name: NodeJS.Signals): void {

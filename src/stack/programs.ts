@@ -2,7 +2,7 @@
 import { accessSync, constants, globSync } from 'node:fs';
 import path from 'node:path';
 
-interface Program {
+export interface Program {
   /** Debian's package. */
   readonly package: string;
   /** Where Debian puts it, beside the usual folders; the newest of several versions is taken. */
@@ -30,9 +30,15 @@ const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 
 /** Undefined where it is not installed. */
 export function findProgram(name: ProgramName): string | undefined {
-  const program: Program = programs[name];
-  const places = (program.places ?? []).flatMap((place) => globSync(place).toSorted().toReversed());
-  return [...places, ...FOLDERS].map((folder) => path.join(folder, name)).find(isExecutable);
+  return executableIn(placesOf(programs[name]), name);
+}
+
+export function placesOf({ places = [] }: Program): string[] {
+  return [...places.flatMap((place) => globSync(place).toSorted().toReversed()), ...FOLDERS];
+}
+
+export function executableIn(folders: readonly string[], name: string): string | undefined {
+  return folders.map((folder) => path.join(folder, name)).find(isExecutable);
 }
 
 /** Throws with the one command that installs all that are missing; names in the order of `names`, files. */

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Part, PartState, PartStatus, StackEvent } from './part.ts';
 import { requireFree } from './ports.ts';
+import { saysYes } from './probes.ts';
 import { StackProcess, tailOf } from './process.ts';
 
 const READY_ASK_MS = 50;
@@ -170,7 +171,7 @@ export class Supervisor {
       failure.how = how;
       this.#onEnd(supervised, process, how);
     });
-    while (!(await answers(this.#parts.clock, part.isReady.bind(part), READY_ANSWER_MS))) {
+    while (!(await saysYes(this.#parts.clock, part.isReady.bind(part), READY_ANSWER_MS))) {
       if (failure.how !== null) throw new Error(`${part.name} ${failure.how}:\n${tailOf(this.logOf(part.name))}`);
       this.#ending.signal.throwIfAborted();
       if (this.#parts.clock.now() - begunAt > part.readyMs) {
@@ -225,7 +226,7 @@ export class Supervisor {
     clock.schedule(ALIVE_ASK_MS, () => {
       if (supervised.process !== process || !supervised.wanted) return;
       const { part } = supervised;
-      void answers(clock, (signal) => part.isAlive?.(signal) ?? Promise.resolve(true), ALIVE_ANSWER_MS).then(
+      void saysYes(clock, (signal) => part.isAlive?.(signal) ?? Promise.resolve(true), ALIVE_ANSWER_MS).then(
         (alive) => {
           if (supervised.process !== process || !supervised.wanted) return;
           supervised.failures = alive ? 0 : supervised.failures + 1;
@@ -277,19 +278,5 @@ export class Supervisor {
 
   #tell({ part }: Supervised, what: StackEvent['what'], detail: string): void {
     this.#parts.onEvent({ part: part.name, what, detail });
-  }
-}
-
-/** What throws, or does not answer in time, says no. */
-async function answers(clock: Clock, ask: (signal: AbortSignal) => Promise<boolean>, waitMs: number): Promise<boolean> {
-  const late = new AbortController();
-  const timer = clock.schedule(waitMs, () => late.abort(new Error('no answer in time')), true);
-  try {
-    return await ask(late.signal);
-  } catch {
-    // Not yet, or not any more.
-    return false;
-  } finally {
-    timer.cancel();
   }
 }

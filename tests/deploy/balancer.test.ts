@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect } from 'node:http2';
 import { connect as openTcp } from 'node:net';
 import { before, describe, it } from 'node:test';
@@ -98,6 +98,29 @@ describe('two hubs behind NGINX', () => {
     assert.deepEqual(failures, []);
     const answer = await chat(nginx.url);
     assert.equal(answer.status, 200, await answer.text());
+  });
+
+  it('refuse no socket while one of them ends, over connections that are kept to it', async (t) => {
+    const { hubs, instances: mortal } = await startPair(t);
+    const nginx = await startNginx(t, mortal);
+    await Promise.all(
+      Array.from({ length: 40 }, () => fetch(`${nginx.url}/api/models`).then((answer) => answer.text())),
+    );
+    const ending = hubs[0];
+    assert.ok(ending !== undefined);
+    ending.process.kill('SIGTERM');
+    await waitFor(() =>
+      fetch(ending.url).then(
+        () => null,
+        () => true,
+      ),
+    );
+    for (let at = 0; at < 20; at++) {
+      const socket = new WebSocket(`${nginx.url.replace('http', 'ws')}/ws/chat${at % 2 === 0 ? '' : '?route=hub-1'}`);
+      const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+      assert.match(response.headers['set-cookie']?.[0] ?? '', /^revoagent_route=hub-2/);
+      socket.terminate();
+    }
   });
 
   it('stream events as they come, not when they are all there', async (t) => {

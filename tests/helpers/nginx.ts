@@ -1,10 +1,12 @@
 /** A real NGINX of one test, with the configuration that `revoagent nginx` makes; it ends with the test. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
+import { systemClock } from '#core/clock';
+import { nginxConfig, nginxDefaults } from '#stack/index';
 import type { NginxInstance, NginxOptions } from '#stack/index';
+import { nginxServer } from '#stack/servers/nginx';
+import { startServer } from '#stack/servers/start';
 import { temporaryFolder, waitFor } from './hub-process.ts';
 import { freePorts } from './ports.ts';
 import type { Cleanup } from './suite.ts';
@@ -32,40 +34,28 @@ export async function startNginx(
   // Its workers are another user's where root starts it.
   chmodSync(folder, 0o755);
   const [port = 0, statusPort = 0, tlsPort = 0] = await freePorts(3);
-  const nginx = requireTool('nginx');
-  const version = parseVersion(spawnSync(nginx, ['-v'], { encoding: 'utf8' }).stderr);
   const files = secure ? makeCertificate(folder) : null;
-  const config = nginxConfig({
-    ...nginxDefaults,
-    ...settings,
-    instances,
-    folder,
-    version,
-    listen: `127.0.0.1:${port}`,
-    statusListen: `127.0.0.1:${statusPort}`,
-    tls: files === null ? undefined : { ...files, listen: `127.0.0.1:${tlsPort}` },
-  });
-  const file = path.join(folder, 'nginx.conf');
-  writeFileSync(file, config);
-  const child = spawn(nginx, ['-p', folder, '-c', file, '-g', 'daemon off;'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const close = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGTERM');
-    await ended;
-  };
-  t.after(close);
   const statusUrl = `http://127.0.0.1:${statusPort}`;
-  await waitFor(
-    async () => {
-      if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}: ${said}`);
-      return (await fetch(`${statusUrl}/nginx_status`).catch(() => null))?.ok === true ? true : null;
-    },
-    10_000,
-    () => `nginx did not start: ${said}`,
-  );
+  const recipe = nginxServer({
+    file: requireTool('nginx'),
+    folder,
+    config: (version) =>
+      nginxConfig({
+        ...nginxDefaults,
+        ...settings,
+        instances,
+        folder,
+        version,
+        listen: `127.0.0.1:${port}`,
+        statusListen: `127.0.0.1:${statusPort}`,
+        tls: files === null ? undefined : { ...files, listen: `127.0.0.1:${tlsPort}` },
+      }),
+    statusUrl: `${statusUrl}/nginx_status`,
+  });
+  // Nobody is left to wait for when a test ends.
+  const server = await startServer({ ...recipe, stopSignal: 'SIGTERM' }, path.join(folder, 'said.log'), systemClock);
+  const close = (): Promise<void> => server.stop();
+  t.after(close);
   return {
     url: `http://127.0.0.1:${port}`,
     statusUrl,

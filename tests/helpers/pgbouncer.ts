@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import pg from 'pg';
+import { databaseUser } from '#stack/servers/postgres';
 import { freePort } from './free-port.ts';
 import { waitFor } from './hub-process.ts';
-import { unprivileged } from './postgres.ts';
 import { requireTool } from './tools.ts';
 
 /** The same database through the pooler, which has `servers` connections to lend. Its settings are its own defaults. */
@@ -32,8 +32,7 @@ default_pool_size = ${servers}
 `,
   );
   chmodSync(folder, 0o755);
-  const user = process.getuid?.() === 0 ? unprivileged() : {};
-  const child = spawn(requireTool('pgbouncer'), [file], { ...user, stdio: 'ignore' });
+  const child = spawn(requireTool('pgbouncer'), [file], { ...databaseUser(), stdio: 'ignore' });
   t.after(async () => {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');

@@ -2,14 +2,14 @@
  * A real Redis of one test: its own folder, a free port, nothing kept on disk, so that every start is an empty one. It is killed,
  * stopped and continued with real signals, and it goes with the process that started it.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
+import { systemClock } from '#core/clock';
+import { redisServer } from '#stack/servers/redis';
+import { startServer } from '#stack/servers/start';
 import { freePort } from './free-port.ts';
 import { requireTool } from './tools.ts';
 
@@ -29,8 +29,6 @@ export interface TestRedis {
 }
 
 type RedisClientOptions = Pick<RedisOptions, 'host' | 'port' | 'tls' | 'username' | 'password'>;
-
-const START_MS = 20_000;
 
 export interface RedisSettings {
   /** A configuration file that comes before everything else. */
@@ -56,52 +54,30 @@ export async function startRedis({
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
   const plain = file === undefined ? ['--save', '', '--appendonly', 'no'] : [];
-  const args = [
-    ...(file === undefined ? [] : [file]),
-    ...(tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)]),
-    '--bind',
-    '127.0.0.1',
-    '--dir',
-    folder,
+  const words = [
+    ...(tls ? ['--port', '0', '--tls-port', String(port)] : []),
     ...(sentinel ? ['--sentinel'] : plain),
     ...more,
   ];
   const reach = { host: '127.0.0.1', port, ...client };
-  let server = start();
-
-  function start(): ChildProcess {
-    // Detached, so that a Ctrl-C at the terminal ends the tests and they end it.
-    const child = spawn(requireTool('redis-server'), args, { stdio: 'ignore', detached: true });
-    child.unref();
-    return child;
-  }
-  function signal(name: NodeJS.Signals): void {
-    if (server.exitCode === null && server.signalCode === null) server.kill(name);
-  }
-  async function kill(): Promise<void> {
-    if (server.exitCode !== null || server.signalCode !== null) return;
-    const ended = once(server, 'exit');
-    server.kill('SIGKILL');
-    await ended;
-  }
-  const atExit = (): void => signal('SIGKILL');
-  process.once('exit', atExit);
-  await answers(reach);
+  const server = await startServer(
+    {
+      ...redisServer({ name: 'Redis', file: requireTool('redis-server'), port, folder, settings: file, words }),
+      isReady: () => runOnce(reach, 'PING', []).then(() => true),
+    },
+    path.join(folder, 'redis.log'),
+    systemClock,
+  );
   return {
     url,
     port,
     command: (name, ...rest) => runOnce(reach, name, rest),
-    kill,
-    stop: () => signal('SIGSTOP'),
-    cont: () => signal('SIGCONT'),
-    async restart() {
-      await kill();
-      server = start();
-      await answers(reach);
-    },
+    kill: () => server.kill(),
+    stop: () => server.signal('SIGSTOP'),
+    cont: () => server.signal('SIGCONT'),
+    restart: () => server.restart(),
     async close() {
-      process.off('exit', atExit);
-      await kill();
+      await server.kill();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -115,18 +91,5 @@ async function runOnce(client: RedisClientOptions, name: string, args: readonly 
     return await redis.call(name, ...args);
   } finally {
     redis.disconnect();
-  }
-}
-
-async function answers(client: RedisClientOptions): Promise<void> {
-  const end = performance.now() + START_MS;
-  for (;;) {
-    try {
-      await runOnce(client, 'PING', []);
-      return;
-    } catch (error) {
-      if (performance.now() > end) throw new Error('Redis did not start', { cause: error });
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
   }
 }

@@ -69,14 +69,14 @@ describe('hubs that share a Redis', () => {
   let upstream: Upstream;
   let one: HubProcess;
   let two: HubProcess;
-  const start = (instance: string): Promise<HubProcess> =>
+  const start = (instance: string, sharedEvidence = 'advise'): Promise<HubProcess> =>
     startHubProcess(suite, {
       config: {
         server: { instance, shutdownGraceMs: 0 },
         storage: { url },
         redis: { stateUrl: redis.url },
         providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
-        resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 } },
+        resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 }, sharedEvidence },
       },
     });
   before(async () => {
@@ -119,6 +119,34 @@ describe('hubs that share a Redis', () => {
     assert.equal(upstream.received.length - earlier, 6, '5 + 1, where two that do not speak cost 10');
     upstream.otherwise = answers();
     await waitFor(async () => ((await chat(one, model)) + (await chat(two, model)) === 400 ? true : null));
+  });
+
+  it('open together where any may open all, and one of them probes for all', async () => {
+    const model = 'together';
+    const [left, right] = await Promise.all([start('left', 'any'), start('right', 'any')]);
+    upstream.otherwise = answers();
+    assert.deepEqual([await chat(left, model), await chat(right, model)], [200, 200]);
+    upstream.otherwise = refuses(500);
+    const earlier = upstream.received.length;
+    const asked = (): number => upstream.received.length - earlier;
+    for (let call = 0; call < 5; call++) await chat(left, model);
+    await waitFor(async () => ((await breakerAt(right, model)).state === 'open' ? true : null));
+    assert.equal(await chat(right, model), 503);
+    assert.equal(asked(), 5);
+    const both = async (): Promise<number[]> => [await chat(left, model), await chat(right, model)];
+    await waitFor(async () => (await both(), asked() > 5 ? true : null));
+    await waitFor(async () => {
+      const states = [(await breakerAt(left, model)).state, (await breakerAt(right, model)).state];
+      return states.every((state) => state === 'open') ? true : null;
+    });
+    await both();
+    assert.equal(asked(), 6, 'one probe for two instances');
+    upstream.otherwise = answers();
+    await waitFor(async () => ((await both()).every((status) => status === 200) ? true : null));
+    for (const hub of [left, right]) {
+      assert.equal((await breakerAt(hub, model)).state, 'closed');
+      await hub.end('SIGTERM');
+    }
   });
 
   it('wait together for an exhausted quota, and one of them asks for all', async () => {

@@ -61,9 +61,38 @@ const soon = at(1_000);
 /** A deadline of the hub's own has to pass first: 2 s for a Redis or a statement that does not answer, and what follows it. */
 const late = at(5_000);
 
+type Row = Readonly<Record<Operation, Cell>>;
+type RowOf = (usual: Row) => Row;
+
+const usual: RowOf = (row) => row;
+/** The dependency takes what it is sent and does not answer in time; health does not ask it. */
+const waits: RowOf = (row) => ({
+  chat: late[row.chat.behaves],
+  stream: late[row.stream.behaves],
+  'cached read': late[row['cached read'].behaves],
+  'ledger write': late[row['ledger write'].behaves],
+  limit: late[row.limit.behaves],
+  'agent turn': late[row['agent turn'].behaves],
+  health: row.health,
+});
+
+/** What a dependency's faults do as a rule, every cell of it, and for each fault how it differs. */
+function rowsOf(rule: Row, faults: Readonly<Record<Fault, RowOf>>): Readonly<Record<Fault, Row>> {
+  const { refused, killed, stopped, slow, empty, full, cut } = faults;
+  return {
+    refused: refused(rule),
+    killed: killed(rule),
+    stopped: stopped(rule),
+    slow: slow(rule),
+    empty: empty(rule),
+    full: full(rule),
+    cut: cut(rule),
+  };
+}
+
 export const matrix: Matrix = {
-  'redis-cache': {
-    refused: {
+  'redis-cache': rowsOf(
+    {
       chat: soon.serves,
       stream: soon.serves,
       'cached read': soon.recomputes,
@@ -72,63 +101,10 @@ export const matrix: Matrix = {
       'agent turn': soon.serves,
       health: soon.ready,
     },
-    killed: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.recomputes,
-      'ledger write': late.written,
-      limit: soon.limits,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-    stopped: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.recomputes,
-      'ledger write': late.written,
-      limit: late.limits,
-      'agent turn': late.serves,
-      health: soon.ready,
-    },
-    slow: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.recomputes,
-      'ledger write': late.written,
-      limit: late.limits,
-      'agent turn': late.serves,
-      health: soon.ready,
-    },
-    empty: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.recomputes,
-      'ledger write': late.written,
-      limit: soon.limits,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-    full: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.recomputes,
-      'ledger write': late.written,
-      limit: soon.limits,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-    cut: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.recomputes,
-      'ledger write': late.written,
-      limit: soon.limits,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-  },
-  'redis-state': {
-    refused: {
+    { refused: usual, killed: usual, stopped: waits, slow: waits, empty: usual, full: usual, cut: usual },
+  ),
+  'redis-state': rowsOf(
+    {
       chat: soon.serves,
       stream: soon.serves,
       'cached read': soon.serves,
@@ -137,63 +113,19 @@ export const matrix: Matrix = {
       'agent turn': soon.serves,
       health: soon.ready,
     },
-    killed: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.written,
-      limit: soon.shares,
-      'agent turn': soon.serves,
-      health: soon.ready,
+    {
+      refused: usual,
+      killed: usual,
+      stopped: waits,
+      slow: waits,
+      // It answers, and counts from nothing.
+      empty: (row) => ({ ...row, limit: soon.limits }),
+      full: usual,
+      cut: usual,
     },
-    stopped: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.serves,
-      'ledger write': late.written,
-      limit: late.shares,
-      'agent turn': late.serves,
-      health: soon.ready,
-    },
-    slow: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.serves,
-      'ledger write': late.written,
-      limit: late.shares,
-      'agent turn': late.serves,
-      health: soon.ready,
-    },
-    empty: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.written,
-      limit: soon.limits,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-    full: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.written,
-      limit: soon.shares,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-    cut: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.written,
-      limit: soon.shares,
-      'agent turn': soon.serves,
-      health: soon.ready,
-    },
-  },
-  postgres: {
-    refused: {
+  ),
+  postgres: rowsOf(
+    {
       chat: soon.serves,
       stream: soon.serves,
       'cached read': soon.serves,
@@ -202,61 +134,16 @@ export const matrix: Matrix = {
       'agent turn': late['says so'],
       health: soon.ready,
     },
-    killed: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.kept,
-      limit: soon.limits,
-      'agent turn': late['says so'],
-      health: soon.ready,
+    {
+      refused: usual,
+      killed: usual,
+      stopped: waits,
+      slow: (row) => ({ ...waits(row), 'agent turn': late.either }),
+      empty: usual,
+      full: usual,
+      cut: usual,
     },
-    stopped: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.serves,
-      'ledger write': late.kept,
-      limit: late.limits,
-      'agent turn': late['says so'],
-      health: soon.ready,
-    },
-    slow: {
-      chat: late.serves,
-      stream: late.serves,
-      'cached read': late.serves,
-      'ledger write': late.kept,
-      limit: late.limits,
-      'agent turn': late.either,
-      health: soon.ready,
-    },
-    empty: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.kept,
-      limit: soon.limits,
-      'agent turn': late['says so'],
-      health: soon.ready,
-    },
-    full: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.kept,
-      limit: soon.limits,
-      'agent turn': late['says so'],
-      health: soon.ready,
-    },
-    cut: {
-      chat: soon.serves,
-      stream: soon.serves,
-      'cached read': soon.serves,
-      'ledger write': late.kept,
-      limit: soon.limits,
-      'agent turn': late['says so'],
-      health: soon.ready,
-    },
-  },
+  ),
 };
 
 /** How each fault is made. */

@@ -1,6 +1,6 @@
 /**
  * Many instances before one upstream, each with its own breaker and a word from its peers: a trip makes the others suspect, and
- * nothing more. From a seed, on a virtual clock; the word takes its time, and some of it is lost.
+ * nothing more unless `any` is configured. From a seed, on a virtual clock; the word takes its time, and some of it is lost.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -22,6 +22,20 @@ describe('a hard outage before many instances', () => {
         const silent = fleetOf({ size, random, wordMs: Number.POSITIVE_INFINITY });
         await silent.run(10_000, everyone);
         assert.equal(silent.failures, 5 * size, `seed ${seed}`);
+      }
+    });
+  }
+
+  for (const size of [2, 10, 100]) {
+    it(`costs ${size} instances, of which any opens the circuits of all, 5 failed calls`, async () => {
+      for (const seed of SEEDS) {
+        const fleet = fleetOf({ size, random: seededRandom(seed), wordMs: 0, mode: 'any' });
+        await fleet.run(500, everyone, (instance) => instance === 0);
+        await fleet.run(10_000, everyone);
+        assert.equal(fleet.failures, 5, `seed ${seed}`);
+        assert.ok(fleet.breakers.every(({ state }) => state.kind === 'open'));
+        await fleet.run(60_000, nobody);
+        assert.ok(fleet.breakers.every(({ state }) => state.kind === 'closed'));
       }
     });
   }

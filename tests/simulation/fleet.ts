@@ -1,4 +1,7 @@
-/** Instances before one upstream on a virtual clock, each with its own breaker and a word from its peers: a trip makes the others suspect. */
+/**
+ * Instances before one upstream on a virtual clock, each with its own breaker and a word from its peers: a trip makes the others suspect,
+ * or opens their circuits too. There, each tries again by itself: what one lease for all would save is not in it.
+ */
 import type { Random } from '#core/random';
 import { Breaker, BREAKER_DEFAULTS } from '#resilience/index';
 import type { Transition } from '#resilience/index';
@@ -24,17 +27,25 @@ interface FleetOptions {
   readonly wordMs: number;
   /** Share of the words that are lost. */
   readonly lost?: number;
+  readonly mode?: 'advise' | 'any';
 }
 
-export function fleetOf({ size, random, wordMs, lost = 0 }: FleetOptions): Fleet {
+export function fleetOf({ size, random, wordMs, lost = 0, mode = 'advise' }: FleetOptions): Fleet {
   const clock = new VirtualClock();
   const served = Array.from({ length: size }, () => 0);
   let failures = 0;
+  let heeding = false;
   const tell = (from: number, { to, remainingMs }: Transition): void => {
-    if (to !== 'open' || wordMs === Number.POSITIVE_INFINITY) return;
+    if (heeding || (to !== 'open' && to !== 'closed') || wordMs === Number.POSITIVE_INFINITY) return;
     for (const [to_, breaker] of breakers.entries()) {
       if (to_ === from || random.next() < lost) continue;
-      const heard = (): void => breaker.markSuspect(remainingMs ?? 0);
+      const heard = (): void => {
+        heeding = true;
+        if (mode === 'any' && to === 'closed') breaker.recover();
+        else if (mode === 'any') breaker.openFor(remainingMs ?? 0);
+        else if (to === 'open') breaker.markSuspect(remainingMs ?? 0);
+        heeding = false;
+      };
       if (wordMs === 0) heard();
       else clock.schedule(wordMs, heard);
     }

@@ -288,22 +288,6 @@ describe('the bounds of sockets', () => {
     streams.finish();
     assert.equal((await ended(busy, 'a')).type, 'end');
   });
-
-  it('keeps a socket that answers pings and ends one that does not', async (t) => {
-    const clock = new VirtualClock();
-    const hub = await startHttpHub(t, { ...bounded({ pingMs: 1_000 }), clock });
-    const alive = await opened(t, hub, bearer(hub.keys.chat));
-    const dead = await opened(t, hub, { ...bearer(hub.keys.chat), autoPong: false });
-    for (let count = 1; count <= 3; count++) {
-      const pinged = new Promise<void>((resolve) => alive.socket.once('ping', () => resolve()));
-      await clock.advance(1_000);
-      await pinged;
-      alive.send({ type: 'ping' });
-      await until('the hub heard it', () => alive.told.filter(({ type }) => type === 'pong').length === count);
-    }
-    assert.equal((await dead.closed).code, 4408);
-    assert.equal(alive.socket.readyState, alive.socket.OPEN);
-  });
 });
 
 describe('sockets of a hub that ends', () => {
@@ -322,7 +306,31 @@ describe('sockets of a hub that ends', () => {
     assert.match(JSON.stringify(await ended(busy, 'b')), /"code":"draining".*"retryable":true/);
     streams.finish();
     assert.equal((await ended(busy, 'a')).type, 'end');
-    assert.deepEqual(await busy.closed, { code: 1012, reason: 'draining: reconnect after 1000 ms' });
+    assert.deepEqual(await busy.closed, { code: 1012, reason: 'draining: reconnect after 100 ms' });
+    await closing;
+  });
+
+  it('sends them away one after the other within a second, and one whose turn has not come still takes runs', async (t) => {
+    const clock = new VirtualClock();
+    const hub = await startHttpHub(t, { clock, stream: async ({ runId }) => streamOf(runId, [chunk('one', 'stop')]) });
+    const clients = [];
+    for (let at = 0; at < 4; at++) clients.push(await opened(t, hub, bearer(hub.keys.chat)));
+    const closing = hub.server.close(60_000);
+    for (const [at, client] of clients.entries()) {
+      const told: boolean[] = clients.map(({ told: messages }) => messages.some(({ type }) => type === 'draining'));
+      assert.deepEqual(
+        told.slice(at + 1),
+        Array.from({ length: 3 - at }, () => false),
+        `after ${at} were told`,
+      );
+      assert.equal((await client.closed).code, 1012);
+      const last = clients.at(-1);
+      if (last !== undefined && last !== client) {
+        last.send(chat(String(at)));
+        assert.equal((await ended(last, String(at))).type, 'end');
+      }
+      await clock.advance(250);
+    }
     await closing;
   });
 

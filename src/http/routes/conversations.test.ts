@@ -233,6 +233,7 @@ describe('an export and an import of conversations', () => {
   const id = conversationExample.id;
   const other = 'cnv_11111111111111111111111111';
   const good = { conversation: conversationExample };
+  const turnId = (at: number) => `trn_${String(at).padStart(26, '0')}`;
   const turn = (more: object) => ({ turn: { ...turnExample, ...more } });
   for (const [what, text, ...places] of [
     ['a line that is no JSON', `${lines(good)}{"turn": }\n`, 'line 2'],
@@ -241,6 +242,7 @@ describe('an export and an import of conversations', () => {
     ['a turn before any conversation', lines(turn({}), good), 'line 1'],
     ['a turn of another conversation', lines(good, turn({ conversationId: other })), 'line 2: turn.conversationId'],
     ['a turn that is missing', lines(good, turn({}), turn({ number: 3 })), 'line 3: turn.number'],
+    ['two turns of an id', lines(good, turn({}), turn({ number: 2 })), 'line 3: turn.id'],
     ['two conversations of an id', lines(good, turn({}), good), 'line 3: conversation.id'],
     [
       'a field nobody knows',
@@ -272,12 +274,14 @@ describe('an export and an import of conversations', () => {
   it('413, 415, 400: more turns than one import takes, another type, nothing at all', async () => {
     const hub = stored();
     const at = `${AT}/import`;
-    const turns = Array.from({ length: limits.importTurnsMax + 1 }, (_, index) => turn({ number: index + 1 }));
+    const turns = Array.from({ length: limits.importTurnsMax + 1 }, (_, index) =>
+      turn({ id: turnId(index), number: index + 1 }),
+    );
     assert.equal((await hub.ask('POST', at, lines(good, ...turns))).status, 413);
     const whole = await hub.ask(
       'POST',
       at,
-      lines(good, ...turns.slice(1).map(({ turn: each }) => turn({ number: each.number - 1 }))),
+      lines(good, ...turns.slice(1).map(({ turn: each }) => turn({ ...each, number: each.number - 1 }))),
     );
     assert.deepEqual(whole.body, { conversations: 1, turns: limits.importTurnsMax }, whole.text);
     assert.equal((await hub.ask('POST', at, lines(good), { 'content-type': 'application/json' })).status, 415);

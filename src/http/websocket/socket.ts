@@ -26,6 +26,7 @@ import { KeepAlive } from './keep-alive.ts';
 import type { ClientMessage, HelloMessage, RunMessage } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import type { ReadMessage } from './read-message.ts';
+import { answerPings } from './pongs.ts';
 import type { RunPorts } from './runs.ts';
 import { runOf } from './runs.ts';
 import type { WebSocketSettings } from './settings.ts';
@@ -59,8 +60,10 @@ interface Run {
 const REFUSED_MAX = 10;
 /** For the other side to take what was sent and to close too. */
 const CLOSING_MS = 5_000;
-/** After which a client that was told to go finds another instance, or this one started again. */
-const RECONNECT_MS = 1_000;
+/** After which a client that was told to go finds another instance. They are told one after the other: it need not wait for them. */
+const RECONNECT_MS = 100;
+/** After which there may be a place again. */
+const FULL_RETRY_MS = 1_000;
 
 export class ChatSocket {
   readonly #socket: WebSocket;
@@ -103,6 +106,7 @@ export class ChatSocket {
       blocked: () => this.#outbox.full,
       onDead: () => this.#close('timeout'),
     });
+    answerPings(socket);
     socket.on('message', (data: Buffer, binary) => this.#receive(data, binary));
     socket.on('error', (error) => this.#protocolError(error));
     socket.once('close', (code) => this.#ended(code));
@@ -348,7 +352,7 @@ const KNOWN: ReadonlySet<number> = new Set([...Object.values(closeCodes).map(({ 
 
 function full(what: string): LimitError {
   return new LimitError('too_many_requests_in_flight', `${what}, and no more are taken. Wait until one ends.`, {
-    retryAfterMs: RECONNECT_MS,
+    retryAfterMs: FULL_RETRY_MS,
   });
 }
 

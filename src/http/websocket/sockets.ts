@@ -59,6 +59,8 @@ export class Sockets {
       clientTracking: false,
       // A dictionary for each socket costs more memory than these short messages save on the wire.
       perMessageDeflate: false,
+      // `answerPings` does it.
+      autoPong: false,
       maxPayload: settings.messageBytesMax,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });

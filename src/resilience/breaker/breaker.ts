@@ -8,7 +8,7 @@ import type { Random } from '#core/random';
 import type { BreakerOptions } from './options.ts';
 import { CallPermit } from './permit.ts';
 import type { Permit, Settlement, SettledPermit } from './permit.ts';
-import type { HalfOpen, State, StateKind } from './state.ts';
+import type { BreakerSnapshot, HalfOpen, State, StateKind } from './state.ts';
 import { SlidingWindow } from './window.ts';
 
 /** An outcome as it is, so that a refusal costs one object. */
@@ -47,15 +47,6 @@ export interface BreakerDependencies {
   readonly onTransition?: (transition: Transition) => void;
   /** As `onTransition`. */
   readonly onQuota?: (event: QuotaEvent) => void;
-}
-
-/** The state with remaining durations: what another process needs to go on, whatever its clock says. */
-export interface BreakerSnapshot {
-  readonly state: StateKind;
-  readonly remainingMs: number | null;
-  readonly round: number;
-  readonly by: string | null;
-  readonly reason: string | null;
 }
 
 /** Longest wait that an upstream's Retry-After can impose. */
@@ -181,6 +172,29 @@ export class Breaker {
   endThrottle(): void {
     this.#exhausted = false;
     this.#throttledUntil = 0;
+  }
+
+  /** A peer's circuit opened and counts here as well, for `waitMs`, at most an hour. Never shortens a wait; an operator's word stays. */
+  openFor(waitMs: number): void {
+    const now = this.#clock.now();
+    const state = this.#settled(now);
+    const until = now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS);
+    if (state.kind === 'open') this.#state = { ...state, until: Math.max(state.until, until) };
+    else if (state.kind === 'closed') this.#enter({ kind: 'open', since: now, until, round: 0 }, 'opened at a peer');
+    else if (state.kind === 'half_open')
+      this.#enter({ kind: 'open', since: now, until, round: state.round }, 'opened at a peer');
+  }
+
+  /** It may probe now, whatever was left to wait. */
+  endWait(): void {
+    if (this.#state.kind === 'open') this.#state = { ...this.#state, until: this.#clock.now() };
+  }
+
+  /** The probes of a peer succeeded. */
+  recover(): void {
+    const { kind } = this.state;
+    if (kind === 'open' || kind === 'half_open')
+      this.#enter({ kind: 'closed', since: this.#clock.now() }, 'recovered at a peer');
   }
 
   /** An operator's word; it beats everything until it runs out or is reset. */
@@ -341,7 +355,8 @@ export class Breaker {
       if (state.until !== null && now >= state.until) this.#enter({ kind: 'closed', since: now }, 'the order ran out');
     } else if (state.kind === 'open') {
       if (now >= state.until) {
-        const probeTimeoutMs = Math.min(state.until - state.since, PROBE_TIMEOUT_MAX_MS);
+        // One that was told late, or by a snapshot, has waited less than a probe may take.
+        const probeTimeoutMs = Math.min(Math.max(state.until - state.since, this.options.openMs), PROBE_TIMEOUT_MAX_MS);
         this.#enter(
           { kind: 'half_open', since: now, round: state.round, probeTimeoutMs, successes: 0, leases: new Set() },
           'the wait is over',

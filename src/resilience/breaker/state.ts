@@ -42,3 +42,12 @@ export interface Disabled {
 
 export type State = Closed | Open | HalfOpen | ForcedOpen | Disabled;
 export type StateKind = State['kind'];
+
+/** The state with remaining durations: what another process needs to go on, whatever its clock says. */
+export interface BreakerSnapshot {
+  readonly state: StateKind;
+  readonly remainingMs: number | null;
+  readonly round: number;
+  readonly by: string | null;
+  readonly reason: string | null;
+}
