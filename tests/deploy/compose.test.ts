@@ -9,6 +9,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { schemaProblems } from '../helpers/compose-schema.ts';
 import { temporaryFolder } from '../helpers/hub-process.ts';
 import { composeProblems } from '../helpers/lint-compose.ts';
 import type { Compose } from '../helpers/lint-compose.ts';
@@ -29,6 +30,10 @@ interface Scrape {
 describe('compose.yaml', () => {
   const text = read('compose.yaml');
   const { services, secrets } = compose(text);
+
+  it('is what the Compose specification says a compose file is', () => {
+    assert.deepEqual(schemaProblems(compose(text)), []);
+  });
 
   it('names only what exists, pinned, bounded, asked after and without a secret in it', () => {
     assert.deepEqual(composeProblems(compose(text), exists), []);
@@ -130,7 +135,6 @@ const PLANTED: readonly (readonly [what: string, from: string, to: string, said:
     'redis:latest',
     /redis-cache: image redis:latest is not pinned/,
   ],
-  ['a key that Compose does not know', '    shm_size:', '    shmsize:', /postgres: shmsize is no key/],
   ['a service that nobody asks after', '    healthcheck: *redis-health\n', '', /redis-state: has no health check/],
   [
     'a health check that is switched off',
@@ -185,13 +189,48 @@ const PLANTED: readonly (readonly [what: string, from: string, to: string, said:
   ['a part that keeps its capabilities', '  cap_drop: [ALL]\n', '', /hub1: keeps capabilities/],
 ];
 
+/** The same, and what the schema has to say about it. */
+const PLANTED_AGAINST_SCHEMA: readonly (readonly [what: string, from: string, to: string, said: RegExp])[] = [
+  ['a key that no service has', '    shm_size:', '    shmsize:', /^\/services\/postgres .*"shmsize"/m],
+  ['a key that no compose file has', '\nsecrets:\n', '\nsecret:\n', /^\/ must NOT have additional .*"secret"/m],
+  ['a health check with a key of its own', '      retries: 5\n', '      tries: 5\n', /healthcheck .*"tries"/],
+  [
+    'a wait for what does not come',
+    'condition: service_healthy',
+    'condition: service_ready',
+    /depends_on\/.*condition/,
+  ],
+  ['a figure that is a word', 'pids_limit: 256', 'pids_limit: [256]', /^\/services\/hub1\/pids_limit must be/m],
+  [
+    'a secret that is a word',
+    '{ file: ./secrets/admin_key }',
+    './secrets/admin_key',
+    /^\/secrets\/admin_key must be object/m,
+  ],
+  [
+    'a name that no service may have',
+    '  redis-state:\n    <<',
+    '  redis/state:\n    <<',
+    /^\/services .*"redis\/state"/m,
+  ],
+  ['an env_file of the wrong form', '{ path: .env, required: false }', '{ file: .env }', /hub1\/env_file/],
+];
+
+function planted(from: string, to: string): Compose {
+  const whole = read('compose.yaml');
+  const changed = whole.replace(from, to);
+  assert.notEqual(changed, whole, 'the fault was planted');
+  return compose(changed);
+}
+
 describe('the checks of compose.yaml', () => {
+  for (const [what, from, to, said] of PLANTED_AGAINST_SCHEMA)
+    it(`find, by the specification, ${what}`, () => {
+      assert.match(schemaProblems(planted(from, to)).join('\n'), said);
+    });
   for (const [what, from, to, said] of PLANTED)
     it(`find ${what}`, () => {
-      const whole = read('compose.yaml');
-      const changed = whole.replace(from, to);
-      assert.notEqual(changed, whole, 'the fault was planted');
-      assert.match(composeProblems(compose(changed), exists).join('\n'), said);
+      assert.match(composeProblems(planted(from, to), exists).join('\n'), said);
     });
 });
 

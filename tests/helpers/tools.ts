@@ -26,6 +26,7 @@ export const tools = {
   'prometheus-redis-exporter': { package: 'prometheus-redis-exporter', places: ['/usr/bin'] },
   'prometheus-postgres-exporter': { package: 'prometheus-postgres-exporter', places: ['/usr/bin'] },
   'prometheus-nginx-exporter': { package: 'prometheus-nginx-exporter', places: ['/usr/bin'] },
+  kubectl: { package: 'kubernetes-client', places: ['/usr/bin'] },
   openssl: { package: 'openssl', places: ['/usr/bin'] },
   curl: { package: 'curl', places: ['/usr/bin'] },
   chromium: { package: 'chromium', places: ['/usr/bin'] },

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { dashboardMap, httpRoute, prometheusRule, scaledObject, serviceMonitor } from './components.ts';
+import type { RuleGroups } from './components.ts';
 import { boardFiles } from '../grafana/boards.ts';
 import { base } from './hub.ts';
 import type { Manifest } from './manifest.ts';
@@ -82,7 +83,7 @@ function folder(
 function deleted(manifest: Manifest | undefined): unknown {
   if (manifest === undefined) throw new Error('there is no such manifest to delete');
   const { apiVersion, kind, metadata } = manifest;
-  return { apiVersion, kind, metadata: { name: metadata.name, namespace: NAMESPACE }, $patch: 'delete' };
+  return { apiVersion, kind, metadata: { name: metadata?.name, namespace: NAMESPACE }, $patch: 'delete' };
 }
 
 /** As many hubs on each node, give or take one, even where that leaves a hub waiting for room. */
@@ -97,10 +98,10 @@ function spreadForSure(): unknown {
   return [{ op: 'replace', path: '/spec/template/spec/topologySpreadConstraints/0', value: constraint }];
 }
 
-function hubRules(): unknown[] {
+function hubRules(): RuleGroups {
   return ['hub.yml', 'objective.yml'].flatMap((file) => {
     const { groups } = parse(readFileSync(new URL(`deploy/prometheus/rules/${file}`, ROOT), 'utf8')) as {
-      groups: unknown[];
+      groups: RuleGroups;
     };
     return groups;
   });
