@@ -97,8 +97,18 @@ function componentsAreBuilt(): void {
     const constraints = at(deployment, 'spec', 'template', 'spec', 'topologySpreadConstraints') as Json[];
     assert.equal(at(constraints[0], 'whenUnsatisfiable'), 'DoNotSchedule');
     const single = built(path.join(FOLDER, 'overlays/single-node'));
-    assert.ok(kinds(single).includes('StatefulSet'));
+    assert.equal(kinds(single).filter((kind) => kind === 'StatefulSet').length, 3, 'PostgreSQL and two Redis');
+    const hub = single.find((each) => nameOf(each) === 'Deployment hub');
+    const [container] = at(hub, 'spec', 'template', 'spec', 'containers') as Json[];
+    const told = (at(container, 'env') as Json[]).map((variable) => at(variable, 'name'));
+    for (const role of ['CACHE', 'STATE']) assert.ok(told.includes(`REVOAGENT_REDIS_${role}_URL`));
     for (const manifest of [...production, ...single]) assert.deepEqual(apiProblems(manifest), []);
+  });
+
+  it('adds the balancer to what is there', async (t) => {
+    const folder = await treeWith(t, 'resources: [../../base]\ncomponents: [../../components/balancer]\n');
+    const names = built(path.join(folder, 'overlays/tried')).map(nameOf);
+    assert.ok(names.includes('Deployment balancer') && names.includes('Deployment hub'));
   });
 
   it('puts the ScaledObject in place of the autoscaler, and its rate changes in the one line of the guide', async (t) => {
@@ -148,6 +158,8 @@ const everyManifest = [
   'components/request-rate',
   'components/monitoring',
   'components/gateway-api',
+  'components/balancer',
+  'components/redis',
   'overlays/single-node',
 ].flatMap((folder) => {
   const files = (at(

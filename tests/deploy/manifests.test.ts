@@ -1,14 +1,17 @@
 /** The Kubernetes manifests, as far as they can be proved without a cluster; each check is shown to find what was planted for it. */
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { hpaDefaults } from '../../src/stack/hpa.ts';
 import { generated } from '../../scripts/generate-schemas.ts';
+import { temporaryFolder } from '../helpers/hub-process.ts';
 import { at, manifestProblems } from '../helpers/lint-kubernetes.ts';
 import type { Facts, Json } from '../helpers/lint-kubernetes.ts';
+import { requireTool } from '../helpers/tools.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'deploy/kubernetes');
@@ -53,9 +56,14 @@ function facts(): Facts {
 const base = manifestsOf('base');
 const all = [
   ...base,
-  ...['components/request-rate', 'components/monitoring', 'components/gateway-api', 'overlays/single-node'].flatMap(
-    manifestsOf,
-  ),
+  ...[
+    'components/request-rate',
+    'components/monitoring',
+    'components/gateway-api',
+    'components/balancer',
+    'components/redis',
+    'overlays/single-node',
+  ].flatMap(manifestsOf),
 ];
 
 describe('the Kubernetes manifests', () => {
@@ -128,7 +136,7 @@ describe('the Kubernetes manifests', () => {
     });
   });
 
-  it('hold the alert rules and the settings of PostgreSQL that the local stack has', () => {
+  it('hold the alert rules, dashboards and settings that the other forms have, word for word', () => {
     interface Groups {
       readonly groups: readonly { readonly name: string }[];
     }
@@ -138,8 +146,37 @@ describe('the Kubernetes manifests', () => {
     );
     const rule = all.find((manifest) => at(manifest, 'kind') === 'PrometheusRule');
     assert.deepEqual(at(rule, 'spec', 'groups'), groups);
-    const settings = all.find((manifest) => at(manifest, 'metadata', 'name') === 'postgres-config');
-    assert.equal(at(settings, 'data', 'postgresql.conf'), read('deploy/postgres/postgresql.conf'));
+    const held = all.filter((manifest) => at(manifest, 'kind') === 'ConfigMap').map((manifest) => at(manifest, 'data'));
+    const holds = (key: string, file: string): void =>
+      assert.ok(
+        held.some((data) => at(data, key) === read(file)),
+        file,
+      );
+    holds('postgresql.conf', 'deploy/postgres/postgresql.conf');
+    holds('cache.conf', 'deploy/redis/cache.conf');
+    holds('state.conf', 'deploy/redis/state.conf');
+    for (const file of globSync('deploy/grafana/dashboards/*.json', { cwd: ROOT })) holds(path.basename(file), file);
+  });
+
+  it('hold a balancer that is, but for its upstreams, the one of compose.yaml, and that a real nginx takes', async (t) => {
+    const config = all.find((manifest) => at(manifest, 'metadata', 'name') === 'balancer-config');
+    const text = String(at(config, 'data', 'nginx.conf'));
+    // Pools of hubs and the map of routes to them: which hubs there are is what differs.
+    const common = (conf: string): string => conf.replaceAll(/^ {2}(upstream|map \$route_asked) [^]*?^ {2}\}\n/gm, '');
+    assert.equal(common(text), common(read('deploy/nginx/compose.conf')));
+    assert.ok(common(text).length > text.length / 2);
+    assert.match(text, /server hub\.revoagent\.svc\.cluster\.local:80 /);
+    const folder = await temporaryFolder(t);
+    const file = path.join(folder, 'nginx.conf');
+    // The cluster's names mean nothing here.
+    const here = text
+      .replaceAll('/var/lib/balancer', folder)
+      .replaceAll('hub.revoagent.svc.cluster.local', '127.0.0.1');
+    writeFileSync(file, here);
+    const { status, stderr } = spawnSync(requireTool('nginx'), ['-t', '-q', '-p', folder, '-c', file], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
   });
 });
 

@@ -110,6 +110,7 @@ function hubContainer(): IContainer {
       { name: 'DATABASE_URL_FILE', value: '/run/secrets/revoagent/database-url' },
       { name: 'REVOAGENT_INSTANCE', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     ],
+    // Keys of providers, and the addresses of Redis where it is somebody else's.
     envFrom: [{ secretRef: { name: 'hub-providers', optional: true } }],
     volumeMounts: [
       { name: 'data', mountPath: '/var/lib/revoagent' },
@@ -204,6 +205,7 @@ const networkPolicy: INetworkPolicy = {
           { protocol: 'TCP', port: 53 },
           { protocol: 'TCP', port: 443 },
           { protocol: 'TCP', port: 5432 },
+          { protocol: 'TCP', port: 6379 },
         ],
       },
     ],

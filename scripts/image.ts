@@ -1,0 +1,194 @@
+/**
+ * `npm run image`: builds both images by their Dockerfiles without an engine and without a registry of images, starts the hub and the
+ * balancer as compose.yaml would, asks them, and says what it saw and what it could not see. Needs root and Debian; takes minutes.
+ * Everything lies in a folder that goes afterwards. Ends with 1 where something is not as docs/containers.md promises.
+ *
+ *   npm run image -- --debian FOLDER    a root filesystem of Debian 12 with ca-certificates and libatomic1, made before
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { systemClock } from '#core/clock';
+import { Builder } from './deploy/containers/build.ts';
+import type { Images } from './deploy/containers/build.ts';
+import { missing, run } from './deploy/containers/command.ts';
+import { Runtime } from './deploy/containers/start.ts';
+import type { Container } from './deploy/containers/start.ts';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const PROGRAMS = ['buildah', 'debootstrap', 'runc', 'ip', 'nsenter'];
+const PACKAGES = 'buildah debootstrap runc iproute2 util-linux';
+const MEMORY_BYTES = 1024 ** 3;
+const SMALL_BYTES = 256 * 1024 ** 2;
+const READY_MS = 60_000;
+const ASK_MS = 250;
+const MB = 1e6;
+/** Of the two hubs in compose.yaml, which the balancer's configuration names; one hub has both here. */
+const ADDRESSES = ['172.30.57.11', '172.30.57.12'];
+/** How V8 ends a process that outgrew its heap; the kernel's way is 137. */
+const OUT_OF_HEAP = 134;
+const ABOVE_OWN_HEAP = 'const kept = []; for (;;) kept.push(new Array(100_000).fill(Math.random()));';
+const NOT_SEEN = [
+  'the base images of a registry: a Debian and a Node made here stood in for them',
+  'an engine: its health checks on time, restarts, published ports, `docker compose up`',
+  'the other images of compose.yaml',
+  'other processors than this one',
+];
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+let broken = 0;
+
+/** One line of the report. */
+function saw(what: string, good: boolean, found: string): void {
+  if (!good) broken++;
+  console.log(`${good ? 'ok    ' : 'FAILED'}  ${what}: ${found}`);
+}
+
+/** Asked from within, because nobody else is in its network. */
+function ask(container: Container, url: string, key?: string, body?: unknown): Answer {
+  const headers = {
+    'content-type': 'application/json',
+    ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  };
+  const options = { method: body === undefined ? 'GET' : 'POST', headers, body: JSON.stringify(body) };
+  const script = `fetch(${JSON.stringify(url)}, ${JSON.stringify(options)}).then(async (answer) =>
+    console.log(JSON.stringify({ status: answer.status, body: await answer.text() })))`;
+  return JSON.parse(container.exec(['node', '-e', script])) as Answer;
+}
+
+async function untilReady(container: Container, url: string): Promise<Answer> {
+  const begun = systemClock.now();
+  for (;;) {
+    try {
+      const answer = ask(container, url);
+      if (answer.status === 200) return answer;
+    } catch (error) {
+      // Nobody listens yet.
+      if (systemClock.now() - begun > READY_MS) throw new Error(`${url}: ${container.said()}`, { cause: error });
+    }
+    await systemClock.sleep(ASK_MS);
+  }
+}
+
+function seeChat(what: string, hub: Container, url: string, key: string): void {
+  const question = { model: 'simulator/chat', messages: [{ role: 'user', content: 'Hello' }] };
+  const { status, body } = ask(hub, `${url}/v1/chat/completions`, key, question);
+  const answered = status === 200 && body.includes('"finish_reason":"stop"');
+  saw(what, answered, `${status}, ${body.length} bytes`);
+}
+
+/** Who the hub is and what it may, as the kernel has it. */
+function seeRights(hub: Container): void {
+  const status = hub.exec(['cat', '/proc/1/status']);
+  const figure = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? '';
+  saw('it is nobody', figure('Uid') === '1000' && figure('NoNewPrivs') === '1', `user ${figure('Uid')}`);
+  saw('it has no capabilities', /^0+$/.test(figure('CapEff')) && /^0+$/.test(figure('CapBnd')), figure('CapEff'));
+  const write = `try { require('node:fs').writeFileSync('/app/written', ''); } catch (error) { console.log(error.code); }`;
+  const refused = hub.exec(['node', '-e', write]).trim();
+  saw('its root is read-only', refused === 'EROFS', refused);
+  const bytes = Number(hub.exec(['node', '-p', 'v8.getHeapStatistics().heap_size_limit']));
+  const share = bytes / MEMORY_BYTES;
+  saw('its heap follows its memory', share > 0.6 && share < 0.85, `${Math.round(bytes / MB)} MB of 1,074`);
+}
+
+async function seeHub(runtime: Runtime, builder: Builder, images: Images, folder: string): Promise<void> {
+  const image = builder.inspect(images.hub);
+  const labels = Object.keys(image.Labels).filter((label) => label.startsWith('org.opencontainers.image.'));
+  saw('its labels', labels.length === 5, labels.map((label) => label.split('.').at(-1)).join(', '));
+  const [size, base] = [builder.sizeOf(images.hub), builder.sizeOf(images.node)];
+  const own = Math.round((size - base) / MB);
+  saw('its size', own < 120, `${Math.round(size / MB)} MB with its base, ${own} MB without`);
+  const common = { image, root: builder.mount(images.hub), volumes: ['/var/lib/revoagent'] };
+  const bounded = { ...common, memoryBytes: MEMORY_BYTES };
+  const command = ['node', 'bin/revoagent.js', 'keys', 'generate'];
+  const { said } = await runtime.once({ ...bounded, name: 'key', command });
+  const key = said.trim();
+  const secrets = path.join(folder, 'secrets');
+  mkdirSync(secrets, { mode: 0o755 });
+  writeFileSync(path.join(secrets, 'admin_key'), key, { mode: 0o444 });
+  const begun = systemClock.now();
+  const hub = await runtime.start({
+    ...bounded,
+    name: 'hub',
+    environment: { REVOAGENT_ADMIN_KEY_FILE: '/run/secrets/admin_key' },
+    mounts: { '/run/secrets': secrets },
+  });
+  await untilReady(hub, 'http://127.0.0.1:12001/health/ready');
+  saw('/health/ready', true, `200 after ${((systemClock.now() - begun) / 1_000).toFixed(1)} s`);
+  seeChat('a chat', hub, 'http://127.0.0.1:12001', key);
+  const stranger = ask(hub, 'http://127.0.0.1:12001/api/models').status;
+  saw('who has no key', stranger === 401, String(stranger));
+  const [, ...check] = image.Healthcheck?.Test ?? [];
+  hub.exec(check);
+  saw('its health check', check.length > 0, 'ends with 0');
+  seeRights(hub);
+  await seeBalancer(runtime, builder, images, hub, key);
+  await seeEnd('the hub', hub, image.StopSignal);
+  const greedy = { ...common, name: 'greedy', memoryBytes: SMALL_BYTES, command: ['node', '-e', ABOVE_OWN_HEAP] };
+  const { code } = await runtime.once(greedy);
+  saw('who outgrows 256 MB ends by the heap, not by the kernel', code === OUT_OF_HEAP, `exit code ${code}`);
+}
+
+/** The configuration that compose.yaml mounts, word for word, before the hub. */
+async function seeBalancer(
+  runtime: Runtime,
+  builder: Builder,
+  images: Images,
+  hub: Container,
+  key: string,
+): Promise<void> {
+  for (const address of ADDRESSES)
+    run('nsenter', ['--target', String(hub.pid), '--net', 'ip', 'address', 'add', `${address}/32`, 'dev', 'lo']);
+  const image = builder.inspect(images.balancer);
+  const nginx = await runtime.start({
+    name: 'nginx',
+    image,
+    root: builder.mount(images.balancer),
+    volumes: ['/var/lib/balancer'],
+    mounts: { '/etc/balancer/nginx.conf': path.join(ROOT, 'deploy/nginx/compose.conf') },
+    memoryBytes: SMALL_BYTES,
+    beside: hub,
+  });
+  await untilReady(hub, 'http://127.0.0.1:8080/health/ready');
+  seeChat('a chat through the balancer', hub, 'http://127.0.0.1:8080', key);
+  const hidden = ask(hub, 'http://127.0.0.1:8080/metrics', key).status;
+  saw('the balancer keeps /metrics to itself', hidden === 404, String(hidden));
+  const user = nginx.exec(['id', '-un']).trim();
+  saw('the balancer is nobody', user === 'www-data', user);
+  await seeEnd('the balancer', nginx, image.StopSignal);
+}
+
+async function seeEnd(who: string, container: Container, signal: string): Promise<void> {
+  const begun = systemClock.now();
+  container.kill(signal);
+  const code = await container.ended;
+  saw(`${who} ends at ${signal}`, code === 0, `exit code ${code} after ${Math.round(systemClock.now() - begun)} ms`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { debian: { type: 'string' } } });
+  const lacking = missing(PROGRAMS);
+  if (lacking.length > 0)
+    throw new Error(`Not installed: ${lacking.join(', ')}. Run: apt-get install --no-install-recommends ${PACKAGES}`);
+  if (process.getuid?.() !== 0) throw new Error('Only root may make a root filesystem and start containers this way.');
+  const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-image-'));
+  const runtime = new Runtime(path.join(folder, 'containers'));
+  const builder = new Builder(folder, ROOT);
+  try {
+    const images = builder.build(values.debian, (text) => console.log(`making  ${text}`));
+    await seeHub(runtime, builder, images, folder);
+  } finally {
+    runtime.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`\nNot seen:\n${NOT_SEEN.map((text) => `  ${text}`).join('\n')}`);
+  process.exitCode = broken === 0 ? 0 : 1;
+}
+
+await main();
