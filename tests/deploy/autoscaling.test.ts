@@ -7,6 +7,7 @@ import { readRecordedLoad } from '../../scripts/deploy/recorded-load.ts';
 import type { LoadSample } from '../../scripts/deploy/recorded-load.ts';
 
 const STEP_S = 15;
+const RATE_STEPS = 120 / STEP_S;
 const last = (counts: readonly number[]): number => counts.at(-1) ?? 0;
 const most = (values: readonly number[]): number => Math.max(...values);
 const [ramp, bursts] = [readRecordedLoad('ramp'), readRecordedLoad('bursts')];
@@ -42,7 +43,9 @@ describe('the recorded loads', () => {
     const top = most(samples.map(({ requestsPerMinute }) => requestsPerMinute));
     const there = samples.find(({ requestsPerMinute }) => requestsPerMinute === top);
     assert.ok(
-      guide.includes(`${top.toLocaleString('en')} requests a minute took two hubs ${there?.cores.toFixed(2)} of a core`),
+      guide.includes(
+        `${top.toLocaleString('en')} requests a minute took two hubs ${there?.cores.toFixed(2)} of a core`,
+      ),
       `the guide has the largest minute: ${top} requests, ${there?.cores} cores`,
     );
   });
@@ -80,8 +83,6 @@ describe('the simulated autoscaler', () => {
     }
   });
 });
-
-const RATE_STEPS = 120 / STEP_S;
 
 /** Requests a minute in the two minutes before. */
 function meanBefore(samples: readonly LoadSample[], step: number): number {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -53,7 +53,7 @@ describe('compose.yaml', () => {
     );
   });
 
-  it('uses the rules, the routes of alerts and the settings that the local stack uses', () => {
+  it('uses the rules, the routes of alerts, the dashboards and the settings that the local stack uses', () => {
     const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
       volumes.map((volume) => volume.split(':')[0]),
     );
@@ -63,6 +63,7 @@ describe('compose.yaml', () => {
       'redis/cache.conf',
       'redis/state.conf',
       'postgres/postgresql.conf',
+      'grafana/dashboards',
     ])
       assert.ok(mounted.includes(`./deploy/${file}`), file);
   });
@@ -118,6 +119,33 @@ describe('compose.yaml', () => {
       (name) => !['nginx', 'postgres', 'grafana', 'prometheus'].includes(name),
     );
     assert.deepEqual([...new Set(asked)].filter((name) => name !== '127.0.0.1').toSorted(), parts.toSorted());
+  });
+
+  it('finds every secret that it mounts where the guide made it, readable by whoever reads it', async (t) => {
+    const folder = await temporaryFolder(t);
+    const [, hour = ''] = /## The first hour\n[^]*?```sh\n([^]*?)```/.exec(read('docs/containers.md')) ?? [];
+    // The image's own program makes the key: here it is the checkout's.
+    const own = hour.replace(
+      'docker run --rm revoagent:0.1.0 node bin/revoagent.js',
+      `${process.execPath} ${ROOT}bin/revoagent.js`,
+    );
+    assert.notEqual(own, hour);
+    const script = own.replaceAll(/^docker .*$/gm, '');
+    const { status, stderr } = spawnSync('sh', ['-eu', '-c', script], { cwd: folder, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    for (const [name, { file = '' }] of Object.entries(secrets)) {
+      const made = path.join(folder, file);
+      assert.equal(statSync(made).mode & 0o777, 0o444, name);
+      assert.ok(readFileSync(made, 'utf8').trim().length > 20, name);
+    }
+    const secret = (name: string): string => readFileSync(path.join(folder, 'secrets', name), 'utf8').trim();
+    assert.match(secret('admin_key'), /^rvk_/);
+    const { username, password, hostname, pathname } = new URL(secret('database_url'));
+    const { POSTGRES_USER, POSTGRES_DB } = services['postgres']?.environment ?? {};
+    assert.deepEqual(
+      [username, password, hostname, pathname],
+      [POSTGRES_USER, secret('postgres_password'), 'postgres', `/${POSTGRES_DB}`],
+    );
   });
 
   it('keeps its secrets out of the repository and out of the image', () => {

@@ -124,6 +124,29 @@ function componentsAreBuilt(): void {
   });
 }
 
+describe('the guide', () => {
+  it('makes, by its own commands, every Secret and key that the pods mount', async (t) => {
+    const folder = await temporaryFolder(t);
+    writeFileSync(path.join(folder, 'admin-key'), 'a key');
+    const guide = readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8');
+    const commands = guide.match(/^kubectl -n revoagent create secret (?:.*\\\n)*.*$/gm) ?? [];
+    const made = new Map<string, string[]>();
+    for (const command of commands) {
+      const script = `${command} --dry-run=client --output json`;
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', script], { cwd: folder, encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      const secret = JSON.parse(stdout) as { metadata: { name: string; namespace: string }; data: object };
+      assert.equal(secret.metadata.namespace, 'revoagent');
+      made.set(secret.metadata.name, Object.keys(secret.data));
+    }
+    const mounted = everyManifest.join('\n');
+    for (const [, name = '', key = ''] of mounted.matchAll(/secretKeyRef:\n +name: (\S+)\n +key: (\S+)/g))
+      assert.ok(made.get(name)?.includes(key), `${name} ${key}`);
+    assert.deepEqual(made.get('hub-secrets')?.toSorted(), ['admin-key', 'database-url']);
+    assert.deepEqual([...made.keys()].toSorted(), ['hub-providers', 'hub-secrets', 'postgres-secrets']);
+  });
+});
+
 const models = [
   ConfigMap,
   Deployment,
