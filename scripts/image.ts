@@ -5,11 +5,12 @@
  *
  *   npm run image -- --debian FOLDER    a root filesystem of Debian 12 with ca-certificates and libatomic1, made before
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
 import { systemClock } from '#core/clock';
 import { Builder } from './deploy/containers/build.ts';
 import type { Images } from './deploy/containers/build.ts';
@@ -27,8 +28,8 @@ const ASK_MS = 250;
 const MB = 1e6;
 /** Of the two hubs in compose.yaml, which the balancer's configuration names; one hub has both here. */
 const ADDRESSES = ['172.30.57.11', '172.30.57.12'];
-/** How V8 ends a process that outgrew its heap; the kernel's way is 137. */
-const OUT_OF_HEAP = 134;
+/** SIGKILL: how the kernel ends who outgrew the memory of a container. V8 aborts, with words; as process 1 that is a 139. */
+const KILLED = 137;
 const ABOVE_OWN_HEAP = 'const kept = []; for (;;) kept.push(new Array(100_000).fill(Math.random()));';
 const NOT_SEEN = [
   'the base images of a registry: a Debian and a Node made here stood in for them',
@@ -83,6 +84,19 @@ function seeChat(what: string, hub: Container, url: string, key: string): void {
   saw(what, answered, `${status}, ${body.length} bytes`);
 }
 
+function checkOf(service: string): readonly string[] | undefined {
+  const { services } = parse(readFileSync(path.join(ROOT, 'compose.yaml'), 'utf8'), { merge: true }) as {
+    services: Record<string, { healthcheck?: { test?: readonly string[] } }>;
+  };
+  return services[service]?.healthcheck?.test;
+}
+
+/** As Docker has it: the word CMD, then the command. */
+function seeHealthCheck(what: string, container: Container, [, ...command]: readonly string[] = []): void {
+  container.exec(command);
+  saw(what, command.length > 0, 'ends with 0');
+}
+
 /** Who the hub is and what it may, as the kernel has it. */
 function seeRights(hub: Container): void {
   const status = hub.exec(['cat', '/proc/1/status']);
@@ -124,15 +138,15 @@ async function seeHub(runtime: Runtime, builder: Builder, images: Images, folder
   seeChat('a chat', hub, 'http://127.0.0.1:12001', key);
   const stranger = ask(hub, 'http://127.0.0.1:12001/api/models').status;
   saw('who has no key', stranger === 401, String(stranger));
-  const [, ...check] = image.Healthcheck?.Test ?? [];
-  hub.exec(check);
-  saw('its health check', check.length > 0, 'ends with 0');
+  seeHealthCheck('its health check', hub, image.Healthcheck?.Test);
+  seeHealthCheck('that of compose.yaml', hub, checkOf('hub1'));
   seeRights(hub);
   await seeBalancer(runtime, builder, images, hub, key);
   await seeEnd('the hub', hub, image.StopSignal);
   const greedy = { ...common, name: 'greedy', memoryBytes: SMALL_BYTES, command: ['node', '-e', ABOVE_OWN_HEAP] };
-  const { code } = await runtime.once(greedy);
-  saw('who outgrows 256 MB ends by the heap, not by the kernel', code === OUT_OF_HEAP, `exit code ${code}`);
+  const { code, said: words } = await runtime.once(greedy);
+  const byHeap = code !== KILLED && words.includes('heap out of memory');
+  saw('who outgrows 256 MB ends by the heap, not by the kernel', byHeap, `exit code ${code}`);
 }
 
 /** The configuration that compose.yaml mounts, word for word, before the hub. */
@@ -159,6 +173,7 @@ async function seeBalancer(
   seeChat('a chat through the balancer', hub, 'http://127.0.0.1:8080', key);
   const hidden = ask(hub, 'http://127.0.0.1:8080/metrics', key).status;
   saw('the balancer keeps /metrics to itself', hidden === 404, String(hidden));
+  seeHealthCheck("the balancer's health check in compose.yaml", nginx, checkOf('nginx'));
   const user = nginx.exec(['id', '-un']).trim();
   saw('the balancer is nobody', user === 'www-data', user);
   await seeEnd('the balancer', nginx, image.StopSignal);

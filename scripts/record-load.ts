@@ -61,7 +61,7 @@ function dueAfter(pieces: readonly Piece[], seconds: number): number {
 
 /** Resolves with the number of requests that failed, when the curve is over and all were answered. */
 async function send(site: Site, pieces: readonly Piece[]): Promise<number> {
-  const length = pieces.reduce((sum, { seconds }) => sum + seconds, 0);
+  const length = sum(pieces.map(({ seconds }) => seconds));
   const begun = systemClock.now();
   const open = new Set<Promise<void>>();
   let failed = 0;
@@ -89,13 +89,14 @@ async function totals({ hubs }: Site): Promise<{ at: number; loads: readonly Hub
   return { at: systemClock.now(), loads: await Promise.all(hubs.map(({ socket }) => loadOf(socket, late))) };
 }
 
-/** Writes down until it is told to end. */
+/** Writes down until it is told to end; what is begun then is left out. */
 async function watch(site: Site, ended: AbortSignal): Promise<LoadSample[]> {
   const samples: LoadSample[] = [];
   const begun = systemClock.now();
   let before = await totals(site);
-  while (!ended.aborted) {
+  for (;;) {
     await systemClock.sleep(begun + (samples.length + 1) * EVERY_S * 1_000 - systemClock.now());
+    if (ended.aborted) return samples;
     const now = await totals(site);
     const seconds = (now.at - before.at) / 1_000;
     const grown = (figure: (load: HubLoad) => number): number =>
@@ -109,7 +110,6 @@ async function watch(site: Site, ended: AbortSignal): Promise<LoadSample[]> {
     before = now;
     console.log(JSON.stringify(samples.at(-1)));
   }
-  return samples;
 }
 
 function sum(values: readonly number[]): number {

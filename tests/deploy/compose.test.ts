@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { makeCertificates } from '../helpers/certificates.ts';
 import { schemaProblems } from '../helpers/compose-schema.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { temporaryFolder } from '../helpers/hub-process.ts';
 import { composeProblems } from '../helpers/lint-compose.ts';
 import type { Compose } from '../helpers/lint-compose.ts';
@@ -19,6 +21,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 const exists = (file: string): boolean => existsSync(path.join(ROOT, file));
 const compose = (text: string): Compose => parse(text, { merge: true }) as Compose;
+
+/** What the guide does with the image's program is done here with the checkout's. */
+const IN_IMAGE = 'docker run --rm revoagent:0.1.0 node bin/revoagent.js';
+const OUT_OF_IMAGE = `${process.execPath} ${ROOT}bin/revoagent.js`;
 
 interface Scrape {
   readonly job_name: string;
@@ -124,7 +130,6 @@ describe('compose.yaml', () => {
   it('finds every secret that it mounts where the guide made it, readable by whoever reads it', async (t) => {
     const folder = await temporaryFolder(t);
     const [, hour = ''] = /## The first hour\n[^]*?```sh\n([^]*?)```/.exec(read('docs/containers.md')) ?? [];
-    // The image's own program makes the key: here it is the checkout's.
     const own = hour.replace(
       'docker run --rm revoagent:0.1.0 node bin/revoagent.js',
       `${process.execPath} ${ROOT}bin/revoagent.js`,
@@ -146,6 +151,35 @@ describe('compose.yaml', () => {
       [username, password, hostname, pathname],
       [POSTGRES_USER, secret('postgres_password'), 'postgres', `/${POSTGRES_DB}`],
     );
+  });
+
+  it('speaks TLS as the guide says: with a balancer that a real nginx takes, and an override that fits', async (t) => {
+    const guide = read('docs/containers.md');
+    const [, command = '', override = ''] = /### TLS\n[^]*?```sh\n([^]*?)```[^]*?```yaml\n([^]*?)```/.exec(guide) ?? [];
+    const folder = await temporaryFolder(t);
+    mkdirSync(path.join(folder, 'deploy/nginx'), { recursive: true });
+    const own = command.replace(IN_IMAGE, OUT_OF_IMAGE);
+    assert.notEqual(own, command);
+    const made = spawnSync('sh', ['-eu', '-c', own], { cwd: folder, encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+    const file = path.join(folder, 'deploy/nginx/tls.conf');
+    const { certFile, keyFile } = makeCertificates(t);
+    const here = readFileSync(file, 'utf8')
+      .replaceAll('/var/lib/balancer', folder)
+      .replaceAll('/run/secrets/tls_certificate', certFile)
+      .replaceAll('/run/secrets/tls_key', keyFile)
+      .replaceAll('0.0.0.0:443', `127.0.0.1:${await freePort()}`);
+    writeFileSync(file, here);
+    const taken = spawnSync(requireTool('nginx'), ['-t', '-q', '-p', folder, '-c', file], { encoding: 'utf8' });
+    assert.equal(taken.status, 0, taken.stderr);
+    const more = compose(override);
+    const nginx = { ...services['nginx'] };
+    // As Compose merges: lists grow.
+    nginx.ports = [...(nginx.ports ?? []), ...(more.services['nginx']?.ports ?? [])];
+    nginx.secrets = [...(nginx.secrets ?? []), ...(more.services['nginx']?.secrets ?? [])];
+    const whole = compose(text);
+    const merged = { ...whole, services: { ...services, nginx }, secrets: { ...secrets, ...more.secrets } };
+    assert.deepEqual([...schemaProblems(merged), ...composeProblems(merged, exists)], []);
   });
 
   it('keeps its secrets out of the repository and out of the image', () => {

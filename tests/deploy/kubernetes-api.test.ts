@@ -22,7 +22,7 @@ import { Namespace } from 'kubernetes-models/v1/Namespace';
 import { Service } from 'kubernetes-models/v1/Service';
 import { parseAllDocuments } from 'yaml';
 import { temporaryFolder } from '../helpers/hub-process.ts';
-import { at } from '../helpers/lint-kubernetes.ts';
+import { at, text } from '../helpers/lint-kubernetes.ts';
 import type { Json } from '../helpers/lint-kubernetes.ts';
 import type { Cleanup } from '../helpers/suite.ts';
 import { requireTool } from '../helpers/tools.ts';
@@ -30,9 +30,8 @@ import { requireTool } from '../helpers/tools.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'deploy/kubernetes');
 
-const manifestsIn = (text: string): Json[] => parseAllDocuments(text).map((document) => document.toJS() as Json);
-const nameOf = (manifest: Json): string =>
-  `${String(at(manifest, 'kind'))} ${String(at(manifest, 'metadata', 'name'))}`;
+const manifestsIn = (yaml: string): Json[] => parseAllDocuments(yaml).map((document) => document.toJS() as Json);
+const nameOf = (manifest: Json): string => `${text(at(manifest, 'kind'))} ${text(at(manifest, 'metadata', 'name'))}`;
 
 /** kubectl carries kustomize. */
 function built(folder: string): Json[] {
@@ -82,7 +81,7 @@ describe('kustomize', () => {
 });
 
 function componentsAreBuilt(): void {
-  const kinds = (manifests: Json[]): string[] => manifests.map((each) => String(at(each, 'kind'))).toSorted();
+  const kinds = (manifests: Json[]): string[] => manifests.map((each) => text(at(each, 'kind'))).toSorted();
 
   it('builds both overlays and valid manifests of them', () => {
     const production = built(path.join(FOLDER, 'overlays/production'));
@@ -236,7 +235,7 @@ describe('the API', () => {
 
   for (const [what, from, to, said] of PLANTED)
     it(`refuses ${what}`, () => {
-      const changed = everyManifest.map((text) => text.replace(from, to));
+      const changed = everyManifest.map((yaml) => yaml.replace(from, to));
       assert.notDeepEqual(changed, everyManifest, 'the fault was planted');
       assert.match(changed.flatMap(manifestsIn).flatMap(apiProblems).join('\n'), said);
     });
@@ -263,10 +262,10 @@ describe('the compiler', () => {
     const folder = mkdtempSync(path.join(ROOT, 'node_modules/.cache/misspelt-'));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const files = MISSPELT.map(([file, from, to], index) => {
-      const text = readFileSync(path.join(source, file), 'utf8');
-      assert.ok(text.includes(from), `${file} has ${from}`);
+      const written = readFileSync(path.join(source, file), 'utf8');
+      assert.ok(written.includes(from), `${file} has ${from}`);
       const name = `${index}-${file}`;
-      const elsewhere = text.replaceAll(/from '\.\/(\w+)\.ts'/g, `from '${source}/$1.ts'`);
+      const elsewhere = written.replaceAll(/from '\.\/(\w+)\.ts'/g, `from '${source}/$1.ts'`);
       writeFileSync(path.join(folder, name), elsewhere.replace(from, to));
       return name;
     });

@@ -9,7 +9,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { hpaDefaults } from '../../src/stack/hpa.ts';
 import { generated } from '../../scripts/generate-schemas.ts';
 import { temporaryFolder } from '../helpers/hub-process.ts';
-import { at, manifestProblems } from '../helpers/lint-kubernetes.ts';
+import { at, manifestProblems, text } from '../helpers/lint-kubernetes.ts';
 import type { Facts, Json } from '../helpers/lint-kubernetes.ts';
 import { requireTool } from '../helpers/tools.ts';
 
@@ -160,19 +160,19 @@ describe('the Kubernetes manifests', () => {
 
   it('hold a balancer that is, but for its upstreams, the one of compose.yaml, and that a real nginx takes', async (t) => {
     const config = all.find((manifest) => at(manifest, 'metadata', 'name') === 'balancer-config');
-    const text = String(at(config, 'data', 'nginx.conf'));
+    const conf = text(at(config, 'data', 'nginx.conf'));
     // Pools of hubs, the map of routes to them and how often they are tried: which hubs there are is what differs.
-    const common = (conf: string): string =>
-      conf
+    const common = (whole: string): string =>
+      whole
         .replaceAll(/^ {2}(upstream|map \$route_asked) [^]*?^ {2}\}\n/gm, '')
         .replace(/proxy_next_upstream_tries \d+;/, '');
-    assert.equal(common(text), common(read('deploy/nginx/compose.conf')));
-    assert.ok(common(text).length > text.length / 2);
-    assert.match(text, /server hub\.revoagent\.svc\.cluster\.local:80 /);
+    assert.equal(common(conf), common(read('deploy/nginx/compose.conf')));
+    assert.ok(common(conf).length > conf.length / 2);
+    assert.match(conf, /server hub\.revoagent\.svc\.cluster\.local:80 /);
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'nginx.conf');
     // The cluster's names mean nothing here.
-    const here = text
+    const here = conf
       .replaceAll('/var/lib/balancer', folder)
       .replaceAll('hub.revoagent.svc.cluster.local', '127.0.0.1');
     writeFileSync(file, here);

@@ -75,20 +75,13 @@ export class Builder {
 
   /** Bytes of its files, not compressed. */
   sizeOf(image: string): number {
-    return (
-      Number(this.#buildah('inspect', '--type', 'image', '--format', '{{.Docker.Size}}', image)) || this.#disk(image)
-    );
+    return Number.parseInt(run('du', ['--summarize', '--apparent-size', '--block-size=1', this.mount(image)]), 10);
   }
 
   /** A folder with the files of a new container of it. */
   mount(image: string): string {
     const container = this.#buildah('from', '--pull-never', image).trim();
     return this.#buildah('mount', container).trim();
-  }
-
-  #disk(image: string): number {
-    const [kilobytes = '0'] = run('du', ['-sk', this.mount(image)]).split('\t');
-    return Number(kilobytes) * 1_024;
   }
 
   #imageOf(root: string, name: string): void {
@@ -98,13 +91,10 @@ export class Builder {
   }
 
   #byDockerfile(file: string, context: string, name: string, more: readonly (readonly string[])[]): void {
-    this.#buildah(
-      'bud',
-      // The only way of RUN that needs no engine and no network of its own; Docker's format keeps the HEALTHCHECK.
-      ...['--isolation', 'chroot', '--format', 'docker', '--pull-never'],
-      ...more.flat(),
-      ...['--file', path.join(this.#project, 'deploy/docker', file), '--tag', name, path.join(this.#project, context)],
-    );
+    // The only way of RUN that needs no engine and no network of its own; Docker's format keeps the HEALTHCHECK.
+    const how = ['--isolation', 'chroot', '--format', 'docker', '--pull-never'];
+    const from = ['--file', path.join(this.#project, 'deploy/docker', file), '--tag', name];
+    this.#buildah('bud', ...how, ...more.flat(), ...from, path.join(this.#project, context));
   }
 
   /** The registry of this machine's npm and whom it trusts, for the time of the build: nothing of it is left in the image. */

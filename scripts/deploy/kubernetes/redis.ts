@@ -27,16 +27,12 @@ export function redisManifests(settings: Readonly<Record<Role, string>>): Readon
     metadata: metadataOf('redis-config', 'redis'),
     data: { 'cache.conf': settings.cache, 'state.conf': settings.state },
   };
-  return {
-    'redis-config': config,
-    ...Object.fromEntries(
-      ROLES.flatMap((role) => [
-        [`redis-${role}`, statefulSet(role)],
-        [`redis-${role}-service`, service(role)],
-        [`redis-${role}-network-policy`, networkPolicy(role)],
-      ]),
-    ),
-  };
+  const ofRole = (role: Role): Readonly<Record<string, Manifest>> => ({
+    [`redis-${role}`]: statefulSet(role),
+    [`redis-${role}-service`]: service(role),
+    [`redis-${role}-network-policy`]: networkPolicy(role),
+  });
+  return { 'redis-config': config, ...ofRole('cache'), ...ofRole('state') };
 }
 
 function statefulSet(role: Role): IStatefulSet {
