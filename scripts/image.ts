@@ -195,12 +195,20 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-image-'));
   const runtime = new Runtime(path.join(folder, 'containers'));
   const builder = new Builder(folder, ROOT);
+  const clear = (): void => {
+    runtime.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      clear();
+      process.exit(1);
+    });
   try {
     const images = builder.build(values.debian, (text) => console.log(`making  ${text}`));
     await seeHub(runtime, builder, images, folder);
   } finally {
-    runtime.close();
-    rmSync(folder, { recursive: true, force: true });
+    clear();
   }
   console.log(`\nNot seen:\n${NOT_SEEN.map((text) => `  ${text}`).join('\n')}`);
   process.exitCode = broken === 0 ? 0 : 1;

@@ -168,6 +168,17 @@ describe('the Kubernetes manifests', () => {
         .replace(/proxy_next_upstream_tries \d+;/, '');
     assert.equal(common(conf), common(read('deploy/nginx/compose.conf')));
     assert.ok(common(conf).length > conf.length / 2);
+    // The volume lies over the links of the image.
+    const deployment = all.find(
+      (manifest) => at(manifest, 'metadata', 'name') === 'balancer' && at(manifest, 'kind') === 'Deployment',
+    );
+    const first = text(at(deployment, 'spec', 'template', 'spec', 'initContainers'));
+    const logs = [...conf.matchAll(/^ *(?:access|error)_log "([^"]+)"/gm)].map(([, file = '']) => file);
+    assert.ok(logs.length > 1);
+    for (const file of logs) {
+      assert.match(first, new RegExp(`ln -sf /dev/std(out|err) ${file}`));
+      assert.match(read('deploy/docker/nginx.Dockerfile'), new RegExp(`ln -s /dev/std(out|err) ${file}`));
+    }
     assert.match(conf, /server hub\.revoagent\.svc\.cluster\.local:80 /);
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'nginx.conf');

@@ -110,7 +110,7 @@ function pod(manifest: Json, manifests: readonly Json[], { paths }: Facts): stri
   const problems: string[] = [];
   const claims = list(at(manifest, 'spec', 'volumeClaimTemplates')).map((claim) => at(claim, 'metadata', 'name'));
   const volumes = [...claims, ...list(at(spec, 'volumes')).map((volume) => at(volume, 'name'))];
-  for (const container of containers(manifest)) {
+  for (const container of everyContainer(manifest)) {
     if (!/:v?\d+\.\d+[\w.-]*$/.test(text(at(container, 'image'))))
       problems.push(`${text(at(container, 'image'))} is not pinned`);
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe']) {
@@ -158,6 +158,11 @@ function graceSeconds(manifests: readonly Json[]): number {
   const config = manifests.find((manifest) => at(manifest, 'metadata', 'name') === 'hub-config');
   const settings = parse(text(at(config, 'data', 'revoagent.yaml'))) as Json;
   return Number(at(settings, 'server', 'shutdownGraceMs')) / 1_000;
+}
+
+/** Those that come first included. */
+function everyContainer(manifest: Json): readonly Json[] {
+  return [...containers(manifest), ...list(at(manifest, 'spec', 'template', 'spec', 'initContainers'))];
 }
 
 function containers(manifest: Json): readonly Json[] {

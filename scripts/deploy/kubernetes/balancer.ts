@@ -27,9 +27,26 @@ const config: IConfigMap = {
   data: { 'nginx.conf': balancerConfig([{ name: 'hub', address: `hub.${NAMESPACE}.svc.cluster.local:80` }]) },
 };
 
+const IMAGE = `revoagent-balancer:${readVersion()}`;
+
+/** The volume lies over the links of the image, by which the logs are the container's output: without them they would fill it. */
+const links: IContainer = {
+  name: 'logs-to-output',
+  image: IMAGE,
+  command: ['sh', '-c'],
+  args: ['ln -sf /dev/stdout /var/lib/balancer/access.log && ln -sf /dev/stderr /var/lib/balancer/error.log'],
+  volumeMounts: [{ name: 'own', mountPath: '/var/lib/balancer' }],
+  resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { memory: '32Mi' } },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  },
+};
+
 const container: IContainer = {
   name: 'nginx',
-  image: `revoagent-balancer:${readVersion()}`,
+  image: IMAGE,
   ports: [{ name: 'http', containerPort: PORT }],
   volumeMounts: [
     { name: 'own', mountPath: '/var/lib/balancer' },
@@ -76,6 +93,7 @@ const deployment: IDeployment = {
             labelSelector: { matchLabels: LABELS },
           },
         ],
+        initContainers: [links],
         containers: [container],
         volumes: [
           { name: 'own', emptyDir: { sizeLimit: '1Gi' } },
