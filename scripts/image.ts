@@ -26,8 +26,16 @@ const SMALL_BYTES = 256 * 1024 ** 2;
 const READY_MS = 60_000;
 const ASK_MS = 250;
 const MB = 1e6;
-/** Of the two hubs in compose.yaml, which the balancer's configuration names; one hub has both here. */
-const ADDRESSES = ['172.30.57.11', '172.30.57.12'];
+/** Of the two hubs in compose.yaml, which the balancer's configuration names. */
+const HUBS = ['172.30.57.11', '172.30.57.12'] as const;
+const BALANCER_ADDRESS = '172.30.57.2';
+/** As a hub sees itself and the balancer. */
+const OWN = 'http://127.0.0.1:12001';
+const BALANCED = `http://${BALANCER_ADDRESS}:8080`;
+const CHATS = 20;
+/** The balancer writes its log once a second. */
+const LOG_MS = 2_000;
+const QUESTION = { model: 'simulator/chat', messages: [{ role: 'user', content: 'Hello' }] };
 /** SIGKILL: how the kernel ends who outgrew the memory of a container. V8 aborts, with words; as process 1 that is a 139. */
 const KILLED = 137;
 const ABOVE_OWN_HEAP = 'const kept = []; for (;;) kept.push(new Array(100_000).fill(Math.random()));';
@@ -78,8 +86,7 @@ async function untilReady(container: Container, url: string): Promise<Answer> {
 }
 
 function seeChat(what: string, hub: Container, url: string, key: string): void {
-  const question = { model: 'simulator/chat', messages: [{ role: 'user', content: 'Hello' }] };
-  const { status, body } = ask(hub, `${url}/v1/chat/completions`, key, question);
+  const { status, body } = ask(hub, `${url}/v1/chat/completions`, key, QUESTION);
   const answered = status === 200 && body.includes('"finish_reason":"stop"');
   saw(what, answered, `${status}, ${body.length} bytes`);
 }
@@ -111,54 +118,74 @@ function seeRights(hub: Container): void {
   saw('its heap follows its memory', share > 0.6 && share < 0.85, `${Math.round(bytes / MB)} MB of 1,074`);
 }
 
-async function seeHub(runtime: Runtime, builder: Builder, images: Images, folder: string): Promise<void> {
+interface Lab {
+  readonly runtime: Runtime;
+  readonly builder: Builder;
+  readonly images: Images;
+  readonly key: string;
+  /** Resolves when it answers. */
+  readonly startHub: (name: string) => Promise<Container>;
+}
+
+async function prepare(runtime: Runtime, builder: Builder, images: Images, folder: string): Promise<Lab> {
+  const image = builder.inspect(images.hub);
+  const common = { image, volumes: ['/var/lib/revoagent'], memoryBytes: MEMORY_BYTES };
+  const command = ['node', 'bin/revoagent.js', 'keys', 'generate'];
+  const { said } = await runtime.once({ ...common, name: 'key', root: builder.mount(images.hub), command });
+  const key = said.trim();
+  const secrets = path.join(folder, 'secrets');
+  mkdirSync(secrets, { mode: 0o755 });
+  writeFileSync(path.join(secrets, 'admin_key'), key, { mode: 0o444 });
+  const startHub = async (name: string): Promise<Container> => {
+    const hub = await runtime.start({
+      ...common,
+      name,
+      root: builder.mount(images.hub),
+      environment: { REVOAGENT_ADMIN_KEY_FILE: '/run/secrets/admin_key', REVOAGENT_INSTANCE: name },
+      mounts: { '/run/secrets': secrets },
+    });
+    await untilReady(hub, `${OWN}/health/ready`);
+    return hub;
+  };
+  return { runtime, builder, images, key, startHub };
+}
+
+async function seeHub(lab: Lab): Promise<void> {
+  const { runtime, builder, images, key } = lab;
   const image = builder.inspect(images.hub);
   const labels = Object.keys(image.Labels).filter((label) => label.startsWith('org.opencontainers.image.'));
   saw('its labels', labels.length === 5, labels.map((label) => label.split('.').at(-1)).join(', '));
   const [size, base] = [builder.sizeOf(images.hub), builder.sizeOf(images.node)];
   const own = Math.round((size - base) / MB);
   saw('its size', own < 120, `${Math.round(size / MB)} MB with its base, ${own} MB without`);
-  const common = { image, root: builder.mount(images.hub), volumes: ['/var/lib/revoagent'] };
-  const bounded = { ...common, memoryBytes: MEMORY_BYTES };
-  const command = ['node', 'bin/revoagent.js', 'keys', 'generate'];
-  const { said } = await runtime.once({ ...bounded, name: 'key', command });
-  const key = said.trim();
-  const secrets = path.join(folder, 'secrets');
-  mkdirSync(secrets, { mode: 0o755 });
-  writeFileSync(path.join(secrets, 'admin_key'), key, { mode: 0o444 });
   const begun = systemClock.now();
-  const hub = await runtime.start({
-    ...bounded,
-    name: 'hub',
-    environment: { REVOAGENT_ADMIN_KEY_FILE: '/run/secrets/admin_key' },
-    mounts: { '/run/secrets': secrets },
-  });
-  await untilReady(hub, 'http://127.0.0.1:12001/health/ready');
+  const hub = await lab.startHub('hub1');
   saw('/health/ready', true, `200 after ${((systemClock.now() - begun) / 1_000).toFixed(1)} s`);
-  seeChat('a chat', hub, 'http://127.0.0.1:12001', key);
-  const stranger = ask(hub, 'http://127.0.0.1:12001/api/models').status;
+  seeChat('a chat', hub, OWN, key);
+  const stranger = ask(hub, `${OWN}/api/models`).status;
   saw('who has no key', stranger === 401, String(stranger));
   seeHealthCheck('its health check', hub, image.Healthcheck?.Test);
   seeHealthCheck('that of compose.yaml', hub, checkOf('hub1'));
   seeRights(hub);
-  await seeBalancer(runtime, builder, images, hub, key);
-  await seeEnd('the hub', hub, image.StopSignal);
-  const greedy = { ...common, name: 'greedy', memoryBytes: SMALL_BYTES, command: ['node', '-e', ABOVE_OWN_HEAP] };
-  const { code, said: words } = await runtime.once(greedy);
-  const byHeap = code !== KILLED && words.includes('heap out of memory');
+  const other = await seeBalancer(lab, hub);
+  await seeEnd('the hub', other, image.StopSignal);
+  const command = ['node', '-e', ABOVE_OWN_HEAP];
+  const greedy = {
+    name: 'greedy',
+    image,
+    root: builder.mount(images.hub),
+    volumes: [],
+    memoryBytes: SMALL_BYTES,
+    command,
+  };
+  const { code, said } = await runtime.once(greedy);
+  const byHeap = code !== KILLED && said.includes('heap out of memory');
   saw('who outgrows 256 MB ends by the heap, not by the kernel', byHeap, `exit code ${code}`);
 }
 
-/** The configuration that compose.yaml mounts, word for word, before the hub. */
-async function seeBalancer(
-  runtime: Runtime,
-  builder: Builder,
-  images: Images,
-  hub: Container,
-  key: string,
-): Promise<void> {
-  for (const address of ADDRESSES)
-    run('nsenter', ['--target', String(hub.pid), '--net', 'ip', 'address', 'add', `${address}/32`, 'dev', 'lo']);
+/** The configuration that compose.yaml mounts, word for word, before two hubs, of which the first is killed. Resolves with the other. */
+async function seeBalancer({ runtime, builder, images, key, startHub }: Lab, hub: Container): Promise<Container> {
+  const other = await startHub('hub2');
   const image = builder.inspect(images.balancer);
   const nginx = await runtime.start({
     name: 'nginx',
@@ -167,16 +194,56 @@ async function seeBalancer(
     volumes: ['/var/lib/balancer'],
     mounts: { '/etc/balancer/nginx.conf': path.join(ROOT, 'deploy/nginx/compose.conf') },
     memoryBytes: SMALL_BYTES,
-    beside: hub,
   });
-  await untilReady(hub, 'http://127.0.0.1:8080/health/ready');
-  seeChat('a chat through the balancer', hub, 'http://127.0.0.1:8080', key);
-  const hidden = ask(hub, 'http://127.0.0.1:8080/metrics', key).status;
+  connect(hub, HUBS[0], nginx);
+  connect(other, HUBS[1], nginx);
+  await untilReady(other, `${BALANCED}/health/ready`);
+  seeChat('a chat through the balancer', other, BALANCED, key);
+  const hidden = ask(other, `${BALANCED}/metrics`, key).status;
   saw('the balancer keeps /metrics to itself', hidden === 404, String(hidden));
   seeHealthCheck("the balancer's health check in compose.yaml", nginx, checkOf('nginx'));
   const user = nginx.exec(['id', '-un']).trim();
   saw('the balancer is nobody', user === 'www-data', user);
+  const both = await chatsThrough(nginx, other, key);
+  saw('it asks both hubs', both.failed === 0 && both.by === HUBS.join(', '), `${CHATS} chats, by ${both.by}`);
+  hub.kill('SIGKILL');
+  const one = await chatsThrough(nginx, other, key);
+  saw(
+    'one hub is killed',
+    one.failed === 0 && one.by === HUBS[1],
+    `${one.failed} of ${CHATS} chats fail, by ${one.by}`,
+  );
   await seeEnd('the balancer', nginx, image.StopSignal);
+  return other;
+}
+
+/** How many of so many chats failed, and which hubs answered them by the balancer's log. */
+async function chatsThrough(nginx: Container, from: Container, key: string): Promise<{ failed: number; by: string }> {
+  const logged = nginx.said().length;
+  let failed = 0;
+  for (let chats = 0; chats < CHATS; chats++)
+    if (ask(from, `${BALANCED}/v1/chat/completions`, key, QUESTION).status !== 200) failed++;
+  await systemClock.sleep(LOG_MS);
+  // Its errors go the same way, in another form.
+  const isServed = (line: string): boolean => /^\{.*\/v1\/chat\/completions/.test(line);
+  const lines = nginx.said().slice(logged).split('\n').filter(isServed);
+  // The last of those that were tried.
+  const addresses = lines.map((line) => /"upstream":"(?:[^"]*, )?([\d.]+):\d+"/.exec(line)?.[1] ?? 'nobody');
+  return { failed, by: [...new Set(addresses)].toSorted().join(', ') };
+}
+
+/** A cable from a hub to the balancer, with the hub at the address that compose.yaml gives it. */
+function connect(hub: Container, address: string, nginx: Container): void {
+  const cable = `hub-${address.split('.').at(-1)}`;
+  const ends = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', String(hub.pid)];
+  run('ip', ['link', 'add', cable, 'netns', String(nginx.pid), ...ends]);
+  const within = ({ pid }: Container, ...words: string[]): string =>
+    run('nsenter', ['--target', String(pid), '--net', 'ip', ...words]);
+  within(hub, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+  within(hub, 'link', 'set', 'eth0', 'up');
+  within(nginx, 'address', 'add', `${BALANCER_ADDRESS}/32`, 'dev', cable);
+  within(nginx, 'link', 'set', cable, 'up');
+  within(nginx, 'route', 'add', address, 'dev', cable, 'src', BALANCER_ADDRESS);
 }
 
 async function seeEnd(who: string, container: Container, signal: string): Promise<void> {
@@ -206,7 +273,7 @@ async function main(): Promise<void> {
     });
   try {
     const images = builder.build(values.debian, (text) => console.log(`making  ${text}`));
-    await seeHub(runtime, builder, images, folder);
+    await seeHub(await prepare(runtime, builder, images, folder));
   } finally {
     clear();
   }

@@ -23,8 +23,6 @@ export interface ContainerOptions {
   /** Files and folders of the machine by their path inside. */
   readonly mounts?: Readonly<Record<string, string>>;
   readonly memoryBytes: number;
-  /** The container whose network it joins. */
-  readonly beside?: Container;
 }
 
 export interface Container {
@@ -119,7 +117,7 @@ export class Runtime {
 
 /** By the runtime specification of the Open Container Initiative. */
 function specification(options: ContainerOptions, bundle: string): unknown {
-  const { image, root, volumes, mounts = {}, environment = {}, beside } = options;
+  const { image, root, volumes, mounts = {}, environment = {} } = options;
   const none = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] };
   const [uid, gid] = userOf(image, root);
   return {
@@ -144,10 +142,7 @@ function specification(options: ContainerOptions, bundle: string): unknown {
       ...Object.entries(mounts).map(([inside, outside]) => bind(inside, outside, 'ro')),
     ],
     linux: {
-      namespaces: [
-        ...['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
-        beside === undefined ? { type: 'network' } : { type: 'network', path: `/proc/${beside.pid}/ns/net` },
-      ],
+      namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
       resources: { memory: { limit: options.memoryBytes } },
     },
   };
