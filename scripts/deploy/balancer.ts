@@ -1,13 +1,11 @@
-/** The balancer's configuration in compose.yaml, for two hubs and for four: what `revoagent nginx` prints, at the addresses fixed there. */
+/** The balancer's configuration in containers: what `revoagent nginx` prints, for the nginx of the image and for addresses known before. */
 import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
+import type { NginxInstance } from '#stack/index';
 
-export function composeBalancer(hubs: number): string {
+export function balancerConfig(instances: readonly NginxInstance[]): string {
   return nginxConfig({
     ...nginxDefaults,
-    instances: Array.from({ length: hubs }, (_, at) => ({
-      name: `hub${at + 1}`,
-      address: `172.30.57.${11 + at}:12001`,
-    })),
+    instances,
     listen: '0.0.0.0:8080',
     // Not published: for the exporter beside it.
     statusListen: '0.0.0.0:8081',
@@ -15,4 +13,11 @@ export function composeBalancer(hubs: number): string {
     // Debian 12's.
     version: parseVersion('1.22.1'),
   });
+}
+
+/** At the addresses that compose.yaml fixes, for two hubs and for four. */
+export function composeBalancer(hubs: number): string {
+  return balancerConfig(
+    Array.from({ length: hubs }, (_, at) => ({ name: `hub${at + 1}`, address: `172.30.57.${11 + at}:12001` })),
+  );
 }

@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { makeCertificates } from '../helpers/certificates.ts';
+import { schemaProblems } from '../helpers/compose-schema.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { temporaryFolder } from '../helpers/hub-process.ts';
 import { composeProblems } from '../helpers/lint-compose.ts';
 import type { Compose } from '../helpers/lint-compose.ts';
@@ -18,6 +21,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 const exists = (file: string): boolean => existsSync(path.join(ROOT, file));
 const compose = (text: string): Compose => parse(text, { merge: true }) as Compose;
+
+/** What the guide does with the image's program is done here with the checkout's. */
+const IN_IMAGE = 'docker run --rm revoagent:0.1.0 node bin/revoagent.js';
+const OUT_OF_IMAGE = `${process.execPath} ${ROOT}bin/revoagent.js`;
 
 interface Scrape {
   readonly job_name: string;
@@ -29,6 +36,10 @@ interface Scrape {
 describe('compose.yaml', () => {
   const text = read('compose.yaml');
   const { services, secrets } = compose(text);
+
+  it('is what the Compose specification says a compose file is', () => {
+    assert.deepEqual(schemaProblems(compose(text)), []);
+  });
 
   it('names only what exists, pinned, bounded, asked after and without a secret in it', () => {
     assert.deepEqual(composeProblems(compose(text), exists), []);
@@ -48,7 +59,7 @@ describe('compose.yaml', () => {
     );
   });
 
-  it('uses the rules, the routes of alerts and the settings that the local stack uses', () => {
+  it('uses the rules, the routes of alerts, the dashboards and the settings that the local stack uses', () => {
     const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
       volumes.map((volume) => volume.split(':')[0]),
     );
@@ -58,6 +69,7 @@ describe('compose.yaml', () => {
       'redis/cache.conf',
       'redis/state.conf',
       'postgres/postgresql.conf',
+      'grafana/dashboards',
     ])
       assert.ok(mounted.includes(`./deploy/${file}`), file);
   });
@@ -115,6 +127,61 @@ describe('compose.yaml', () => {
     assert.deepEqual([...new Set(asked)].filter((name) => name !== '127.0.0.1').toSorted(), parts.toSorted());
   });
 
+  it('finds every secret that it mounts where the guide made it, readable by whoever reads it', async (t) => {
+    const folder = await temporaryFolder(t);
+    const [, hour = ''] = /## The first hour\n[^]*?```sh\n([^]*?)```/.exec(read('docs/containers.md')) ?? [];
+    const own = hour.replace(
+      'docker run --rm revoagent:0.1.0 node bin/revoagent.js',
+      `${process.execPath} ${ROOT}bin/revoagent.js`,
+    );
+    assert.notEqual(own, hour);
+    const script = own.replaceAll(/^docker .*$/gm, '');
+    const { status, stderr } = spawnSync('sh', ['-eu', '-c', script], { cwd: folder, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    for (const [name, { file = '' }] of Object.entries(secrets)) {
+      const made = path.join(folder, file);
+      assert.equal(statSync(made).mode & 0o777, 0o444, name);
+      assert.ok(readFileSync(made, 'utf8').trim().length > 20, name);
+    }
+    const secret = (name: string): string => readFileSync(path.join(folder, 'secrets', name), 'utf8').trim();
+    assert.match(secret('admin_key'), /^rvk_/);
+    const { username, password, hostname, pathname } = new URL(secret('database_url'));
+    const { POSTGRES_USER, POSTGRES_DB } = services['postgres']?.environment ?? {};
+    assert.deepEqual(
+      [username, password, hostname, pathname],
+      [POSTGRES_USER, secret('postgres_password'), 'postgres', `/${POSTGRES_DB}`],
+    );
+  });
+
+  it('speaks TLS as the guide says: with a balancer that a real nginx takes, and an override that fits', async (t) => {
+    const guide = read('docs/containers.md');
+    const [, command = '', override = ''] = /### TLS\n[^]*?```sh\n([^]*?)```[^]*?```yaml\n([^]*?)```/.exec(guide) ?? [];
+    const folder = await temporaryFolder(t);
+    mkdirSync(path.join(folder, 'deploy/nginx'), { recursive: true });
+    const own = command.replace(IN_IMAGE, OUT_OF_IMAGE);
+    assert.notEqual(own, command);
+    const made = spawnSync('sh', ['-eu', '-c', own], { cwd: folder, encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+    const file = path.join(folder, 'deploy/nginx/tls.conf');
+    const { certFile, keyFile } = makeCertificates(t);
+    const here = readFileSync(file, 'utf8')
+      .replaceAll('/var/lib/balancer', folder)
+      .replaceAll('/run/secrets/tls_certificate', certFile)
+      .replaceAll('/run/secrets/tls_key', keyFile)
+      .replaceAll('0.0.0.0:443', `127.0.0.1:${await freePort()}`);
+    writeFileSync(file, here);
+    const taken = spawnSync(requireTool('nginx'), ['-t', '-q', '-p', folder, '-c', file], { encoding: 'utf8' });
+    assert.equal(taken.status, 0, taken.stderr);
+    const more = compose(override);
+    const nginx = { ...services['nginx'] };
+    // As Compose merges: lists grow.
+    nginx.ports = [...(nginx.ports ?? []), ...(more.services['nginx']?.ports ?? [])];
+    nginx.secrets = [...(nginx.secrets ?? []), ...(more.services['nginx']?.secrets ?? [])];
+    const whole = compose(text);
+    const merged = { ...whole, services: { ...services, nginx }, secrets: { ...secrets, ...more.secrets } };
+    assert.deepEqual([...schemaProblems(merged), ...composeProblems(merged, exists)], []);
+  });
+
   it('keeps its secrets out of the repository and out of the image', () => {
     for (const { file } of Object.values(secrets)) assert.match(file ?? '', /^\.\/secrets\//);
     assert.match(read('.gitignore'), /^secrets\/$/m);
@@ -130,7 +197,6 @@ const PLANTED: readonly (readonly [what: string, from: string, to: string, said:
     'redis:latest',
     /redis-cache: image redis:latest is not pinned/,
   ],
-  ['a key that Compose does not know', '    shm_size:', '    shmsize:', /postgres: shmsize is no key/],
   ['a service that nobody asks after', '    healthcheck: *redis-health\n', '', /redis-state: has no health check/],
   [
     'a health check that is switched off',
@@ -185,13 +251,48 @@ const PLANTED: readonly (readonly [what: string, from: string, to: string, said:
   ['a part that keeps its capabilities', '  cap_drop: [ALL]\n', '', /hub1: keeps capabilities/],
 ];
 
+/** The same, and what the schema has to say about it. */
+const PLANTED_AGAINST_SCHEMA: readonly (readonly [what: string, from: string, to: string, said: RegExp])[] = [
+  ['a key that no service has', '    shm_size:', '    shmsize:', /^\/services\/postgres .*"shmsize"/m],
+  ['a key that no compose file has', '\nsecrets:\n', '\nsecret:\n', /^\/ must NOT have additional .*"secret"/m],
+  ['a health check with a key of its own', '      retries: 5\n', '      tries: 5\n', /healthcheck .*"tries"/],
+  [
+    'a wait for what does not come',
+    'condition: service_healthy',
+    'condition: service_ready',
+    /depends_on\/.*condition/,
+  ],
+  ['a figure that is a word', 'pids_limit: 256', 'pids_limit: [256]', /^\/services\/hub1\/pids_limit must be/m],
+  [
+    'a secret that is a word',
+    '{ file: ./secrets/admin_key }',
+    './secrets/admin_key',
+    /^\/secrets\/admin_key must be object/m,
+  ],
+  [
+    'a name that no service may have',
+    '  redis-state:\n    <<',
+    '  redis/state:\n    <<',
+    /^\/services .*"redis\/state"/m,
+  ],
+  ['an env_file of the wrong form', '{ path: .env, required: false }', '{ file: .env }', /hub1\/env_file/],
+];
+
+function planted(from: string, to: string): Compose {
+  const whole = read('compose.yaml');
+  const changed = whole.replace(from, to);
+  assert.notEqual(changed, whole, 'the fault was planted');
+  return compose(changed);
+}
+
 describe('the checks of compose.yaml', () => {
+  for (const [what, from, to, said] of PLANTED_AGAINST_SCHEMA)
+    it(`find, by the specification, ${what}`, () => {
+      assert.match(schemaProblems(planted(from, to)).join('\n'), said);
+    });
   for (const [what, from, to, said] of PLANTED)
     it(`find ${what}`, () => {
-      const whole = read('compose.yaml');
-      const changed = whole.replace(from, to);
-      assert.notEqual(changed, whole, 'the fault was planted');
-      assert.match(composeProblems(compose(changed), exists).join('\n'), said);
+      assert.match(composeProblems(planted(from, to), exists).join('\n'), said);
     });
 });
 

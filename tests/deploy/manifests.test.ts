@@ -1,14 +1,17 @@
 /** The Kubernetes manifests, as far as they can be proved without a cluster; each check is shown to find what was planted for it. */
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { hpaDefaults } from '../../src/stack/hpa.ts';
 import { generated } from '../../scripts/generate-schemas.ts';
-import { at, manifestProblems } from '../helpers/lint-kubernetes.ts';
+import { temporaryFolder } from '../helpers/hub-process.ts';
+import { at, manifestProblems, text } from '../helpers/lint-kubernetes.ts';
 import type { Facts, Json } from '../helpers/lint-kubernetes.ts';
+import { requireTool } from '../helpers/tools.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = path.join(ROOT, 'deploy/kubernetes');
@@ -53,9 +56,14 @@ function facts(): Facts {
 const base = manifestsOf('base');
 const all = [
   ...base,
-  ...['components/request-rate', 'components/monitoring', 'components/gateway-api', 'overlays/single-node'].flatMap(
-    manifestsOf,
-  ),
+  ...[
+    'components/request-rate',
+    'components/monitoring',
+    'components/gateway-api',
+    'components/balancer',
+    'components/redis',
+    'overlays/single-node',
+  ].flatMap(manifestsOf),
 ];
 
 describe('the Kubernetes manifests', () => {
@@ -128,7 +136,7 @@ describe('the Kubernetes manifests', () => {
     });
   });
 
-  it('hold the alert rules and the settings of PostgreSQL that the local stack has', () => {
+  it('hold the alert rules, dashboards and settings that the other forms have, word for word', () => {
     interface Groups {
       readonly groups: readonly { readonly name: string }[];
     }
@@ -138,8 +146,51 @@ describe('the Kubernetes manifests', () => {
     );
     const rule = all.find((manifest) => at(manifest, 'kind') === 'PrometheusRule');
     assert.deepEqual(at(rule, 'spec', 'groups'), groups);
-    const settings = all.find((manifest) => at(manifest, 'metadata', 'name') === 'postgres-config');
-    assert.equal(at(settings, 'data', 'postgresql.conf'), read('deploy/postgres/postgresql.conf'));
+    const held = all.filter((manifest) => at(manifest, 'kind') === 'ConfigMap').map((manifest) => at(manifest, 'data'));
+    const holds = (key: string, file: string): void =>
+      assert.ok(
+        held.some((data) => at(data, key) === read(file)),
+        file,
+      );
+    holds('postgresql.conf', 'deploy/postgres/postgresql.conf');
+    holds('cache.conf', 'deploy/redis/cache.conf');
+    holds('state.conf', 'deploy/redis/state.conf');
+    for (const file of globSync('deploy/grafana/dashboards/*.json', { cwd: ROOT })) holds(path.basename(file), file);
+  });
+
+  it('hold a balancer that is, but for its upstreams, the one of compose.yaml, and that a real nginx takes', async (t) => {
+    const config = all.find((manifest) => at(manifest, 'metadata', 'name') === 'balancer-config');
+    const conf = text(at(config, 'data', 'nginx.conf'));
+    // Pools of hubs, the map of routes to them and how often they are tried: which hubs there are is what differs.
+    const common = (whole: string): string =>
+      whole
+        .replaceAll(/^ {2}(upstream|map \$route_asked) [^]*?^ {2}\}\n/gm, '')
+        .replace(/proxy_next_upstream_tries \d+;/, '');
+    assert.equal(common(conf), common(read('deploy/nginx/compose.conf')));
+    assert.ok(common(conf).length > conf.length / 2);
+    // The volume lies over the links of the image.
+    const deployment = all.find(
+      (manifest) => at(manifest, 'metadata', 'name') === 'balancer' && at(manifest, 'kind') === 'Deployment',
+    );
+    const first = text(at(deployment, 'spec', 'template', 'spec', 'initContainers'));
+    const logs = [...conf.matchAll(/^ *(?:access|error)_log "([^"]+)"/gm)].map(([, file = '']) => file);
+    assert.ok(logs.length > 1);
+    for (const file of logs) {
+      assert.match(first, new RegExp(`ln -sf /dev/std(out|err) ${file}`));
+      assert.match(read('deploy/docker/nginx.Dockerfile'), new RegExp(`ln -s /dev/std(out|err) ${file}`));
+    }
+    assert.match(conf, /server hub\.revoagent\.svc\.cluster\.local:80 /);
+    const folder = await temporaryFolder(t);
+    const file = path.join(folder, 'nginx.conf');
+    // The cluster's names mean nothing here.
+    const here = conf
+      .replaceAll('/var/lib/balancer', folder)
+      .replaceAll('hub.revoagent.svc.cluster.local', '127.0.0.1');
+    writeFileSync(file, here);
+    const { status, stderr } = spawnSync(requireTool('nginx'), ['-t', '-q', '-p', folder, '-c', file], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
   });
 });
 
@@ -155,7 +206,7 @@ const PLANTED: readonly (readonly [what: string, from: string | RegExp, to: stri
     'a StatefulSet that does not select its own pods',
     /(replicas: 1\n +selector:\n +matchLabels:\n +app.kubernetes.io\/name: )revoagent/,
     '$1other',
-    /StatefulSet postgres: the selector .* reaches no pod/,
+    /StatefulSet [\w-]+: the selector .* reaches no pod/,
   ],
   ['a port name that is too long', 'name: http\n', 'name: the-port-of-the-hub\n', /port name the-port-of-the-hub/],
   ['a target port that no pod has', 'targetPort: http\n', 'targetPort: web\n', /Service hub: no pod has the port web/],

@@ -1,7 +1,4 @@
-/**
- * What can be known of a compose file without an engine: everything it names exists, is pinned, bounded and asked after. The keys
- * are held against those of the Compose specification that this project uses, so that a misspelt one is found.
- */
+/** What can be known of a compose file without an engine, beyond the specification's schema: everything it names exists, is pinned, bounded and asked after. */
 import path from 'node:path';
 
 export interface Compose {
@@ -27,18 +24,12 @@ interface Service {
   readonly profiles?: readonly string[];
 }
 
-const TOP = ['name', 'services', 'networks', 'volumes', 'secrets'];
-const KEYS =
-  'build cap_add cap_drop command cpus depends_on env_file environment healthcheck image logging mem_limit networks ' +
-  'pids_limit ports profiles read_only restart secrets security_opt shm_size stop_grace_period stop_signal tmpfs user volumes';
 /** Its image holds one program, which cannot ask itself. */
 const CANNOT_ASK = ['nginx-exporter'];
 
 /** `exists`: whether a file or folder is there, from the root of the project; made by hand and not checked in: what lies in secrets/. */
 export function composeProblems(compose: Compose, exists: (file: string) => boolean): string[] {
-  const problems = Object.keys(compose)
-    .filter((key) => !TOP.includes(key) && !key.startsWith('x-'))
-    .map((key) => `${key} is no key of a compose file`);
+  const problems: string[] = [];
   for (const [name, service] of Object.entries(compose.services)) {
     const told = [...shape(name, service), ...references(service, compose), ...files(service, compose, exists)];
     problems.push(...told.map((problem) => `${name}: ${problem}`));
@@ -60,9 +51,7 @@ export function composeProblems(compose: Compose, exists: (file: string) => bool
 }
 
 function shape(name: string, service: Service): string[] {
-  const problems = Object.keys(service)
-    .filter((key) => !KEYS.split(' ').includes(key))
-    .map((key) => `${key} is no key of a service`);
+  const problems: string[] = [];
   if (!/:v?\d+\.\d+(\.\d+)?[\w.-]*$/.test(service.image ?? '')) problems.push(`image ${service.image} is not pinned`);
   const { test, disable } = service.healthcheck ?? {};
   const asks = test !== undefined && test.length > 1 && (test[0] === 'CMD' || test[0] === 'CMD-SHELL');

@@ -110,7 +110,7 @@ function pod(manifest: Json, manifests: readonly Json[], { paths }: Facts): stri
   const problems: string[] = [];
   const claims = list(at(manifest, 'spec', 'volumeClaimTemplates')).map((claim) => at(claim, 'metadata', 'name'));
   const volumes = [...claims, ...list(at(spec, 'volumes')).map((volume) => at(volume, 'name'))];
-  for (const container of containers(manifest)) {
+  for (const container of everyContainer(manifest)) {
     if (!/:v?\d+\.\d+[\w.-]*$/.test(text(at(container, 'image'))))
       problems.push(`${text(at(container, 'image'))} is not pinned`);
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe']) {
@@ -160,6 +160,11 @@ function graceSeconds(manifests: readonly Json[]): number {
   return Number(at(settings, 'server', 'shutdownGraceMs')) / 1_000;
 }
 
+/** Those that come first included. */
+function everyContainer(manifest: Json): readonly Json[] {
+  return [...containers(manifest), ...list(at(manifest, 'spec', 'template', 'spec', 'initContainers'))];
+}
+
 function containers(manifest: Json): readonly Json[] {
   return list(at(manifest, 'spec', 'template', 'spec', 'containers'));
 }
@@ -185,6 +190,6 @@ function list(value: Json | undefined): readonly Json[] {
   return Array.isArray(value) ? (value as readonly Json[]) : [];
 }
 
-function text(value: Json | undefined): string {
+export function text(value: Json | undefined): string {
   return typeof value === 'string' ? value : JSON.stringify(value ?? '');
 }

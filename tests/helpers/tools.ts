@@ -13,6 +13,7 @@ export const tools = {
   pgbouncer: { package: 'pgbouncer' },
   promtool: { package: 'prometheus' },
   amtool: { package: 'prometheus-alertmanager' },
+  kubectl: { package: 'kubernetes-client' },
   openssl: { package: 'openssl' },
   curl: { package: 'curl' },
   chromium: { package: 'chromium' },

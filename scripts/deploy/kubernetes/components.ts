@@ -1,10 +1,14 @@
 /** What a cluster may have besides: KEDA, the Prometheus operator, the Gateway API. Each is a kustomize component of its own. */
-import type { Manifest } from './manifest.ts';
+import type { IHTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute';
+import type { IScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
+import type { IPrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
+import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { labelsOf, metadataOf } from './manifest.ts';
 import { bounds, scalingBehaviour } from './hub.ts';
 
 /** Takes the autoscaler's place: two of them on one target would pull at it from both sides. */
-export const scaledObject: Manifest = {
+export const scaledObject: IScaledObject = {
   apiVersion: 'keda.sh/v1alpha1',
   kind: 'ScaledObject',
   metadata: metadataOf('hub'),
@@ -32,7 +36,7 @@ export const scaledObject: Manifest = {
   },
 };
 
-export const serviceMonitor: Manifest = {
+export const serviceMonitor: IServiceMonitor = {
   apiVersion: 'monitoring.coreos.com/v1',
   kind: 'ServiceMonitor',
   metadata: metadataOf('hub'),
@@ -52,8 +56,10 @@ export const serviceMonitor: Manifest = {
   },
 };
 
+export type RuleGroups = NonNullable<IPrometheusRule['spec']['groups']>;
+
 /** `groups`: those of deploy/prometheus/rules that speak of hubs; the cluster watches its machines and databases by itself. */
-export function prometheusRule(groups: readonly unknown[]): Manifest {
+export function prometheusRule(groups: RuleGroups): IPrometheusRule {
   return {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PrometheusRule',
@@ -63,7 +69,7 @@ export function prometheusRule(groups: readonly unknown[]): Manifest {
 }
 
 /** Grafana's sidecar, as its charts and the Prometheus stack's set it up, collects what has this label. */
-export function dashboardMap(name: string, file: string, json: string): Manifest {
+export function dashboardMap(name: string, file: string, json: string): IConfigMap {
   const metadata = metadataOf(name);
   return {
     apiVersion: 'v1',
@@ -73,7 +79,7 @@ export function dashboardMap(name: string, file: string, json: string): Manifest
   };
 }
 
-export const httpRoute: Manifest = {
+export const httpRoute: IHTTPRoute = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'HTTPRoute',
   metadata: metadataOf('hub'),

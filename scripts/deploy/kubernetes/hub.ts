@@ -1,6 +1,16 @@
 /** The hub in a cluster: its Deployment, how it is reached, scaled, spread, protected. Core APIs only: `kubectl apply -f` takes them anywhere. */
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import type { IHorizontalPodAutoscalerBehavior } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscalerBehavior';
+import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { IContainer } from 'kubernetes-models/v1/Container';
+import type { INamespace } from 'kubernetes-models/v1/Namespace';
+import type { IProbe } from 'kubernetes-models/v1/Probe';
+import type { IService } from 'kubernetes-models/v1/Service';
 import { readVersion } from '#hub/version';
-import type { Deployment, Manifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { NAMESPACE, labelsOf, metadataOf } from './manifest.ts';
 
 /** Long enough for endpoints to be gone from every proxy of the cluster before the hub closes its door. */
@@ -10,7 +20,7 @@ const SHUTDOWN_GRACE_S = 60;
 const PORT = 12_001;
 const HUB = labelsOf('hub');
 
-const namespace: Manifest = {
+const namespace: INamespace = {
   apiVersion: 'v1',
   kind: 'Namespace',
   metadata: {
@@ -19,7 +29,7 @@ const namespace: Manifest = {
   },
 };
 
-const configMap: Manifest = {
+const configMap: IConfigMap = {
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: metadataOf('hub-config'),
@@ -31,7 +41,7 @@ server:
   },
 };
 
-const deployment: Deployment = {
+const deployment: IDeployment = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: metadataOf('hub'),
@@ -83,8 +93,8 @@ const deployment: Deployment = {
   },
 };
 
-function hubContainer(): Deployment['spec']['template']['spec']['containers'][number] {
-  const probe = (path: string, failureThreshold: number, periodSeconds: number) => ({
+function hubContainer(): IContainer {
+  const probe = (path: string, failureThreshold: number, periodSeconds: number): IProbe => ({
     httpGet: { path, port: 'http' },
     periodSeconds,
     timeoutSeconds: 3,
@@ -100,6 +110,7 @@ function hubContainer(): Deployment['spec']['template']['spec']['containers'][nu
       { name: 'DATABASE_URL_FILE', value: '/run/secrets/revoagent/database-url' },
       { name: 'REVOAGENT_INSTANCE', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     ],
+    // Keys of providers, and the addresses of Redis where it is somebody else's.
     envFrom: [{ secretRef: { name: 'hub-providers', optional: true } }],
     volumeMounts: [
       { name: 'data', mountPath: '/var/lib/revoagent' },
@@ -122,14 +133,14 @@ function hubContainer(): Deployment['spec']['template']['spec']['containers'][nu
   };
 }
 
-const service: Manifest = {
+const service: IService = {
   apiVersion: 'v1',
   kind: 'Service',
   metadata: metadataOf('hub'),
   spec: { type: 'ClusterIP', selector: HUB, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
 };
 
-const disruptionBudget: Manifest = {
+const disruptionBudget: IPodDisruptionBudget = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
   metadata: metadataOf('hub'),
@@ -137,7 +148,7 @@ const disruptionBudget: Manifest = {
 };
 
 /** The policies of `hpaDefaults` in src/stack/hpa.ts, which `revoagent up --autoscale` follows and the chart in the docs shows. */
-export const scalingBehaviour = {
+export const scalingBehaviour: IHorizontalPodAutoscalerBehavior = {
   scaleUp: {
     stabilizationWindowSeconds: 0,
     selectPolicy: 'Max',
@@ -147,11 +158,11 @@ export const scalingBehaviour = {
     ],
   },
   scaleDown: { stabilizationWindowSeconds: 300, policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }] },
-} as const;
+};
 
 export const bounds = { min: 2, max: 10, cpuPercent: 70, memoryPercent: 80, requestsPerMinute: 100 } as const;
 
-const autoscaler: Manifest = {
+const autoscaler: IHorizontalPodAutoscaler = {
   apiVersion: 'autoscaling/v2',
   kind: 'HorizontalPodAutoscaler',
   metadata: metadataOf('hub'),
@@ -173,7 +184,7 @@ const autoscaler: Manifest = {
   },
 };
 
-const networkPolicy: Manifest = {
+const networkPolicy: INetworkPolicy = {
   apiVersion: 'networking.k8s.io/v1',
   kind: 'NetworkPolicy',
   metadata: metadataOf('hub'),
@@ -194,6 +205,7 @@ const networkPolicy: Manifest = {
           { protocol: 'TCP', port: 53 },
           { protocol: 'TCP', port: 443 },
           { protocol: 'TCP', port: 5432 },
+          { protocol: 'TCP', port: 6379 },
         ],
       },
     ],

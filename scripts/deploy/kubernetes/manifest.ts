@@ -1,119 +1,38 @@
 /**
- * What the manifests are written as: objects under the compiler's eye, so that a field that Kubernetes does not know in a pod does
- * not compile. Only the fields that are used here; names and meanings are those of Kubernetes' API reference.
+ * What the manifests are written as: objects of the types that are made from Kubernetes' own API and from the definitions of the
+ * operators, so that a field that is not known, at whatever depth, does not compile.
  */
+import type { IHTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute';
+import type { IScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
+import type { IPrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
+import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IStatefulSet } from 'kubernetes-models/apps/v1/StatefulSet';
+import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { INamespace } from 'kubernetes-models/v1/Namespace';
+import type { IService } from 'kubernetes-models/v1/Service';
+
+export type Manifest =
+  | IConfigMap
+  | IDeployment
+  | IHTTPRoute
+  | IHorizontalPodAutoscaler
+  | INamespace
+  | INetworkPolicy
+  | IPodDisruptionBudget
+  | IPrometheusRule
+  | IScaledObject
+  | IService
+  | IServiceMonitor
+  | IStatefulSet;
 
 export interface Metadata {
   readonly name: string;
-  readonly namespace?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-}
-
-export interface Manifest {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: Metadata;
-  readonly spec?: unknown;
-  readonly data?: Readonly<Record<string, string>>;
-}
-
-export interface Deployment extends Manifest {
-  readonly apiVersion: 'apps/v1';
-  readonly kind: 'Deployment';
-  readonly spec: {
-    readonly revisionHistoryLimit: number;
-    readonly minReadySeconds: number;
-    readonly progressDeadlineSeconds: number;
-    readonly strategy: {
-      readonly type: 'RollingUpdate';
-      readonly rollingUpdate: { readonly maxUnavailable: 0; readonly maxSurge: number };
-    };
-    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
-    readonly template: PodTemplate;
-  };
-}
-
-export interface PodTemplate {
-  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-  readonly spec: PodSpec;
-}
-
-interface PodSpec {
-  readonly automountServiceAccountToken: false;
-  readonly enableServiceLinks: false;
-  readonly terminationGracePeriodSeconds: number;
-  readonly securityContext: {
-    readonly runAsNonRoot: true;
-    readonly runAsUser: number;
-    readonly runAsGroup: number;
-    readonly fsGroup: number;
-    readonly seccompProfile: { readonly type: 'RuntimeDefault' };
-  };
-  readonly topologySpreadConstraints?: readonly SpreadConstraint[];
-  readonly containers: readonly Container[];
-  readonly volumes: readonly Volume[];
-}
-
-export interface SpreadConstraint {
-  readonly maxSkew: number;
-  readonly topologyKey: string;
-  readonly whenUnsatisfiable: 'ScheduleAnyway' | 'DoNotSchedule';
-  readonly labelSelector: { readonly matchLabels: Readonly<Record<string, string>> };
-  readonly matchLabelKeys?: readonly string[];
-}
-
-interface Container {
-  readonly name: string;
-  readonly image: string;
-  readonly args?: readonly string[];
-  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly env: readonly Variable[];
-  readonly envFrom?: readonly { readonly secretRef: { readonly name: string; readonly optional?: boolean } }[];
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: true }[];
-  readonly startupProbe: Probe;
-  readonly readinessProbe: Probe;
-  readonly livenessProbe?: Probe;
-  readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
-  readonly resources: {
-    readonly requests: Resources;
-    readonly limits: { readonly memory: string };
-  };
-  readonly securityContext: {
-    readonly allowPrivilegeEscalation: false;
-    readonly readOnlyRootFilesystem: true;
-    readonly capabilities: { readonly drop: readonly ['ALL'] };
-  };
-}
-
-interface Resources {
-  readonly cpu: string;
-  readonly memory: string;
-}
-
-type Variable =
-  | { readonly name: string; readonly value: string }
-  | { readonly name: string; readonly valueFrom: { readonly fieldRef: { readonly fieldPath: string } } }
-  | {
-      readonly name: string;
-      readonly valueFrom: { readonly secretKeyRef: { readonly name: string; readonly key: string } };
-    };
-
-interface Probe {
-  readonly httpGet?: { readonly path: string; readonly port: string };
-  readonly exec?: { readonly command: readonly string[] };
-  readonly periodSeconds: number;
-  readonly timeoutSeconds: number;
-  readonly failureThreshold: number;
-}
-
-interface Volume {
-  readonly name: string;
-  readonly emptyDir?: { readonly sizeLimit: string };
-  readonly configMap?: { readonly name: string };
-  readonly secret?: {
-    readonly secretName: string;
-    readonly items: readonly { readonly key: string; readonly path: string }[];
-  };
+  readonly namespace: string;
+  readonly labels: Record<string, string>;
 }
 
 export const NAMESPACE = 'revoagent';

@@ -1,5 +1,6 @@
 /** PostgreSQL beside the hubs, for one node and for trying: one copy on one volume. In production use one that is looked after. */
-import type { Manifest, PodTemplate } from './manifest.ts';
+import type { IPodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec';
+import type { Manifest } from './manifest.ts';
 import { labelsOf, metadataOf } from './manifest.ts';
 
 const POSTGRES = labelsOf('postgres');
@@ -59,7 +60,7 @@ export function postgresManifests(settings: string): Readonly<Record<string, Man
   };
 }
 
-function template(): PodTemplate {
+function template(): IPodTemplateSpec {
   const asked = { command: ['pg_isready', '-h', '127.0.0.1', '-U', 'revoagent', '-d', 'revoagent'] };
   const probe = { exec: asked, periodSeconds: 5, timeoutSeconds: 3 };
   return {

@@ -2,11 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { dashboardMap, httpRoute, prometheusRule, scaledObject, serviceMonitor } from './components.ts';
+import type { RuleGroups } from './components.ts';
+import { balancer } from './balancer.ts';
 import { boardFiles } from '../grafana/boards.ts';
 import { base } from './hub.ts';
 import type { Manifest } from './manifest.ts';
 import { NAMESPACE, labelsOf } from './manifest.ts';
 import { postgresManifests } from './postgres.ts';
+import { redisManifests, redisUrls } from './redis.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 const HEAD =
@@ -14,7 +17,9 @@ const HEAD =
 
 /** Content by path below deploy/kubernetes. */
 export function kubernetesFiles(): ReadonlyMap<string, string> {
-  const postgres = postgresManifests(readFileSync(new URL('deploy/postgres/postgresql.conf', ROOT), 'utf8'));
+  const settings = (file: string): string => readFileSync(new URL(`deploy/${file}`, ROOT), 'utf8');
+  const postgres = postgresManifests(settings('postgres/postgresql.conf'));
+  const redis = redisManifests({ cache: settings('redis/cache.conf'), state: settings('redis/state.conf') });
   return new Map([
     ...folder('base', base, { kind: 'Kustomization' }),
     ...folder(
@@ -31,7 +36,16 @@ export function kubernetesFiles(): ReadonlyMap<string, string> {
       { kind: 'Component' },
     ),
     ...folder('components/gateway-api', { route: httpRoute }, { kind: 'Component' }),
-    ...folder('overlays/single-node', postgres, { kind: 'Kustomization', resources: ['../../base'] }),
+    ...folder('components/balancer', balancer, { kind: 'Component' }),
+    ...folder('components/redis', redis, {
+      kind: 'Component',
+      patches: [{ target: { kind: 'Deployment', name: 'hub' }, patch: yaml(redisUrls.map(toHub)) }],
+    }),
+    ...folder('overlays/single-node', postgres, {
+      kind: 'Kustomization',
+      resources: ['../../base'],
+      components: ['../../components/redis'],
+    }),
     ...folder(
       'overlays/production',
       {},
@@ -82,7 +96,12 @@ function folder(
 function deleted(manifest: Manifest | undefined): unknown {
   if (manifest === undefined) throw new Error('there is no such manifest to delete');
   const { apiVersion, kind, metadata } = manifest;
-  return { apiVersion, kind, metadata: { name: metadata.name, namespace: NAMESPACE }, $patch: 'delete' };
+  return { apiVersion, kind, metadata: { name: metadata?.name, namespace: NAMESPACE }, $patch: 'delete' };
+}
+
+/** One more variable of the hub, as a patch. */
+function toHub(variable: { readonly name: string; readonly value: string }): unknown {
+  return { op: 'add', path: '/spec/template/spec/containers/0/env/-', value: variable };
 }
 
 /** As many hubs on each node, give or take one, even where that leaves a hub waiting for room. */
@@ -97,10 +116,10 @@ function spreadForSure(): unknown {
   return [{ op: 'replace', path: '/spec/template/spec/topologySpreadConstraints/0', value: constraint }];
 }
 
-function hubRules(): unknown[] {
+function hubRules(): RuleGroups {
   return ['hub.yml', 'objective.yml'].flatMap((file) => {
     const { groups } = parse(readFileSync(new URL(`deploy/prometheus/rules/${file}`, ROOT), 'utf8')) as {
-      groups: unknown[];
+      groups: RuleGroups;
     };
     return groups;
   });
