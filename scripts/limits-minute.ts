@@ -62,16 +62,19 @@ monitor.on('monitor', (time: string, args: string[]) => {
 const decisions = () => seen.map(({ atMs, granted }) => [atMs, granted] as const);
 const counts = new Map<number, number>();
 const startedAt = performance.now();
+const asking: Promise<void>[] = [];
 await new Promise<void>((resolve) => {
   let asked = 0;
   const timer = setInterval(() => {
     const now = performance.now() - startedAt;
-    for (; asked * EVERY_MS <= now; asked++) void ask(hubs[asked % HUBS]);
+    for (; asked * EVERY_MS <= now; asked++) asking.push(ask(hubs[asked % HUBS]));
     if (now < forMs) return;
     clearInterval(timer);
     resolve();
   }, 5);
 });
+
+await Promise.all(asking);
 
 async function ask(hub: HubProcess | undefined): Promise<void> {
   const response = await fetch(`${hub?.url}/v1/chat/completions`, {

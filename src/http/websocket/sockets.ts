@@ -7,7 +7,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { WebSocketServer } from 'ws';
-import { CallerError, LimitError, UnavailableError } from '#core/errors';
+import { CallerError, LimitError } from '#core/errors';
 import type { Admission } from '../admission.ts';
 import type { Connections } from '../connections.ts';
 import { callerOfKey, presentedKey } from '../guard.ts';
@@ -98,7 +98,9 @@ export class Sockets {
 
   /** Never rejects. */
   async #upgrade(incoming: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { door } = this.#parts;
+    const { connections, door } = this.#parts;
+    // A balancer puts an unanswered handshake to another instance; an answer would be the caller's.
+    if (connections.draining) return void socket.destroy();
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
     outgoing.assignSocket(socket);
@@ -117,12 +119,9 @@ export class Sockets {
 
   /** Throws what the handshake is refused with. */
   async #admit(context: RequestContext): Promise<Handshake> {
-    const { deps, door, connections } = this.#parts;
+    const { deps, door } = this.#parts;
     const { incoming } = context;
     door.admit(context, 'new');
-    if (connections.draining) {
-      throw new UnavailableError('draining', 'This instance is shutting down.', { retryAfterMs: FULL_RETRY_MS });
-    }
     checkHandshake(incoming);
     const { socketsMax } = deps.settings.webSocket;
     if (this.#open >= socketsMax) {

@@ -184,8 +184,6 @@ ${indent(errorLocations(tls === undefined ? '' : HSTS))}
     proxy_pass http://hub;
   }
   location /ws/ {
-    # A hub that ends refuses a handshake on a connection that is kept to it; whoever is refused has asked for nothing yet.
-    proxy_next_upstream error timeout http_503;
     proxy_pass http://$pool_of_route;
     proxy_buffering off;
   }
