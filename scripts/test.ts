@@ -6,7 +6,7 @@
  *
  *   npm test -- --seed 7           the same order again
  *   npm test -- --order given      alphabetical
- *   npm test -- --width 1          so many files at once; left out, one more than there are processors
+ *   npm test -- --width 1          so many files at once; left out, two more than there are processors
  *   npm test -- --only 'src/core/**'   these files alone, without tools and checks
  */
 import { spawnSync } from 'node:child_process';
@@ -49,7 +49,7 @@ function readOptions(): Options {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed is a whole number from 0, not ${values.seed}`);
   // A test that starts programs also waits for them, and leaves its processor to another meanwhile.
-  const width = Number(values.width ?? Math.min(availableParallelism() + 1, WIDTH_MAX));
+  const width = Number(values.width ?? Math.min(availableParallelism() + 2, WIDTH_MAX));
   if (!Number.isInteger(width) || width < 1 || width > WIDTH_MAX)
     throw new Error(`--width is a whole number from 1 to ${WIDTH_MAX}, not ${values.width}`);
   return { order, seed, only: values.only, width };

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.ts';
 
 const PROMISED = [
+  'docs/capacity.md',
   'docs/dependencies.md',
   'docs/errors.md',
   'docs/idempotency.md',
