@@ -64,6 +64,19 @@ function versionBefore(folder: string): string {
   throw new Error(`none of ${COMMITS_TRIED} commits before the schema changed last starts`);
 }
 
+const open = new Set<OwnStack>();
+
+async function startStack(options: OwnStackOptions): Promise<OwnStack> {
+  const own = await startOwnStack(systemClock, () => undefined, options);
+  open.add(own);
+  return own;
+}
+
+function closeStack(own: OwnStack): Promise<void> {
+  open.delete(own);
+  return own.close();
+}
+
 /** Acts on a stack under load, and counts what callers saw of it. */
 async function underLoad(
   what: string,
@@ -71,7 +84,7 @@ async function underLoad(
   perSecond: number,
   act: (own: OwnStack, requests: () => number) => Promise<number>,
 ): Promise<Counted> {
-  const own = await startOwnStack(systemClock, () => undefined, options);
+  const own = await startStack(options);
   try {
     const sockets = await startSockets(own.site.url, SOCKETS);
     const load = startLoad(own.site, perSecond);
@@ -94,7 +107,7 @@ async function underLoad(
     console.log(JSON.stringify(counted));
     return counted;
   } finally {
-    await own.close();
+    await closeStack(own);
   }
 }
 
@@ -113,7 +126,7 @@ interface KilledInTurn {
 }
 
 async function killedInTurn(perSecond: number): Promise<KilledInTurn> {
-  const own = await startOwnStack(systemClock, () => undefined);
+  const own = await startStack({});
   try {
     const load = startLoad(own.site, perSecond);
     const failedNow = (): number => load.outcomes.filter(({ failure }) => failure !== null).length;
@@ -140,7 +153,7 @@ async function killedInTurn(perSecond: number): Promise<KilledInTurn> {
       slowestBackMs: Math.round(Math.max(...backMs)),
     };
   } finally {
-    await own.close();
+    await closeStack(own);
   }
 }
 
@@ -249,4 +262,7 @@ function autoscaled(perSecond: number): OwnStackOptions {
   };
 }
 
+process.once('SIGINT', () => {
+  void Promise.all([...open].map(closeStack)).finally(() => process.exit(130));
+});
 await main();
