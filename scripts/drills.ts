@@ -44,6 +44,7 @@ const WATCHED: Watched = {
   prometheus: `http://127.0.0.1:${9_090 + OFFSET}`,
   alertmanager: `http://127.0.0.1:${9_093 + OFFSET}`,
 };
+const OF_THE_MACHINE = /^(Machine|Disk)/;
 const SETTLE_MS = 30_000;
 /** Over the time that an alert waits for an instance that is gone. */
 const AFTER_DEPLOY_MS = 70_000;
@@ -139,7 +140,8 @@ async function inQuiet(ms: number, { stack, fired, empty }: Quiet): Promise<void
   const visitors = await startVisitors(HUB);
   const watch = async (ended: () => boolean): Promise<void> => {
     while (!ended()) {
-      for (const name of await firing(WATCHED)) fired.add(name);
+      // What is said of this machine is true where others work on it too.
+      for (const name of await firing(WATCHED)) if (!OF_THE_MACHINE.test(name)) fired.add(name);
       await pause(clock, 1_000);
     }
   };
