@@ -8,11 +8,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseRunbook } from '#stack/index';
 import type { DrillReport } from '#stack/index';
 import { systemClock as clock } from '#core/clock';
-import { machineFacts } from '../bench/machine.ts';
 import { dropShown, panelQueries } from './deploy/grafana/prove.ts';
+import { document, redrilled, seconds } from './drills-report.ts';
 import { startVisitors } from './visitors.ts';
 import { startTraffic } from '../src/stack/drill/traffic.ts';
 import { firing, pause, until } from '../src/stack/drill/watch.ts';
@@ -25,7 +24,7 @@ const USAGE = `npm run drills                        every alert that a local st
 npm run drills -- --short             one of each kind of fault, about 5 minutes
 npm run drills -- --only HubDown      one; may be repeated
 npm run drills -- --quiet 60          seconds of quiet before; ten times as many by the alerts' own clock
-npm run drills -- --write             the report goes into docs/drills.md`;
+npm run drills -- --write             the report goes into docs/drills.md; with --only, its lines there`;
 /** A process killed, stopped, and blocked; each dependency; an upstream that fails and one that is slow. */
 const SHORT = [
   'BalancerDown',
@@ -118,8 +117,12 @@ async function main(): Promise<void> {
   console.log(
     shown ? 'ok      No panel is empty.' : `FAILED  empty all the time:\n  ${[...empty.keys()].join('\n  ')}`,
   );
-  if (values.write === true)
-    writeFileSync(at('docs/drills.md'), document(reports, [...fired], [...empty.keys()], Number(values.quiet)));
+  if (values.write === true) {
+    const page = at('docs/drills.md');
+    const ofAll = { fired: [...fired], empty: [...empty.keys()], quietSeconds: Number(values.quiet), faster: FASTER };
+    const text = wanted[0] === '--all' ? document(reports, ofAll) : redrilled(readFileSync(page, 'utf8'), reports);
+    writeFileSync(page, text);
+  }
   const outcomes = [...reports.map(({ outcome }) => outcome !== 'failed'), fired.size === 0, shown];
   const failed = outcomes.filter((passed) => !passed).length;
   console.log(`\n${outcomes.length - failed} passed, ${failed} failed`);
@@ -191,86 +194,11 @@ async function dropAsShown(empty: Map<string, string>, ended: AbortSignal): Prom
   }
 }
 
-function machine(): string {
-  const { cpu, cores, memoryGb, node, commit } = machineFacts();
-  return `\`npm run drills -- --write\`, ${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${node}, ${cores} × ${cpu}, ${memoryGb} GB.`;
-}
-
 const words = { passed: 'ok     ', failed: 'FAILED ', 'not run': 'NOT RUN' };
-const seconds = (ms: number | null): string => (ms === null ? '–' : (ms / 1_000).toFixed(1));
 
 function lineOf({ alert, outcome, firedMs, mitigatedMs, clearedMs, sent, failed, reason }: DrillReport): string {
   const times = `fires ${seconds(firedMs)} s, mitigated in ${seconds(mitigatedMs)} s, over ${seconds(clearedMs)} s later`;
   return `${words[outcome]}  ${alert.padEnd(24)} ${times}, ${failed} of ${sent} requests lost${reason === null ? '' : `\n        ${reason}`}`;
-}
-
-function document(
-  reports: readonly DrillReport[],
-  fired: readonly string[],
-  empty: readonly string[],
-  quietSeconds: number,
-): string {
-  const notRun = reports.filter(({ outcome }) => outcome === 'not run');
-  const undrilled = readdirSync(at('docs/runbooks'))
-    .map((file) => readFileSync(at(`docs/runbooks/${file}`), 'utf8'))
-    .filter((text) => text.includes('\n## Drill\n'))
-    .map(parseRunbook)
-    .filter((runbook) => runbook.undrilled !== null);
-  const rows = reports
-    .filter(({ outcome }) => outcome !== 'not run')
-    .map(
-      ({ alert, outcome, firedMs, toldMs, mitigatedMs, clearedMs, sent, failed, others }) =>
-        `| ${alert} | ${outcome === 'failed' ? '**failed**' : outcome} | ${seconds(firedMs)} | ${seconds(toldMs)} | ${seconds(mitigatedMs)} | ${seconds(clearedMs)} | ${failed} of ${sent} | ${others.join(', ') || '–'} |`,
-    );
-  return `# Drills
-
-<!-- Written by \`npm run drills -- --write\`. Do not edit: drill again. -->
-
-Each alert that a local stack can provoke, provoked by a real fault on a real one: two hubs behind NGINX over PostgreSQL and two Redis, watched by
-Prometheus and Alertmanager, under steady traffic. The commands are those of the [runbooks](runbooks/README.md), word for word. The alerts' own times
-(\`for\`, windows) are divided by ${FASTER}; with them as they ship, an alert comes that much later.
-
-${machine()}
-
-Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * FASTER) / 60} minutes by the alerts' own clock, then a rolling deploy with the alerts as they ship. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`} Every query of every dashboard was put to Prometheus in the quiet and in the faults: ${empty.length === 0 ? 'each had something to show.' : `**${empty.length} had nothing to show.**`}
-
-| alert | result | fires after, s | told by Alertmanager after, s more | mitigation took, s | over after, s more | requests lost | other alerts meanwhile |
-|---|---|--:|--:|--:|--:|--:|---|
-${rows.join('\n')}
-
-Requests lost are those of the traffic that got 5xx, no answer, or none within 15 s while the fault lasted; where the fault is an upstream without a
-fallback, all of them must.
-
-${general(reports)}## Not drilled
-
-| alert | why |
-|---|---|
-${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${reason} |\n`).join('')}${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '')} |`).join('\n')}
-`;
-}
-
-/** Faults of no part in particular, and who sees them. */
-function general(reports: readonly DrillReport[]): string {
-  const faults = {
-    EventLoopBlocked: 'the event loop of a hub stands still for 5 s',
-    HubMemoryGrows: 'a hub leaks 3 MB/s',
-    UpstreamSlow: 'a provider slows from a fraction of a second to 8 s',
-    ClockStepped: 'the clock is set forward by 90 s',
-  };
-  const rows = reports.flatMap(({ alert, firedMs, others }) => {
-    const fault = Object.entries(faults).find(([name]) => name === alert)?.[1];
-    return fault === undefined || firedMs === null
-      ? []
-      : [`| ${fault} | ${[alert, ...others].join(', ')} | ${seconds(firedMs)} |`];
-  });
-  if (rows.length === 0) return '';
-  return `## Faults of no part in particular
-
-| fault | seen by | first after, s |
-|---|---|--:|
-${rows.join('\n')}
-
-`;
 }
 
 await main();
