@@ -45,7 +45,9 @@ Prometheus and Alertmanager, under steady traffic. The commands are those of the
 
 ${machine()}
 
-Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * faster) / 60} minutes by the alerts' own clock, then a rolling deploy with the alerts as they ship. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`} Every query of every dashboard was put to Prometheus in the quiet and in the faults: ${empty.length === 0 ? 'each had something to show.' : `**${empty.length} had nothing to show.**`}
+Before any fault: ${quietSeconds} s of quiet under the same traffic, ${(quietSeconds * faster) / 60} minutes by the alerts' own clock, then a rolling deploy with the alerts as they ship. ${fired.length === 0 ? 'Nothing fired.' : `**Fired: ${fired.join(', ')}.**`}
+
+${panelsLine(empty)}
 
 | alert | result | fires after, s | told by Alertmanager after, s more | mitigation took, s | over after, s more | requests lost | other alerts meanwhile |
 |---|---|--:|--:|--:|--:|--:|---|
@@ -62,12 +64,23 @@ ${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${rea
 `;
 }
 
-/** The page with the lines of these alerts replaced; each new one says at which commit it was drilled. */
-export function redrilled(page: string, reports: readonly DrillReport[]): string {
+const PANELS =
+  'Every query of every dashboard was put to Prometheus in the quiet and in the faults. Without a series: ';
+
+function panelsLine(empty: readonly string[]): string {
+  return `${PANELS}${empty.length === 0 ? 'none' : `**${empty.join('; ')}**`}.`;
+}
+
+/**
+ * The page with the lines of these alerts replaced; each new one says at which commit it was drilled. `empty`: queries that found nothing this
+ * time; those that did now are taken from the page's.
+ */
+export function redrilled(page: string, reports: readonly DrillReport[], empty: readonly string[]): string {
   const { commit } = machineFacts();
   return page
     .split('\n')
     .map((line) => {
+      if (line.startsWith(PANELS)) return panelsLine(empty.filter((panel) => line.includes(panel)));
       const report = reports.find(({ alert }) => line.startsWith(`| ${alert} | `));
       if (report !== undefined && report.outcome !== 'not run') return rowOf(report, ` at ${commit}`);
       const seen = reports.find(

@@ -120,7 +120,8 @@ async function main(): Promise<void> {
   if (values.write === true) {
     const page = at('docs/drills.md');
     const ofAll = { fired: [...fired], empty: [...empty.keys()], quietSeconds: Number(values.quiet), faster: FASTER };
-    const text = wanted[0] === '--all' ? document(reports, ofAll) : redrilled(readFileSync(page, 'utf8'), reports);
+    const text =
+      wanted[0] === '--all' ? document(reports, ofAll) : redrilled(readFileSync(page, 'utf8'), reports, ofAll.empty);
     writeFileSync(page, text);
   }
   const outcomes = [...reports.map(({ outcome }) => outcome !== 'failed'), fired.size === 0, shown];

@@ -9,12 +9,10 @@ export interface Visitors {
 
 /** Throws where the agent cannot be made. */
 export async function startVisitors(hub: string): Promise<Visitors> {
+  const post = (path: string, body: unknown): Promise<Response> =>
+    fetch(hub + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   const send = async (path: string, body: unknown): Promise<{ id: string }> => {
-    const response = await fetch(hub + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
+    const response = await post(path, body);
     const text = await response.text();
     if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
     return JSON.parse(text) as { id: string };
@@ -38,6 +36,9 @@ export async function startVisitors(hub: string): Promise<Visitors> {
   const sockets = new Set<WebSocket>();
   const visit = async (): Promise<void> => {
     await send(`/api/agents/${id}/chat`, { prompt: 'Hello', conversationId: 'new' });
+    // A guardrail that judges answers holds streams back; this route has none.
+    const request = { model: 'plain', stream: true, messages: [{ role: 'user', content: `It is ${clock.wallMs()}.` }] };
+    await (await post('/v1/chat/completions', request)).arrayBuffer();
     await send('/api/memories', { scope: 'project', text: `It is ${clock.wallMs()} now.` });
     const socket = new WebSocket(`${hub.replace('http', 'ws')}/ws/chat`, ['revoagent.v1']);
     sockets.add(socket);

@@ -56,6 +56,7 @@ function configOf(layout: Layout): Record<string, unknown> {
         cache: { ttlMs: 2_000 },
         guardrail: { module: 'guardrail.mjs', onFailure: 'open', timeoutMs: 5_000 },
       },
+      plain: { groups: [[{ provider: 'spare', model: 'drill' }]] },
     },
     prices: { 'drill/*': { inputUsd: 1, outputUsd: 2 } },
     external: { drill: { baseUrl: `http://${layout.local('drillUpstream')}/`, allowPrivate: true } },
