@@ -37,8 +37,12 @@ export async function startVisitors(hub: string): Promise<Visitors> {
   const visit = async (): Promise<void> => {
     await send(`/api/agents/${id}/chat`, { prompt: 'Hello', conversationId: 'new' });
     // A guardrail that judges answers holds streams back; this route has none.
-    const request = { model: 'plain', stream: true, messages: [{ role: 'user', content: `It is ${clock.wallMs()}.` }] };
-    await (await post('/v1/chat/completions', request)).arrayBuffer();
+    const streamed = {
+      model: 'plain',
+      stream: true,
+      messages: [{ role: 'user', content: `It is ${clock.wallMs()}.` }],
+    };
+    await (await post('/v1/chat/completions', streamed)).arrayBuffer();
     await send('/api/memories', { scope: 'project', text: `It is ${clock.wallMs()} now.` });
     const socket = new WebSocket(`${hub.replace('http', 'ws')}/ws/chat`, ['revoagent.v1']);
     sockets.add(socket);
