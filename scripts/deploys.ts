@@ -6,6 +6,7 @@
  *
  *   npm run deploys                                   500,000 requests, 18 restarts at least: an hour and more
  *   npm run deploys -- --requests 5000 --restarts 4 --hubs 2
+ *   npm run deploys -- --before 1a2b3c4               against this version
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -40,15 +41,15 @@ interface Counted {
 /** How far back a commit is looked for that starts: one in the middle of a merge may not. */
 const COMMITS_TRIED = 20;
 
-/** An installation of the last commit that starts before the schema changed last, over the packages of this one. */
-function versionBefore(folder: string): string {
+/** An installation of `from`, or of the last commit that starts before the schema changed last, over the packages of this one. */
+function versionBefore(folder: string, from: string | undefined): string {
   const git = (...words: string[]): string => {
     const { status, stdout, stderr } = spawnSync('git', words, { cwd: ROOT, encoding: 'utf8' });
     if (status !== 0) throw new Error(`git ${words.join(' ')}: ${stderr}`);
     return stdout.trim();
   };
-  const changed = git('log', '-1', '--format=%H', '--', 'src/storage/migrations');
-  for (const commit of git('rev-list', `--max-count=${COMMITS_TRIED}`, `${changed}^`).split('\n')) {
+  const first = from ?? `${git('log', '-1', '--format=%H', '--', 'src/storage/migrations')}^`;
+  for (const commit of git('rev-list', `--max-count=${COMMITS_TRIED}`, first).split('\n')) {
     const place = path.join(folder, commit);
     mkdirSync(place, { recursive: true });
     const archive = path.join(place, 'before.tar');
@@ -61,7 +62,7 @@ function versionBefore(folder: string): string {
       return program;
     }
   }
-  throw new Error(`none of ${COMMITS_TRIED} commits before the schema changed last starts`);
+  throw new Error(`none of ${COMMITS_TRIED} commits up to ${first} starts`);
 }
 
 const open = new Set<OwnStack>();
@@ -201,6 +202,7 @@ async function main(): Promise<void> {
       rate: { type: 'string', default: '150' },
       hubs: { type: 'string', default: '2,3,10' },
       scale: { type: 'boolean', default: false },
+      before: { type: 'string' },
     },
   });
   const counts = values.hubs.split(',').map(Number);
@@ -209,7 +211,10 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-deploys-'));
   const results: Counted[] = [];
   try {
-    const programs = [versionBefore(path.join(folder, 'before')), path.join(ROOT, 'bin', 'revoagent.js')];
+    const programs = [
+      versionBefore(path.join(folder, 'before'), values.before),
+      path.join(ROOT, 'bin', 'revoagent.js'),
+    ];
     for (const hubs of counts)
       results.push(
         await underLoad(`renewal of ${hubs} hubs`, { hubs }, perSecond, async (own, served) => {
