@@ -11,7 +11,7 @@ import { postgresUrl } from './postgres.ts';
 import { redisUrl } from './redis.ts';
 
 /** A drill fills the heap of a hub, not the machine. */
-const SMALL_HEAP = '--max-old-space-size=600';
+const SMALL_HEAP = '--max-old-space-size=600 --max-semi-space-size=4';
 /** Over the hub's own grace for requests and streams. */
 const STOP_MS = 45_000;
 
