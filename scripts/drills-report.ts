@@ -60,7 +60,7 @@ ${general(reports)}## Not drilled
 
 | alert | why |
 |---|---|
-${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${reason} |\n`).join('')}${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '')} |`).join('\n')}
+${notRun.map(({ alert, reason }) => `| ${alert} | not run on this machine: ${reason} |\n`).join('')}${undrilled.map(({ alert, undrilled: why }) => `| ${alert} | ${why?.replace(/^Not drilled(?: here)?: /, '').replaceAll('](', '](runbooks/')} |`).join('\n')}
 `;
 }
 
