@@ -18,6 +18,7 @@ import { systemClock } from '#core/clock';
 import { startLoad } from '#stack/check/load';
 import { callStack, controlFile, startOwnStack } from '#stack/index';
 import type { OwnStack, OwnStackOptions } from '#stack/index';
+import { until } from '../src/stack/drill/watch.ts';
 import { startSockets } from '../tests/helpers/load.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -163,15 +164,13 @@ async function killAndWait({ site }: OwnStack, name: string): Promise<number> {
   const find = async () => (await site.status()).parts.find((part) => part.name === name);
   const pid = (await find())?.pid;
   if (pid === undefined || pid === null) throw new Error(`the stack has no ${name}`);
-  const killedAt = systemClock.now();
   process.kill(pid, 'SIGKILL');
-  for (;;) {
+  const backMs = await until(systemClock, BACK_WITHIN_MS, async () => {
     const part = await find();
-    const tookMs = systemClock.now() - killedAt;
-    if (part?.state === 'ready' && part.pid !== pid) return tookMs;
-    if (tookMs > BACK_WITHIN_MS) throw new Error(`${name} did not come back within ${BACK_WITHIN_MS / 1_000} s`);
-    await systemClock.sleep(100);
-  }
+    return part?.state === 'ready' && part.pid !== pid;
+  });
+  if (backMs === null) throw new Error(`${name} did not come back within ${BACK_WITHIN_MS / 1_000} s`);
+  return backMs;
 }
 
 function twiceAsked({ site }: OwnStack): number {
@@ -182,16 +181,9 @@ async function order({ folder }: OwnStack, command: string, words: Record<string
   await callStack(controlFile(folder), { command, words }, () => undefined, 'the stack ended');
 }
 
-function hubsOf({ site }: OwnStack): Promise<number> {
-  return site.status().then(({ hubs }) => hubs);
-}
-
-async function waitForHubs(own: OwnStack, wanted: number, withinS: number): Promise<void> {
-  const end = systemClock.now() + withinS * 1_000;
-  while ((await hubsOf(own)) !== wanted) {
-    if (systemClock.now() > end) throw new Error(`the autoscaler did not come to ${wanted} hubs within ${withinS} s`);
-    await systemClock.sleep(1_000);
-  }
+async function waitForHubs({ site }: OwnStack, wanted: number, withinS: number): Promise<void> {
+  const tookMs = await until(systemClock, withinS * 1_000, async () => (await site.status()).hubs === wanted);
+  if (tookMs === null) throw new Error(`the autoscaler did not come to ${wanted} hubs within ${withinS} s`);
 }
 
 async function main(): Promise<void> {

@@ -22,13 +22,13 @@ import { Namespace } from 'kubernetes-models/v1/Namespace';
 import { Service } from 'kubernetes-models/v1/Service';
 import { parseAllDocuments } from 'yaml';
 import { temporaryFolder } from '../helpers/hub-process.ts';
+import { FOLDERS, KUBERNETES, manifestTexts } from '../helpers/kubernetes-files.ts';
 import { at, text } from '../helpers/lint-kubernetes.ts';
 import type { Json } from '../helpers/lint-kubernetes.ts';
 import type { Cleanup } from '../helpers/suite.ts';
 import { requireTool } from '../helpers/tools.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const FOLDER = path.join(ROOT, 'deploy/kubernetes');
 
 const manifestsIn = (yaml: string): Json[] => parseAllDocuments(yaml).map((document) => document.toJS() as Json);
 const nameOf = (manifest: Json): string => `${text(at(manifest, 'kind'))} ${text(at(manifest, 'metadata', 'name'))}`;
@@ -52,7 +52,7 @@ function knowsComponents(): boolean {
 /** A copy of the tree, with an overlay `tried` in it. */
 async function treeWith(t: Cleanup, kustomization: string): Promise<string> {
   const folder = path.join(await temporaryFolder(t), 'kubernetes');
-  cpSync(FOLDER, folder, { recursive: true });
+  cpSync(KUBERNETES, folder, { recursive: true });
   mkdirSync(path.join(folder, 'overlays/tried'));
   writeFileSync(path.join(folder, 'overlays/tried/kustomization.yaml'), kustomization);
   return folder;
@@ -60,16 +60,16 @@ async function treeWith(t: Cleanup, kustomization: string): Promise<string> {
 
 describe('kustomize', () => {
   it('builds of the base what is checked in as one file', () => {
-    const shipped = manifestsIn(readFileSync(path.join(FOLDER, 'revoagent.yaml'), 'utf8'));
+    const shipped = manifestsIn(readFileSync(path.join(KUBERNETES, 'revoagent.yaml'), 'utf8'));
     const sorted = (manifests: Json[]): Json[] => manifests.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)));
-    assert.deepEqual(sorted(built(path.join(FOLDER, 'base'))), sorted(shipped));
+    assert.deepEqual(sorted(built(path.join(KUBERNETES, 'base'))), sorted(shipped));
   });
 
   it('notices a base that is no longer the checked-in file', async (t) => {
     const folder = await treeWith(t, 'resources: [../../base]\n');
     const file = path.join(folder, 'base/service.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('port: 80', 'port: 81'));
-    const shipped = manifestsIn(readFileSync(path.join(FOLDER, 'revoagent.yaml'), 'utf8'));
+    const shipped = manifestsIn(readFileSync(path.join(KUBERNETES, 'revoagent.yaml'), 'utf8'));
     const service = (manifests: Json[]): Json | undefined => manifests.find((each) => nameOf(each) === 'Service hub');
     assert.notDeepEqual(service(built(path.join(folder, 'base'))), service(shipped));
   });
@@ -77,14 +77,14 @@ describe('kustomize', () => {
   if (knowsComponents()) componentsAreBuilt();
   else
     it('is too old here for components: kubectl 1.21 builds them', () =>
-      assert.throws(() => built(path.join(FOLDER, 'overlays/production'))));
+      assert.throws(() => built(path.join(KUBERNETES, 'overlays/production'))));
 });
 
 function componentsAreBuilt(): void {
   const kinds = (manifests: Json[]): string[] => manifests.map((each) => text(at(each, 'kind'))).toSorted();
 
   it('builds both overlays and valid manifests of them', () => {
-    const production = built(path.join(FOLDER, 'overlays/production'));
+    const production = built(path.join(KUBERNETES, 'overlays/production'));
     for (const kind of ['ServiceMonitor', 'PrometheusRule', 'HTTPRoute', 'HorizontalPodAutoscaler'])
       assert.ok(kinds(production).includes(kind), kind);
     assert.equal(
@@ -95,7 +95,7 @@ function componentsAreBuilt(): void {
     const deployment = production.find((each) => nameOf(each) === 'Deployment hub');
     const constraints = at(deployment, 'spec', 'template', 'spec', 'topologySpreadConstraints') as Json[];
     assert.equal(at(constraints[0], 'whenUnsatisfiable'), 'DoNotSchedule');
-    const single = built(path.join(FOLDER, 'overlays/single-node'));
+    const single = built(path.join(KUBERNETES, 'overlays/single-node'));
     assert.equal(kinds(single).filter((kind) => kind === 'StatefulSet').length, 3, 'PostgreSQL and two Redis');
     const hub = single.find((each) => nameOf(each) === 'Deployment hub');
     const [container] = at(hub, 'spec', 'template', 'spec', 'containers') as Json[];
@@ -175,23 +175,7 @@ function apiProblems(manifest: Json): string[] {
   }
 }
 
-const everyManifest = [
-  'base',
-  'components/request-rate',
-  'components/monitoring',
-  'components/gateway-api',
-  'components/balancer',
-  'components/redis',
-  'overlays/single-node',
-].flatMap((folder) => {
-  const files = (at(
-    manifestsIn(readFileSync(path.join(FOLDER, folder, 'kustomization.yaml'), 'utf8'))[0],
-    'resources',
-  ) ?? []) as string[];
-  return files
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => readFileSync(path.join(FOLDER, folder, file), 'utf8'));
-});
+const everyManifest = FOLDERS.flatMap(manifestTexts);
 
 /** What is written over in the text of every manifest, and what the API has to say about it. */
 const PLANTED: readonly (readonly [what: string, from: string | RegExp, to: string, said: RegExp])[] = [

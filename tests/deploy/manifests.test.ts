@@ -9,29 +9,15 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { hpaDefaults } from '../../src/stack/hpa.ts';
 import { generated } from '../../scripts/generate-schemas.ts';
 import { temporaryFolder } from '../helpers/hub-process.ts';
+import { FOLDERS, KUBERNETES, kustomization, manifestTexts } from '../helpers/kubernetes-files.ts';
 import { at, manifestProblems, text } from '../helpers/lint-kubernetes.ts';
 import type { Facts, Json } from '../helpers/lint-kubernetes.ts';
 import { requireTool } from '../helpers/tools.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const FOLDER = path.join(ROOT, 'deploy/kubernetes');
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 
-interface Kustomization {
-  readonly resources: readonly string[];
-  readonly components?: readonly string[];
-}
-
-function kustomization(folder: string): Kustomization {
-  return parse(read(`deploy/kubernetes/${folder}/kustomization.yaml`)) as Kustomization;
-}
-
-/** The manifests of the folder itself. */
-function manifestsOf(folder: string): Json[] {
-  return kustomization(folder)
-    .resources.filter((file) => file.endsWith('.yaml'))
-    .map((file) => parse(read(`deploy/kubernetes/${folder}/${file}`)) as Json);
-}
+const manifestsOf = (folder: string): Json[] => manifestTexts(folder).map((yaml) => parse(yaml) as Json);
 
 function facts(): Facts {
   const { paths } = JSON.parse(read('schema/openapi.json')) as { paths: Record<string, unknown> };
@@ -54,17 +40,7 @@ function facts(): Facts {
 }
 
 const base = manifestsOf('base');
-const all = [
-  ...base,
-  ...[
-    'components/request-rate',
-    'components/monitoring',
-    'components/gateway-api',
-    'components/balancer',
-    'components/redis',
-    'overlays/single-node',
-  ].flatMap(manifestsOf),
-];
+const all = FOLDERS.flatMap(manifestsOf);
 
 describe('the Kubernetes manifests', () => {
   it('lead somewhere with every selector, port, probe, name and figure, and are restricted and bounded', () => {
@@ -72,13 +48,13 @@ describe('the Kubernetes manifests', () => {
   });
 
   it('are the files that the kustomizations name, and no others', () => {
-    const named = globSync('**/kustomization.yaml', { cwd: FOLDER }).flatMap((file) => {
+    const named = globSync('**/kustomization.yaml', { cwd: KUBERNETES }).flatMap((file) => {
       const folder = path.dirname(file);
       const { resources, components = [] } = kustomization(folder);
       return [file, ...[...resources, ...components].map((each) => path.join(folder, each))];
     });
-    for (const file of named) assert.ok(existsSync(path.join(FOLDER, file)), file);
-    const files = globSync('**/*.yaml', { cwd: FOLDER });
+    for (const file of named) assert.ok(existsSync(path.join(KUBERNETES, file)), file);
+    const files = globSync('**/*.yaml', { cwd: KUBERNETES });
     assert.deepEqual(
       files.toSorted(),
       [...new Set(named.filter((file) => file.endsWith('.yaml'))), 'revoagent.yaml'].toSorted(),
