@@ -72,7 +72,7 @@ export async function createLab(): Promise<Lab> {
   const running = new Set<Running>();
 
   function pin({ file, args, side, yields = false }: Command): [string, string[]] {
-    const words = yields ? ['nice', '-n', '19', file, ...args] : [file, ...args];
+    const words = yields ? ['chrt', '--idle', '0', file, ...args] : [file, ...args];
     const [first = file, ...rest] = cores === null ? words : ['taskset', '-c', cores[side], ...words];
     return [first, rest];
   }

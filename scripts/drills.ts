@@ -14,7 +14,7 @@ import { dropShown, panelQueries } from './deploy/grafana/prove.ts';
 import { document, redrilled, seconds } from './drills-report.ts';
 import { startVisitors } from './visitors.ts';
 import { startTraffic } from '../src/stack/drill/traffic.ts';
-import { firing, pause, until } from '../src/stack/drill/watch.ts';
+import { alerts, allRead, firing, pause, until } from '../src/stack/drill/watch.ts';
 import type { Watched } from '../src/stack/drill/watch.ts';
 
 const at = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -153,8 +153,11 @@ async function inQuiet(ms: number, { stack, fired, empty }: Quiet): Promise<void
     const endsAt = clock.now() + wait;
     return () => clock.now() >= endsAt;
   };
-  // The alerts' times are shortened, a start is not: what was not there yet has fired, and is over within seconds.
-  await until(clock, SETTLE_MS, async () => (await firing(WATCHED)).length === 0);
+  // The alerts' times are shortened, a start is not: what was not read yet is about to fire or has, and is over within seconds.
+  await until(clock, SETTLE_MS, async () => {
+    if (!(await allRead(WATCHED))) return false;
+    return (await alerts(WATCHED)).every(({ name }) => OF_THE_MACHINE.test(name));
+  });
   await watch(after(ms));
   await dropShown(WATCHED.prometheus, empty);
   // A deploy is not shortened either: it is watched with the alerts as they ship.

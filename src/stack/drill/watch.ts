@@ -10,14 +10,32 @@ export interface Watched {
   readonly alertmanager: string;
 }
 
-/** Names of alerts that fire, by Prometheus. */
-export async function firing({ clock, prometheus }: Watched): Promise<string[]> {
+interface Alert {
+  readonly name: string;
+  /** What it waits for is so, but not for long enough yet; or it fires. */
+  readonly state: 'pending' | 'firing';
+}
+
+/** Every alert whose expression holds, by Prometheus. */
+export async function alerts({ clock, prometheus }: Watched): Promise<Alert[]> {
   const answer = (await getJson(clock, `${prometheus}/api/v1/alerts`)) as {
-    data?: { alerts?: { state: string; labels: Record<string, string> }[] };
+    data?: { alerts?: { state: Alert['state']; labels: Record<string, string> }[] };
   };
-  return (answer.data?.alerts ?? [])
-    .filter(({ state }) => state === 'firing')
-    .map(({ labels }) => labels['alertname'] ?? '');
+  return (answer.data?.alerts ?? []).map(({ state, labels }) => ({ name: labels['alertname'] ?? '', state }));
+}
+
+/** Names of alerts that fire, by Prometheus. */
+export async function firing(watched: Watched): Promise<string[]> {
+  return (await alerts(watched)).filter(({ state }) => state === 'firing').map(({ name }) => name);
+}
+
+/** Whether Prometheus has read every one of its targets. Before it has, what it has not read counts as gone. */
+export async function allRead({ clock, prometheus }: Watched): Promise<boolean> {
+  const answer = (await getJson(clock, `${prometheus}/api/v1/targets?state=active`)) as {
+    data?: { activeTargets?: { health: string }[] };
+  };
+  const targets = answer.data?.activeTargets ?? [];
+  return targets.length > 0 && targets.every(({ health }) => health === 'up');
 }
 
 /** Names of alerts that Alertmanager tells people of, silenced and inhibited ones included. */
