@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,7 @@ const LOG_TAIL_CHARS = 4_000;
 const QUIET_SAMPLE_MS = 250;
 const QUIET_WITHIN_MS = 5_000;
 const QUIET_IDLE_SHARE = 0.9;
+const AUTOGROUP = '/proc/sys/kernel/sched_autogroup_enabled';
 
 /** `measured` is the one core under test; `load` are all others: load generator, upstream, database. */
 export type Side = 'measured' | 'load';
@@ -70,6 +71,7 @@ export async function createLab(): Promise<Lab> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-bench-'));
   const cores = availableParallelism() > 1 && isInstalled('taskset') ? coreLists() : null;
   const running = new Set<Running>();
+  const groupAgain = await ungroupSessions();
 
   function pin({ file, args, side, yields = false }: Command): [string, string[]] {
     const words = yields ? ['chrt', '--idle', '0', file, ...args] : [file, ...args];
@@ -80,6 +82,7 @@ export async function createLab(): Promise<Lab> {
   async function close(): Promise<void> {
     // In reverse, so that a server ends before the database it writes to.
     for (const each of [...running].toReversed()) await each.stop();
+    await groupAgain();
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -112,6 +115,20 @@ export async function createLab(): Promise<Lab> {
     },
   };
   return lab;
+}
+
+/**
+ * Linux may share a core among sessions first (sched_autogroup), and PostgreSQL makes a session of each connection: what yields inside its
+ * session would still get as much as those who measure, in slices of milliseconds. Takes root. Returns what sets it back.
+ */
+async function ungroupSessions(): Promise<() => Promise<void>> {
+  try {
+    const before = await readFile(AUTOGROUP, 'utf8');
+    await writeFile(AUTOGROUP, '0');
+    return () => writeFile(AUTOGROUP, before);
+  } catch {
+    return () => Promise.resolve();
+  }
 }
 
 function coreLists(): Record<Side, string> {
