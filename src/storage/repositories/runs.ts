@@ -2,20 +2,22 @@
 import { sql } from 'kysely';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
-import { storableRows } from '../storable.ts';
+import { storableJson } from '../storable.ts';
 
 export function databaseRunStore(ask: Ask): RunStore {
   return {
     upsertMany: (runs) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const rows = await storableRows(runs, (run) => ({
-          id: run.id,
-          project_id: run.projectId,
-          key_id: run.keyId,
-          started_ms: run.startedWallMs,
-          record: run,
-        }));
+        const rows = storableJson(
+          runs.map((run) => ({
+            id: run.id,
+            project_id: run.projectId,
+            key_id: run.keyId,
+            started_ms: run.startedWallMs,
+            record: run,
+          })),
+        );
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select id, project_id, key_id, started_ms, record
           from jsonb_to_recordset(${rows}::jsonb) as row (id text, project_id text, key_id text, started_ms bigint, record jsonb)

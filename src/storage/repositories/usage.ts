@@ -8,7 +8,7 @@ import type { UsageGrouping, UsageQuery, UsageRecord, UsageReport, UsageTotals }
 import type { UsageStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
 import type { UsageTable } from '../schema.ts';
-import { storableRows } from '../storable.ts';
+import { storableJson } from '../storable.ts';
 import { monthsWithin, purgeMonths, rollUp, sumsOf } from './usage-months.ts';
 
 /** Sums come as text or number, as the driver has it for numeric; every one of ours is below 2^53. */
@@ -63,7 +63,7 @@ export function databaseUsageStore(ask: Ask): UsageStore {
     insertMany: (rows) =>
       ask('usage.insert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const columns = await storableRows(rows, columnsOf);
+        const columns = storableJson(rows.map(columnsOf));
         await sql`insert into usage (${COLUMNS}) select distinct on (id) ${COLUMNS}
           from jsonb_populate_recordset(null::usage, ${columns}::jsonb)
           on conflict (id) do update set ${KNOWN}
