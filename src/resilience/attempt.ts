@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { AdaptiveLimit } from './adaptive-limit.ts';
-import type { Breaker } from './breaker/breaker.ts';
+import type { Breaker, Rejection } from './breaker/breaker.ts';
 import type { Permit } from './breaker/permit.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
@@ -41,8 +41,18 @@ export interface AttemptParts {
   readonly judgeValue: ((value: unknown) => Verdict) | undefined;
 }
 
+/** Where the ends of a call go. Passed to `then`, which costs half of an async function, where they need not be made for every call. */
+interface Ends {
+  ok<T>(this: void, value: T): Outcome<T>;
+  failed(this: void, error: unknown): Outcome<never>;
+  value<T>(this: void, value: T): T;
+  thrown(this: void, error: unknown): never;
+}
+
 export class Attempt implements Stage {
   readonly #parts: AttemptParts;
+  /** The ends of calls through a circuit that is well, as long as it is. */
+  #usual: { readonly generation: number; readonly ends: Ends } | undefined;
 
   constructor(parts: AttemptParts) {
     this.#parts = parts;
@@ -89,37 +99,30 @@ export class Attempt implements Stage {
 
   /** A call that nothing but its breaker looks at, and nothing can end early: without a scope, which would cost as much as the rest. */
   runFree<T>(operation: Operation<T>): Promise<Outcome<T>> {
-    const permit = this.#parts.breaker?.tryAcquire();
-    return permit?.granted === false ? Promise.resolve(permit) : this.#free(operation, permit);
+    const ends = this.#enter();
+    return 'kind' in ends ? Promise.resolve(ends) : begun(operation).then(ends.ok, ends.failed);
   }
 
   /** As `runFree`, with the value itself, or what `errorOf` makes of the outcome. */
   throwFree<T>(operation: Operation<T>): Promise<T> {
-    const permit = this.#parts.breaker?.tryAcquire();
-    return permit?.granted === false ? Promise.reject(errorOf(permit)) : this.#freeValue(operation, permit);
+    const ends = this.#enter();
+    return 'kind' in ends ? Promise.reject(errorOf(ends)) : begun(operation).then(ends.value, ends.thrown);
   }
 
-  async #free<T>(operation: Operation<T>, permit: Permit | undefined): Promise<Outcome<T>> {
-    try {
-      const value = await operation(FREE);
-      permit?.success();
-      return ok(value);
-    } catch (error) {
-      const verdict = this.#parts.judgeError(error);
-      if (permit !== undefined) settlePermit(permit, verdict);
-      return { kind: 'failed', error, verdict };
+  /** Leave for one call, or why there is none. */
+  #enter(): Ends | Rejection {
+    const { breaker, judgeError } = this.#parts;
+    const generation = breaker?.enterFree();
+    if (breaker === undefined || generation === undefined) {
+      const permit = breaker?.tryAcquire();
+      if (permit?.granted === false) return permit;
+      return endsOf(permit, judgeError);
     }
-  }
-
-  async #freeValue<T>(operation: Operation<T>, permit: Permit | undefined): Promise<T> {
-    try {
-      const value = await operation(FREE);
-      permit?.success();
-      return value;
-    } catch (error) {
-      if (permit !== undefined) settlePermit(permit, this.#parts.judgeError(error));
-      throw error;
+    if (this.#usual?.generation !== generation) {
+      const leave = { success: () => breaker.succeedFree(generation), permit: () => breaker.permitOf(generation) };
+      this.#usual = { generation, ends: endsOf(leave, judgeError) };
     }
+    return this.#usual.ends;
   }
 
   #judged<T>(outcome: Outcome<T>): Outcome<T> {
@@ -139,6 +142,44 @@ export class Attempt implements Stage {
     else if (verdict.kind === 'success') limit.answered(clock.now() - startedAt);
     else limit.ignored();
   }
+}
+
+/** Never throws, so that there is one way to fail. */
+function begun<T>(operation: Operation<T>): Promise<T> {
+  try {
+    return Promise.resolve(operation(FREE)) as Promise<T>;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+interface Leave {
+  success(): void;
+  /** For any other end. */
+  permit(): Permit;
+}
+
+function endsOf(leave: Leave | Permit | undefined, judgeError: (error: unknown) => Verdict): Ends {
+  const judged = (error: unknown): Verdict => {
+    const verdict = judgeError(error);
+    if (leave !== undefined) settlePermit('granted' in leave ? leave : leave.permit(), verdict);
+    return verdict;
+  };
+  return {
+    ok(value) {
+      leave?.success();
+      return ok(value);
+    },
+    failed: (error) => ({ kind: 'failed', error, verdict: judged(error) }),
+    value(value) {
+      leave?.success();
+      return value;
+    },
+    thrown(error) {
+      judged(error);
+      throw error;
+    },
+  };
 }
 
 function settlePermit(permit: Permit, { kind, retryAfterMs }: Verdict): void {

@@ -96,11 +96,21 @@ export function ok<T>(value: T): Outcome<T> {
   return { kind: 'ok', value, degraded: false };
 }
 
+let lastBroken: BrokenCircuitError | undefined;
+
+/** Whoever is refused by one circuit within one millisecond is told so by one error: to make it costs more than to refuse. */
+function brokenCircuit(refusal: Extract<Refusal, { kind: 'open' }>): BrokenCircuitError {
+  const { key, reason, retryAfterMs } = refusal;
+  if (lastBroken?.key !== key || lastBroken.reason !== reason || lastBroken.retryAfterMs !== retryAfterMs)
+    lastBroken = new BrokenCircuitError(refusal);
+  return lastBroken;
+}
+
 /** What `execute` throws: the operation's own error and the caller's own abort reason stay what they were. */
 export function errorOf(refusal: Refusal): unknown {
   switch (refusal.kind) {
     case 'open':
-      return new BrokenCircuitError(refusal);
+      return brokenCircuit(refusal);
     case 'shed':
       return new OverloadError('adaptive limit', refusal.limit);
     case 'bulkhead':

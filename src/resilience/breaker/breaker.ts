@@ -91,11 +91,8 @@ export class Breaker {
 
   /** Asks for leave to make one call. Never waits. */
   tryAcquire(): Permit | Rejection {
-    // Reading the clock costs more than all else here; a healthy circuit asks nothing of it.
-    if (this.#state.kind === 'closed' && this.#throttledUntil === 0 && this.options.slowCallMs === null) {
-      this.inFlight++;
-      return new CallPermit(this, this.#generation, Number.NaN, undefined);
-    }
+    const free = this.enterFree();
+    if (free !== undefined) return new CallPermit(this, free, Number.NaN, undefined);
     const now = this.#clock.now();
     this.#lastUsed = now;
     const state = this.#settled(now);
@@ -114,6 +111,32 @@ export class Breaker {
       case 'half_open':
         return this.#probe(state, now);
     }
+  }
+
+  /**
+   * Leave without a permit where the circuit is well and asks nothing of the clock, whose reading costs more than all else here: a
+   * generation, to be given to `succeedFree` or settled as a permit's. Undefined where only `tryAcquire` can tell.
+   */
+  enterFree(): number | undefined {
+    if (this.#state.kind !== 'closed' || this.#throttledUntil !== 0 || this.options.slowCallMs !== null)
+      return undefined;
+    this.inFlight++;
+    return this.#generation;
+  }
+
+  /** The permit of a call of `enterFree` that did not end well. */
+  permitOf(generation: number): Permit {
+    return new CallPermit(this, generation, Number.NaN, undefined);
+  }
+
+  /** The good end of a call of `enterFree`. */
+  succeedFree(generation: number): void {
+    this.inFlight--;
+    const now = this.#clock.now();
+    this.#lastUsed = now;
+    // Every change of state is a new generation: it is closed as it was.
+    if (generation === this.#generation) this.#succeeded(now);
+    else this.lateResults++;
   }
 
   get state(): State {
@@ -267,15 +290,16 @@ export class Breaker {
     if (result === 'throttled') return this.#throttle(retryAfterMs, now);
     const { slowCallMs } = this.options;
     const slow = result === 'success' && slowCallMs !== null && now - permit.startedAt > slowCallMs;
-    if (result === 'success' && !slow) {
-      this.#window.success(now);
-      if (this.#exhausted && now >= this.#throttledUntil) this.#served();
-      if (this.#suspectUntil > now && ++this.#suspectSuccesses >= SUSPECT_SUCCESSES) this.#suspectUntil = 0;
-      return;
-    }
+    if (result === 'success' && !slow) return this.#succeeded(now);
     this.#window.failure(now);
     this.#suspectSuccesses = 0;
     if (this.#shouldTrip(now)) this.#open(0, retryAfterMs, now, `${this.#window.failures(now)} failures in the window`);
+  }
+
+  #succeeded(now: number): void {
+    this.#window.success(now);
+    if (this.#exhausted && now >= this.#throttledUntil) this.#served();
+    if (this.#suspectUntil > now && ++this.#suspectSuccesses >= SUSPECT_SUCCESSES) this.#suspectUntil = 0;
   }
 
   #settleProbe(state: HalfOpen, permit: SettledPermit, result: Settlement, retryAfterMs: number, now: number): void {
