@@ -191,7 +191,7 @@ function keepRecords(stack: AsyncDisposableStack, storage: Storage, parts: Param
 
 /** What every part stands on: time and chance, the log, the metrics, the breakers. Nothing here opens a connection. */
 function layGround(stack: AsyncDisposableStack, config: Config, overrides: HubOverrides) {
-  const { clock = systemClock, random = systemRandom, colours = false, logTo = standardError() } = overrides;
+  const { clock = systemClock, random = systemRandom, colours = false, logTo = standardError(clock) } = overrides;
   const version = readVersion();
   const instance = config.server.instance ?? `${hostname()}-${process.pid}`;
   const { level } = config.logging;

@@ -3,7 +3,7 @@
  * secret or a prompt is replaced, so that a careless line leaks nothing. Writing never waits for the disk.
  */
 import { pino } from 'pino';
-import type { Clock } from '#core/clock';
+import type { Clock, Timer } from '#core/clock';
 import type { LogFields, Logger } from '#contract/logger';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -26,12 +26,33 @@ export interface AdjustableLogger extends Logger {
 const FORBIDDEN = /authorization|api_?key|password|secret|token$|prompt$|content|messages|cookie/i;
 
 /** A write to standard error costs as much as many lines do: under load they wait for each other, and never for longer than this. */
-const LINES_BYTES = 8_192;
+const LINES_CHARS = 8_192;
 const LINES_MS = 50;
 
-/** Writes while the process does other things, many lines at once, and what is left when the process exits. */
-export function standardError(): { write(text: string): void } {
-  return pino.destination({ dest: 2, sync: false, minLength: LINES_BYTES, periodicFlush: LINES_MS });
+/**
+ * Writes while the process does other things, many lines at once, and what is left when the process exits. Lines are gathered here: the
+ * destination measures all that it has gathered again for each of them.
+ */
+export function standardError(clock: Clock): { write(text: string): void } {
+  const destination = pino.destination({ dest: 2, sync: false });
+  let waiting = '';
+  let timer: Timer | undefined;
+  const pass = (): void => {
+    timer?.cancel();
+    timer = undefined;
+    const text = waiting;
+    waiting = '';
+    if (text !== '') destination.write(text);
+  };
+  // Before the destination's own listeners, which end it.
+  process.prependListener('beforeExit', pass).prependListener('exit', pass);
+  return {
+    write(text) {
+      waiting += text;
+      if (waiting.length >= LINES_CHARS) pass();
+      else timer ??= clock.schedule(LINES_MS, pass);
+    },
+  };
 }
 
 /** A line is put together here: it is written for every request, and a general library's costs ten times as much. */
