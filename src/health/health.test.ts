@@ -158,6 +158,14 @@ describe('health', () => {
     assert.equal(one.runs, 1);
   });
 
+  it('is ready at once while what it can do without does not answer', async () => {
+    const optional = scripted('optional', { servesWithout: true });
+    const { health } = started(scripted('needed'), optional);
+    optional.outcome = new Promise(() => undefined);
+    // The clock stands still: no deadline ends the check.
+    assert.deepEqual(await health.ready(), { ready: true, reason: '' });
+  });
+
   it('is alive without asking anything, and not ready while it drains', async () => {
     const one = scripted('one');
     const { clock, health } = started(one);

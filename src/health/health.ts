@@ -36,16 +36,16 @@ export function createHealth({
     if (history.length > limits.healthChangesMax) history.shift();
   };
   const runners = checks.map((check) => new CheckRunner(check, { clock, logger, remember }));
-  let kept: { at: number; reports: Promise<CheckReport[]> } | undefined;
+  let kept: { at: number; reports: readonly Promise<CheckReport>[] } | undefined;
   let lastReports: readonly CheckReport[] = [];
   let drainReason: string | undefined;
 
-  function reports(): Promise<CheckReport[]> {
+  function running(): readonly Promise<CheckReport>[] {
     const now = clock.now();
     if (kept === undefined || now - kept.at >= cacheMs) {
-      const running = Promise.all(runners.map((runner) => runner.run()));
-      kept = { at: now, reports: running };
-      void running.then((result) => (lastReports = result));
+      const reports = runners.map((runner) => runner.run());
+      kept = { at: now, reports };
+      void Promise.all(reports).then((result) => (lastReports = result));
     }
     return kept.reports;
   }
@@ -55,17 +55,16 @@ export function createHealth({
     live: () => ({ status: 'healthy', uptimeSeconds: uptimeSeconds() }),
     async ready() {
       if (drainReason !== undefined) return { ready: false, reason: drainReason };
-      const results = await reports();
-      const missing = results.filter(
-        (report, index) => report.status === 'unhealthy' && checks[index]?.servesWithout === false,
-      );
+      // A probe that waits for what the hub can serve without takes an instance away that serves.
+      const needed = running().filter((_, index) => checks[index]?.servesWithout === false);
+      const missing = (await Promise.all(needed)).filter(({ status }) => status === 'unhealthy');
       return {
         ready: missing.length === 0,
         reason: missing.map((report) => `${report.name}: ${report.detail}`).join(' '),
       };
     },
     async report() {
-      const results = await reports();
+      const results = await Promise.all(running());
       // What the hub can serve without makes it degraded at worst.
       const ranks = results.map((report, index) =>
         Math.min(RANK[report.status], checks[index]?.servesWithout === true ? 1 : 2),
@@ -83,7 +82,7 @@ export function createHealth({
     },
     last() {
       // A scrape must not wait for a check that hangs: it gets the last results, and the next one these.
-      void reports();
+      void running();
       return lastReports;
     },
   };
