@@ -5,11 +5,11 @@
  */
 import type { Clock } from '#core/clock';
 import type { AdaptiveLimit } from './adaptive-limit.ts';
-import type { Breaker, Rejection } from './breaker/breaker.ts';
-import type { Permit } from './breaker/permit.ts';
+import type { Breaker } from './breaker/breaker.ts';
+import type { Permit, Rejection } from './breaker/permit.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import { OpenStream } from './open-stream.ts';
-import { BadValueError, errorOf, ok } from './outcome.ts';
+import { BadValueError, BrokenCircuitError, ok } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 import type { CallContext, Operation, Scope } from './scope.ts';
 import type { TimerQueue } from './timer-queue.ts';
@@ -51,6 +51,7 @@ interface Ends {
 
 export class Attempt implements Stage {
   readonly #parts: AttemptParts;
+  #refused: BrokenCircuitError | undefined;
   /** The ends of calls through a circuit that is well, as long as it is. */
   #usual: { readonly generation: number; readonly ends: Ends } | undefined;
 
@@ -106,7 +107,15 @@ export class Attempt implements Stage {
   /** As `runFree`, with the value itself, or what `errorOf` makes of the outcome. */
   throwFree<T>(operation: Operation<T>): Promise<T> {
     const ends = this.#enter();
-    return 'kind' in ends ? Promise.reject(errorOf(ends)) : begun(operation).then(ends.value, ends.thrown);
+    return 'kind' in ends ? Promise.reject(this.#refusedBy(ends)) : begun(operation).then(ends.value, ends.thrown);
+  }
+
+  /** Whoever is refused within one millisecond is told so by one error: to make it costs more than to refuse. */
+  #refusedBy(rejection: Rejection): BrokenCircuitError {
+    const { reason, retryAfterMs } = rejection;
+    if (this.#refused?.reason !== reason || this.#refused.retryAfterMs !== retryAfterMs)
+      this.#refused = new BrokenCircuitError(rejection);
+    return this.#refused;
   }
 
   /** Leave for one call, or why there is none. */

@@ -2,7 +2,7 @@
  * How a call can end: a closed union, so that a caller who looks at `kind` has thought of everything, and that a refusal costs no
  * stack trace. The errors are for those who would rather throw.
  */
-import type { Rejection } from './breaker/breaker.ts';
+import type { Rejection } from './breaker/permit.ts';
 import type { Verdict } from './verdict.ts';
 
 export type TimeoutScope = 'attempt' | 'deadline' | 'idle';
@@ -96,21 +96,11 @@ export function ok<T>(value: T): Outcome<T> {
   return { kind: 'ok', value, degraded: false };
 }
 
-let lastBroken: BrokenCircuitError | undefined;
-
-/** Whoever is refused by one circuit within one millisecond is told so by one error: to make it costs more than to refuse. */
-function brokenCircuit(refusal: Extract<Refusal, { kind: 'open' }>): BrokenCircuitError {
-  const { key, reason, retryAfterMs } = refusal;
-  if (lastBroken?.key !== key || lastBroken.reason !== reason || lastBroken.retryAfterMs !== retryAfterMs)
-    lastBroken = new BrokenCircuitError(refusal);
-  return lastBroken;
-}
-
 /** What `execute` throws: the operation's own error and the caller's own abort reason stay what they were. */
 export function errorOf(refusal: Refusal): unknown {
   switch (refusal.kind) {
     case 'open':
-      return brokenCircuit(refusal);
+      return new BrokenCircuitError(refusal);
     case 'shed':
       return new OverloadError('adaptive limit', refusal.limit);
     case 'bulkhead':

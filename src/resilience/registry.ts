@@ -8,7 +8,7 @@ import { limits } from '#core/limits';
 import type { Random } from '#core/random';
 import { systemRandom } from '#core/random';
 import { Breaker } from './breaker/breaker.ts';
-import type { QuotaEvent, Transition } from './breaker/breaker.ts';
+import type { QuotaEvent, Transition } from './breaker/events.ts';
 import type { BreakerOptions } from './breaker/options.ts';
 import { BREAKER_DEFAULTS } from './breaker/options.ts';
 

@@ -74,7 +74,7 @@ describe('the pool of PostgreSQL connections', () => {
   });
 
   it('gives a caller up when the server hangs, and is whole again when it goes on', async (t) => {
-    const { storage } = await open(t, { max: 2, waitMs: 1_000, statementTimeoutMs: 1_000 });
+    const { storage } = await open(t, { max: 2, waitMs: 5_000, statementTimeoutMs: 1_000 });
     await Promise.all([sleep(storage, 0.05), sleep(storage, 0.05)]);
     postgres.stop();
     try {

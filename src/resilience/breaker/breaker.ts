@@ -5,40 +5,12 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import type { QuotaEvent, Transition } from './events.ts';
 import type { BreakerOptions } from './options.ts';
 import { CallPermit } from './permit.ts';
-import type { Permit, Settlement, SettledPermit } from './permit.ts';
-import type { BreakerSnapshot, HalfOpen, State, StateKind } from './state.ts';
+import type { Permit, Rejection, Settlement, SettledPermit } from './permit.ts';
+import type { BreakerSnapshot, HalfOpen, State } from './state.ts';
 import { SlidingWindow } from './window.ts';
-
-/** An outcome as it is, so that a refusal costs one object. */
-export interface Rejection {
-  readonly granted: false;
-  readonly kind: 'open';
-  readonly key: string;
-  readonly reason: 'open' | 'half_open_full' | 'forced_open' | 'throttled';
-  readonly retryAfterMs: number;
-}
-
-export interface Transition {
-  readonly key: string;
-  readonly from: StateKind;
-  readonly to: StateKind;
-  readonly reason: string;
-  readonly generation: number;
-  /** Until a probe may go, where it opened. */
-  readonly remainingMs: number | null;
-}
-
-/**
- * What an upstream says of its quota: every instance that calls it has the same. `throttled`: nothing until `waitMs` have passed, by
- * its own Retry-After. `served`: the first success since then.
- */
-export interface QuotaEvent {
-  readonly key: string;
-  readonly kind: 'throttled' | 'served';
-  readonly waitMs: number;
-}
 
 export interface BreakerDependencies {
   readonly clock: Clock;

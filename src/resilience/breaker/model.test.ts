@@ -8,7 +8,7 @@ import { seededRandom } from '#core/random';
 import type { Random } from '#core/random';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
 import { Breaker } from './breaker.ts';
-import type { Transition } from './breaker.ts';
+import type { Transition } from './events.ts';
 import { BREAKER_DEFAULTS } from './options.ts';
 import type { Permit } from './permit.ts';
 import type { StateKind } from './state.ts';

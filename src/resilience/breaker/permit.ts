@@ -15,6 +15,15 @@ export interface Permit {
   [Symbol.dispose](): void;
 }
 
+/** An outcome as it is, so that a refusal costs one object. */
+export interface Rejection {
+  readonly granted: false;
+  readonly kind: 'open';
+  readonly key: string;
+  readonly reason: 'open' | 'half_open_full' | 'forced_open' | 'throttled';
+  readonly retryAfterMs: number;
+}
+
 /** Who takes a permit back. */
 interface Issuer {
   settle(permit: SettledPermit, result: Settlement, retryAfterMs: number): void;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
 import { Breaker } from './breaker.ts';
-import type { Transition } from './breaker.ts';
+import type { Transition } from './events.ts';
 import { BREAKER_DEFAULTS } from './options.ts';
 import type { BreakerOptions } from './options.ts';
 import type { Permit } from './permit.ts';
