@@ -70,11 +70,12 @@ export interface Lab extends AsyncDisposable {
 export async function createLab(): Promise<Lab> {
   const folder = await mkdtemp(path.join(tmpdir(), 'revoagent-bench-'));
   const cores = availableParallelism() > 1 && isInstalled('taskset') ? coreLists() : null;
+  const yielding = isInstalled('chrt') ? ['chrt', '--idle', '0'] : ['nice', '-n', '19'];
   const running = new Set<Running>();
   const groupAgain = await ungroupSessions();
 
   function pin({ file, args, side, yields = false }: Command): [string, string[]] {
-    const words = yields ? ['chrt', '--idle', '0', file, ...args] : [file, ...args];
+    const words = yields ? [...yielding, file, ...args] : [file, ...args];
     const [first = file, ...rest] = cores === null ? words : ['taskset', '-c', cores[side], ...words];
     return [first, rest];
   }

@@ -1,8 +1,7 @@
 /** The resilience room, in the hub and as `revoagent/resilience`. */
 export { Breaker } from './breaker/breaker.ts';
 export type { QuotaEvent, Transition } from './breaker/events.ts';
-export type { Rejection } from './breaker/permit.ts';
-export type { Permit } from './breaker/permit.ts';
+export type { Permit, Rejection } from './breaker/permit.ts';
 export { BREAKER_DEFAULTS } from './breaker/options.ts';
 export type { BreakerOptions } from './breaker/options.ts';
 export type { BreakerSnapshot, State, StateKind } from './breaker/state.ts';

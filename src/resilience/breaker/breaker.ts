@@ -64,7 +64,7 @@ export class Breaker {
   /** Asks for leave to make one call. Never waits. */
   tryAcquire(): Permit | Rejection {
     const free = this.enterFree();
-    if (free !== undefined) return new CallPermit(this, free, Number.NaN, undefined);
+    if (free !== undefined) return this.permitOf(free);
     const now = this.#clock.now();
     this.#lastUsed = now;
     const state = this.#settled(now);
@@ -96,7 +96,7 @@ export class Breaker {
     return this.#generation;
   }
 
-  /** The permit of a call of `enterFree` that did not end well. */
+  /** The permit of a call of `enterFree`. */
   permitOf(generation: number): Permit {
     return new CallPermit(this, generation, Number.NaN, undefined);
   }
