@@ -18,7 +18,7 @@ import { startLiar } from '../helpers/liar.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 
 /** A busy machine is no fault of the stack: what depends on its speed is judged by the command, not here. */
-const BY_SPEED = /p95 is not below/;
+const BY_SPEED = /p95 is not below|instance_overloaded/;
 const assertPassed = ({ name, problems }: Row): void =>
   assert.deepEqual(
     problems.filter((problem) => !BY_SPEED.test(problem)),
