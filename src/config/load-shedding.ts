@@ -9,6 +9,12 @@ export const loadShedding = Type.Object(
       default: true,
       description: 'Whether work that could not be answered in time is turned away with 503.',
     }),
+    queueMs: ms(
+      1,
+      60_000,
+      200,
+      'How long the first of those who wait to begin may have waited before new work is turned away.',
+    ),
     loopDelayMs: ms(
       1,
       60_000,

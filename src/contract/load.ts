@@ -9,6 +9,9 @@ export type LoadPriority = 'vital' | 'continuing' | 'new';
 /** `event_loop`: what is taken in now waits too long for its turn. `memory`: the heap or the container is nearly full. */
 export type ShedReason = 'event_loop' | 'memory';
 
+/** `queue`: those who came before still wait to begin. `full`: all places are taken. */
+export type RefusalReason = ShedReason | 'queue' | 'full';
+
 export interface LoadGate {
   /** Why this one is sent away, or null. Constant time; `inFlight` counts it, `nowMs` is the monotonic clock's. */
   admit(priority: LoadPriority, inFlight: number, nowMs: number): ShedReason | null;

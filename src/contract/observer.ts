@@ -3,7 +3,7 @@
  * neither knows a metric's name nor pays for a label map. Every method is cheap, synchronous and never throws.
  */
 import type { MemoryUse, ToolUse, TurnEnd } from './agents.ts';
-import type { LoadPriority, ShedReason } from './load.ts';
+import type { LoadPriority, RefusalReason } from './load.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
 
 export interface RequestFinished {
@@ -71,8 +71,12 @@ export type SpanEnd = 'exported' | 'dropped' | 'rejected';
 export interface Observer {
   requestStarted(): void;
   requestFinished(event: RequestFinished): void;
-  /** A request was sent away because there is more to do than can be done; `full`: all places were taken. */
-  requestShed(reason: ShedReason | 'full', priority: LoadPriority): void;
+  /** A request was sent away because there is more to do than can be done; it is told nowhere else. Null: a run on a socket. */
+  requestShed(
+    reason: RefusalReason,
+    priority: LoadPriority,
+    request: Pick<RequestFinished, 'method' | 'route' | 'status'> | null,
+  ): void;
   attemptFinished(attempt: AttemptRecord): void;
   runFinished(run: RunRecord): void;
   turnFinished(event: TurnFinished): void;

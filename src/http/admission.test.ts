@@ -47,6 +47,35 @@ describe('a hub that has more to do than it can', () => {
   });
 });
 
+describe('the queue before the work', () => {
+  it('sends new work away while the first has waited too long, serves all that it let in, and answers health', async (t) => {
+    const shed: string[] = [];
+    const hub = await startHttpHub(t, {
+      keyless: true,
+      settings: { requestsInFlightMax: 2_000, loadShedding: { enabled: true, queueMs: 1 } },
+      deps: { observer: { ...unobserved, requestShed: (reason) => void shed.push(reason) } },
+    });
+    const burst = async (): Promise<number[]> =>
+      Promise.all(
+        Array.from({ length: 600 }, async () => {
+          const response = await post(hub, '/v1/chat/completions', CHAT);
+          await response.text();
+          return response.status;
+        }),
+      );
+    // Connections are taken one a turn: only on those that are open already do requests come at once.
+    await burst();
+    const health = async (): Promise<number> => (await fetch(`${hub.url}/health/live`)).status;
+    const [statuses, ...probes] = await Promise.all([burst(), health(), health(), health()]);
+    assert.deepEqual(probes, [200, 200, 200]);
+    const served = statuses.filter((status) => status === 200).length;
+    const away = statuses.filter((status) => status === 503).length;
+    assert.equal(served + away, 600);
+    assert.ok(served >= 64 && away > 0, `${served} served, ${away} sent away`);
+    assert.deepEqual(new Set(shed), new Set(['queue']));
+  });
+});
+
 function gateOf(reason: ShedReason): LoadGate {
   return { admittedShare: 0.02, admit: (priority) => (priority === 'vital' ? null : reason) };
 }

@@ -1,15 +1,10 @@
-/**
- * Whether a request comes in, by what the instance has to do already. A refusal is made once and thrown many times: it must cost
- * next to nothing, because there are most of them when there is least time.
- */
+/** Whether a request comes in, by what the instance has to do already: places, the queue before the work, event loop, memory. */
 import type { Clock } from '#core/clock';
-import type { HubError } from '#core/errors';
 import { LimitError } from '#core/errors';
-import type { LoadGate, LoadPriority, ShedReason } from '#contract/load';
-import type { Observer } from '#contract/observer';
-import type { Connections } from './connections.ts';
+import type { LoadGate, LoadPriority, RefusalReason } from '#contract/load';
 import type { Operation } from './operation.ts';
-import type { RequestContext } from './request-context.ts';
+import { Refusal } from './refusal.ts';
+import { Turns } from './turns.ts';
 
 /** `always`: also where all places are taken. */
 export type Admission = LoadPriority | 'always';
@@ -17,8 +12,10 @@ export type Admission = LoadPriority | 'always';
 /** What is under way may take so many places more than new work. */
 const RESERVED_SHARE = 0.1;
 const RETRY_MS = 1_000;
-const WORDS: Readonly<Record<ShedReason, string>> = {
-  event_loop: 'This instance has more to do than it can answer in time.',
+const BEHIND = 'This instance has more to do than it can answer in time.';
+const WORDS: Readonly<Record<Exclude<RefusalReason, 'full'>, string>> = {
+  queue: BEHIND,
+  event_loop: BEHIND,
   memory: 'This instance has hardly any memory left.',
 };
 
@@ -28,65 +25,66 @@ export function priorityOf({ access, alwaysAdmitted, continues }: Operation): Ad
   return continues === true ? 'continuing' : 'new';
 }
 
+export interface QueueSettings {
+  readonly enabled: boolean;
+  /** How long the first of those who wait to begin may have waited before new work is sent away. */
+  readonly queueMs: number;
+}
+
 interface GateParts {
   readonly load: LoadGate;
-  readonly observer: Pick<Observer, 'requestShed'>;
   readonly clock: Clock;
-  readonly settings: { readonly requestsInFlightMax: number };
+  readonly settings: { readonly requestsInFlightMax: number; readonly loadShedding: QueueSettings };
 }
 
 /** At least one. */
-type Refusals = readonly [HubError, ...HubError[]];
+type Refusals = readonly [Refusal, ...Refusal[]];
 
 export class Gate {
+  /** Those who came in and have not begun. */
+  readonly turns: Turns;
   readonly #parts: GateParts;
-  readonly #connections: Pick<Connections, 'requestsInFlight'>;
-  readonly #full: Refusals;
-  readonly #shed: Readonly<Record<ShedReason, Refusals>>;
-  #refusals = 0;
+  readonly #refusals: Readonly<Record<RefusalReason, Refusals>>;
+  #refused = 0;
 
-  constructor(parts: GateParts, connections: Pick<Connections, 'requestsInFlight'>) {
+  constructor(parts: GateParts) {
     this.#parts = parts;
-    this.#connections = connections;
-    const places = parts.settings.requestsInFlightMax;
-    this.#full = [
-      new LimitError(
-        'too_many_requests_in_flight',
-        `This instance serves ${places} requests at once, and all places are taken.`,
-        { retryAfterMs: RETRY_MS },
-      ),
-    ];
-    const overloaded = (reason: ShedReason): Refusals => {
-      const after = (retryAfterMs: number): HubError =>
-        new LimitError('instance_overloaded', WORDS[reason], { retryAfterMs });
-      // Callers who are told different times do not all come back at once.
-      return [after(RETRY_MS), after(2 * RETRY_MS), after(3 * RETRY_MS)];
+    const { requestsInFlightMax: places, loadShedding } = parts.settings;
+    this.turns = new Turns(loadShedding.enabled ? loadShedding.queueMs : Number.POSITIVE_INFINITY);
+    const full = `This instance serves ${places} requests at once, and all places are taken.`;
+    this.#refusals = {
+      full: [new Refusal('full', new LimitError('too_many_requests_in_flight', full, { retryAfterMs: RETRY_MS }))],
+      queue: overloaded('queue'),
+      event_loop: overloaded('event_loop'),
+      memory: overloaded('memory'),
     };
-    this.#shed = { event_loop: overloaded('event_loop'), memory: overloaded('memory') };
   }
 
-  /** Throws what it is sent away with. */
-  admit({ local, receivedAt }: RequestContext, admission: Admission): void {
-    if (admission === 'always') return;
-    // Whoever may open the local socket is an operator of this machine.
+  /** Null: it comes in. `inFlight` counts it. Whoever may open the local socket is an operator of this machine. */
+  refusal(admission: Admission, local: boolean, inFlight: number): Refusal | null {
+    if (admission === 'always') return null;
     const priority = local ? 'vital' : admission;
-    const { load, settings } = this.#parts;
+    const { load, clock, settings } = this.#parts;
     const places = settings.requestsInFlightMax;
-    const inFlight = this.#connections.requestsInFlight;
     if (inFlight > (priority === 'new' ? places : places + Math.ceil(places * RESERVED_SHARE)))
-      this.#refuse(this.#full, 'full', priority);
-    const reason = load.admit(priority, inFlight, receivedAt);
-    if (reason !== null) this.#refuse(this.#shed[reason], reason, priority);
+      return this.#next('full');
+    if (priority === 'vital') return null;
+    const now = clock.now();
+    // What is under way already is turned away last.
+    if (this.turns.isBehind(priority === 'new' ? now : now - settings.loadShedding.queueMs)) return this.#next('queue');
+    const reason = load.admit(priority, inFlight, now);
+    return reason === null ? null : this.#next(reason);
   }
 
-  /** As `admit`, for a run that begins on a socket. */
-  admitRun(): void {
-    const reason = this.#parts.load.admit('new', this.#connections.requestsInFlight, this.#parts.clock.now());
-    if (reason !== null) this.#refuse(this.#shed[reason], reason, 'new');
+  #next(reason: RefusalReason): Refusal {
+    const refusals = this.#refusals[reason];
+    return refusals[this.#refused++ % refusals.length] ?? refusals[0];
   }
+}
 
-  #refuse(errors: Refusals, reason: ShedReason | 'full', priority: LoadPriority): never {
-    this.#parts.observer.requestShed(reason, priority);
-    throw errors[this.#refusals++ % errors.length] ?? errors[0];
-  }
+/** Callers who are told different times do not all come back at once. */
+function overloaded(reason: Exclude<RefusalReason, 'full'>): Refusals {
+  const after = (retryAfterMs: number): Refusal =>
+    new Refusal(reason, new LimitError('instance_overloaded', WORDS[reason], { retryAfterMs }));
+  return [after(RETRY_MS), after(2 * RETRY_MS), after(3 * RETRY_MS)];
 }

@@ -17,15 +17,16 @@ const EXPOSED = [
   'retry-after-ms',
 ].join(', ');
 
-/** Adds what lets a listed origin read the response. */
-export function allowOrigin({ incoming, headers }: RequestContext, origins: readonly string[]): void {
-  if (origins.length === 0) return;
-  headers['vary'] = 'origin';
-  const { origin } = incoming.headers;
-  if (origin === undefined || !origins.includes(origin)) return;
-  headers['access-control-allow-origin'] = origin;
-  headers['access-control-expose-headers'] = EXPOSED;
-  headers['cross-origin-resource-policy'] = 'cross-origin';
+/** What lets a listed origin read the response. */
+export function originHeaders(origin: string | undefined, origins: readonly string[]): Record<string, string> {
+  if (origins.length === 0) return {};
+  if (origin === undefined || !origins.includes(origin)) return { vary: 'origin' };
+  return {
+    vary: 'origin',
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': EXPOSED,
+    'cross-origin-resource-policy': 'cross-origin',
+  };
 }
 
 /** Answers the question a browser asks before a call; false where this is none, or not from a listed origin. */

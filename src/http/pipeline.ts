@@ -11,10 +11,10 @@ import type { SocketObserver } from '#contract/socket-observer';
 import type { Tracing } from '#contract/tracing';
 import { readJsonBody } from './body.ts';
 import { Gate, priorityOf } from './admission.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, QueueSettings } from './admission.ts';
 import { Compressor, Precompressed } from './compression.ts';
 import type { Connections } from './connections.ts';
-import { allowOrigin, answeredPreflight } from './cors.ts';
+import { answeredPreflight, originHeaders } from './cors.ts';
 import { renderError } from './errors/render.ts';
 import { translateError } from './errors/translate.ts';
 import { authenticate, checkOrigin } from './guard.ts';
@@ -22,7 +22,7 @@ import { claimOf, isRepeatable, Recording } from './idempotency.ts';
 import type { Answer } from './answer.ts';
 import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
-import { RequestContext } from './request-context.ts';
+import { RequestContext, requestIdOf, surfaceOf } from './request-context.ts';
 import { createTracer } from './trace.ts';
 import type { WebSocketSettings } from './websocket/settings.ts';
 
@@ -32,6 +32,7 @@ export interface HttpSettings {
   /** From the first byte of a request to the last of its body. */
   readonly requestReceiveMs: number;
   readonly requestsInFlightMax: number;
+  readonly loadShedding: QueueSettings;
   /** Whole answers of so many bytes are compressed for callers who accept it; 0: none is. */
   readonly compressBytesMin: number;
   /** Origins (`https://app.example`) whose pages may call. */
@@ -70,7 +71,7 @@ export class Pipeline {
     this.#compressor = new Compressor(deps.settings.compressBytesMin);
     this.#operations = operations;
     this.#trace = createTracer(deps.tracing?.samples);
-    this.#gate = new Gate(deps, connections);
+    this.#gate = new Gate(deps);
   }
 
   /** This request came by the local socket. */
@@ -90,7 +91,7 @@ export class Pipeline {
     const admission = priorityOf(operation);
     const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
       try {
-        this.admit(context, admission);
+        this.check(context);
         const known = authenticate(context, operation.access, keys, keyless());
         context.caller = known instanceof Promise ? await known : known;
         const body =
@@ -112,7 +113,32 @@ export class Pipeline {
           await context.recording.close().catch((thrown: unknown) => this.#unsettled(context, thrown));
       }
     };
-    return (incoming, outgoing, input) => void answer(this.begin(incoming, outgoing, route), input);
+    const { turns } = this.#gate;
+    const waits = admission === 'new' || admission === 'continuing';
+    return (incoming, outgoing, input) => {
+      if (this.turnedAway(incoming, outgoing, route, admission)) return;
+      const context = this.begin(incoming, outgoing, route);
+      if (!waits || context.local || turns.isFree()) void answer(context, input);
+      else turns.wait(context.receivedAt, () => context.gone || void answer(context, input));
+    };
+  }
+
+  /**
+   * Whether there is more to do than can be done, and the request has been answered so. Keeps nothing of it but a count: there are most
+   * of these when there is least time.
+   */
+  turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean {
+    const inFlight = this.#connections.requestsInFlight + 1;
+    const refusal = this.#gate.refusal(admission, this.#local.has(incoming), inFlight);
+    if (refusal === null) return false;
+    this.#gate.turns.turnedAway();
+    const { clock, observer, settings } = this.#deps;
+    const { method = 'GET', headers, url = '' } = incoming;
+    if (this.#connections.draining) outgoing.shouldKeepAlive = false;
+    const more = originHeaders(headers.origin, settings.corsOrigins);
+    const status = refusal.send(outgoing, surfaceOf(url), requestIdOf(incoming, clock), more);
+    observer.requestShed(refusal.reason, admission === 'always' ? 'vital' : admission, { method, route, status });
+    return true;
   }
 
   /** Whether the answer to this Idempotency-Key was kept, and has been given; otherwise what is given now will be kept. */
@@ -177,11 +203,11 @@ export class Pipeline {
     return context;
   }
 
-  /** Throws where the request may not come in at all, whoever sends it. */
-  admit(context: RequestContext, admission: Admission): void {
+  /** Throws what is wrong with the request, whoever sends it. */
+  check(context: RequestContext): void {
     const { settings, keyless } = this.#deps;
     const { headers, httpVersionMinor } = context.incoming;
-    allowOrigin(context, settings.corsOrigins);
+    Object.assign(context.headers, originHeaders(headers.origin, settings.corsOrigins));
     if (headers.host === undefined && httpVersionMinor > 0) {
       throw new CallerError('bad_request', 'HTTP/1.1 asks for a Host header, and the request has none.');
     }
@@ -192,12 +218,14 @@ export class Pipeline {
       );
     }
     if (!context.local && keyless()) checkOrigin(headers, settings);
-    this.#gate.admit(context, admission);
   }
 
   /** Throws where a run on a socket may not begin. */
   admitRun(): void {
-    this.#gate.admitRun();
+    const refusal = this.#gate.refusal('new', false, this.#connections.requestsInFlight + 1);
+    if (refusal === null) return;
+    this.#deps.observer.requestShed(refusal.reason, 'new', null);
+    throw refusal.error;
   }
 
   /** No operation has this method at this path. */
@@ -205,9 +233,11 @@ export class Pipeline {
     const url = incoming.url ?? '';
     const here = operationsAt(this.#operations, url);
     const [first] = here;
-    const context = this.begin(incoming, outgoing, first === undefined ? 'unmatched' : publicPath(first.path));
+    const route = first === undefined ? 'unmatched' : publicPath(first.path);
+    if (this.turnedAway(incoming, outgoing, route, 'new')) return;
+    const context = this.begin(incoming, outgoing, route);
     try {
-      this.admit(context, 'new');
+      this.check(context);
       if (first === undefined) {
         throw new CallerError('not_found', 'There is no such path here. /docs lists every operation.');
       }

@@ -20,7 +20,7 @@ import { sendAll, SLICE_BYTES, untilTaken } from './waiting.ts';
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/;
 
 /** For every answer; a page widens the policy to what it loads. */
-const SECURITY_HEADERS = {
+export const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
@@ -91,8 +91,7 @@ export class RequestContext {
     this.#observer = observer;
     this.receivedAt = clock.now();
     this.surface = surfaceOf(incoming.url ?? '');
-    const given = incoming.headers['x-request-id'];
-    this.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : newId('req', clock.wallMs());
+    this.requestId = requestIdOf(incoming, clock);
     this.headers = { ...SECURITY_HEADERS, 'x-request-id': this.requestId, traceparent: trace.traceparent };
     // Where Anthropic's clients look for it.
     if (this.surface === 'anthropic') this.headers['request-id'] = this.requestId;
@@ -187,8 +186,14 @@ export class RequestContext {
   }
 }
 
+/** The caller's own where it is one, or a new one. */
+export function requestIdOf({ headers }: IncomingMessage, clock: Clock): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : newId('req', clock.wallMs());
+}
+
 /** `/v1/messages` speaks Anthropic's form, the rest of `/v1` OpenAI's, everything else the hub's own. */
-function surfaceOf(url: string): Surface {
+export function surfaceOf(url: string): Surface {
   if (/^\/v1\/messages(?:[/?]|$)/.test(url)) return 'anthropic';
   return url === '/v1' || url.startsWith('/v1/') || url.startsWith('/v1?') ? 'openai' : 'hub';
 }

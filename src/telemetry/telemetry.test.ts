@@ -83,7 +83,7 @@ function everything(
   observer.cacheStored({ tier: 'redis', bytes: 7 });
   observer.cacheGap();
   observer.spansEnded('exported', 3);
-  observer.requestShed('event_loop', 'new');
+  observer.requestShed('event_loop', 'new', null);
   const limit = {
     scope: 'key',
     id: 'key_1',

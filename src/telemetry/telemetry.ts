@@ -10,6 +10,7 @@ import type { CheckReport } from '#contract/health';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { LimitModeReport } from '#contract/limits';
 import type { LogFields, Logger } from '#contract/logger';
+import type { RefusalReason } from '#contract/load';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
 import type { SocketObserver } from '#contract/socket-observer';
@@ -80,6 +81,7 @@ const STATE_VALUE: Readonly<Record<BreakerStateName, number>> = {
   disabled: 4,
 };
 const CLOCK_STEP_MS = 1_000;
+const SHED_LOG_MS = 1_000;
 const HEALTH_VALUE = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
 
 export function createTelemetry({ clock, instance, version, logger }: TelemetryOptions): Telemetry {
@@ -104,7 +106,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
     'cacheGaps',
   ] as const)
     metrics.counter(key).inc(0);
-  for (const reason of ['event_loop', 'memory', 'full'])
+  for (const reason of ['queue', 'event_loop', 'memory', 'full'])
     metrics.counter('requestsShed').inc({ reason, priority: 'new' }, 0);
   for (const kind of GC_KIND_NAMES) metrics.histogram('gc').series(kind);
   for (const by of ['hit', 'shared', 'stale']) metrics.counter('cachedRuns').inc({ by }, 0);
@@ -158,6 +160,28 @@ function stepsOf(clock: Clock): () => boolean {
   };
 }
 
+/** One line a second for all that were sent away in it: a line for each would cost more than to send it away. */
+class ShedLog {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #counts = new Map<string, number>();
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  count(reason: RefusalReason): void {
+    if (this.#counts.size === 0) this.#clock.schedule(SHED_LOG_MS, this.#write);
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+  }
+
+  readonly #write = (): void => {
+    this.#logger.warn('requests-shed', { ...Object.fromEntries(this.#counts), withinMs: SHED_LOG_MS });
+    this.#counts.clear();
+  };
+}
+
 interface ObserverParts {
   readonly metrics: Metrics;
   readonly traffic: Traffic;
@@ -185,6 +209,9 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
   const { counter, histogram } = seriesOf(metrics);
   const durations = histogram('httpDuration');
   const hubTimes = histogram('hubTime');
+  const requestErrors = counter('requestErrors');
+  const shed = counter('requestsShed');
+  const shedLog = new ShedLog(clock, logger);
   const attempts = counter('attempts');
   const attemptTimes = histogram('attemptDuration');
   const firstTokens = histogram('firstToken');
@@ -206,10 +233,17 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       durations(`${event.method} ${event.route} ${event.status}`).observe(event.durationMs / 1000);
       hubTimes(event.route).observe(event.hubMs / 1000);
       const kind = event.streamFailed ? 'stream' : 'status';
-      if (failed) metrics.counter('requestErrors').inc({ http_route: event.route, kind });
+      if (failed) requestErrors(`${event.route} ${kind}`).inc();
       logger.info('request-finished', accessFields(event));
     },
-    requestShed: (reason, priority) => metrics.counter('requestsShed').inc({ reason, priority }),
+    requestShed(reason, priority, request) {
+      shed(`${reason} ${priority}`).inc();
+      shedLog.count(reason);
+      if (request === null) return;
+      traffic.shed(clock.now());
+      durations(`${request.method} ${request.route} ${request.status}`).observe(0);
+      requestErrors(`${request.route} status`).inc();
+    },
     attemptFinished(attempt) {
       traffic.totals.attempts++;
       attempts(`${attempt.provider} ${attempt.outcome}`).inc();

@@ -30,6 +30,14 @@ export class Traffic {
     this.#errors.add(now);
   }
 
+  /** Sent away at once: a request and an error, and no latency of the hub's work. */
+  shed(now: number): void {
+    this.totals.requests++;
+    this.#requests.add(now);
+    this.totals.errors++;
+    this.#errors.add(now);
+  }
+
   uptimeMs(now: number): number {
     return now - this.#startedAt;
   }

@@ -224,6 +224,7 @@ const defaultSettings: HttpSettings = {
   headerBytesMax: limits.headerBytesMax,
   requestReceiveMs: limits.requestReceiveMs,
   requestsInFlightMax: 100,
+  loadShedding: { enabled: true, queueMs: 10_000 },
   compressBytesMin: 2_048,
   corsOrigins: [],
   allowedHosts: [],

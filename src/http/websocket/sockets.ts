@@ -27,7 +27,8 @@ const FULL_RETRY_MS = 1_000;
 interface Door {
   isLocal(incoming: IncomingMessage): boolean;
   begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext;
-  admit(context: RequestContext, admission: Admission): void;
+  turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean;
+  check(context: RequestContext): void;
   admitRun(): void;
   fail(context: RequestContext, thrown: unknown): void;
 }
@@ -105,6 +106,7 @@ export class Sockets {
     outgoing.shouldKeepAlive = false;
     outgoing.assignSocket(socket);
     outgoing.once('finish', () => socket.end());
+    if (door.turnedAway(incoming, outgoing, SOCKET_PATH, 'new')) return;
     const context = door.begin(incoming, outgoing, SOCKET_PATH);
     try {
       const handshake = await this.#admit(context);
@@ -121,7 +123,7 @@ export class Sockets {
   async #admit(context: RequestContext): Promise<Handshake> {
     const { deps, door } = this.#parts;
     const { incoming } = context;
-    door.admit(context, 'new');
+    door.check(context);
     checkHandshake(incoming);
     const { socketsMax } = deps.settings.webSocket;
     if (this.#open >= socketsMax) {

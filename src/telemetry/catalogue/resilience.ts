@@ -49,7 +49,7 @@ export const resilienceMetrics = {
     type: 'counter',
     unit: '1',
     help: 'Requests sent away with 503 because there was more to do than could be done in time.',
-    labels: { reason: 'event_loop, memory, full', priority: 'new, continuing, vital' },
+    labels: { reason: 'queue, event_loop, memory, full', priority: 'new, continuing, vital' },
   },
   admittedShare: {
     name: 'revoagent_admitted_share',

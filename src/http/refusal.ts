@@ -1,0 +1,53 @@
+/**
+ * An error that is answered many times when there is least time for it: written once for each surface, so that an answer costs an id
+ * and a write. Begins nothing and is not looked into: no key, no body, no trace.
+ */
+import type { ServerResponse } from 'node:http';
+import type { HubError } from '#core/errors';
+import type { Surface } from '#contract/gateway';
+import type { RefusalReason } from '#contract/load';
+import { renderError } from './errors/render.ts';
+import { SECURITY_HEADERS } from './request-context.ts';
+
+/** Stands for the id in what is written beforehand; in no text of ours. */
+const ID = '\u0000';
+
+interface Written {
+  readonly status: number;
+  readonly headers: readonly string[];
+  /** Between two parts stands the id. */
+  readonly body: readonly string[];
+}
+
+export class Refusal {
+  readonly reason: RefusalReason;
+  readonly error: HubError;
+  readonly #written: Readonly<Record<Surface, Written>>;
+
+  constructor(reason: RefusalReason, error: HubError) {
+    this.reason = reason;
+    this.error = error;
+    this.#written = { hub: write(error, 'hub'), openai: write(error, 'openai'), anthropic: write(error, 'anthropic') };
+  }
+
+  /** Answers with it, and with what else the caller's browser is to know. Returns the status. */
+  send(outgoing: ServerResponse, surface: Surface, requestId: string, more: Readonly<Record<string, string>>): number {
+    const { status, headers, body } = this.#written[surface];
+    const text = body.join(requestId);
+    const head = [...headers, 'x-request-id', requestId, 'content-length', String(Buffer.byteLength(text))];
+    if (surface === 'anthropic') head.push('request-id', requestId);
+    for (const name in more) head.push(name, more[name] ?? '');
+    outgoing.writeHead(status, head);
+    outgoing.end(text);
+    return status;
+  }
+}
+
+function write(error: HubError, surface: Surface): Written {
+  const { status, headers, body } = renderError(error, surface, { requestId: ID, runId: null });
+  return {
+    status,
+    headers: Object.entries({ ...SECURITY_HEADERS, ...headers }).flat(),
+    body: body.split(JSON.stringify(ID).slice(1, -1)),
+  };
+}
