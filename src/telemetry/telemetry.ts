@@ -10,7 +10,6 @@ import type { CheckReport } from '#contract/health';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { LimitModeReport } from '#contract/limits';
 import type { LogFields, Logger } from '#contract/logger';
-import type { RefusalReason } from '#contract/load';
 import type { Observer, RequestFinished } from '#contract/observer';
 import type { PerformanceReport } from '#contract/performance';
 import type { SocketObserver } from '#contract/socket-observer';
@@ -20,6 +19,7 @@ import type { Metrics } from './metrics.ts';
 import { createLimitFigures } from './limit-figures.ts';
 import { GC_KIND_NAMES, ProcessFigures } from './process-figures.ts';
 import type { ProcessReading } from './process-figures.ts';
+import { ShedLog } from './shed-log.ts';
 import { Traffic } from './traffic.ts';
 
 export interface TelemetryOptions {
@@ -81,7 +81,6 @@ const STATE_VALUE: Readonly<Record<BreakerStateName, number>> = {
   disabled: 4,
 };
 const CLOCK_STEP_MS = 1_000;
-const SHED_LOG_MS = 1_000;
 const HEALTH_VALUE = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
 
 export function createTelemetry({ clock, instance, version, logger }: TelemetryOptions): Telemetry {
@@ -157,28 +156,6 @@ function stepsOf(clock: Clock): () => boolean {
     const before = known;
     known = offset();
     return Math.abs(known - before) > CLOCK_STEP_MS;
-  };
-}
-
-/** One line a second for all that were sent away in it: a line for each would cost more than to send it away. */
-class ShedLog {
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #counts = new Map<string, number>();
-
-  constructor(clock: Clock, logger: Logger) {
-    this.#clock = clock;
-    this.#logger = logger;
-  }
-
-  count(reason: RefusalReason): void {
-    if (this.#counts.size === 0) this.#clock.schedule(SHED_LOG_MS, this.#write);
-    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
-  }
-
-  readonly #write = (): void => {
-    this.#logger.warn('requests-shed', { ...Object.fromEntries(this.#counts), withinMs: SHED_LOG_MS });
-    this.#counts.clear();
   };
 }
 
