@@ -124,20 +124,21 @@ export class Pipeline {
   }
 
   /**
-   * Whether there is more to do than can be done, and the request has been answered so. Keeps nothing of it but a count: there are most
+   * Whether there is more to do than can be done, and the request is answered so. Keeps nothing of it but a count: there are most
    * of these when there is least time.
    */
   turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean {
     const inFlight = this.#connections.requestsInFlight + 1;
     const refusal = this.#gate.refusal(admission, this.#local.has(incoming), inFlight);
     if (refusal === null) return false;
-    this.#gate.turns.turnedAway();
-    const { clock, observer, settings } = this.#deps;
-    const { method = 'GET', headers, url = '' } = incoming;
-    if (this.#connections.draining) outgoing.shouldKeepAlive = false;
-    const more = originHeaders(headers.origin, settings.corsOrigins);
-    const status = refusal.send(outgoing, surfaceOf(url), requestIdOf(incoming, clock), more);
-    observer.requestShed(refusal.reason, admission === 'always' ? 'vital' : admission, { method, route, status });
+    this.#gate.turns.sendAway(() => {
+      const { clock, observer, settings } = this.#deps;
+      const { method = 'GET', headers, url = '' } = incoming;
+      if (this.#connections.draining) outgoing.shouldKeepAlive = false;
+      const more = originHeaders(headers.origin, settings.corsOrigins);
+      const status = refusal.send(outgoing, surfaceOf(url), requestIdOf(incoming, clock), more);
+      observer.requestShed(refusal.reason, admission === 'always' ? 'vital' : admission, { method, route, status });
+    });
     return true;
   }
 

@@ -51,15 +51,30 @@ describe('turns of the event loop', () => {
     assert.deepEqual([...new Set(perTurn)], [8, 32]);
   });
 
-  it('gives those who wait their share of a turn in which many are sent away', () => {
-    const { turns, turn, begun, come } = loopOf();
+  it('answers those who are sent away at the end of a turn, 256 at most, and gives those who wait as much time', () => {
+    const { turns, turn, begun, come, idle } = loopOf();
+    let away = 0;
     come(1_000);
-    for (let away = 0; away < 400; away++) turns.turnedAway();
+    for (let count = 0; count < 600; count++) turns.sendAway(() => void away++);
+    assert.equal(away, 0, 'not while the loop looks at its connections');
     turn();
+    assert.equal(away, 256);
     turn();
-    assert.equal(begun.length, 32 + 100);
+    assert.equal(begun.length, 32 + 64);
+    assert.equal(away, 512);
     turn();
-    assert.equal(begun.length, 32 + 108, 'and of that turn alone');
+    assert.deepEqual([begun.length, away], [32 + 128, 600]);
+    while (!idle()) turn();
+    assert.equal(begun.length, 1_000);
+  });
+
+  it('answers one who is sent away though nobody begins', () => {
+    const { turns, turn, idle } = loopOf();
+    let away = 0;
+    turns.sendAway(() => void away++);
+    turn();
+    assert.equal(away, 1);
+    assert.ok(idle());
   });
 
   it('lets nobody pass those who wait', () => {

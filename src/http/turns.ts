@@ -6,14 +6,19 @@
 import { onNextTurn } from '#core/clock';
 
 /** Some ten milliseconds of work. */
-const BEGUN_PER_TURN = 32;
+const PER_TURN = 32;
 /** The loop takes one new connection a turn: where many come, turns are to be short. */
-const BEGUN_OF_MANY = 8;
+const PER_SHORT_TURN = 8;
 const MANY = 128;
-/** What it costs to send as many away is what it costs to begin one. */
-const AWAY_PER_BEGUN = 4;
 /** Fewer are no queue: after a pause of the machine there are always some who waited long. */
 const QUEUE_MIN = 32;
+
+/** To send so many away takes as long as to begin one: those who are served have at least half of the time. */
+const AWAY_PER_BEGUN = 4;
+/** As long as health may wait for a turn. */
+const AWAY_PER_TURN = 256;
+/** So many are taken before their places are given back. */
+const SLICE = 1_024;
 
 interface Waiting {
   readonly since: number;
@@ -23,11 +28,9 @@ interface Waiting {
 export class Turns {
   readonly #queueMs: number;
   readonly #nextTurn: (callback: () => void) => void;
-  /** Taken from `#first` on; what is before it has begun. */
-  #waiting: Waiting[] = [];
-  #first = 0;
+  readonly #waiting = new Fifo<Waiting>();
+  readonly #away = new Fifo<() => void>();
   #begun = 0;
-  #away = 0;
   #turning = false;
 
   /** `queueMs`: how long the first in the queue may have waited before new work is too much. */
@@ -37,17 +40,17 @@ export class Turns {
   }
 
   get waiting(): number {
-    return this.#waiting.length - this.#first;
+    return this.#waiting.size;
   }
 
   /** Whether who comes now would wait too long; `nowMs` is the monotonic clock's. */
   isBehind(nowMs: number): boolean {
-    return this.waiting >= QUEUE_MIN && nowMs - (this.#waiting[this.#first]?.since ?? nowMs) > this.#queueMs;
+    return this.waiting >= QUEUE_MIN && nowMs - (this.#waiting.first?.since ?? nowMs) > this.#queueMs;
   }
 
   /** Whether a request may begin at once, which is counted; otherwise it has to `wait`. */
   isFree(): boolean {
-    if (this.waiting > 0 || this.#begun >= BEGUN_PER_TURN) return false;
+    if (this.waiting > 0 || this.#begun >= PER_TURN) return false;
     this.#begun++;
     this.#turnLater();
     return true;
@@ -59,9 +62,13 @@ export class Turns {
     this.#turnLater();
   }
 
-  /** Counts one who was sent away: the more they are, the longer a turn, and those who wait are to have their share of it. */
-  turnedAway(): void {
-    this.#away++;
+  /**
+   * Calls `answer` at the end of a turn, for one who does not come in. Not at once, because a connection that is answered while the
+   * loop still looks at its connections is looked at again: with many of them a turn would not end.
+   */
+  sendAway(answer: () => void): void {
+    this.#away.push(answer);
+    this.#turnLater();
   }
 
   #turnLater(): void {
@@ -72,24 +79,41 @@ export class Turns {
 
   readonly #onTurn = (): void => {
     this.#turning = false;
-    const most = this.waiting > MANY ? BEGUN_OF_MANY : BEGUN_PER_TURN;
-    this.#begun = Math.min(this.waiting, Math.max(most, Math.ceil(this.#away / AWAY_PER_BEGUN)));
-    this.#away = 0;
-    if (this.#begun === 0) return;
-    // Each by itself: what one does at once is done before the next begins, and none is between two looks at the connections.
+    const away = Math.min(this.#away.size, AWAY_PER_TURN);
+    const most = this.#waiting.size > MANY ? PER_SHORT_TURN : PER_TURN;
+    this.#begun = Math.min(this.#waiting.size, Math.max(most, Math.ceil(away / AWAY_PER_BEGUN)));
+    // Each by itself: what one does at once is done before the next begins.
     for (let count = 0; count < this.#begun; count++) this.#nextTurn(this.#beginFirst);
-    this.#turnLater();
+    for (let count = 0; count < away; count++) this.#away.take()?.();
+    if (this.#begun > 0 || this.#away.size > 0) this.#turnLater();
   };
 
-  readonly #beginFirst = (): void => {
-    const next = this.#waiting[this.#first++];
-    if (this.#first === this.#waiting.length) {
-      this.#waiting = [];
-      this.#first = 0;
-    } else if (this.#first >= 1_024) {
-      this.#waiting = this.#waiting.slice(this.#first);
-      this.#first = 0;
+  readonly #beginFirst = (): void => this.#waiting.take()?.begin();
+}
+
+class Fifo<Item> {
+  /** Taken from `#from` on. */
+  #items: Item[] = [];
+  #from = 0;
+
+  get size(): number {
+    return this.#items.length - this.#from;
+  }
+
+  get first(): Item | undefined {
+    return this.#items[this.#from];
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  take(): Item | undefined {
+    const item = this.#items[this.#from++];
+    if (this.#from >= SLICE || this.#from >= this.#items.length) {
+      this.#items = this.#items.slice(this.#from);
+      this.#from = 0;
     }
-    next?.begin();
-  };
+    return item;
+  }
 }

@@ -313,4 +313,30 @@ describe('the log', () => {
     assert.doesNotMatch(written.join(''), /canary/);
     assert.match(written.join(''), /yes/);
   });
+
+  it('counts those who were sent away as requests and as errors, without a latency, and writes one line a second for them', async () => {
+    const { clock, lines, telemetry } = started();
+    const asked = { method: 'POST', route: '/v1/chat/completions', status: 503 };
+    for (let count = 0; count < 3; count++) telemetry.observer.requestShed('queue', 'new', asked);
+    telemetry.observer.requestShed('memory', 'continuing', null);
+    const { body } = await telemetry.metrics();
+    assert.match(body, /revoagent_requests_shed_total\{[^}]*reason="queue"[^}]*\} 3/);
+    assert.match(body, /http_server_request_duration_seconds_count\{[^}]*503[^}]*\} 3/);
+    assert.match(body, /revoagent_request_errors_total\{[^}]*kind="status"[^}]*\} 3/);
+    const { totals, window } = telemetry.performance();
+    assert.partialDeepStrictEqual(totals, { requests: 3, errors: 3 });
+    assert.equal(window.requests, 3);
+    assert.deepEqual(lines, []);
+    await clock.advance(1_000);
+    assert.equal(lines.length, 1);
+    assert.partialDeepStrictEqual(JSON.parse(lines[0] ?? ''), {
+      level: 'warn',
+      event: 'requests-shed',
+      queue: 3,
+      memory: 1,
+    });
+    await clock.advance(10_000);
+    assert.equal(lines.length, 1);
+    telemetry.close();
+  });
 });
