@@ -12,8 +12,8 @@ export const loadShedding = Type.Object(
     queueMs: ms(
       1,
       60_000,
-      200,
-      'How long the first of those who wait to begin may have waited before new work is turned away.',
+      500,
+      'How long new work may have to wait until it begins; what would wait longer is turned away.',
     ),
     loopDelayMs: ms(
       1,

@@ -75,7 +75,7 @@ export interface Observer {
   requestShed(
     reason: RefusalReason,
     priority: LoadPriority,
-    request: Pick<RequestFinished, 'method' | 'route' | 'status'> | null,
+    request: Pick<RequestFinished, 'method' | 'route' | 'status' | 'durationMs'> | null,
   ): void;
   attemptFinished(attempt: AttemptRecord): void;
   runFinished(run: RunRecord): void;

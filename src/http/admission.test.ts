@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import type { LoadGate, ShedReason } from '#contract/load';
 import { startHttpHub } from '../../tests/helpers/http-hub.ts';
-import { post } from '../../tests/helpers/http-calls.ts';
+import { openSocket, post, readUntil } from '../../tests/helpers/http-calls.ts';
 import { unobserved } from '../../tests/helpers/unobserved.ts';
 
 const CHAT = { model: 'fast', messages: [{ role: 'user', content: 'x' }], max_tokens: 5 };
@@ -44,6 +45,50 @@ describe('a hub that has more to do than it can', () => {
     const refused = await fetch(`${hub.url}/api/runs`, { headers: { authorization: 'Bearer rvk_unknown' } });
     assert.equal(refused.status, 503, 'never 401 for what was not looked at');
     assert.match(await refused.text(), /hardly any memory/);
+  });
+});
+
+describe('a request that is sent away', () => {
+  const overloaded = { load: gateOf('event_loop') };
+
+  it('answers each of those that came one behind the other, though none was read to its end', async (t) => {
+    const hub = await startHttpHub(t, { deps: overloaded });
+    const text = JSON.stringify(CHAT);
+    const one = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+    const socket = await openSocket(t, hub.url);
+    socket.write(one.repeat(3));
+    const answers = await readUntil(socket, /(?:HTTP\/1\.1 503[^]*){3}"code":"instance_overloaded"\}\}$/);
+    assert.equal(answers.match(/HTTP\/1\.1 503/g)?.length, 3);
+  });
+
+  it('is not told what else would be wrong with it, and its connection ends where that cannot be read', async (t) => {
+    const hub = await startHttpHub(t, { deps: overloaded });
+    const socket = await openSocket(t, hub.url);
+    socket.write(
+      'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n',
+    );
+    const answer = await readUntil(socket, /instance_overloaded"\}\}$/);
+    assert.match(answer, /^HTTP\/1\.1 503 /);
+    assert.match(answer, /^connection: close\r$/im);
+    if (!socket.closed) await once(socket, 'close');
+  });
+
+  it('can be read by the pages of a listed origin', async (t) => {
+    const origin = 'https://app.example';
+    const hub = await startHttpHub(t, { deps: overloaded, settings: { corsOrigins: [origin] } });
+    const { status, headers } = await post(hub, '/v1/chat/completions', CHAT, { origin });
+    assert.equal(status, 503);
+    assert.equal(headers.get('access-control-allow-origin'), origin);
+    assert.equal(headers.get('cross-origin-resource-policy'), 'cross-origin');
+    assert.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'");
+  });
+
+  it('is answered before a hub that leaves has left', async (t) => {
+    const hub = await startHttpHub(t, { deps: overloaded });
+    const socket = await openSocket(t, hub.url);
+    socket.write('GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    const [answer] = await Promise.all([readUntil(socket, /instance_overloaded"\}\}$/), hub.server.close(5_000)]);
+    assert.match(answer, /^HTTP\/1\.1 503 /);
   });
 });
 

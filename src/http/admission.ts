@@ -27,7 +27,7 @@ export function priorityOf({ access, alwaysAdmitted, continues }: Operation): Ad
 
 export interface QueueSettings {
   readonly enabled: boolean;
-  /** How long the first of those who wait to begin may have waited before new work is sent away. */
+  /** So long may new work have to wait until it begins; what would wait longer is sent away. */
   readonly queueMs: number;
 }
 
@@ -50,7 +50,7 @@ export class Gate {
   constructor(parts: GateParts) {
     this.#parts = parts;
     const { requestsInFlightMax: places, loadShedding } = parts.settings;
-    this.turns = new Turns(loadShedding.enabled ? loadShedding.queueMs : Number.POSITIVE_INFINITY);
+    this.turns = new Turns(parts.clock, loadShedding.enabled ? loadShedding.queueMs : Number.POSITIVE_INFINITY);
     const full = `This instance serves ${places} requests at once, and all places are taken.`;
     this.#refusals = {
       full: [new Refusal('full', new LimitError('too_many_requests_in_flight', full, { retryAfterMs: RETRY_MS }))],
@@ -64,15 +64,19 @@ export class Gate {
   refusal(admission: Admission, local: boolean, inFlight: number): Refusal | null {
     if (admission === 'always') return null;
     const priority = local ? 'vital' : admission;
-    const { load, clock, settings } = this.#parts;
-    const places = settings.requestsInFlightMax;
+    const places = this.#parts.settings.requestsInFlightMax;
     if (inFlight > (priority === 'new' ? places : places + Math.ceil(places * RESERVED_SHARE)))
       return this.#next('full');
+    return this.overload(priority, inFlight);
+  }
+
+  /** As `refusal`, for what takes no place. */
+  overload(priority: LoadPriority, inFlight: number): Refusal | null {
     if (priority === 'vital') return null;
-    const now = clock.now();
     // What is under way already is turned away last.
-    if (this.turns.isBehind(priority === 'new' ? now : now - settings.loadShedding.queueMs)) return this.#next('queue');
-    const reason = load.admit(priority, inFlight, now);
+    if (this.turns.isBehind(priority === 'new' ? 1 : 2)) return this.#next('queue');
+    const { load, clock } = this.#parts;
+    const reason = load.admit(priority, inFlight, clock.now());
     return reason === null ? null : this.#next(reason);
   }
 

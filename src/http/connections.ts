@@ -5,7 +5,7 @@
  * writing a POST on one; WebSockets are sent away one after the other, because all at once would wait for each other where
  * they come back; what is left at the deadline is told so and destroyed.
  */
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -40,6 +40,8 @@ export class Connections {
   readonly #servers = new Set<HttpServer>();
   readonly #sockets = new Set<Socket>();
   readonly #inFlight = new Set<RequestContext>();
+  /** Requests that are sent away and not answered yet. */
+  readonly #refusals = new Map<Duplex, ServerResponse>();
   /** WebSockets; each ends itself. */
   readonly #upgraded = new Map<Socket, Upgraded>();
   /** Since when a connection is idle; only while draining. */
@@ -88,6 +90,22 @@ export class Connections {
     });
   }
 
+  /** The request that came on the socket is sent away, soon. */
+  beginRefusal(socket: Socket, outgoing: ServerResponse): void {
+    this.#refusals.set(socket, outgoing);
+    outgoing.once('close', () => {
+      // Another may have come behind it.
+      if (this.#refusals.get(socket) === outgoing) this.#refusals.delete(socket);
+      if (this.#draining) this.#idleSince.set(socket, this.#clock.now());
+      this.#onChange?.();
+    });
+  }
+
+  /** What the request on the socket is sent away with. */
+  refusalOn(socket: Duplex): ServerResponse | undefined {
+    return this.#refusals.get(socket);
+  }
+
   /** The request that the socket is in the middle of. */
   requestOn(socket: Duplex): RequestContext | undefined {
     for (const context of this.#inFlight) if (context.incoming.socket === socket) return context;
@@ -112,7 +130,8 @@ export class Connections {
     const reason = new UnavailableError('draining', 'This instance is shutting down and could not wait any longer.');
     for (const context of this.#inFlight) context.abort(reason);
     for (const each of this.#upgraded.values()) each.abort(reason);
-    await this.#until(() => this.#inFlight.size === 0 && this.#upgraded.size === 0, LAST_WORDS_MS);
+    const isSaid = (): boolean => this.#inFlight.size + this.#refusals.size + this.#upgraded.size === 0;
+    await this.#until(isSaid, LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroySoon();
     await this.#until(() => this.#isGone(), LAST_WORDS_MS);
     for (const socket of this.#sockets) socket.destroy();
@@ -178,8 +197,8 @@ export class Connections {
     this.#clock.schedule(SWEEP_MS, () => {
       const busy = new Set([...this.#inFlight].map((context) => context.incoming.socket));
       for (const [socket, since] of this.#idleSince) {
-        if (!busy.has(socket) && !this.#upgraded.has(socket) && this.#clock.now() - since >= IDLE_MS)
-          socket.destroySoon();
+        const isBusy = busy.has(socket) || this.#refusals.has(socket) || this.#upgraded.has(socket);
+        if (!isBusy && this.#clock.now() - since >= IDLE_MS) socket.destroySoon();
       }
       if (!this.#isGone()) this.#sweepLater();
     });

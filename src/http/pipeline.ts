@@ -90,6 +90,8 @@ export class Pipeline {
     const route = publicPath(operation.path);
     const admission = priorityOf(operation);
     const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
+      // While it waited for its turn.
+      if (context.abortedFor !== undefined) return this.fail(context, context.abortedFor);
       try {
         this.check(context);
         const known = authenticate(context, operation.access, keys, keyless());
@@ -119,7 +121,7 @@ export class Pipeline {
       if (this.turnedAway(incoming, outgoing, route, admission)) return;
       const context = this.begin(incoming, outgoing, route);
       if (!waits || context.local || turns.isFree()) void answer(context, input);
-      else turns.wait(context.receivedAt, () => context.gone || void answer(context, input));
+      else turns.wait(() => void answer(context, input));
     };
   }
 
@@ -128,16 +130,19 @@ export class Pipeline {
    * of these when there is least time.
    */
   turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean {
-    const inFlight = this.#connections.requestsInFlight + 1;
-    const refusal = this.#gate.refusal(admission, this.#local.has(incoming), inFlight);
+    const local = this.#local.has(incoming);
+    const refusal = this.#gate.refusal(admission, local, this.#connections.requestsInFlight + 1);
     if (refusal === null) return false;
+    const { clock, observer, settings } = this.#deps;
+    const priority = local || admission === 'always' ? 'vital' : admission;
+    const since = clock.now();
+    this.#connections.beginRefusal(incoming.socket, outgoing);
     this.#gate.turns.sendAway(() => {
-      const { clock, observer, settings } = this.#deps;
       const { method = 'GET', headers, url = '' } = incoming;
       if (this.#connections.draining) outgoing.shouldKeepAlive = false;
       const more = originHeaders(headers.origin, settings.corsOrigins);
-      const status = refusal.send(outgoing, surfaceOf(url), requestIdOf(incoming, clock), more);
-      observer.requestShed(refusal.reason, admission === 'always' ? 'vital' : admission, { method, route, status });
+      const status = refusal.send(outgoing, surfaceOf(url), { requestId: requestIdOf(incoming, clock), more, clock });
+      observer.requestShed(refusal.reason, priority, { method, route, status, durationMs: clock.now() - since });
     });
     return true;
   }
@@ -223,7 +228,7 @@ export class Pipeline {
 
   /** Throws where a run on a socket may not begin. */
   admitRun(): void {
-    const refusal = this.#gate.refusal('new', false, this.#connections.requestsInFlight + 1);
+    const refusal = this.#gate.overload('new', this.#connections.requestsInFlight);
     if (refusal === null) return;
     this.#deps.observer.requestShed(refusal.reason, 'new', null);
     throw refusal.error;

@@ -3,18 +3,20 @@
  * and a write. Begins nothing and is not looked into: no key, no body, no trace.
  */
 import type { ServerResponse } from 'node:http';
+import type { Clock } from '#core/clock';
 import type { HubError } from '#core/errors';
 import type { Surface } from '#contract/gateway';
 import type { RefusalReason } from '#contract/load';
 import { renderError } from './errors/render.ts';
 import { SECURITY_HEADERS } from './request-context.ts';
+import { untilTaken } from './waiting.ts';
 
 /** Stands for the id in what is written beforehand; in no text of ours. */
 const ID = '\u0000';
 
 interface Written {
   readonly status: number;
-  readonly headers: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
   /** Between two parts stands the id. */
   readonly body: readonly string[];
 }
@@ -31,14 +33,18 @@ export class Refusal {
   }
 
   /** Answers with it, and with what else the caller's browser is to know. Returns the status. */
-  send(outgoing: ServerResponse, surface: Surface, requestId: string, more: Readonly<Record<string, string>>): number {
+  send(
+    outgoing: ServerResponse,
+    surface: Surface,
+    { requestId, more, clock }: { requestId: string; more: Readonly<Record<string, string>>; clock: Clock },
+  ): number {
     const { status, headers, body } = this.#written[surface];
     const text = body.join(requestId);
-    const head = [...headers, 'x-request-id', requestId, 'content-length', String(Buffer.byteLength(text))];
-    if (surface === 'anthropic') head.push('request-id', requestId);
-    for (const name in more) head.push(name, more[name] ?? '');
-    outgoing.writeHead(status, head);
+    const named = surface === 'anthropic' ? { 'request-id': requestId, ...more } : more;
+    const length = String(Buffer.byteLength(text));
+    outgoing.writeHead(status, { ...headers, 'x-request-id': requestId, 'content-length': length, ...named });
     outgoing.end(text);
+    untilTaken(outgoing, clock);
     return status;
   }
 }
@@ -47,7 +53,7 @@ function write(error: HubError, surface: Surface): Written {
   const { status, headers, body } = renderError(error, surface, { requestId: ID, runId: null });
   return {
     status,
-    headers: Object.entries({ ...SECURITY_HEADERS, ...headers }).flat(),
+    headers: { ...SECURITY_HEADERS, ...headers },
     body: body.split(JSON.stringify(ID).slice(1, -1)),
   };
 }

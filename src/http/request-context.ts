@@ -113,6 +113,11 @@ export class RequestContext {
     return this.#aborted === callerGone;
   }
 
+  /** What `abort` was given; undefined while nothing was. */
+  get abortedFor(): unknown {
+    return this.#aborted;
+  }
+
   abort(reason: unknown): void {
     if (this.#aborted !== undefined) return;
     this.#aborted = reason;
@@ -136,17 +141,20 @@ export class RequestContext {
     // What says "as you have it" has no length of its own.
     const sent = encoded?.bytes ?? body;
     const byteCount = Buffer.byteLength(sent);
-    const head = { ...this.headers };
-    for (const name in headers) head[name] = headers[name] ?? '';
-    if (encoded !== null) head['content-encoding'] = encoded.encoding;
-    if (status !== 304 && status !== 204) head['content-length'] = String(byteCount);
+    // Names and values in turn, which Node takes as they are; what the answer says itself comes once.
+    const head: string[] = [];
+    for (const name in this.headers) if (headers[name] === undefined) head.push(name, this.headers[name] ?? '');
+    for (const name in headers) head.push(name, headers[name] ?? '');
+    if (encoded !== null) head.push('content-encoding', encoded.encoding);
+    if (status !== 304 && status !== 204) head.push('content-length', String(byteCount));
     outgoing.writeHead(status, head);
     if (byteCount > SLICE_BYTES && this.incoming.method !== 'HEAD') {
       void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
       return;
     }
-    // Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes.
-    if (typeof sent === 'string' || sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
+    // Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes. ASCII is cheaper so.
+    if (typeof sent === 'string') outgoing.end(sent, byteCount === sent.length ? 'latin1' : 'utf8');
+    else if (sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
     else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
     untilTaken(outgoing, this.#clock);
   }

@@ -200,6 +200,12 @@ function answerClientError(
     context.abort(error);
     return;
   }
+  const refusal = connections.refusalOn(socket);
+  if (refusal !== undefined) {
+    // What was not looked at is not judged: it is sent away as it would have been, and its connection ends.
+    refusal.shouldKeepAlive = false;
+    return;
+  }
   if (context !== undefined || !socket.writable) {
     // An answer is on its way and the bytes after its request are no request: it ends the connection.
     if (context === undefined) socket.destroy();

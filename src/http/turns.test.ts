@@ -2,20 +2,22 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Turns } from './turns.ts';
 
-/** An event loop whose turns are taken by hand. */
+/** An event loop whose turns are taken by hand, each `turnMs` long. */
 function loopOf(queueMs = 200) {
   let ready: (() => void)[] = [];
-  const turns = new Turns(queueMs, (callback) => void ready.push(callback));
-  const turn = (): void => {
+  let nowMs = 0;
+  const turns = new Turns({ now: () => nowMs }, queueMs, (callback) => void ready.push(callback));
+  const turn = (turnMs = 1): void => {
+    nowMs += turnMs;
     const now = ready;
     ready = [];
     for (const callback of now) callback();
   };
   const begun: number[] = [];
-  const come = (count: number, since = 0): void => {
+  const come = (count: number, name = 0): void => {
     for (let at = 0; at < count; at++) {
-      if (turns.isFree()) begun.push(since);
-      else turns.wait(since, () => void begun.push(since));
+      if (turns.isFree()) begun.push(name);
+      else turns.wait(() => void begun.push(name));
     }
   };
   return { turns, turn, begun, come, idle: () => ready.length === 0 };
@@ -85,25 +87,45 @@ describe('turns of the event loop', () => {
     assert.ok(!turns.isFree());
   });
 
-  it('is behind while the first has waited too long, and no longer', () => {
+  it('is behind while a newcomer would wait too long, by how long it takes from one to the next', () => {
     const { turns, turn, come } = loopOf(200);
-    come(32 + 64, 0);
-    come(32, 150);
-    assert.ok(!turns.isBehind(200));
-    assert.ok(turns.isBehind(201));
-    turn();
-    turn();
-    turn();
-    assert.equal(turns.waiting, 32);
-    assert.ok(!turns.isBehind(350), 'those of the first moment have begun');
-    assert.ok(turns.isBehind(351));
+    come(32 + 1_000);
+    assert.ok(!turns.isBehind(), 'by the first guess of a fifth of a millisecond');
+    come(1);
+    assert.ok(turns.isBehind());
+    assert.ok(!turns.isBehind(2));
+    // Eight in 8 ms.
+    for (let count = 0; count < 40; count++) turn(8);
+    come(0);
+    assert.ok(turns.waiting > 200 && turns.isBehind(2), `${turns.waiting} wait`);
+    while (turns.waiting > 150) turn(8);
+    assert.ok(!turns.isBehind());
   });
 
-  it('holds no pause against a queue of a few', () => {
-    const { turns, come } = loopOf(200);
-    come(32 + 31, 0);
-    assert.ok(!turns.isBehind(60_000));
-    come(1, 0);
-    assert.ok(turns.isBehind(60_000));
+  it('holds no pause against a queue', () => {
+    const { turns, turn, come } = loopOf(200);
+    come(32 + 300);
+    turn();
+    turn(1);
+    turn(60_000);
+    assert.ok(turns.waiting > 200 && !turns.isBehind());
+  });
+
+  it('turns nobody away for a queue of a few, and nobody at all where it may be any length', () => {
+    const slow = loopOf(1);
+    slow.come(32 + 31);
+    assert.ok(!slow.turns.isBehind());
+    slow.come(1);
+    assert.ok(slow.turns.isBehind());
+    const any = loopOf(Number.POSITIVE_INFINITY);
+    any.come(100_000);
+    assert.ok(!any.turns.isBehind());
+  });
+
+  it('answers at once those who are too many to wait to be sent away', () => {
+    const { turns } = loopOf();
+    let away = 0;
+    for (let count = 0; count < 4_096 + 3; count++) turns.sendAway(() => void away++);
+    assert.equal(away, 3);
   });
 });

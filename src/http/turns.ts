@@ -1,8 +1,9 @@
 /**
  * The queue before the hub's work. A turn of the event loop begins so many requests and no more, and the rest wait for the next: so a
- * turn stays short whatever arrives; health is answered, and connections are taken, between two of them. The age of whoever waits
- * longest says how far the hub is behind: while that is too far, no new work comes in (the standing queue of CoDel, RFC 8289).
+ * turn stays short whatever arrives; health is answered, and connections are taken, between two of them. How many wait, and how long
+ * it took of late until one began, says how long a newcomer would wait (Little's law): where that is too long, none comes in.
  */
+import type { Clock } from '#core/clock';
 import { onNextTurn } from '#core/clock';
 
 /** Some ten milliseconds of work. */
@@ -10,31 +11,39 @@ const PER_TURN = 32;
 /** The loop takes one new connection a turn: where many come, turns are to be short. */
 const PER_SHORT_TURN = 8;
 const MANY = 128;
-/** Fewer are no queue: after a pause of the machine there are always some who waited long. */
+/** Fewer are no queue, however slow the machine. */
 const QUEUE_MIN = 32;
+/** Before anything is known. */
+const FIRST_GUESS_MS = 0.2;
+/** Of a new measurement in what is known, and how much more than that it may be: a pause of the process says nothing of what comes. */
+const WEIGHT = 1 / 16;
+const JUMP_MAX = 4;
 
 /** To send so many away takes as long as to begin one: those who are served have at least half of the time. */
 const AWAY_PER_BEGUN = 4;
 /** As long as health may wait for a turn. */
 const AWAY_PER_TURN = 256;
+/** From here on they are answered at once, so that a connection that sends without end is not read without end. */
+const AWAY_MAX = 4_096;
 /** So many are taken before their places are given back. */
 const SLICE = 1_024;
 
-interface Waiting {
-  readonly since: number;
-  readonly begin: () => void;
-}
-
 export class Turns {
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #queueMs: number;
   readonly #nextTurn: (callback: () => void) => void;
-  readonly #waiting = new Fifo<Waiting>();
+  readonly #waiting = new Fifo<() => void>();
   readonly #away = new Fifo<() => void>();
   #begun = 0;
   #turning = false;
+  /** From one that begins to the next, while others wait. */
+  #apartMs = FIRST_GUESS_MS;
+  /** When the last turn began some of many. */
+  #turnAt: number | null = null;
 
-  /** `queueMs`: how long the first in the queue may have waited before new work is too much. */
-  constructor(queueMs: number, nextTurn = onNextTurn) {
+  /** `queueMs`: so long may a newcomer have to wait; infinite: any time. */
+  constructor(clock: Pick<Clock, 'now'>, queueMs: number, nextTurn = onNextTurn) {
+    this.#clock = clock;
     this.#queueMs = queueMs;
     this.#nextTurn = nextTurn;
   }
@@ -43,9 +52,9 @@ export class Turns {
     return this.#waiting.size;
   }
 
-  /** Whether who comes now would wait too long; `nowMs` is the monotonic clock's. */
-  isBehind(nowMs: number): boolean {
-    return this.waiting >= QUEUE_MIN && nowMs - (this.#waiting.first?.since ?? nowMs) > this.#queueMs;
+  /** Whether who comes now would wait more than so many times what he may. */
+  isBehind(times = 1): boolean {
+    return this.waiting >= QUEUE_MIN && this.waiting * this.#apartMs > this.#queueMs * times;
   }
 
   /** Whether a request may begin at once, which is counted; otherwise it has to `wait`. */
@@ -57,8 +66,8 @@ export class Turns {
   }
 
   /** Calls `begin` when its turn comes; in order. */
-  wait(since: number, begin: () => void): void {
-    this.#waiting.push({ since, begin });
+  wait(begin: () => void): void {
+    this.#waiting.push(begin);
     this.#turnLater();
   }
 
@@ -67,6 +76,10 @@ export class Turns {
    * loop still looks at its connections is looked at again: with many of them a turn would not end.
    */
   sendAway(answer: () => void): void {
+    if (this.#away.size >= AWAY_MAX) {
+      answer();
+      return;
+    }
     this.#away.push(answer);
     this.#turnLater();
   }
@@ -79,6 +92,7 @@ export class Turns {
 
   readonly #onTurn = (): void => {
     this.#turning = false;
+    this.#measure();
     const away = Math.min(this.#away.size, AWAY_PER_TURN);
     const most = this.#waiting.size > MANY ? PER_SHORT_TURN : PER_TURN;
     this.#begun = Math.min(this.#waiting.size, Math.max(most, Math.ceil(away / AWAY_PER_BEGUN)));
@@ -88,7 +102,17 @@ export class Turns {
     if (this.#begun > 0 || this.#away.size > 0) this.#turnLater();
   };
 
-  readonly #beginFirst = (): void => this.#waiting.take()?.begin();
+  readonly #beginFirst = (): void => this.#waiting.take()?.();
+
+  /** The turn that ends here, where it had to leave some for the next. */
+  #measure(): void {
+    const now = this.waiting > 0 ? this.#clock.now() : null;
+    if (now !== null && this.#turnAt !== null && this.#begun > 0) {
+      const apartMs = Math.min((now - this.#turnAt) / this.#begun, this.#apartMs * JUMP_MAX);
+      this.#apartMs += (apartMs - this.#apartMs) * WEIGHT;
+    }
+    this.#turnAt = now;
+  }
 }
 
 class Fifo<Item> {

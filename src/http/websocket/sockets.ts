@@ -105,7 +105,7 @@ export class Sockets {
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
     outgoing.assignSocket(socket);
-    outgoing.once('finish', () => socket.end());
+    outgoing.once('finish', () => socket.destroySoon());
     if (door.turnedAway(incoming, outgoing, SOCKET_PATH, 'new')) return;
     const context = door.begin(incoming, outgoing, SOCKET_PATH);
     try {
