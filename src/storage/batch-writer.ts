@@ -59,10 +59,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
     if (before !== undefined) this.#waitingBytes -= this.#bytes.of(before);
     this.#waiting.set(row.id, row);
     this.#waitingBytes += this.#bytes.of(row);
-    for (const oldest of this.#waiting.values()) {
-      if (this.#waiting.size <= this.#parts.rowsMax && this.#waitingBytes <= this.#bytes.waitingMax) break;
-      this.#done(oldest, 'overflowed');
-    }
+    if (this.#isOver()) this.#makeRoom();
     if (this.#writing === undefined) this.#arm(BATCH_MS);
   }
 
@@ -85,6 +82,18 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
     while (this.#waiting.size > 0) {
       signal.throwIfAborted();
       if (!(await this.#writeBatch())) await this.#parts.clock.sleep(RETRY_MS, signal);
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#waiting.size > this.#parts.rowsMax || this.#waitingBytes > this.#bytes.waitingMax;
+  }
+
+  /** Looks at the oldest only where one has to go: a map that was taken from is walked from its beginning, over all that has left. */
+  #makeRoom(): void {
+    for (const oldest of this.#waiting.values()) {
+      if (!this.#isOver()) break;
+      this.#done(oldest, 'overflowed');
     }
   }
 
