@@ -12,7 +12,7 @@ export function createLimitFigures(metrics: Metrics): {
   /** At a scrape. */
   read(mode: LimitModeReport | undefined): void;
 } {
-  const decided = memoised((labels) => metrics.counter('limitDecisions').labels(...labels.split(' ')));
+  const decided = memoised((labels) => metrics.counter('limitDecisions').series(...labels.split(' ')));
   const asked = memoised((labels) => metrics.histogram('limitStore').series(...labels.split(' ')));
   const left = new Map<string, number>();
   return {

@@ -1,8 +1,46 @@
 /**
- * A histogram that counts cheaply and is put into prom-client's form when it is read: it is counted in four times a request, and read
- * every few seconds. prom-client's own looks a series up by its labels for each value.
+ * A histogram and a counter that count cheaply and are put into prom-client's form when they are read: they are counted in many times a
+ * request, and read every few seconds. prom-client's own look a series up by its labels for each value.
  */
-import { Histogram } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
+
+/** What came to one set of labels since it was last read. */
+export class Tally {
+  #count = 0;
+
+  inc(by = 1): void {
+    this.#count += by;
+  }
+
+  take(): number {
+    const count = this.#count;
+    this.#count = 0;
+    return count;
+  }
+}
+
+export class TallyCounter extends Counter {
+  readonly #labelNames: readonly string[];
+  readonly #tallies: { readonly labels: Readonly<Record<string, string>>; readonly tally: Tally }[] = [];
+
+  constructor(settings: ConstructorParameters<typeof Counter>[0]) {
+    super(settings);
+    this.#labelNames = settings.labelNames ?? [];
+  }
+
+  /** Counts for these values of the labels, in their order; whoever asks for it keeps it. */
+  series(...values: readonly string[]): Tally {
+    const tally = new Tally();
+    this.#tallies.push({ labels: labelled(this.#labelNames, values), tally });
+    return tally;
+  }
+
+  /** What the registry asks for at a scrape. */
+  override get(): ReturnType<Counter['get']> {
+    for (const { labels, tally } of this.#tallies) this.inc(labels, tally.take());
+    return super.get();
+  }
+}
 
 /** Values of one set of labels. */
 export class Series {
@@ -48,8 +86,7 @@ export class TallyHistogram extends Histogram {
     const key = values.join('\0');
     let series = this.#series.get(key);
     if (series === undefined) {
-      const labels = Object.fromEntries(this.#labelNames.map((name, at) => [name, values[at] ?? '']));
-      series = new Series(labels, this.#bounds);
+      series = new Series(labelled(this.#labelNames, values), this.#bounds);
       this.#series.set(key, series);
     }
     return series;
@@ -73,4 +110,8 @@ export class TallyHistogram extends Histogram {
       { labels, value: count, metricName: `${this.#name}_count` },
     ];
   }
+}
+
+function labelled(names: readonly string[], values: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name, at) => [name, values[at] ?? '']));
 }

@@ -314,14 +314,15 @@ describe('the log', () => {
     assert.match(written.join(''), /yes/);
   });
 
-  it('counts those who were sent away as requests and as errors, without a latency, and writes one line a second for them', async () => {
+  it('counts those who were sent away as requests and as errors, not in the times of its work, and writes one line a second for them', async () => {
     const { clock, lines, telemetry } = started();
-    const asked = { method: 'POST', route: '/v1/chat/completions', status: 503 };
+    const asked = { method: 'POST', route: '/v1/chat/completions', status: 503, durationMs: 2 };
     for (let count = 0; count < 3; count++) telemetry.observer.requestShed('queue', 'new', asked);
     telemetry.observer.requestShed('memory', 'continuing', null);
     const { body } = await telemetry.metrics();
     assert.match(body, /revoagent_requests_shed_total\{[^}]*reason="queue"[^}]*\} 3/);
     assert.match(body, /http_server_request_duration_seconds_count\{[^}]*503[^}]*\} 3/);
+    assert.doesNotMatch(body, /revoagent_hub_time_seconds_count\{[^}]*chat[^}]*\} [1-9]/);
     assert.match(body, /revoagent_request_errors_total\{[^}]*kind="status"[^}]*\} 3/);
     const { totals, window } = telemetry.performance();
     assert.partialDeepStrictEqual(totals, { requests: 3, errors: 3 });

@@ -169,7 +169,7 @@ interface ObserverParts {
 /** To find a series by its labels costs as much as to count in it: found once, by the labels with spaces between them. */
 function seriesOf(metrics: Metrics) {
   return {
-    counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).labels(...labels.split(' '))),
+    counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).series(...labels.split(' '))),
     histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).series(...labels.split(' '))),
   };
 }
@@ -218,7 +218,7 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
       shedLog.count(reason);
       if (request === null) return;
       traffic.shed(clock.now());
-      durations(`${request.method} ${request.route} ${request.status}`).observe(0);
+      durations(`${request.method} ${request.route} ${request.status}`).observe(request.durationMs / 1000);
       requestErrors(`${request.route} status`).inc();
     },
     attemptFinished(attempt) {
@@ -290,8 +290,8 @@ function createSocketObserver(metrics: Metrics): SocketObserver {
   const open = metrics.gauge('sockets');
   const runs = metrics.gauge('socketRuns');
   const messages = {
-    received: metrics.counter('socketMessages').labels('received'),
-    sent: metrics.counter('socketMessages').labels('sent'),
+    received: metrics.counter('socketMessages').series('received'),
+    sent: metrics.counter('socketMessages').series('sent'),
   };
   return {
     opened: () => open.inc(),
