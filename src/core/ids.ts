@@ -8,8 +8,10 @@ import { randomFillSync } from 'node:crypto';
 export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm' | 'agt' | 'cnv' | 'trn' | 'mem';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const CODES = Buffer.from(ALPHABET);
 const RANDOM_CHARS = 16;
-const pool = new Uint8Array(RANDOM_CHARS * 256);
+/** Characters of the alphabet, drawn beforehand. */
+const pool = Buffer.alloc(RANDOM_CHARS * 256);
 let used = pool.length;
 /** Many are made in one millisecond. */
 let lastMs = Number.NaN;
@@ -18,14 +20,14 @@ let lastTime = '';
 export function newId(prefix: IdPrefix, wallMs: number): string {
   if (used === pool.length) {
     randomFillSync(pool);
+    for (const [at, byte] of pool.entries()) pool[at] = CODES[byte & 31] ?? 0;
     used = 0;
   }
   if (wallMs !== lastMs) {
     lastMs = wallMs;
     lastTime = timeOf(wallMs);
   }
-  let tail = '';
-  for (const end = used + RANDOM_CHARS; used < end; used++) tail += ALPHABET[(pool[used] ?? 0) & 31];
+  const tail = pool.toString('latin1', used, (used += RANDOM_CHARS));
   return `${prefix}_${lastTime}${tail}`;
 }
 

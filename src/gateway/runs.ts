@@ -195,10 +195,10 @@ export class Run {
     this.#end('degraded', errorCode);
   }
 
-  #take({ provider, model, ...facts }: ForeignAnswer): void {
-    this.record.provider = provider;
-    this.record.model = model;
-    this.#finish(facts);
+  #take(answer: ForeignAnswer): void {
+    this.record.provider = answer.provider;
+    this.record.model = answer.model;
+    this.#finish(answer);
   }
 
   guarded(entry: GuardrailRecord): void {

@@ -31,9 +31,9 @@ export async function readJsonBody(
 }
 
 /** The body as it came; empty where there is none. Throws `body_too_large`, or the signal's reason. */
-export async function readBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
-  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  return holdsBody(incoming) ? readBytes(incoming, bytesMax, signal) : Buffer.alloc(0);
+export function readBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
+  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge(bytesMax));
+  return holdsBody(incoming) ? readBytes(incoming, bytesMax, signal) : Promise.resolve(Buffer.alloc(0));
 }
 
 function holdsBody({ headers }: IncomingMessage): boolean {
@@ -76,9 +76,9 @@ export function parseJson(bytes: Buffer, what = 'The body'): unknown {
   const refused = (why: string): CallerError => new CallerError('invalid_body', `${what} ${why}`);
   if (bytes.length === 0) throw refused('is empty. Send a JSON object.');
   if (!isUtf8(bytes)) throw refused(`is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`);
-  const tooDeep = mayNestOver(bytes, limits.jsonDepthMax) ? nestingOver(bytes, limits.jsonDepthMax) : -1;
-  if (tooDeep !== -1) throw refused(`is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`);
   const text = bytes.toString('utf8', hasByteOrderMark(bytes) ? 3 : 0);
+  const tooDeep = mayNestOver(text, limits.jsonDepthMax) ? nestingOver(bytes, limits.jsonDepthMax) : -1;
+  if (tooDeep !== -1) throw refused(`is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -100,10 +100,10 @@ function notJson(text: string): string {
 }
 
 /** Whether there are brackets enough for it at all, which the runtime's own search finds out faster than a look at each byte. */
-function mayNestOver(bytes: Buffer, depthMax: number): boolean {
+function mayNestOver(text: string, depthMax: number): boolean {
   let opened = 0;
-  for (const bracket of [0x7b, 0x5b]) {
-    for (let at = bytes.indexOf(bracket); at !== -1; at = bytes.indexOf(bracket, at + 1))
+  for (const bracket of '{[') {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
       if (++opened > depthMax) return true;
   }
   return false;

@@ -10,6 +10,9 @@ import type { RunCall } from '#contract/gateway';
 import type { Route } from '../route.ts';
 import type { CacheLifetime } from '../settings.ts';
 
+/** Of a request and of its caller's wishes, what the answer does not depend on. */
+const NOT_ASKED: ReadonlySet<string> = new Set(['stream', 'stream_options']);
+const NOT_WISHED: ReadonlySet<string> = new Set(['cache']);
 /** The cache's own bound. */
 const TAG_CHARS_MAX = 512;
 
@@ -52,7 +55,7 @@ export function cachingOf(
 export function routeText({ name, settings, groups }: Route): string {
   // A provider of the same name may be another one tomorrow.
   const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
-  return sorted([name, settings.groups, addresses]);
+  return JSON.stringify(ordered([name, settings.groups, addresses]));
 }
 
 function nameOf(
@@ -61,10 +64,9 @@ function nameOf(
   { settings }: Route,
   routeSaid: string,
 ): string {
-  const { cache: _, ...wishes } = preferences ?? {};
-  const { stream: _stream, stream_options: _options, ...asked } = request;
-  const guarded = settings.guardrail === undefined ? null : [caller.keyId, settings.guardrail];
-  return `${kind}:${hash('sha256', sorted([caller.projectId, guarded, wishes, asked]) + routeSaid, 'base64url')}`;
+  const guarded = settings.guardrail === undefined ? null : [caller.keyId, ordered(settings.guardrail)];
+  const asked = [caller.projectId, guarded, ordered(preferences ?? {}, NOT_WISHED), ordered(request, NOT_ASKED)];
+  return `${kind}:${hash('sha256', JSON.stringify(asked) + routeSaid, 'base64url')}`;
 }
 
 /** Route names may hold what a tag may not. */
@@ -72,15 +74,18 @@ function tagOf(route: string): string {
   return `route:${encodeURIComponent(route)}`;
 }
 
-/** JSON with the names of objects in order, so that two clients that write the same in another order ask the same. */
-function sorted(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
-  const fields: Readonly<Record<string, unknown>> = { ...value };
-  let text = '';
+/**
+ * The names of objects and what they hold as lists, in order of the names: two clients that write the same in another order ask the
+ * same. Never an object made anew, in which a name could have a meaning of its own (`__proto__`).
+ */
+function ordered(value: unknown, without?: ReadonlySet<string>): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((inner) => ordered(inner));
+  const fields = value as Readonly<Record<string, unknown>>;
+  const inOrder: unknown[] = [];
   for (const name of Object.keys(fields).toSorted()) {
     const inner = fields[name];
-    if (inner !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${sorted(inner)}`;
+    if (inner !== undefined && without?.has(name) !== true) inOrder.push(name, ordered(inner));
   }
-  return `{${text}}`;
+  return { inOrder };
 }

@@ -8,7 +8,8 @@ import { chatRequestSchema, completionExample } from '../wire/chat.ts';
 
 /** The gateway's own form is this one: bytes and events pass as they are. */
 const openaiForm: ChatForm = {
-  plain: ({ raw, body }) => raw ?? JSON.stringify(body),
+  // The body of a kept answer is parsed only where it is asked for.
+  plain: (answer) => answer.raw ?? JSON.stringify(answer.body),
   stream: () => ({ opening: [], translate: (event) => [event], closing: () => [] }),
 };
 

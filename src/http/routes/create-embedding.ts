@@ -45,7 +45,7 @@ export const createEmbedding = defineOperation({
     const call = callFor(body, context, services);
     return answerWhole(
       services.gateway.embed(call),
-      ({ raw, body: list }) => raw ?? JSON.stringify(list),
+      (answer) => answer.raw ?? JSON.stringify(answer.body),
       context,
       services,
     );
