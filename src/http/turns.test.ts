@@ -62,10 +62,10 @@ describe('turns of the event loop', () => {
     turn();
     assert.equal(away, 256);
     turn();
-    assert.equal(begun.length, 32 + 64);
+    assert.equal(begun.length, 32 + 86);
     assert.equal(away, 512);
     turn();
-    assert.deepEqual([begun.length, away], [32 + 128, 600]);
+    assert.deepEqual([begun.length, away], [32 + 2 * 86, 600]);
     while (!idle()) turn();
     assert.equal(begun.length, 1_000);
   });

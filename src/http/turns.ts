@@ -20,7 +20,7 @@ const WEIGHT = 1 / 16;
 const JUMP_MAX = 4;
 
 /** To send so many away takes as long as to begin one: those who are served have at least half of the time. */
-const AWAY_PER_BEGUN = 4;
+const AWAY_PER_BEGUN = 3;
 /** As long as health may wait for a turn. */
 const AWAY_PER_TURN = 256;
 /** From here on they are answered at once, so that a connection that sends without end is not read without end. */
