@@ -93,7 +93,7 @@ describe('a request that is sent away', () => {
 });
 
 describe('the queue before the work', () => {
-  it('sends new work away while the first has waited too long, serves all that it let in, and answers health', async (t) => {
+  it('sends new work away that would wait too long, serves all that it let in, and answers health', async (t) => {
     const shed: string[] = [];
     const hub = await startHttpHub(t, {
       keyless: true,
