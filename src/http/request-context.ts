@@ -141,12 +141,10 @@ export class RequestContext {
     // What says "as you have it" has no length of its own.
     const sent = encoded?.bytes ?? body;
     const byteCount = Buffer.byteLength(sent);
-    // Names and values in turn, which Node takes as they are; what the answer says itself comes once.
-    const head: string[] = [];
-    for (const name in this.headers) if (headers[name] === undefined) head.push(name, this.headers[name] ?? '');
-    for (const name in headers) head.push(name, headers[name] ?? '');
-    if (encoded !== null) head.push('content-encoding', encoded.encoding);
-    if (status !== 304 && status !== 204) head.push('content-length', String(byteCount));
+    const head = { ...this.headers };
+    for (const name in headers) head[name] = headers[name] ?? '';
+    if (encoded !== null) head['content-encoding'] = encoded.encoding;
+    if (status !== 304 && status !== 204) head['content-length'] = String(byteCount);
     outgoing.writeHead(status, head);
     if (byteCount > SLICE_BYTES && this.incoming.method !== 'HEAD') {
       void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
