@@ -14,7 +14,7 @@ import { createScene } from './scene.ts';
 import type { Subject } from './servers/subject.ts';
 import { median } from './statistics.ts';
 
-/** The targets are judged at the last. */
+/** The targets are judged at the most. */
 const TIMES = [2, 3];
 const CONNECTIONS = 64;
 const HEALTH_EVERY_MS = 50;
@@ -104,18 +104,8 @@ function describeRound(round: Round | undefined): string {
 
 function rowsOf(rounds: readonly Round[]): BenchResult['rows'] {
   const most = Math.max(...TIMES);
-  return [
-    ...targetsOf(
-      rounds.filter(({ times }) => times === most),
-      most,
-    ),
-    ...TIMES.map((times) =>
-      figuresOf(
-        rounds.filter((round) => round.times === times),
-        times,
-      ),
-    ),
-  ];
+  const roundsAt = (wanted: number): Round[] => rounds.filter(({ times }) => times === wanted);
+  return [...targetsOf(roundsAt(most), most), ...TIMES.map((times) => figuresOf(roundsAt(times), times))];
 }
 
 function targetsOf(rounds: readonly Round[], times: number): BenchResult['rows'] {

@@ -22,7 +22,7 @@ const PACKAGES = {
 
 if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
   // Compiled once for all starts to come; where nothing can be written here, each compiles for itself.
-  nodeModule.enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? COMPILED);
+  nodeModule.enableCompileCache(COMPILED);
   const source = new URL('../src/cli/main.ts', import.meta.url);
   const built = new URL('../dist/cli/main.js', import.meta.url);
   const { main } = await import((existsSync(source) ? source : built).href);

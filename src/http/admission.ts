@@ -60,10 +60,8 @@ export class Gate {
     };
   }
 
-  /** Null: it comes in. `inFlight` counts it. Whoever may open the local socket is an operator of this machine. */
-  refusal(admission: Admission, local: boolean, inFlight: number): Refusal | null {
-    if (admission === 'always') return null;
-    const priority = local ? 'vital' : admission;
+  /** Null: it comes in. `inFlight` counts it. */
+  refusal(priority: LoadPriority, inFlight: number): Refusal | null {
     const places = this.#parts.settings.requestsInFlightMax;
     if (inFlight > (priority === 'new' ? places : places + Math.ceil(places * RESERVED_SHARE)))
       return this.#next('full');

@@ -85,8 +85,7 @@ export class Connections {
     if (this.#draining) sayClose(context);
     context.onEnd(() => {
       this.#inFlight.delete(context);
-      if (this.#draining) this.#idleSince.set(context.incoming.socket, this.#clock.now());
-      this.#onChange?.();
+      this.#answered(context.incoming.socket);
     });
   }
 
@@ -96,8 +95,7 @@ export class Connections {
     outgoing.once('close', () => {
       // Another may have come behind it.
       if (this.#refusals.get(socket) === outgoing) this.#refusals.delete(socket);
-      if (this.#draining) this.#idleSince.set(socket, this.#clock.now());
-      this.#onChange?.();
+      this.#answered(socket);
     });
   }
 
@@ -184,6 +182,11 @@ export class Connections {
     if (next.done === true) return;
     next.value.beginDrain();
     this.#clock.schedule(everyMs, () => this.#sendAway(waiting, everyMs));
+  }
+
+  #answered(socket: Socket): void {
+    if (this.#draining) this.#idleSince.set(socket, this.#clock.now());
+    this.#onChange?.();
   }
 
   #forget(socket: Socket): void {

@@ -130,11 +130,12 @@ export class Pipeline {
    * of these when there is least time.
    */
   turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean {
-    const local = this.#local.has(incoming);
-    const refusal = this.#gate.refusal(admission, local, this.#connections.requestsInFlight + 1);
+    if (admission === 'always') return false;
+    // Whoever may open the local socket is an operator of this machine.
+    const priority = this.#local.has(incoming) ? 'vital' : admission;
+    const refusal = this.#gate.refusal(priority, this.#connections.requestsInFlight + 1);
     if (refusal === null) return false;
     const { clock, observer, settings } = this.#deps;
-    const priority = local || admission === 'always' ? 'vital' : admission;
     const since = clock.now();
     this.#connections.beginRefusal(incoming.socket, outgoing);
     this.#gate.turns.sendAway(() => {

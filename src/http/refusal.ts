@@ -8,15 +8,14 @@ import type { HubError } from '#core/errors';
 import type { Surface } from '#contract/gateway';
 import type { RefusalReason } from '#contract/load';
 import { renderError } from './errors/render.ts';
+import type { RenderedError } from './errors/render.ts';
 import { SECURITY_HEADERS } from './request-context.ts';
 import { untilTaken } from './waiting.ts';
 
 /** Stands for the id in what is written beforehand; in no text of ours. */
 const ID = '\u0000';
 
-interface Written {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+interface Written extends Omit<RenderedError, 'body'> {
   /** Between two parts stands the id. */
   readonly body: readonly string[];
 }

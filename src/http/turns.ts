@@ -124,10 +124,6 @@ class Fifo<Item> {
     return this.#items.length - this.#from;
   }
 
-  get first(): Item | undefined {
-    return this.#items[this.#from];
-  }
-
   push(item: Item): void {
     this.#items.push(item);
   }

@@ -21,19 +21,20 @@ export class Traffic {
 
   finished(event: RequestFinished, failed: boolean, now: number): void {
     this.inFlight--;
-    this.totals.requests++;
-    this.#requests.add(now);
     this.#total.record(event.durationMs, now);
     this.#hub.record(event.hubMs, now);
-    if (!failed) return;
-    this.totals.errors++;
-    this.#errors.add(now);
+    this.#count(failed, now);
   }
 
   /** Sent away at once: a request and an error, and no latency of the hub's work. */
   shed(now: number): void {
+    this.#count(true, now);
+  }
+
+  #count(failed: boolean, now: number): void {
     this.totals.requests++;
     this.#requests.add(now);
+    if (!failed) return;
     this.totals.errors++;
     this.#errors.add(now);
   }
