@@ -33,12 +33,12 @@ export function startLoad(url: string, callers = 2): Load {
       try {
         await act();
         done[what]++;
-        await systemClock.sleep(PAUSE_MS);
       } catch (error) {
         failures.push(
           `${what}: ${messageOf(error)}${error instanceof Error && error.cause !== undefined ? ` (${messageOf(error.cause)})` : ''}`,
         );
       }
+      await systemClock.sleep(PAUSE_MS);
     }
   };
   const get = async (): Promise<void> => void (await bodyOf(await fetch(`${url}/api/models`)));
