@@ -103,8 +103,8 @@ export class MemoryStore<Payload> {
     this.#clock = clock;
     this.#marks = marks;
     this.#entryBytesMax = entryBytesMax;
+    // Bounded by size alone, in which each entry has its cost: with a bound on their number it makes room for all of them at once.
     this.#entries = new LRUCache({
-      max: Math.max(1, Math.floor(bytesMax / ENTRY_COST_BYTES)),
       maxSize: bytesMax,
       dispose: (_kept, _key, reason) => {
         if (reason === 'evict') this.evictions++;

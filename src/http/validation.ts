@@ -4,6 +4,7 @@
  */
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 import { CallerError } from '#core/errors';
 import { explain } from './explain.ts';
 
@@ -52,11 +53,12 @@ export class Findings {
 
 export type Check<S extends TSchema> = (value: unknown, findings: Findings) => value is Static<S>;
 
-/** Compile once, at start: it costs milliseconds. A part without a schema is not looked at. */
+/** Compiled once, at the first input: it costs milliseconds, and of many operations few are asked for. A part without a schema is not looked at. */
 export function compileCheck<S extends TSchema>(schema: S | undefined, part: Part): Check<S> {
   if (schema === undefined) return (_value): _value is Static<S> => true;
-  const compiled = Compile(schema);
+  let compiled: Validator<{}, S> | undefined;
   return (value, findings): value is Static<S> => {
+    compiled ??= Compile(schema);
     if (compiled.Check(value)) return true;
     findings.add(part, explain(schema, value));
     return false;
