@@ -93,6 +93,21 @@ routes:
     assert.match(message(problems), /"opnai" is not known; did you mean "openai"\?/);
   });
 
+  it('names the nearest route where memory asks a model that nobody serves', (t) => {
+    const configured = (model: string): void =>
+      void load(
+        t,
+        `providers: { stub: { kind: simulator } }
+routes: { embedding: { groups: [[{ provider: stub, model: e }]] }, "v-*": { groups: [[{ provider: stub }]] } }
+memory: { embeddingModel: ${model} }`,
+      );
+    for (const served of ['embedding', 'v-3', 'stub/any']) configured(served);
+    assert.match(
+      message(problemsOf(() => configured('embeding'))),
+      /"embeding" is not known; did you mean "embedding"\?/,
+    );
+  });
+
   for (const [what, text, expected] of [
     ['a syntax error', 'server:\n  port: 1\n port: 2\n', /revoagent\.yaml:3: All mapping items/],
     ['a tab', 'server:\n\tport: 1\n', /revoagent\.yaml:2: Tabs/],

@@ -151,6 +151,8 @@ class Loader {
     const routes = this.#routes(names);
     const external = this.#external();
     const prices = this.#prices();
+    // What the environment offers may differ from one start to the next; what is written is all there is.
+    if (!mayAsk) this.#checkNames(names, Object.keys(routes), Object.keys(prices), asRecord(filled['memory']));
     this.#checkLimits(filled['limits'], [
       ...Object.keys(routes),
       ...Object.keys(external).map((api) => `external:${api}`),
@@ -320,6 +322,30 @@ class Loader {
       if (this.#check(priceSchema, filled, pointer)) prices[name] = filled as PriceConfig;
     }
     return prices;
+  }
+
+  /** A price for a provider that does not exist never counts, and memory asks nobody by a name that does not. */
+  #checkNames(
+    providers: readonly string[],
+    routes: readonly string[],
+    prices: readonly string[],
+    { embeddingModel }: Record<string, unknown>,
+  ): void {
+    for (const name of prices) {
+      const [provider = ''] = name.split('/');
+      if (!providers.includes(provider) && !provider.endsWith('*'))
+        this.#problem(
+          `/prices/${escapePointer(name)}`,
+          `has a provider, "${provider}", that ${unknownKey(provider, providers)}`,
+        );
+    }
+    if (typeof embeddingModel !== 'string') return;
+    const isServed =
+      providers.includes(embeddingModel.split('/')[0] ?? '') ||
+      routes.some(
+        (name) => name === embeddingModel || (name.endsWith('*') && embeddingModel.startsWith(name.slice(0, -1))),
+      );
+    if (!isServed) this.#problem('/memory/embeddingModel', `"${embeddingModel}" ${unknownKey(embeddingModel, routes)}`);
   }
 
   /** Adds what is wrong with a value; a text whose reference already failed is not held against it again. */

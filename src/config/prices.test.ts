@@ -30,4 +30,22 @@ describe('prices', () => {
       assert.equal(problemsOf(t, { [name]: { inputUsd: 1, outputUsd: 1 } }).length, 1, name);
     for (const wrong of [5, [], {}]) assert.deepEqual(problemsOf(t, wrong), ['prices']);
   });
+
+  it('are refused for a provider that is not configured, with the nearest that is: they would never count', (t) => {
+    const providers = { stub: { kind: 'simulator' } };
+    const price = { inputUsd: 1, outputUsd: 1 };
+    const problems = (name: string): string[] => {
+      try {
+        loadText(t, JSON.stringify({ providers, prices: { [name]: price } }));
+        return [];
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        return error.problems.map(({ path, message }) => `${path} ${message}`);
+      }
+    };
+    for (const right of ['stub/gpt-4o', 'stub/*', 'st*', '*']) assert.deepEqual(problems(right), []);
+    assert.deepEqual(problems('stubb/gpt-4o'), [
+      'prices.stubb/gpt-4o has a provider, "stubb", that is not known; did you mean "stub"?',
+    ]);
+  });
 });
