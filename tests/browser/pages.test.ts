@@ -23,15 +23,18 @@ const QUIET = [
 const REPORT_VIOLATIONS =
   "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective))";
 
+/** Each width in a scheme of its own; the status page changes to the other as it stands. */
 const LOOKS = [
-  { width: 390, colorScheme: 'light' },
   { width: 390, colorScheme: 'dark' },
   { width: 1440, colorScheme: 'light' },
-  { width: 1440, colorScheme: 'dark' },
 ] as const;
 
-function overflow(page: Page): Promise<number> {
-  return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+async function assertFits(page: Page): Promise<void> {
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth'), 0);
+}
+
+function background(page: Page): Promise<string> {
+  return page.evaluate('getComputedStyle(document.body).backgroundColor');
 }
 
 describe('the pages', () => {
@@ -67,7 +70,11 @@ describe('the pages', () => {
       assert.equal(await page.locator('#model option').count(), 2);
       assert.deepEqual(await page.locator('#deployments .chip').allTextContents(), ['closed']);
       assert.match((await page.locator('#curl').textContent()) ?? '', new RegExp(`${hub.url}/v1/chat/completions`));
-      assert.equal(await overflow(page), 0);
+      await assertFits(page);
+      const before = await background(page);
+      await page.emulateMedia({ colorScheme: look.colorScheme === 'dark' ? 'light' : 'dark' });
+      assert.notEqual(await background(page), before);
+      await assertFits(page);
       assert.deepEqual(wrong, []);
       await page.close();
     });
@@ -79,7 +86,7 @@ describe('the pages', () => {
       await page.locator('#operations-OpenAI-compatible-createChatCompletion').waitFor();
       await page.locator('#operations-Runs-getRun').click();
       await page.getByText('From x-revoagent-run.').first().waitFor();
-      assert.equal(await overflow(page), 0);
+      await assertFits(page);
       assert.deepEqual(wrong, []);
       await page.close();
     });

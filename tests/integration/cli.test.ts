@@ -113,7 +113,7 @@ describe('keys', () => {
   });
 
   it('are made, revoked and listed without a hub', async (t) => {
-    const cwd = await folderWith(t);
+    const cwd = await folderWithDatabase(t);
     const made = await runCli(['keys', 'create', '--name', 'ci'], { cwd });
     const [, id] = /^rvk_\S+\n[^]*(key_\w+); its scopes: chat, read, external, admin\.\n$/.exec(made.stdout) ?? [];
     assert.ok(id !== undefined, made.stdout + made.stderr);
