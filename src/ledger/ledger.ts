@@ -50,7 +50,7 @@ interface Entry {
   row: UsageRecord | null;
 }
 
-/** Rows out of a journal, on their way to the database together. */
+/** Rows out of a journal or out of Redis, on their way to the database together. */
 interface Batch {
   left: number;
   whole: boolean;
@@ -78,7 +78,8 @@ export class UsageLedger implements Ledger {
   readonly #unsecured = new Set<Entry>();
   /** Settled, and the journal does not know yet. */
   readonly #unflushed = new Set<Entry>();
-  readonly #replayed = new Map<string, Batch>();
+  /** By row, all that wait for its end: an attempt may be in the journal and in Redis, which are read independently. */
+  readonly #replayed = new Map<string, Batch[]>();
   #flushTimer: Timer | undefined;
   #adoptTimer: Timer | undefined;
   #recovering = false;
@@ -313,18 +314,20 @@ export class UsageLedger implements Ledger {
   #write(rows: readonly UsageRecord[]): Promise<boolean> {
     return new Promise((ended) => {
       const batch: Batch = { left: rows.length, whole: true, ended };
-      for (const row of rows) this.#replayed.set(row.id, batch);
-      for (const row of rows) this.#writer.append(row);
+      for (const { id } of rows) this.#replayed.set(id, [...(this.#replayed.get(id) ?? []), batch]);
+      // The writer keeps the newest of an id, and one read elsewhere may know an end that this one does not.
+      for (const row of rows) if (this.#writer.get(row.id)?.state !== 'settled') this.#writer.append(row);
     });
   }
 
   #endReplayed(id: string, whole: boolean): void {
-    const batch = this.#replayed.get(id);
-    if (batch === undefined) return;
+    const batches = this.#replayed.get(id) ?? [];
     this.#replayed.delete(id);
-    batch.left--;
-    batch.whole &&= whole;
-    if (batch.left === 0) batch.ended(batch.whole);
+    for (const batch of batches) {
+      batch.left--;
+      batch.whole &&= whole;
+      if (batch.left === 0) batch.ended(batch.whole);
+    }
   }
 }
 

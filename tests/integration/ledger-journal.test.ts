@@ -5,13 +5,18 @@ import path from 'node:path';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { UnavailableError } from '#core/errors';
+import { seededRandom } from '#core/random';
 import type { Ledger, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
 import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
+import { Reservations } from '#ledger/reservations';
+import { connectRedis } from '#redis/index';
+import type { RedisPort } from '#redis/index';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
 import { usageOf } from '../conformance/records.ts';
 import { temporaryFolder, waitFor } from '../helpers/hub-process.ts';
-import { listeners, nothingTold } from '../helpers/storage.ts';
+import { startRedis } from '../helpers/redis.ts';
+import { listeners, nothingTold, openGuard } from '../helpers/storage.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 
 interface Bench {
@@ -24,17 +29,18 @@ interface Bench {
   readonly own: string;
 }
 
-async function bench(t: TestContext, given?: string, rowsMax = 100): Promise<Bench> {
+async function bench(t: TestContext, given?: string, rowsMax = 100, redis: RedisPort | null = null): Promise<Bench> {
   const folder = given ?? (await temporaryFolder(t));
   const clock = new VirtualClock();
   const database: Bench['database'] = { away: false, rows: new Map(), writes: 0 };
   const told = { written: 0, dropped: 0, unjournalled: 0 };
   const { logger } = listeners(nothingTold());
   const before = new Set(readdirSync(folder));
+  const parts = { incarnation: 'one', guard: openGuard, clock, random: seededRandom(1), logger };
   const ledger = openLedger({
     folder,
     lock: tryLock,
-    reservations: null,
+    reservations: redis === null ? null : new Reservations({ ...parts, redis }),
     clock,
     logger,
     observer: { ledgerRow: (end) => void told[end]++, ledgerUnjournalled: () => void told.unjournalled++ },
@@ -225,4 +231,66 @@ it('a hub that stops while the database is away leaves its rows to the next star
   const next = await bench(t, stopping.folder);
   await passes(next, () => next.database.rows.size === 1);
   assert.equal(next.database.rows.get(dispatch.id)?.state, 'settled', 'not interrupted: its end was known');
+});
+
+type Attempt = ReturnType<typeof attempt>;
+
+/** The journal of a hub that died. */
+function journalled(folder: string, open: readonly Attempt[], settled: readonly Attempt[] = []): void {
+  mkdirSync(folder);
+  const dispatches = [...open, ...settled].map(({ dispatch }) => dispatch);
+  const ends = settled.map(({ dispatch, settlement }) => ({ of: dispatch.id, ...settlement }));
+  const lines = [...dispatches, ...ends].map((line) => `${JSON.stringify(line)}\n`);
+  writeFileSync(path.join(folder, '00000001.log'), lines.join(''));
+}
+
+/**
+ * A hub that died while Redis was slow: two attempts are in its journal and in Redis, and either knows how one of them ended. Another hub
+ * has read both while the database was away.
+ */
+async function leftInBoth(t: TestContext) {
+  const redis = await startRedis();
+  const random = seededRandom(2);
+  const port = connectRedis({ url: redis.url, name: 'test', mustKeep: false, random, onError: () => undefined });
+  t.after(async () => {
+    port.close();
+    await redis.close();
+  });
+  const reserved = async (owner: string, open: readonly Attempt[], settled: readonly Attempt[] = []): Promise<void> => {
+    const rows = settled.map(({ dispatch, settlement }) => ({ ...dispatch, ...settlement, state: 'settled' }));
+    const entries = [...open.map(({ dispatch }) => dispatch), ...rows].map((entry) => [
+      entry.id,
+      JSON.stringify(entry),
+    ]);
+    await redis.command('HSET', `revoagent:ledger:${owner}`, ...entries.flat());
+    await redis.command('ZADD', 'revoagent:ledger:owners', 1, owner);
+  };
+  const [here, there, journalOnly, redisOnly] = [attempt(), attempt(), attempt(), attempt()];
+  const folder = await temporaryFolder(t);
+  journalled(path.join(folder, 'hub-dead'), [there, journalOnly], [here]);
+  await reserved('dead', [here, redisOnly], [there]);
+  const one = await bench(t, folder, 100, port);
+  one.database.away = true;
+  await passes(one, () => one.ledger.backlog === 4);
+  return { one, redis, reserved, settled: [here, there], open: [journalOnly, redisOnly] };
+}
+
+it('an attempt that is in the journal and in Redis has one row, settled where either of them knows its end', async (t) => {
+  const { one, settled, open } = await leftInBoth(t);
+  one.database.away = false;
+  await passes(one, () => one.database.rows.size === 4);
+  for (const { dispatch, settlement } of settled)
+    assert.deepEqual(one.database.rows.get(dispatch.id), { ...dispatch, ...settlement, state: 'settled' });
+  for (const { dispatch } of open) assert.equal(one.database.rows.get(dispatch.id)?.state, 'interrupted');
+  assert.deepEqual(one.told, { written: 4, dropped: 0, unjournalled: 0 });
+});
+
+it('an attempt that is in the journal and in Redis keeps neither from being done with, nor hubs that die later from being taken over', async (t) => {
+  const { one, redis, reserved } = await leftInBoth(t);
+  one.database.away = false;
+  await passes(one, () => !readdirSync(one.folder).includes('hub-dead'));
+  await waitFor(async () => ((await redis.command('EXISTS', 'revoagent:ledger:dead')) === 0 ? true : null));
+  journalled(path.join(one.folder, 'hub-dead-later'), [attempt()]);
+  await reserved('dead-later', [attempt()]);
+  await passes(one, () => one.database.rows.size === 6 && !readdirSync(one.folder).includes('hub-dead-later'));
 });
