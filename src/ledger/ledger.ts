@@ -4,7 +4,7 @@
  * longer fit in memory while the database is away wait there. Several hubs may share a folder or a Redis: each has its own part, and
  * takes over those of the dead.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -23,6 +23,10 @@ import { replay } from './replay.ts';
 const SETTLE_MS = 200;
 /** How often the journals of dead hubs are looked for. */
 const ADOPT_MS = 60_000;
+/** What each hub's folder is called, with something random behind it. */
+const FOLDER = 'hub-';
+/** A folder without segments that has not changed for so long is no hub's that is just starting, which locks it right after making it. */
+const STARTING_MS = 5 * 60_000;
 /** Rows of a journal that are handed to the writer at once. */
 const REPLAY_ROWS = 500;
 
@@ -60,7 +64,7 @@ interface Batch {
 /** Throws where the folder cannot be used. */
 export function openLedger(parts: LedgerParts): UsageLedger {
   mkdirSync(parts.folder, { recursive: true, mode: 0o700 });
-  const folder = mkdtempSync(path.join(parts.folder, 'hub-'));
+  const folder = mkdtempSync(path.join(parts.folder, FOLDER));
   const lock = parts.lock(folder);
   if (lock === null) throw new Error(`${folder} was made just now and is locked already`);
   return new UsageLedger(parts, folder, lock);
@@ -272,20 +276,28 @@ export class UsageLedger implements Ledger {
   async #adoptDead(): Promise<void> {
     for (const name of readdirSync(this.#parts.folder)) {
       const folder = path.join(this.#parts.folder, name);
-      // One without a segment may be a hub that is just starting.
-      if (folder === this.#folder || this.#closed || segmentsIn(folder).length === 0) continue;
+      if (folder === this.#folder || this.#closed) continue;
+      if (segmentsIn(folder).length === 0 && !this.#isForsaken(folder)) continue;
       const lock = this.#parts.lock(folder);
       if (lock === null) continue;
+      let segments: string[];
       try {
-        const segments = segmentsIn(folder);
+        segments = segmentsIn(folder);
         if (!(await this.#replay(segments, () => false))) continue;
         for (const segment of segments) rmSync(segment, { force: true });
       } finally {
         lock.release();
       }
       rmSync(folder, { recursive: true, force: true });
-      this.#parts.logger.info('ledger-adopted', { journal: name });
+      if (segments.length > 0) this.#parts.logger.info('ledger-adopted', { journal: name });
     }
+  }
+
+  /** Whether a folder without segments may be a dead hub's, which its lock tells. An idle hub has none, nor has one whose Redis answers. */
+  #isForsaken(folder: string): boolean {
+    if (!path.basename(folder).startsWith(FOLDER)) return false;
+    const found = statSync(folder, { throwIfNoEntry: false });
+    return found?.isDirectory() === true && found.mtimeMs < this.#parts.clock.wallMs() - STARTING_MS;
   }
 
   /** One at a time; what cannot be done now is tried again. */

@@ -1,6 +1,6 @@
 /** The ledger's journal in a folder of the test, with a database that can be away and a clock that the test moves. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -13,7 +13,7 @@ import { Reservations } from '#ledger/reservations';
 import { connectRedis } from '#redis/index';
 import type { RedisPort } from '#redis/index';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
-import { usageOf } from '../conformance/records.ts';
+import { START_MS, usageOf } from '../conformance/records.ts';
 import { temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import { startRedis } from '../helpers/redis.ts';
 import { listeners, nothingTold, openGuard } from '../helpers/storage.ts';
@@ -231,6 +231,27 @@ it('a hub that stops while the database is away leaves its rows to the next star
   const next = await bench(t, stopping.folder);
   await passes(next, () => next.database.rows.size === 1);
   assert.equal(next.database.rows.get(dispatch.id)?.state, 'settled', 'not interrupted: its end was known');
+});
+
+it('the folder that a dead hub left without a journal goes when it is old; a living hub’s stays, and what is no hub’s', async (t) => {
+  const living = await bench(t);
+  const { folder } = living;
+  for (const name of ['hub-dead', 'hub-unlocked', 'hub-young', 'other']) mkdirSync(path.join(folder, name));
+  lockFolder(path.join(folder, 'hub-dead')).release();
+  writeFileSync(path.join(folder, 'hub-file'), '');
+  for (const name of readdirSync(folder)) {
+    const changed = new Date(START_MS - (name === 'hub-young' ? 0 : 3_600_000));
+    utimesSync(path.join(folder, name), changed, changed);
+  }
+  const two = await bench(t, folder);
+  const stay = [path.basename(living.own), path.basename(two.own), 'hub-file', 'other'];
+  await two.clock.advance(60_000);
+  assert.deepEqual(readdirSync(folder).toSorted(), [...stay, 'hub-young'].toSorted());
+  // Nobody takes that long to start.
+  await two.clock.advance(600_000);
+  assert.deepEqual(readdirSync(folder).toSorted(), stay.toSorted());
+  goesOut(living.ledger, attempt().dispatch);
+  assert.equal(living.told.unjournalled, 0);
 });
 
 type Attempt = ReturnType<typeof attempt>;
