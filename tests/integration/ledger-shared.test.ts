@@ -7,7 +7,15 @@ import { rm } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
-import { assertHonest, assertOneRowACall, CALLERS, configFor, rowsOf, sendAll } from '../helpers/ledger-calls.ts';
+import {
+  assertHonest,
+  assertOneRowACall,
+  CALLERS,
+  configFor,
+  modelsOnDisk,
+  rowsOf,
+  sendAll,
+} from '../helpers/ledger-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
@@ -51,12 +59,13 @@ describe('kill -9 of one of several hubs that share a Redis', () => {
     const share = REQUESTS / HUBS;
     await Promise.all(hubs.map((hub, number) => sendAll(hub, 100 + number * share, 100 + (number + 1) * share)));
     assert.equal(await victim.end('SIGKILL'), null);
+    const lost = await modelsOnDisk(victim);
     await rm(victim.dataDir, { recursive: true, force: true });
     await waitFor(() => (hubs.some((hub) => hub.output().includes('"reservations-adopted"')) ? true : null), 30_000);
     for (const hub of hubs.slice(1)) assert.equal(await hub.end('SIGTERM'), 0, hub.output());
     const pool = { mode: 'session' as const, max: 2, waitMs: 2_000, idleMs: 30_000, statementTimeoutMs: 2_000 };
     const rows = await rowsOf({ kind: 'postgres', url: postgres.url, pool });
-    assertOneRowACall(upstream, rows);
+    assertOneRowACall(upstream, rows, lost);
     assertHonest(rows);
     assert.deepEqual(await redis.command('KEYS', 'revoagent:ledger:*-*'), [], 'no reservation is left');
   });
