@@ -15,6 +15,8 @@ const TOKENS_PER_MESSAGE = 4;
 const TOKENS_PER_PICTURE = 1_600;
 /** An answer that nobody bounds. */
 const ANSWER_TOKENS = 1_024;
+/** Where nobody knows the price: the least there is, so that a budget that is spent holds such a call back too. What is free costs 0. */
+const UNPRICED_MICRO_USD = 1;
 
 export function estimateOf({ request }: RunCall, route: Route | null, prices: Prices): LimitAmounts {
   const prompt = promptTokens(request);
@@ -23,7 +25,7 @@ export function estimateOf({ request }: RunCall, route: Route | null, prices: Pr
   const stated = { prompt_tokens: prompt, completion_tokens: answer };
   for (const { deployment } of route?.groups.flat() ?? []) {
     const { costMicroUsd } = prices.usageOf(deployment, stated, request['service_tier']);
-    microUsd = Math.max(microUsd, costMicroUsd ?? 0);
+    microUsd = Math.max(microUsd, costMicroUsd ?? UNPRICED_MICRO_USD);
   }
   return { tokens: prompt + answer, microUsd };
 }
