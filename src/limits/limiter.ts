@@ -198,8 +198,9 @@ export class Limiter implements Limits {
       const now = this.#parts.clock.now();
       const due = now - this.#renewedAt >= this.#settings.leaseMs / RENEWALS - TICK_MS / 2;
       if (due) this.#renewedAt = now;
-      if (this.#shared !== null) void this.#shared.renew(due);
-      else if (due) void this.#local.amend(this.#held());
+      // Here too where Redis has them: when it is away, its places are those that are known here.
+      if (due) void this.#local.amend(this.#held());
+      void this.#shared?.renew(due);
       this.#tickLater();
     });
   }

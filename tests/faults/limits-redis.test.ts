@@ -21,6 +21,7 @@ import { VirtualClock } from '../helpers/virtual-clock.ts';
 const INSTANCES = 5;
 const TICK_MS = 1_000;
 const DEADLINE_MS = 250;
+const LEASE_MS = 3_000;
 
 interface Lab {
   readonly redis: TestRedis;
@@ -78,7 +79,7 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
       keys: { default: limits, named: {} },
       agents: none,
       routes: none,
-      leaseMs: 3_000,
+      leaseMs: LEASE_MS,
     },
     shared: { redis: watched, breaker: breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 }) },
     instances: { liveInstances: () => INSTANCES },
@@ -170,6 +171,17 @@ describe('limits without their Redis', () => {
     await lab.redis.restart();
     await lab.shared();
     assert.deepEqual(await lab.used(), [2]);
+  });
+
+  it('keep the places of calls under way for as long as it is dead, those from before and those since', async (t) => {
+    const lab = await open(t, { concurrent: 10 });
+    assert.equal(await lab.ask(), 'in');
+    await lab.redis.kill();
+    assert.deepEqual([await lab.ask(), await lab.ask()], ['in', 'over'], 'two are its share');
+    for (let lease = 0; lease < 3; lease++) {
+      await lab.clock.advance(LEASE_MS + TICK_MS);
+      assert.deepEqual([await lab.used(), await lab.ask()], [[2], 'over']);
+    }
   });
 
   it('share out what is left of a budget, and forget none of it', async (t) => {
