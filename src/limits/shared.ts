@@ -7,6 +7,7 @@ import { messageOf } from '#core/errors';
 import { TooSlowError, within } from '#core/within';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
+import { RedisNotSentError } from '#redis/index';
 import type { Breaker } from '#resilience/index';
 import { Debts } from './debts.ts';
 import type { Amendment, Claim, LimitStore, Reserved } from './store.ts';
@@ -29,6 +30,9 @@ const BATCH_MAX = 500;
 /** Changes nothing. */
 const NOBODY: Amendment = { kind: 'leave', name: 'nobody', id: 'nobody' };
 
+/** `unsent`: nothing went out, so nothing happened. `unknown`: it may have, or may yet. */
+type Answer<T> = { readonly kind: 'answered'; readonly value: T } | { readonly kind: 'unsent' | 'unknown' };
+
 export class SharedCounts {
   away = false;
   readonly #parts: SharedParts;
@@ -44,7 +48,8 @@ export class SharedCounts {
   /** Null: Redis does not answer. */
   async reserve(claim: Claim): Promise<Reserved | null> {
     this.#flush();
-    return this.#ask('reserve', (store) => store.reserve(claim));
+    const answer = await this.#ask('reserve', (store) => store.reserve(claim));
+    return answer.kind === 'answered' ? answer.value : null;
   }
 
   /** Told with the next question, or at the end of this turn. */
@@ -62,7 +67,7 @@ export class SharedCounts {
 
   /** Holds what is held, where that is due; and finds out whether Redis is back. */
   async renew(due: boolean): Promise<void> {
-    if (this.away) await this.#tell([NOBODY]);
+    if (this.away) await this.#ask('amend', (store) => store.amend([NOBODY]));
     else if (due) await this.#tell(this.#parts.held());
   }
 
@@ -78,31 +83,30 @@ export class SharedCounts {
   async #tell(amendments: readonly Amendment[]): Promise<void> {
     for (let from = 0; from < amendments.length; from += BATCH_MAX) {
       const batch = amendments.slice(from, from + BATCH_MAX);
-      const permitted = await this.#ask('amend', async (store) => {
-        await store.amend(batch);
-        return true as const;
-      });
+      const { kind } = await this.#ask('amend', (store) => store.amend(batch));
+      // What is held is told anew when Redis is back, and may have been left by then.
+      if (kind === 'unsent') this.owe(batch.filter((amendment) => amendment.kind !== 'hold'));
       // Whether a sum was taken is not known: telling it again might count it twice. Leaving a place twice is leaving it.
-      if (permitted === null) this.#debts.add(batch.filter(({ kind }) => kind === 'leave'));
+      if (kind === 'unknown') this.owe(batch.filter((amendment) => amendment.kind === 'leave'));
     }
   }
 
-  /** Null where Redis does not answer in time, or is left alone. */
-  async #ask<T>(operation: 'reserve' | 'amend', ask: (store: LimitStore) => Promise<T>): Promise<T | null> {
+  /** Never rejects. */
+  async #ask<T>(operation: 'reserve' | 'amend', ask: (store: LimitStore) => Promise<T>): Promise<Answer<T>> {
     const { store, breaker, clock, observer, logger } = this.#parts;
     const permit = breaker.tryAcquire();
     if (!permit.granted) {
       this.away = true;
-      return null;
+      return { kind: 'unsent' };
     }
     const startedAt = clock.now();
     const limits = { clock, limitMs: DEADLINE_MS, signal: this.#never };
     try {
-      const answer = await within(limits, () => ask(store));
+      const value = await within(limits, () => ask(store));
       permit.success();
       observer.limitStoreAsked(operation, 'ok', clock.now() - startedAt);
       if (this.away) this.#back();
-      return answer;
+      return { kind: 'answered', value };
     } catch (error) {
       permit.failure();
       observer.limitStoreAsked(
@@ -112,7 +116,7 @@ export class SharedCounts {
       );
       if (!this.away) logger.warn('limits-divided', { reason: messageOf(error) });
       this.away = true;
-      return null;
+      return { kind: error instanceof RedisNotSentError ? 'unsent' : 'unknown' };
     }
   }
 

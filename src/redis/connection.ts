@@ -11,6 +11,7 @@ import { systemRandom } from '#core/random';
 import type { Random } from '#core/random';
 import { parseRedisUrl } from '#core/redis-url';
 import { inspect } from './inspection.ts';
+import { RedisNotSentError } from './not-sent.ts';
 
 /** One step on the server, all or nothing. KEYS and ARGV as in EVAL; its text is hashed once and sent whole only where it is new. */
 export interface Script {
@@ -24,7 +25,10 @@ type Settings = AnySettings & { readonly replyMapping?: 'legacy' };
 export type RedisArgument = string | number | Uint8Array;
 
 export interface RedisPort {
-  /** The reply with its strings as bytes. Rejects while Redis is away or refused, and with what Redis says. */
+  /**
+   * The reply with its strings as bytes. Rejects with `RedisNotSentError` while Redis is away or refused, with what Redis says, and where
+   * the connection was lost before the answer: then nobody knows whether it was done.
+   */
   run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
   /** Subscribes now and after every reconnection. What is published while it is away does not arrive. */
   subscribe(channel: string, listener: (message: string) => void): void;
@@ -79,8 +83,10 @@ export function connectRedis(options: RedisOptions): RedisPort {
       try {
         return await commands.redis.callBuffer('EVALSHA', [hash, ...rest]);
       } catch (error) {
-        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-        return await commands.redis.callBuffer('EVAL', [script.lua, ...rest]);
+        if (!messageOf(error).startsWith('NOSCRIPT')) throw sentOrNot(error);
+        return await commands.redis.callBuffer('EVAL', [script.lua, ...rest]).catch((thrown: unknown) => {
+          throw sentOrNot(thrown);
+        });
       }
     },
     subscribe(channel, listener) {
@@ -162,6 +168,12 @@ function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Set
     // A primary that was made a replica while it stayed connected: the sentinels know who is it now.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
+}
+
+/** The client has no class for it, only these words. */
+function sentOrNot(error: unknown): unknown {
+  if (!messageOf(error).startsWith("Stream isn't writeable")) return error;
+  return new RedisNotSentError('Redis is away, and nothing was sent to it.', { cause: error });
 }
 
 function asArgument(argument: RedisArgument): string | number | Buffer {

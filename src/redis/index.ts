@@ -3,3 +3,4 @@ export { createBatch } from './batch.ts';
 export { connectRedis } from './connection.ts';
 export type { RedisArgument, RedisOptions, RedisPort, RedisTls, Script } from './connection.ts';
 export { RedisRefusedError } from './inspection.ts';
+export { RedisNotSentError } from './not-sent.ts';

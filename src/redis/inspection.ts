@@ -1,11 +1,12 @@
 /** What a Redis says of itself when it is connected: why it is not used, and what about it would lose what must be kept. */
 import type { Redis } from 'ioredis';
 import { messageOf } from '#core/errors';
+import { RedisNotSentError } from './not-sent.ts';
 
 /** Script flags came with Redis 7.0. */
 const MAJOR_MIN = 7;
 
-export class RedisRefusedError extends Error {
+export class RedisRefusedError extends RedisNotSentError {
   override readonly name = 'RedisRefusedError';
 }
 

@@ -6,13 +6,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { seededRandom } from '#core/random';
-import type { LimitAmounts, LimitSettings } from '#contract/admission';
+import type { Admission, LimitAmounts, LimitSettings } from '#contract/admission';
 import type { SpendStore } from '#contract/limits';
 import { LimitExceededError } from '#contract/limits';
 import { Limiter } from '#limits/index';
-import { connectRedis } from '#redis/index';
-import type { RedisPort } from '#redis/index';
+import { connectRedis, RedisNotSentError } from '#redis/index';
+import type { RedisPort, Script } from '#redis/index';
 import { BreakerRegistry } from '#resilience/index';
+import type { Breaker } from '#resilience/index';
 import { waitFor } from '../helpers/hub-process.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
@@ -21,6 +22,7 @@ import { VirtualClock } from '../helpers/virtual-clock.ts';
 const INSTANCES = 5;
 const TICK_MS = 1_000;
 const DEADLINE_MS = 250;
+const PING: Script = { name: 'ping', lua: `return 'up'` };
 const LEASE_MS = 3_000;
 
 interface Lab {
@@ -28,6 +30,11 @@ interface Lab {
   readonly clock: VirtualClock;
   readonly limiter: Limiter;
   readonly told: string[];
+  readonly breaker: Breaker;
+  /** Until the connection is known to be lost; it is made again within a moment. */
+  hangUp(): Promise<void>;
+  /** A call that is let in and under way. */
+  begin(estimate: Partial<LimitAmounts>): Promise<Admission>;
   /** Admits, and ends the call with what it used; `over` where it is refused. Without `used` the call stays under way. */
   ask(used?: Partial<LimitAmounts>): Promise<'in' | 'over'>;
   used(): Promise<readonly number[]>;
@@ -72,6 +79,7 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
   const told: string[] = [];
   const tell = (event: string): void => void told.push(event);
   const breakers = new BreakerRegistry({ clock, random: seededRandom(1) });
+  const breaker = breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 });
   const limiter = new Limiter({
     settings: {
       organisations: none,
@@ -81,7 +89,7 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
       routes: none,
       leaseMs: LEASE_MS,
     },
-    shared: { redis: watched, breaker: breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 }) },
+    shared: { redis: watched, breaker },
     instances: { liveInstances: () => INSTANCES },
     spend: memorySpend(),
     clock,
@@ -97,6 +105,20 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
     clock,
     limiter,
     told,
+    breaker,
+    async hangUp() {
+      await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+      await waitFor(() =>
+        port.run(PING, [], []).then(
+          () => null,
+          (error: unknown) => error instanceof RedisNotSentError,
+        ),
+      );
+    },
+    async begin(estimate) {
+      const call = { ...subjects, id: `call-${++calls}`, estimate: () => ({ tokens: 0, microUsd: 0, ...estimate }) };
+      return (await limiter.admit(call)) ?? assert.fail('nothing limits the call');
+    },
     async ask(used) {
       const estimate = { tokens: 0, microUsd: 0, ...used };
       try {
@@ -124,7 +146,7 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
     redis
       .command('PING')
       .then(
-        () => port.run({ name: 'ping', lua: `return 'up'` }, [], []),
+        () => port.run(PING, [], []),
         () => null,
       )
       .catch(() => null),
@@ -195,5 +217,27 @@ describe('limits without their Redis', () => {
     await lab.redis.restart();
     await lab.shared();
     assert.deepEqual(await lab.used(), [440], 'read from what was written down, since Redis knows nothing any more');
+  });
+
+  it('owe what the circuit gave no leave to tell', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001 });
+    const call = await lab.begin({ microUsd: 300 });
+    lab.breaker.forceOpen({ by: 'test', reason: 'no leave' });
+    call.settle({ tokens: 0, microUsd: 50 });
+    await lab.clock.advance(0);
+    assert.equal(lab.limiter.mode().mode, 'share');
+    lab.breaker.reset();
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [50]);
+  });
+
+  it('owe what was not sent, since the connection was away', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001 });
+    const call = await lab.begin({ microUsd: 300 });
+    await lab.hangUp();
+    call.settle({ tokens: 0, microUsd: 50 });
+    await lab.clock.advance(0);
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [50]);
   });
 });
