@@ -26,6 +26,12 @@ export function additionsOf(claim: Claim, states: readonly RuleState[], spent: L
   });
 }
 
+/** For a store that may have reserved it and did not say so. Places are left when the call ends, as all are; windows run out. */
+export function undoOf({ id, rules, microUsd }: Claim): Amendment[] {
+  const budgets = rules.flatMap(({ kind, name }) => (kind === 'usd' ? [name] : []));
+  return id === null || microUsd === 0 || budgets.length === 0 ? [] : [{ kind: 'undo', name: id, budgets }];
+}
+
 export function placesOf({ id, rules }: Claim, leaseMs: number | null): Amendment[] {
   if (id === null) return [];
   return rules.flatMap(({ kind, name }): Amendment[] => {

@@ -9,7 +9,8 @@ export class Debts {
   readonly #windowMs: number;
   readonly #windows = new Map<string, { readonly window: SlidingWindow; readonly max: number }>();
   readonly #budgets = new Map<string, Extract<Amendment, { kind: 'budget' | 'window' }>>();
-  #places: Amendment[] = [];
+  /** Of places and of single calls. */
+  #single: Amendment[] = [];
 
   constructor(clock: Clock, windowMs: number) {
     this.#clock = clock;
@@ -17,14 +18,14 @@ export class Debts {
   }
 
   get size(): number {
-    return this.#windows.size + this.#budgets.size + this.#places.length;
+    return this.#windows.size + this.#budgets.size + this.#single.length;
   }
 
   add(amendments: readonly Amendment[]): void {
     for (const amendment of amendments) {
       const { kind, name } = amendment;
-      if (kind === 'leave' || kind === 'hold') {
-        if (this.#places.length < limits.limitSubjectsMax) this.#places.push(amendment);
+      if (kind === 'leave' || kind === 'hold' || kind === 'undo') {
+        if (this.#single.length < limits.limitSubjectsMax) this.#single.push(amendment);
       } else if (kind === 'add') this.#window(name, amendment.max)?.add(amendment.by, amendment.max, this.#clock.now());
       else if (kind === 'budget') this.#owe(amendment);
       // A window's slot will have run out before long; until then the estimate stays.
@@ -38,10 +39,10 @@ export class Debts {
       const by = window.used(now);
       return by > 0 ? [{ kind: 'add', name, by, max }] : [];
     });
-    const all = [...windows, ...this.#budgets.values(), ...this.#places];
+    const all = [...windows, ...this.#budgets.values(), ...this.#single];
     this.#windows.clear();
     this.#budgets.clear();
-    this.#places = [];
+    this.#single = [];
     return all;
   }
 

@@ -136,20 +136,22 @@ export class Limiter implements Limits {
 
   /** Asks again where a budget was not known. */
   async #reserve(claim: Claim): Promise<Asked> {
-    let asked = await this.#ask(claim);
+    let asked = await this.#ask(claim, this.#shared);
     if (asked.reserved.kind === 'unseeded') {
       const seeds = await this.#book.read(asked.reserved.budgets);
-      asked = await this.#ask({ ...claim, seeds });
+      // A Redis that did not answer is not asked for the same call again: what it may do yet is taken back by the call's id.
+      const among = (): SharedCounts | null => (asked.shared ? this.#shared : null);
+      asked = await this.#ask({ ...claim, seeds }, among());
       // Redis may be gone, or the day over, since it was asked.
-      if (asked.reserved.kind === 'unseeded') asked = await this.#ask({ ...claim, seeds: zeros(claim.rules) });
+      if (asked.reserved.kind === 'unseeded') asked = await this.#ask({ ...claim, seeds: zeros(claim.rules) }, among());
     }
     const { reserved, shared } = asked;
     const states = reserved.kind === 'unseeded' ? [] : reserved.states;
     return { states, granted: reserved.kind === 'granted', shared };
   }
 
-  async #ask(claim: Claim): Promise<{ reserved: Reserved; shared: boolean }> {
-    const reserved = this.#shared === null ? null : await this.#shared.reserve(claim);
+  async #ask(claim: Claim, among: SharedCounts | null): Promise<{ reserved: Reserved; shared: boolean }> {
+    const reserved = among === null ? null : await among.reserve(claim);
     if (reserved === null) return { reserved: this.#local.take(claim, this.mode().dividedBy), shared: false };
     if (reserved.kind !== 'unseeded') this.#mirror(claim, reserved.states, reserved.kind === 'granted');
     return { reserved, shared: true };

@@ -133,6 +133,9 @@ export class MemoryStore implements LimitStore {
       case 'hold':
         this.#taken(name).set(amendment.id, this.#clock.now() + amendment.leaseMs);
         break;
+      case 'undo':
+        // Always answers, so nothing is ever unknown here.
+        break;
     }
   }
 

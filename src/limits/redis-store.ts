@@ -9,7 +9,9 @@ import type { Amendment, Claim, LimitStore, Reserved, RuleState } from './store.
 /** Before every key, beside those of other rooms in the same Redis. */
 const PREFIX = 'revoagent:limit:';
 const BUDGETS: Readonly<Record<Exclude<LimitPeriod, 'minute' | null>, string>> = { day: 'd', week: 'k', month: 'm' };
-const AMENDMENTS = { window: 'w', budget: 'b', add: 'a', leave: 'l', hold: 'h' } as const;
+/** No rule's name begins so: those begin with a scope. */
+const RESERVED = `${PREFIX}reserved:`;
+const AMENDMENTS = { window: 'w', budget: 'b', add: 'a', leave: 'l', hold: 'h', undo: 'u' } as const;
 const FIELDS = 4;
 
 export class RedisStore implements LimitStore {
@@ -29,14 +31,19 @@ export class RedisStore implements LimitStore {
       keys.push(PREFIX + rule.name);
       args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
     }
+    keys.push(RESERVED + (id ?? ''));
     return reservedOf(await this.#redis.run(RESERVE, keys, args), rules);
   }
 
   async amend(amendments: readonly Amendment[]): Promise<void> {
     if (amendments.length === 0) return;
     const args: (string | number)[] = [this.#windowMs];
-    for (const amendment of amendments) args.push(AMENDMENTS[amendment.kind], ...valuesOf(amendment));
-    const keys = amendments.map(({ name }) => PREFIX + name);
+    const keys: string[] = [];
+    for (const amendment of amendments) {
+      args.push(AMENDMENTS[amendment.kind], ...valuesOf(amendment));
+      if (amendment.kind !== 'undo') keys.push(PREFIX + amendment.name);
+      else keys.push(RESERVED + amendment.name, ...amendment.budgets.map((name) => PREFIX + name));
+    }
     await this.#redis.run(AMEND, keys, args);
   }
 }
@@ -57,6 +64,8 @@ function valuesOf(amendment: Amendment): [string | number, number, number] {
       return [amendment.id, 0, 0];
     case 'hold':
       return [amendment.id, amendment.leaseMs, 0];
+    case 'undo':
+      return ['', amendment.budgets.length, 0];
   }
 }
 

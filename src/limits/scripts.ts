@@ -2,12 +2,17 @@
  * What Redis does in one step, as Lua: `window.ts`, `calendar.ts` and `memory-store.ts` once more, on the clock of the server (TIME), so
  * that no instance's clock matters. A window is a hash: `n` what is in it, `h` and `t` its first and last slot, `a<slot>` and `l<slot>`
  * what is in a slot and its last time. Slots are numbered from the time on, so that a number never comes again. Places are a sorted set
- * by the time they end, a budget is a hash of its first day (`p`) and what is spent (`s`). Needs Redis 7 (script flags).
+ * by the time they end, a budget is a hash of its first day (`p`) and what is spent (`s`). What a call took from budgets is kept for a
+ * minute under its id, as its amount and the budgets' first days: who was not answered in time takes it back by that, and leaves '' behind
+ * for a reservation that is still on its way. Needs Redis 7 (script flags).
  */
 import type { Script } from '#redis/index';
 import { DAY_MS } from './calendar.ts';
 import { PLACE_WAIT_MS } from './memory-store.ts';
 import { SHARES, SLOTS } from './window.ts';
+
+/** A Redis that hung is told what to take back as soon as it answers, which is within seconds. */
+const RESERVED_MS = 60_000;
 
 /** ARGV[1]: the window in milliseconds. */
 const PRELUDE = `
@@ -75,7 +80,7 @@ end
 `;
 
 /**
- * KEYS: one a rule. ARGV: window, id ('' only looks), lease in ms, and for each rule: kind (w, c, or d, k, m for a budget of a day, a
+ * KEYS: one a rule, and what is kept of the call. ARGV: window, id ('' only looks), lease in ms, and for each rule: kind (w, c, or d, k, m for a budget of a day, a
  * week, a month), its limit, the amount, the seed of a budget ('' for none). Replies {1 granted | 0 refused | -1 unseeded, now, and for
  * each rule: used, reset (-1: never), refused, mark}.
  */
@@ -98,8 +103,9 @@ end
 local status = id == '' and 2 or 1
 local reply = {0, now}
 local windows = {}
-for i, key in ipairs(KEYS) do
-  local at = i * 4
+local record, taken = KEYS[#KEYS], {}
+for i = 1, #KEYS - 1 do
+  local key, at = KEYS[i], i * 4
   local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
   local used, reset, refused, mark = 0, 0, 0, 0
   if kind == 'w' then
@@ -137,6 +143,10 @@ for i, key in ipairs(KEYS) do
     end
     reset = finish * ${DAY_MS} - now
     mark = start
+    if amount > 0 then
+      taken[1] = ARGV[at + 2]
+      table.insert(taken, start)
+    end
     if amount > 0 and used + amount > max then refused = 1 end
   end
   if refused == 1 and status >= 1 then status = 0 end
@@ -144,9 +154,16 @@ for i, key in ipairs(KEYS) do
   reply[place + 1], reply[place + 2], reply[place + 3], reply[place + 4] = used, reset, refused, mark
 end
 
+if status == 1 and #taken > 0 then
+  if redis.call('GET', record) == '' then
+    status = 0
+  else
+    redis.call('SET', record, table.concat(taken, ' '), 'PX', ${RESERVED_MS})
+  end
+end
 if status == 1 then
-  for i, key in ipairs(KEYS) do
-    local at = i * 4
+  for i = 1, #KEYS - 1 do
+    local key, at = KEYS[i], i * 4
     local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     local place = (i - 1) * 4 + 2
     if kind == 'w' then
@@ -166,15 +183,16 @@ return reply
 };
 
 /**
- * KEYS: one an amendment. ARGV: window, and for each: kind (w window, b budget, a add, l leave, h hold), a mark or an id, a number
- * (what is added, or the lease), and the limit for `a`. Goes on in a Redis that is full: it is what gives room back.
+ * KEYS: one an amendment, and behind that of an undo its budgets'. ARGV: window, and for each: kind (w window, b budget, a add, l leave,
+ * h hold, u undo), a mark or an id, a number (what is added, the lease, or how many budgets), and the limit for `a`. Goes on in a Redis that is full: it is what gives room back.
  */
 export const AMEND: Script = {
   name: 'limits-amend',
   lua: `#!lua flags=allow-oom
 ${PRELUDE}
-for i, key in ipairs(KEYS) do
-  local at = i * 4 - 2
+local at, place = 2, 1
+while place <= #KEYS do
+  local key = KEYS[place]
   local kind, mark, by, max = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   if kind == 'w' then
     if redis.call('HEXISTS', key, 'a' .. mark) == 1 then
@@ -188,10 +206,19 @@ for i, key in ipairs(KEYS) do
     put(key, by, max, used, first, last)
   elseif kind == 'l' then
     redis.call('ZREM', key, mark)
+  elseif kind == 'u' then
+    local words = string.gmatch(redis.call('GET', key) or '', '%S+')
+    local amount = words()
+    redis.call('SET', key, '', 'PX', ${RESERVED_MS})
+    for _ = 1, by do
+      place = place + 1
+      if amount and redis.call('HGET', KEYS[place], 'p') == words() then redis.call('HINCRBY', KEYS[place], 's', -amount) end
+    end
   else
     redis.call('ZADD', key, now + by, mark)
     if redis.call('PTTL', key) < by then redis.call('PEXPIRE', key, by) end
   end
+  place, at = place + 1, at + 4
 end
 `,
 };

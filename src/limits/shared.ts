@@ -9,6 +9,7 @@ import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
 import { RedisNotSentError } from '#redis/index';
 import type { Breaker } from '#resilience/index';
+import { undoOf } from './amendments.ts';
 import { Debts } from './debts.ts';
 import type { Amendment, Claim, LimitStore, Reserved } from './store.ts';
 
@@ -45,11 +46,14 @@ export class SharedCounts {
     this.#debts = new Debts(parts.clock, parts.windowMs);
   }
 
-  /** Null: Redis does not answer. */
+  /** Null: Redis does not answer. Once for each id: what an unanswered one took is taken back by it. */
   async reserve(claim: Claim): Promise<Reserved | null> {
     this.#flush();
     const answer = await this.#ask('reserve', (store) => store.reserve(claim));
-    return answer.kind === 'answered' ? answer.value : null;
+    if (answer.kind === 'answered') return answer.value;
+    // A Redis that hangs does what it was asked when it goes on, and the call is let in without it.
+    if (answer.kind === 'unknown') this.owe(undoOf(claim));
+    return null;
   }
 
   /** Told with the next question, or at the end of this turn. */
@@ -87,7 +91,7 @@ export class SharedCounts {
       // What is held is told anew when Redis is back, and may have been left by then.
       if (kind === 'unsent') this.owe(batch.filter((amendment) => amendment.kind !== 'hold'));
       // Whether a sum was taken is not known: telling it again might count it twice. Leaving a place twice is leaving it.
-      if (kind === 'unknown') this.owe(batch.filter((amendment) => amendment.kind === 'leave'));
+      if (kind === 'unknown') this.owe(batch.filter((each) => each.kind === 'leave' || each.kind === 'undo'));
     }
   }
 

@@ -37,7 +37,9 @@ export type Amendment =
   | { readonly kind: 'add'; readonly name: string; readonly by: number; readonly max: number }
   | { readonly kind: 'leave'; readonly name: string; readonly id: string }
   /** The place is held for `leaseMs` from now; taken anew where it was lost. */
-  | { readonly kind: 'hold'; readonly name: string; readonly id: string; readonly leaseMs: number };
+  | { readonly kind: 'hold'; readonly name: string; readonly id: string; readonly leaseMs: number }
+  /** What the reservation of the claim `name` took from these budgets, in its order, is given back; one that is made only later takes nothing. */
+  | { readonly kind: 'undo'; readonly name: string; readonly budgets: readonly string[] };
 
 export interface LimitStore {
   reserve(claim: Claim): Promise<Reserved>;

@@ -9,7 +9,7 @@ import { daysOf } from '#limits/calendar';
 import { MemoryStore } from '#limits/memory-store';
 import { RedisStore } from '#limits/redis-store';
 import { DAYS } from '#limits/scripts';
-import type { Claim, LimitStore, Reserved } from '#limits/store';
+import type { Amendment, Claim, LimitStore, Reserved } from '#limits/store';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
@@ -89,6 +89,41 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
+
+describe('a reservation in Redis of which nobody knows', () => {
+  const [day, month] = [ruleOf('usd', 1_000, 'day'), ruleOf('usd', 1_000, 'month')];
+  const seeds = new Map([day, month].map(({ name }) => [name, 100]));
+  const claim = (id: string | null, microUsd: number): Claim => claimOf(id, [day, month], { microUsd, seeds });
+  const undo = (id: string): Amendment => ({ kind: 'undo', name: id, budgets: [day.name, month.name] });
+  const used = async (store: LimitStore): Promise<unknown> => {
+    const found = await store.reserve(claim(null, 0));
+    return found.kind === 'unseeded' ? found : found.states.map((state) => state.used);
+  };
+
+  it('is taken back once, however often that is told, and takes nothing where it comes later', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    await store.reserve(claim('first', 20));
+    await store.reserve(claim('second', 300));
+    assert.deepEqual(await used(store), [420, 420]);
+    for (let times = 0; times < 2; times++) await store.amend([undo('second'), undo('third')]);
+    assert.deepEqual(await used(store), [120, 120]);
+    assert.equal((await store.reserve(claim('third', 300))).kind, 'refused');
+    assert.deepEqual(await used(store), [120, 120]);
+  });
+
+  it('is taken back from a budget of its own period alone', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    const before = (await used(store)) as number[];
+    await clock.advance(86_399_000);
+    await store.reserve(claim('late', 300));
+    await clock.advance(2_000);
+    await store.reserve(claim('early', 50));
+    await store.amend([undo('late')]);
+    assert.deepEqual(await used(store), [50, (before[1] ?? 0) + 50]);
+  });
+});
 
 describe('the two stores', () => {
   it('answer every sequence of claims the same, and let no minute have more than its limit', async () => {

@@ -240,4 +240,16 @@ describe('limits without their Redis', () => {
     await lab.shared();
     assert.deepEqual(await lab.used(), [50]);
   });
+
+  it('take back what a Redis reserved that had hung for too long, and count what was spent', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001, usdPerDay: 0.001 });
+    assert.equal(await lab.ask({ microUsd: 100 }), 'in');
+    lab.redis.stop();
+    const begun = [lab.begin({ microUsd: 90 }), lab.begin({ microUsd: 90 })];
+    await lab.clock.advance(DEADLINE_MS);
+    for (const call of await Promise.all(begun)) call.settle({ tokens: 0, microUsd: 20 });
+    lab.redis.cont();
+    await lab.shared();
+    assert.deepEqual(await lab.used(), [140, 140]);
+  });
 });
