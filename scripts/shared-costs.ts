@@ -110,7 +110,7 @@ async function limited(redis: TestRedis, port: RedisPort): Promise<Pick<Costs, '
     store.amend([
       { kind: 'leave', name: rules[2]?.name ?? '', id: `run_${at}` },
       { kind: 'window', name: rules[1]?.name ?? '', mark: 0, by: -100 },
-      { kind: 'budget', name: rules[3]?.name ?? '', mark: 0, by: -100 },
+      { kind: 'budget', name: rules[3]?.name ?? '', mark: 0, generation: 0, by: -100, whole: 900, ageMs: 0 },
     ]),
   );
   return { reserve, amend };

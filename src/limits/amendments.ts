@@ -5,13 +5,14 @@ import type { Amendment, Claim, RuleState } from './store.ts';
 /** Where it was reserved. `spent` null: nobody knows, and the estimate stays. */
 export function settlementOf(claim: Claim, states: readonly RuleState[], spent: LimitAmounts | null): Amendment[] {
   return claim.rules.flatMap(({ kind, name }, place): Amendment[] => {
-    const mark = states[place]?.mark ?? 0;
+    const { mark = 0, generation = 0 } = states[place] ?? {};
     const { tokens, microUsd } = spent ?? claim;
     if (kind === 'concurrent') return claim.id === null ? [] : [{ kind: 'leave', name, id: claim.id }];
     if (kind === 'tokens' && tokens !== claim.tokens)
       return [{ kind: 'window', name, mark, by: tokens - claim.tokens }];
-    if (kind === 'usd' && microUsd !== claim.microUsd)
-      return [{ kind: 'budget', name, mark, by: microUsd - claim.microUsd }];
+    // Also where it came to the estimate: a budget that was begun anew knows of none.
+    if (kind === 'usd' && (microUsd > 0 || claim.microUsd > 0))
+      return [{ kind: 'budget', name, mark, generation, by: microUsd - claim.microUsd, whole: microUsd, ageMs: 0 }];
     return [];
   });
 }
@@ -21,7 +22,10 @@ export function additionsOf(claim: Claim, states: readonly RuleState[], spent: L
   const { tokens, microUsd } = spent ?? claim;
   return claim.rules.flatMap(({ kind, name, max }, place): Amendment[] => {
     if (kind === 'concurrent') return [];
-    if (kind === 'usd') return [{ kind: 'budget', name, mark: states[place]?.mark ?? 0, by: microUsd }];
+    if (kind === 'usd') {
+      const { mark = 0, generation = 0 } = states[place] ?? {};
+      return [{ kind: 'budget', name, mark, generation, by: microUsd, whole: microUsd, ageMs: 0 }];
+    }
     return [{ kind: 'add', name, by: kind === 'tokens' ? tokens : 1, max }];
   });
 }

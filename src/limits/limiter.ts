@@ -160,7 +160,7 @@ export class Limiter implements Limits {
   #mirror(claim: Claim, states: readonly RuleState[], granted: boolean): void {
     claim.rules.forEach(({ kind, name }, place) => {
       const state = states[place];
-      if (kind === 'usd' && state !== undefined) this.#local.learn(name, state.mark, state.used);
+      if (kind === 'usd' && state !== undefined) this.#local.learn(name, state.mark, state.used, state.generation);
     });
     if (!granted || claim.id === null) return;
     void this.#local.amend(additionsOf(claim, [], null).filter(({ kind }) => kind === 'add'));

@@ -15,6 +15,8 @@ export const PLACE_WAIT_MS = 1_000;
 
 interface Budget {
   start: number;
+  /** Of the store that counts for all; 0 where it was begun here. */
+  readonly generation: number;
   spent: number;
   /** Of it, what others had spent when this instance was left alone; only the rest is shared out. */
   base: number;
@@ -53,15 +55,15 @@ export class MemoryStore implements LimitStore {
     const states = claim.rules.map((rule, place): RuleState => {
       const amount = amountOf(rule, claim);
       const mark = this.#commit(rule, amount, id, leaseMs);
-      const { used = 0, resetMs = 0 } = looked[place] ?? {};
-      return { used: used + amount, resetMs, refused: false, mark };
+      const { used = 0, resetMs = 0, generation = 0 } = looked[place] ?? {};
+      return { used: used + amount, resetMs, refused: false, mark, generation };
     });
     return { kind: 'granted', states };
   }
 
   /** What all have spent in this period, as somebody knows who counts for all. */
-  learn(name: string, start: number, spent: number): void {
-    this.#put(this.#budgets, name, { start, spent, base: spent });
+  learn(name: string, start: number, spent: number, generation = 0): void {
+    this.#put(this.#budgets, name, { start, generation, spent, base: spent });
   }
 
   #missing(rule: Rule, { seeds }: Claim): { name: string; startDay: number }[] {
@@ -83,21 +85,22 @@ export class MemoryStore implements LimitStore {
     if (kind === 'concurrent') {
       const used = this.#taken(name).size;
       const refused = used + amount > max;
-      return { used, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0 };
+      return { used, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0, generation: 0 };
     }
     if (kind === 'usd' && period !== null && period !== 'minute') {
-      const { spent = 0, base = 0 } = this.#budgets.get(name) ?? {};
+      const { spent = 0, base = 0, generation = 0 } = this.#budgets.get(name) ?? {};
       const wallMs = this.#clock.wallMs();
       const { start, end } = daysOf(period, wallMs);
       const used = share === 1 ? spent : spent - base;
       const room = share === 1 ? rule.max : Math.max(0, Math.floor((rule.max - base) / share));
-      return { used: spent, resetMs: end * DAY_MS - wallMs, refused: amount > 0 && used + amount > room, mark: start };
+      const refused = amount > 0 && used + amount > room;
+      return { used: spent, resetMs: end * DAY_MS - wallMs, refused, mark: start, generation };
     }
     const now = this.#clock.now();
     const window = this.#windows.get(name) ?? new SlidingWindow(this.#windowMs);
     const waitMs = window.waitMs(amount, max, now);
     const resetMs = waitMs > 0 ? waitMs : window.resetMs(now) || (amount > 0 ? this.#windowMs : 0);
-    return { used: window.used(now), resetMs, refused: waitMs > 0, mark: 0 };
+    return { used: window.used(now), resetMs, refused: waitMs > 0, mark: 0, generation: 0 };
   }
 
   #commit({ name, kind, period, max }: Rule, amount: number, id: string, leaseMs: number): number {

@@ -12,7 +12,7 @@ const BUDGETS: Readonly<Record<Exclude<LimitPeriod, 'minute' | null>, string>> =
 /** No rule's name begins so: those begin with a scope. */
 const RESERVED = `${PREFIX}reserved:`;
 const AMENDMENTS = { window: 'w', budget: 'b', add: 'a', leave: 'l', hold: 'h', undo: 'u' } as const;
-const FIELDS = 4;
+const FIELDS = 5;
 
 export class RedisStore implements LimitStore {
   readonly #redis: Pick<RedisPort, 'run'>;
@@ -53,11 +53,12 @@ function letterOf({ kind, period }: Rule): string {
   return period === null || period === 'minute' ? 'w' : BUDGETS[period];
 }
 
-function valuesOf(amendment: Amendment): [string | number, number, number] {
+function valuesOf(amendment: Amendment): (string | number)[] {
   switch (amendment.kind) {
     case 'window':
-    case 'budget':
       return [amendment.mark, amendment.by, 0];
+    case 'budget':
+      return [amendment.mark, amendment.by, amendment.generation, amendment.whole, amendment.ageMs];
     case 'add':
       return ['', amendment.by, amendment.max];
     case 'leave':
@@ -82,6 +83,7 @@ function reservedOf(reply: unknown, rules: readonly Rule[]): Reserved {
       resetMs: resetMs < 0 ? Number.POSITIVE_INFINITY : resetMs,
       refused: at(place, 2) === 1,
       mark: at(place, 3),
+      generation: at(place, 4),
     };
   });
   if (numbers[0] === -1) {

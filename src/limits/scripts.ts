@@ -2,7 +2,8 @@
  * What Redis does in one step, as Lua: `window.ts`, `calendar.ts` and `memory-store.ts` once more, on the clock of the server (TIME), so
  * that no instance's clock matters. A window is a hash: `n` what is in it, `h` and `t` its first and last slot, `a<slot>` and `l<slot>`
  * what is in a slot and its last time. Slots are numbered from the time on, so that a number never comes again. Places are a sorted set
- * by the time they end, a budget is a hash of its first day (`p`) and what is spent (`s`). What a call took from budgets is kept for a
+ * by the time they end, a budget is a hash of its first day (`p`), what is spent (`s`) and when it was begun with what the database had
+ * (`g`, its generation; hubs before that was kept begin one without). What a call took from budgets is kept for a
  * minute under its id, as its amount and the budgets' first days: who was not answered in time takes it back by that, and leaves '' behind
  * for a reservation that is still on its way. Needs Redis 7 (script flags).
  */
@@ -82,7 +83,7 @@ end
 /**
  * KEYS: one a rule, and what is kept of the call. ARGV: window, id ('' only looks), lease in ms, and for each rule: kind (w, c, or d, k, m for a budget of a day, a
  * week, a month), its limit, the amount, the seed of a budget ('' for none). Replies {1 granted | 0 refused | -1 unseeded, now, and for
- * each rule: used, reset (-1: never), refused, mark}.
+ * each rule: used, reset (-1: never), refused, mark, generation}.
  */
 export const RESERVE: Script = {
   name: 'limits-reserve',
@@ -107,7 +108,7 @@ local record, taken = KEYS[#KEYS], {}
 for i = 1, #KEYS - 1 do
   local key, at = KEYS[i], i * 4
   local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local used, reset, refused, mark = 0, 0, 0, 0
+  local used, reset, refused, mark, generation = 0, 0, 0, 0, 0
   if kind == 'w' then
     local first, last, oldest
     used, first, last, oldest = trimmed(key)
@@ -129,7 +130,8 @@ for i = 1, #KEYS - 1 do
     end
   else
     local start, finish = days(kind)
-    local found = redis.call('HMGET', key, 'p', 's')
+    local found = redis.call('HMGET', key, 'p', 's', 'g')
+    generation = tonumber(found[3] or 0)
     if found[1] and tonumber(found[1]) >= start then
       used = tonumber(found[2])
     elseif not found[1] and seed == '' then
@@ -138,6 +140,10 @@ for i = 1, #KEYS - 1 do
       used = found[1] and 0 or tonumber(seed)
       if id ~= '' then
         redis.call('HSET', key, 'p', start, 's', used)
+        if not found[1] then
+          generation = now
+          redis.call('HSET', key, 'g', now)
+        end
         redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
       end
     end
@@ -150,8 +156,9 @@ for i = 1, #KEYS - 1 do
     if amount > 0 and used + amount > max then refused = 1 end
   end
   if refused == 1 and status >= 1 then status = 0 end
-  local place = (i - 1) * 4 + 2
-  reply[place + 1], reply[place + 2], reply[place + 3], reply[place + 4] = used, reset, refused, mark
+  local place = (i - 1) * 5 + 2
+  reply[place + 1], reply[place + 2], reply[place + 3] = used, reset, refused
+  reply[place + 4], reply[place + 5] = mark, generation
 end
 
 if status == 1 and #taken > 0 then
@@ -165,7 +172,7 @@ if status == 1 then
   for i = 1, #KEYS - 1 do
     local key, at = KEYS[i], i * 4
     local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local place = (i - 1) * 4 + 2
+    local place = (i - 1) * 5 + 2
     if kind == 'w' then
       reply[place + 4] = put(key, amount, max, unpack(windows[i]))
     elseif kind == 'c' then
@@ -184,7 +191,7 @@ return reply
 
 /**
  * KEYS: one an amendment, and behind that of an undo its budgets'. ARGV: window, and for each: kind (w window, b budget, a add, l leave,
- * h hold, u undo), a mark or an id, a number (what is added, the lease, or how many budgets), and the limit for `a`. Goes on in a Redis that is full: it is what gives room back.
+ * h hold, u undo), a mark or an id, a number (what is added, the lease, or how many budgets), and the limit for `a`; for `b` the generation, the whole and its age in ms. Goes on in a Redis that is full: it is what gives room back.
  */
 export const AMEND: Script = {
   name: 'limits-amend',
@@ -200,7 +207,13 @@ while place <= #KEYS do
       redis.call('HINCRBY', key, 'n', by)
     end
   elseif kind == 'b' then
-    if redis.call('HGET', key, 'p') == mark then redis.call('HINCRBY', key, 's', by) end
+    local found = redis.call('HMGET', key, 'p', 'g')
+    local generation = found[2] or '0'
+    if found[1] == mark and generation == ARGV[at + 3] then
+      redis.call('HINCRBY', key, 's', by)
+    elseif found[1] == mark and now - tonumber(ARGV[at + 5]) >= tonumber(generation) then
+      redis.call('HINCRBY', key, 's', ARGV[at + 4])
+    end
   elseif kind == 'a' then
     local used, first, last = trimmed(key)
     put(key, by, max, used, first, last)
@@ -218,7 +231,7 @@ while place <= #KEYS do
     redis.call('ZADD', key, now + by, mark)
     if redis.call('PTTL', key) < by then redis.call('PEXPIRE', key, by) end
   end
-  place, at = place + 1, at + 4
+  place, at = place + 1, at + (kind == 'b' and 6 or 4)
 end
 `,
 };

@@ -22,6 +22,8 @@ export interface RuleState {
   readonly refused: boolean;
   /** Where it was counted, for `amend`: a slot of a window, the first day of a budget. */
   readonly mark: number;
+  /** Of a budget: when it was begun here with what was written down, in a number that never comes again; 0 where that is not known. */
+  readonly generation: number;
 }
 
 /** In the order of the claim's rules. `unseeded`: these budgets are not known here; nothing was taken. */
@@ -29,10 +31,25 @@ export type Reserved =
   | { readonly kind: 'granted' | 'refused'; readonly states: readonly RuleState[] }
   | { readonly kind: 'unseeded'; readonly budgets: readonly { readonly name: string; readonly startDay: number }[] };
 
+/** What a call has come to. Ignored where the period is over. */
+export interface BudgetAmendment {
+  readonly kind: 'budget';
+  readonly name: string;
+  readonly mark: number;
+  readonly generation: number;
+  /** For the generation in which it was reserved: more or less than that. */
+  readonly by: number;
+  /** For another, which never knew of the estimate: all of it, unless that began after it was spent. Then it began with it. */
+  readonly whole: number;
+  /** Since it was spent. */
+  readonly ageMs: number;
+}
+
 /** A change without a question. */
 export type Amendment =
-  /** What was reserved turned out to be more or less. Ignored where the slot or the period is over. */
-  | { readonly kind: 'window' | 'budget'; readonly name: string; readonly mark: number; readonly by: number }
+  /** What was reserved turned out to be more or less. Ignored where the slot is over. */
+  | { readonly kind: 'window'; readonly name: string; readonly mark: number; readonly by: number }
+  | BudgetAmendment
   /** Taken elsewhere, and counted here from now on. */
   | { readonly kind: 'add'; readonly name: string; readonly by: number; readonly max: number }
   | { readonly kind: 'leave'; readonly name: string; readonly id: string }

@@ -116,10 +116,12 @@ function placesAndBudgets(promise: Promises): void {
         false,
         'it is counted in all it is one budget',
       );
-      await store.amend([{ kind: 'budget', name: rule.name, mark: startDay, by: -200 }]);
+      const { generation = 0 } = first.states[0] ?? {};
+      const change = { kind: 'budget', name: rule.name, mark: startDay, generation, ageMs: 0 } as const;
+      await store.amend([{ ...change, by: -200, whole: 100 }]);
       assert.equal((await answered(store, claim)).states[0]?.used, 900);
       await advance(86_400_000);
-      await store.amend([{ kind: 'budget', name: rule.name, mark: startDay, by: 700 }]);
+      await store.amend([{ ...change, by: 700, whole: 1_000 }]);
       const next = await answered(store, claim);
       assert.deepEqual([next.granted, next.states[0]?.used, next.states[0]?.mark], [true, 300, startDay + 1]);
     },

@@ -9,7 +9,7 @@ import { daysOf } from '#limits/calendar';
 import { MemoryStore } from '#limits/memory-store';
 import { RedisStore } from '#limits/redis-store';
 import { DAYS } from '#limits/scripts';
-import type { Amendment, Claim, LimitStore, Reserved } from '#limits/store';
+import type { Amendment, Claim, LimitStore, Reserved, RuleState } from '#limits/store';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
@@ -115,13 +115,52 @@ describe('a reservation in Redis of which nobody knows', () => {
   it('is taken back from a budget of its own period alone', async () => {
     clock = new VirtualClock();
     const store = new RedisStore(timed, WINDOW_MS);
-    const before = (await used(store)) as number[];
+    const [, kept = 0] = (await used(store)) as number[];
     await clock.advance(86_399_000);
     await store.reserve(claim('late', 300));
     await clock.advance(2_000);
     await store.reserve(claim('early', 50));
     await store.amend([undo('late')]);
-    assert.deepEqual(await used(store), [50, (before[1] ?? 0) + 50]);
+    assert.deepEqual(await used(store), [50, kept + 50]);
+  });
+});
+
+describe('a budget that Redis lost and began anew', () => {
+  const rule = ruleOf('usd', 1_000, 'day');
+  const ask = async (store: LimitStore, microUsd: number, seed = 0): Promise<RuleState> => {
+    const seeds = new Map([[rule.name, seed]]);
+    const found = await store.reserve(claimOf(microUsd === 0 ? null : `call-${microUsd}`, [rule], { microUsd, seeds }));
+    assert.ok(found.kind === 'granted' && found.states[0] !== undefined);
+    return found.states[0];
+  };
+
+  it('takes the whole of what was spent since, and nothing of what it began with', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    const { mark, generation } = await ask(store, 300);
+    const change = { kind: 'budget', name: rule.name, mark, generation, by: -200, whole: 100 } as const;
+    await redis.command('FLUSHALL');
+    await clock.advance(5_000);
+    const anew = await ask(store, 50, 500);
+    assert.notEqual(anew.generation, generation);
+    await clock.advance(2_000);
+    await store.amend([{ ...change, ageMs: 2_001 }]);
+    assert.equal((await ask(store, 0)).used, 550, 'it was spent before, so it is among the 500');
+    await store.amend([{ ...change, ageMs: 2_000 }]);
+    assert.equal((await ask(store, 0)).used, 650);
+    await store.amend([{ ...change, generation: anew.generation, by: -20, ageMs: 9_000 }]);
+    assert.equal((await ask(store, 0)).used, 630, 'reserved here: by the difference');
+  });
+
+  it('counts as ever where an older hub began it', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    await redis.command('FLUSHALL');
+    await redis.command('HSET', `revoagent:limit:${rule.name}`, 'p', clock.wallMs() / 86_400_000, 's', 100);
+    const { mark, generation, used } = await ask(store, 300);
+    assert.deepEqual([used, generation], [400, 0]);
+    await store.amend([{ kind: 'budget', name: rule.name, mark, generation, by: -200, whole: 100, ageMs: 0 }]);
+    assert.equal((await ask(store, 0)).used, 200);
   });
 });
 

@@ -3,6 +3,7 @@
  * clock is virtual, so that a deadline is a deadline whatever this machine is busy with.
  */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { seededRandom } from '#core/random';
@@ -25,8 +26,12 @@ const DEADLINE_MS = 250;
 const PING: Script = { name: 'ping', lua: `return 'up'` };
 const LEASE_MS = 3_000;
 
+const none = { default: {}, named: {} };
+const NONE = { organisations: none, projects: none, agents: none, routes: none };
+
 interface Lab {
   readonly redis: TestRedis;
+  readonly spend: SpendStore;
   readonly clock: VirtualClock;
   readonly limiter: Limiter;
   readonly told: string[];
@@ -71,27 +76,28 @@ function memorySpend(): SpendStore {
 async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
   const redis = await startRedis();
   t.after(() => redis.close());
-  const clock = new VirtualClock();
+  return instance(t, limits, { redis, clock: new VirtualClock(), spend: memorySpend() });
+}
+
+/** One of several that share these. */
+async function instance(
+  t: TestContext,
+  limits: LimitSettings,
+  shared: Pick<Lab, 'redis' | 'clock' | 'spend'>,
+): Promise<Lab> {
+  const { redis, clock, spend } = shared;
   const port = connectRedis({ url: redis.url });
   t.after(() => port.close());
   const { watched, asked } = watchedPort(port);
-  const none = { default: {}, named: {} };
   const told: string[] = [];
   const tell = (event: string): void => void told.push(event);
   const breakers = new BreakerRegistry({ clock, random: seededRandom(1) });
   const breaker = breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 });
   const limiter = new Limiter({
-    settings: {
-      organisations: none,
-      projects: none,
-      keys: { default: limits, named: {} },
-      agents: none,
-      routes: none,
-      leaseMs: LEASE_MS,
-    },
+    settings: { ...NONE, keys: { default: limits, named: {} }, leaseMs: LEASE_MS },
     shared: { redis: watched, breaker },
     instances: { liveInstances: () => INSTANCES },
-    spend: memorySpend(),
+    spend,
     clock,
     logger: { debug: tell, info: tell, warn: tell, error: tell },
     observer: { limitDecided: () => undefined, limitStoreAsked: () => undefined },
@@ -99,30 +105,24 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
   t.after(() => limiter.close());
   const caller = { keyId: 'key_one', projectId: 'prj_one', scopes: new Set(['chat'] as const) };
   const subjects = { caller, agent: null, route: null };
+  const name = randomUUID();
   let calls = 0;
   const lab: Lab = {
     redis,
+    spend,
     clock,
     limiter,
     told,
     breaker,
-    async hangUp() {
-      await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
-      await waitFor(() =>
-        port.run(PING, [], []).then(
-          () => null,
-          (error: unknown) => error instanceof RedisNotSentError,
-        ),
-      );
-    },
+    hangUp: () => hangUp(redis, port),
     async begin(estimate) {
-      const call = { ...subjects, id: `call-${++calls}`, estimate: () => ({ tokens: 0, microUsd: 0, ...estimate }) };
+      const call = { ...subjects, id: `${name}-${++calls}`, estimate: () => ({ tokens: 0, microUsd: 0, ...estimate }) };
       return (await limiter.admit(call)) ?? assert.fail('nothing limits the call');
     },
     async ask(used) {
       const estimate = { tokens: 0, microUsd: 0, ...used };
       try {
-        const admission = await limiter.admit({ ...subjects, id: `call-${++calls}`, estimate: () => estimate });
+        const admission = await limiter.admit({ ...subjects, id: `${name}-${++calls}`, estimate: () => estimate });
         if (used !== undefined) admission?.settle(estimate);
         return 'in';
       } catch (error) {
@@ -142,6 +142,11 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
       await lab.used();
     },
   };
+  await connected(redis, port);
+  return lab;
+}
+
+async function connected(redis: TestRedis, port: RedisPort): Promise<void> {
   await waitFor(() =>
     redis
       .command('PING')
@@ -151,7 +156,16 @@ async function open(t: TestContext, limits: LimitSettings): Promise<Lab> {
       )
       .catch(() => null),
   );
-  return lab;
+}
+
+async function hangUp(redis: TestRedis, port: RedisPort): Promise<void> {
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+  await waitFor(() =>
+    port.run(PING, [], []).then(
+      () => null,
+      (error: unknown) => error instanceof RedisNotSentError,
+    ),
+  );
 }
 
 describe('limits without their Redis', () => {
@@ -251,5 +265,41 @@ describe('limits without their Redis', () => {
     lab.redis.cont();
     await lab.shared();
     assert.deepEqual(await lab.used(), [140, 140]);
+  });
+
+  it('count calls under way as they end in a budget that knows nothing of their estimates', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001 });
+    assert.equal(await lab.ask({ microUsd: 300 }), 'in');
+    const calls = [await lab.begin({ microUsd: 150 }), await lab.begin({ microUsd: 150 })];
+    await lab.clock.advance(TICK_MS);
+    await lab.redis.kill();
+    await lab.redis.restart();
+    await waitFor(async () =>
+      (await lab.used())[0] === 300 && lab.limiter.mode().mode === 'shared'
+        ? true
+        : (await lab.clock.advance(100), null),
+    );
+    assert.equal(await lab.ask({ microUsd: 10 }), 'in');
+    calls[0]?.settle({ tokens: 0, microUsd: 20 });
+    calls[1]?.settle(null);
+    // A Redis that is new asks for the script's text first, which is behind this one.
+    await lab.used();
+    assert.deepEqual(await lab.used(), [480], '300 and 10, 20 and what nobody knows better than as 150');
+  });
+
+  it('count once what two instances let in meanwhile, whoever of them is back first', async (t) => {
+    const first = await open(t, { usdPerMonth: 0.001 });
+    const second = await instance(t, { usdPerMonth: 0.001 }, first);
+    for (const lab of [first, second]) assert.equal(await lab.ask({ microUsd: 10 }), 'in');
+    await first.redis.kill();
+    for (const lab of [first, second]) assert.equal(await lab.ask({ microUsd: 100 }), 'in');
+    second.breaker.forceOpen({ by: 'test', reason: 'back later' });
+    await first.clock.advance(60 * TICK_MS);
+    await first.redis.restart();
+    await first.shared();
+    assert.equal(await first.ask({ microUsd: 1 }), 'in');
+    second.breaker.reset();
+    await second.shared();
+    assert.deepEqual([await first.used(), await second.used()], [[221], [221]]);
   });
 });
