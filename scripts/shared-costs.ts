@@ -122,7 +122,7 @@ async function words(redis: TestRedis, port: RedisPort): Promise<Pick<Costs, 'te
   const say = (at: number): Promise<unknown> => {
     const breaker = `provider:openai/gpt-${at % 10}`;
     const text = messageFields({ ...about, breaker, incarnation: incarnation(at), instance: `hub-${at}` });
-    return port.run(tell, [marks, NUMBERS], ['words', `trip ${breaker}`, 32_000, text, 1_000]);
+    return port.run(tell, [marks, NUMBERS], ['words', `trip ${breaker}`, 32_000, text, 1_000, 0, 0]);
   };
   const told = await costOf(redis, CALLS, say);
   const read = await costOf(redis, CALLS, () => port.run(readMarks, [marks], []));

@@ -24,8 +24,13 @@ const RECONCILE_MS = 5_000;
 const JITTER = 0.2;
 /** Over a trip's own time, for peers who read the marks late. */
 const GRACE_MS = 2_000;
-/** Of all instances together. */
+/** Of all instances together. A reset's mark is made in the lower half alone: what is in force has room before what is over. */
 const MARKS_MAX = 1_000;
+/**
+ * A reset stays as a mark in place of the order that it ends, for those who could not hear it; and an order that Redis did not take
+ * is told again for as long, because what came after it may be forgotten then.
+ */
+const ORDER_KEPT_MS = 3_600_000;
 /** Versions that are remembered here; the oldest is forgotten, and its mark would be heeded once more. */
 const HEARD_MAX = 4_096;
 /** Upstreams are the same for all; a dependency such as the database may be away for one alone. */
@@ -43,6 +48,16 @@ export interface EvidenceParts {
   readonly logger: Logger;
 }
 
+type About = Pick<Message, 'kind' | 'breaker' | 'remainingMs'> & Partial<Pick<Message, 'by' | 'reason'>>;
+
+/** An order of this instance that Redis has not taken yet. */
+interface Untold {
+  readonly about: About;
+  readonly orderedAt: number;
+  /** Redis is being told; what became of that is not known. */
+  telling: boolean;
+}
+
 export class BreakerEvidence implements SharedEvidence {
   readonly #parts: EvidenceParts;
   readonly #quotas: ProbeLeases;
@@ -51,6 +66,8 @@ export class BreakerEvidence implements SharedEvidence {
   readonly #unsubscribe: (() => void)[];
   /** By breaker and what it is about: the last version that was heeded. */
   readonly #heard = new Map<string, number>();
+  /** By breaker, the last order alone. */
+  readonly #untold = new Map<string, Untold>();
   /** What is done here because a peer has told it: nobody needs to hear it again. */
   #heeding: string | null = null;
   #degraded = true;
@@ -59,8 +76,10 @@ export class BreakerEvidence implements SharedEvidence {
 
   constructor(parts: EvidenceParts) {
     this.#parts = parts;
-    this.#quotas = new ProbeLeases(quotaGate, parts, (key) =>
-      this.#tell({ kind: 'recovered', breaker: key, remainingMs: null }),
+    this.#quotas = new ProbeLeases(
+      quotaGate,
+      parts,
+      (key) => void this.#tell({ kind: 'recovered', breaker: key, remainingMs: null }),
     );
     // That a circuit closed is told when it closes.
     this.#circuits = parts.mode === 'any' ? new ProbeLeases(circuitGate, parts, () => undefined) : null;
@@ -81,9 +100,10 @@ export class BreakerEvidence implements SharedEvidence {
 
   order(key: string, order: BreakerOrder): void {
     const { by, reason } = order;
-    const remainingMs = order.kind === 'force-open' ? (order.forMs ?? null) : null;
-    const kind = order.kind === 'force-open' ? 'forced' : order.kind === 'disable' ? 'disabled' : 'reset';
-    this.#tell({ kind, breaker: key, remainingMs, by, reason });
+    const about = { ...wordOf(order), breaker: key, by, reason };
+    const untold = { about, orderedAt: this.#parts.clock.now(), telling: false };
+    keepLast(this.#untold, key, untold, MARKS_MAX);
+    this.#tellOrder(untold, 0);
   }
 
   /** Reads the marks now: Redis answers again. */
@@ -104,10 +124,10 @@ export class BreakerEvidence implements SharedEvidence {
   #onTransition({ key, to, remainingMs }: Transition): void {
     if (!SHARED.test(key) || key === this.#heeding) return;
     if (to === 'open') {
-      this.#tell({ kind: 'trip', breaker: key, remainingMs: remainingMs ?? 0 });
+      void this.#tell({ kind: 'trip', breaker: key, remainingMs: remainingMs ?? 0 });
       this.#circuits?.holdBack(key, remainingMs ?? 0);
     } else if (to === 'closed') {
-      this.#tell({ kind: 'closed', breaker: key, remainingMs: null });
+      void this.#tell({ kind: 'closed', breaker: key, remainingMs: null });
       this.#circuits?.served(key);
       this.#circuits?.recovered(key);
     }
@@ -116,25 +136,59 @@ export class BreakerEvidence implements SharedEvidence {
   #onQuota({ key, kind, waitMs }: QuotaEvent): void {
     if (!SHARED.test(key)) return;
     if (kind === 'throttled') {
-      this.#tell({ kind: 'exhausted', breaker: key, remainingMs: waitMs });
+      void this.#tell({ kind: 'exhausted', breaker: key, remainingMs: waitMs });
       this.#quotas.holdBack(key, waitMs);
     } else this.#quotas.served(key);
   }
 
-  #tell(about: Pick<Message, 'kind' | 'breaker' | 'remainingMs'> & Partial<Pick<Message, 'by' | 'reason'>>): void {
+  /** Resolves with whether Redis took it. */
+  #tell(about: About, agoMs = 0): Promise<boolean> {
     const { incarnation, instance, redis, logger } = this.#parts;
     const text = messageFields({ by: null, reason: null, ...about, incarnation, instance });
-    const args = [CHANNEL, `${topicOf(about.kind)} ${about.breaker}`, markMs(about), text, MARKS_MAX];
-    redis
-      .run(tell, [MARKS, NUMBERS], args)
-      .then((version) => this.#remember(about.kind, about.breaker, Number(version)))
-      .catch((error: unknown) => logger.debug('evidence-not-told', { reason: messageOf(error) }));
+    const field = `${topicOf(about.kind)} ${about.breaker}`;
+    const marksMax = about.kind === 'reset' ? MARKS_MAX / 2 : MARKS_MAX;
+    const args = [CHANNEL, field, markMs(about), text, marksMax, agoMs, this.#heard.get(field) ?? 0];
+    return redis.run(tell, [MARKS, NUMBERS], args).then(
+      (version) => {
+        this.#remember(about.kind, about.breaker, Number(version));
+        return true;
+      },
+      (error: unknown) => {
+        logger.debug('evidence-not-told', { reason: messageOf(error) });
+        return false;
+      },
+    );
+  }
+
+  #tellOrder(untold: Untold, agoMs: number): void {
+    const { about } = untold;
+    const remainingMs = about.remainingMs === null ? null : about.remainingMs - agoMs;
+    untold.telling = true;
+    void this.#tell({ ...about, remainingMs }, agoMs).then((told) => {
+      untold.telling = false;
+      if (told && this.#untold.get(about.breaker) === untold) this.#untold.delete(about.breaker);
+    });
+  }
+
+  /** What Redis has not taken, with the age that it has by now: a newer order wins over it. */
+  #tellAgain(): void {
+    const { clock, logger } = this.#parts;
+    for (const [breaker, untold] of this.#untold) {
+      if (untold.telling) continue;
+      const { kind, remainingMs } = untold.about;
+      const agoMs = clock.now() - untold.orderedAt;
+      const tooLate = agoMs >= ORDER_KEPT_MS;
+      if (tooLate) logger.warn('order-not-told', { breaker, kind });
+      if (tooLate || (remainingMs !== null && remainingMs <= agoMs)) this.#untold.delete(breaker);
+      else this.#tellOrder(untold, agoMs);
+    }
   }
 
   #reconcileAndGoOn(): void {
     const { clock, random, redis, logger } = this.#parts;
     const waitMs = RECONCILE_MS * (1 + JITTER * (2 * random.next() - 1));
     this.#timer = clock.schedule(waitMs, () => this.#reconcileAndGoOn());
+    this.#tellAgain();
     redis.run(readMarks, [MARKS], []).then(
       (reply) => {
         this.#degraded = false;
@@ -153,7 +207,10 @@ export class BreakerEvidence implements SharedEvidence {
   #heed(message: Message, remainingMs: number | null): void {
     const { breakers, incarnation, logger } = this.#parts;
     const { kind, breaker: key, version } = message;
-    if (message.incarnation === incarnation || version <= (this.#heard.get(`${topicOf(kind)} ${key}`) ?? 0)) return;
+    const topic = topicOf(kind);
+    if (message.incarnation === incarnation || version <= (this.#heard.get(`${topic} ${key}`) ?? 0)) return;
+    // Whether it is newer than the own one is known when Redis has taken that: its mark is read again.
+    if (topic === 'order' && this.#untold.has(key)) return;
     const breaker = breakers.find(key);
     // One that is not used here yet: its mark is read again.
     if (breaker === undefined) return;
@@ -182,24 +239,42 @@ export class BreakerEvidence implements SharedEvidence {
       case 'disabled':
         return breaker.disable(order);
       case 'reset':
-        return breaker.reset(order.reason);
+        if (isEndedBy(breaker.state, this.#parts.clock.now(), remainingMs)) breaker.reset(order.reason);
     }
   }
 
   #remember(kind: MessageKind, key: string, version: number): void {
     const name = `${topicOf(kind)} ${key}`;
     if (version <= (this.#heard.get(name) ?? 0)) return;
-    this.#heard.delete(name);
-    this.#heard.set(name, version);
-    const [oldest] = this.#heard.keys();
-    if (this.#heard.size > HEARD_MAX && oldest !== undefined) this.#heard.delete(oldest);
+    keepLast(this.#heard, name, version, HEARD_MAX);
   }
+}
+
+/** It is the newest from now on; the oldest goes where there are more than `max`. */
+function keepLast<Value>(map: Map<string, Value>, key: string, value: Value, max: number): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > max && oldest !== undefined) map.delete(oldest);
+}
+
+function wordOf(order: BreakerOrder): Pick<Message, 'kind' | 'remainingMs'> {
+  if (order.kind === 'force-open') return { kind: 'forced', remainingMs: order.forMs ?? null };
+  return order.kind === 'disable'
+    ? { kind: 'disabled', remainingMs: null }
+    : { kind: 'reset', remainingMs: ORDER_KEPT_MS };
 }
 
 /** What follows on something takes its place. */
 function topicOf(kind: MessageKind): 'trip' | 'quota' | 'order' {
   if (kind === 'trip' || kind === 'closed') return 'trip';
   return kind === 'exhausted' || kind === 'recovered' ? 'quota' : 'order';
+}
+
+/** Whether a reset ends this state: an operator's order always, and what the circuit found out itself unless that came after the reset. */
+function isEndedBy({ kind, since }: Breaker['state'], now: number, keptForMs: number | null): boolean {
+  const agoMs = ORDER_KEPT_MS - (keptForMs ?? ORDER_KEPT_MS);
+  return kind === 'forced_open' || kind === 'disabled' || now - since >= agoMs;
 }
 
 /** How long the mark stays; 0 until it is taken back, '' not at all. */
@@ -209,12 +284,12 @@ function markMs({ kind, remainingMs }: Pick<Message, 'kind' | 'remainingMs'>): n
       return Math.ceil((remainingMs ?? 0) + GRACE_MS);
     case 'exhausted':
     case 'forced':
+    case 'reset':
       return remainingMs === null ? 0 : Math.max(1, Math.ceil(remainingMs));
     case 'disabled':
       return 0;
     case 'closed':
     case 'recovered':
-    case 'reset':
       return '';
   }
 }

@@ -16,7 +16,7 @@ export interface Message {
   /** The process that tells it, and its name. */
   readonly incarnation: string;
   readonly instance: string;
-  /** Null: until it is taken back. */
+  /** Null: until it is taken back. Of a reset: how long it is still told to those who could not hear it. */
   readonly remainingMs: number | null;
   readonly by: string | null;
   readonly reason: string | null;

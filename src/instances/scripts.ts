@@ -7,15 +7,20 @@ import type { Script } from '#redis/index';
 /** Where the numbers of messages and leases come from. */
 export const NUMBERS = 'revoagent:breakers:numbers';
 
-/** Numbers that only grow, also past a Redis that came back empty: they begin at its time in microseconds, which a double holds. */
+/**
+ * Numbers that only grow, also past a Redis that came back empty: its time in microseconds, which a double holds, or one more than the
+ * last. So what was to be told earlier has its number among those that were given since.
+ */
 const NEXT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function number_of(ms_ago)
+  return time[1] * 1000000 + time[2] - math.floor(ms_ago * 1000)
+end
 local function next_number(key)
-  if redis.call('EXISTS', key) == 0 then
-    redis.call('SET', key, string.format('%.0f', time[1] * 1000000 + time[2]))
-  end
-  return redis.call('INCR', key)
+  local number = math.max(number_of(0), tonumber(redis.call('GET', key) or 0) + 1)
+  redis.call('SET', key, string.format('%.0f', number))
+  return number
 end
 `;
 
@@ -49,11 +54,17 @@ end
 ${LIVE}`,
 };
 
-/** KEYS: marks, numbers. ARGV: channel, field, time to live or '' for a field that goes, fields of the message, most marks. */
+/**
+ * KEYS: marks, numbers. ARGV: channel, field, time to live or '' for a field that goes, fields of the message, most marks, how long ago
+ * it was to be told (0 is now), and a number that it is to follow. Beside a mark with a greater number it changes nothing.
+ */
 export const tell: Script = {
   name: 'evidence-tell',
   lua: `${NEXT}
-local number = next_number(KEYS[2])
+local ago = tonumber(ARGV[6])
+local number = ago == 0 and next_number(KEYS[2]) or math.max(number_of(ago), ARGV[7] + 1)
+local newest = tonumber(string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', '^%d+ {"version":(%d+),') or 0)
+if newest > number then return number end
 local message = string.format('{"version":%.0f,', number) .. ARGV[4] .. '}'
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[2])
