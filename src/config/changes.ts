@@ -11,19 +11,23 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** Taken up when the process starts; a breaker keeps its settings as it keeps its state. Routes, providers, timeouts and the log level at once. */
+/** Taken up when the process starts; a breaker keeps its settings as it keeps its state. All else at once: a test knows each key. */
 const NEED_RESTART = [
   'server',
   'storage',
   'security',
   'memory',
   'redis',
-  'cache',
+  'cache.memoryBytesMax',
+  'cache.database',
+  'cache.waitMs',
   'telemetry',
   'logging.format',
   'resilience.breaker',
-  'resilience.retryBudget',
+  'resilience.sharedEvidence',
 ];
+/** Among them, but asked for when it is needed. */
+const AT_ONCE = 'server.shutdownGraceMs';
 const BREAKER_OF_EXTERNAL = /^external\..+\.breaker(\.|$)/;
 
 export function changesBetween(before: Config, after: Config): Changes {
@@ -31,11 +35,13 @@ export function changesBetween(before: Config, after: Config): Changes {
   compare(asWritten(before), asWritten(after), '', changed);
   return {
     changed,
-    needRestart: changed.filter(
-      (path) =>
-        NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`)) || BREAKER_OF_EXTERNAL.test(path),
-    ),
+    needRestart: changed.filter(needsRestart),
   };
+}
+
+function needsRestart(path: string): boolean {
+  if (path === AT_ONCE) return false;
+  return NEED_RESTART.some((part) => path === part || path.startsWith(`${part}.`)) || BREAKER_OF_EXTERNAL.test(path);
 }
 
 function compare(before: unknown, after: unknown, path: string, changed: string[]): void {

@@ -19,7 +19,7 @@ import { createKeys } from '#gateway/keys';
 import { createRunReader } from '#gateway/run-reader';
 import { RunningRuns } from '#gateway/runs';
 import { createServer } from '#http/server';
-import { BreakerRegistry, RetryBudget } from '#resilience/index';
+import { BreakerRegistry } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { createLogger, standardError } from '#telemetry/logger';
 import { createTelemetry } from '#telemetry/telemetry';
@@ -73,7 +73,7 @@ export async function startHub(
   const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: registry });
   const running = new RunningRuns();
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
-  const parts = { ...ground, running, retryBudget: budgetOf(config, clock), ...behind };
+  const parts = { ...ground, running, ...behind };
   const upstreams = await Upstreams.open(config, parts);
   stack.defer(() => upstreams.close());
   const { gateway, limitedExternal: external } = upstreams;
@@ -122,10 +122,6 @@ export async function startHub(
     audit: storage.stores.audit,
     clock,
   });
-}
-
-function budgetOf({ resilience }: Config, clock: Clock): RetryBudget {
-  return new RetryBudget({ clock, ratio: resilience.retryBudget });
 }
 
 /** The Redis for what instances share, and this instance among them. */

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
+import { refuses, startUpstream } from '../helpers/upstream.ts';
 
 async function rewrite(hub: HubProcess, change: (config: Record<string, unknown>) => void): Promise<void> {
   const config: Record<string, unknown> = JSON.parse(await readFile(hub.configFile, 'utf8'));
@@ -49,6 +50,28 @@ describe('SIGHUP', () => {
       results.filter((code) => code !== 200),
       [],
     );
+  });
+
+  it('brings another retry budget into force, and names what needs a restart', async (t) => {
+    const upstream = await startUpstream(t);
+    upstream.otherwise = refuses(500);
+    const resilience = { breaker: { failures: 1_000 }, retry: { retries: 1, baseMs: 0 }, retryBudget: 0 };
+    const hub = await startHubProcess(t, {
+      config: { providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } }, resilience },
+    });
+    const attemptsOf = async (calls: number): Promise<number> => {
+      const earlier = upstream.received.length;
+      for (let call = 0; call < calls; call++) await status(hub, 'up/any');
+      return upstream.received.length - earlier;
+    };
+    assert.equal(await attemptsOf(20), 23, 'the three that any budget grants');
+    await rewrite(hub, (config) => {
+      config['resilience'] = { ...resilience, retryBudget: 1, sharedEvidence: 'off' };
+    });
+    hub.process.kill('SIGHUP');
+    await waitFor(() => (hub.output().includes('config-reloaded') ? true : null), 60_000, hub.output);
+    assert.equal(await attemptsOf(20), 40);
+    assert.match(hub.output(), /"needRestart":"resilience\.sharedEvidence"/);
   });
 
   it('changes nothing when the new file is invalid, and says where and why', async (t) => {
