@@ -62,18 +62,28 @@ export async function held<T>(cache: AnswerCache, wish: Wish): Promise<T | undef
   return undefined;
 }
 
-/** As `AnswerCache.getOrSet`, once `held` found nothing. */
+/** As `AnswerCache.getOrSet`, once `held` found nothing. Whoever waits is shown `null` when `make` is called. */
 export async function shared<T>(
   cache: AnswerCache,
   wish: Wish,
   make: (context: MakeContext) => Promise<T>,
   options: KeepOptions,
 ): Promise<T> {
-  const found = await cache.getOrSet(wish.key, make, options);
-  // From a tier beneath: what memory has was looked at before.
-  if (isYoung(cache, wish)) return found;
+  let made = false;
+  const telling = (context: MakeContext): Promise<T> => {
+    context.progress(null);
+    return make(context);
+  };
+  const onProgress = (value: unknown): void => {
+    made = true;
+    options.onProgress(value);
+  };
+  const found = await cache.getOrSet(wish.key, telling, { ...options, onProgress });
+  // What was made while he waited is young, whoever had it made; where it is not kept, memory tells the age of the copy before it.
+  // The rest is from a tier beneath: what memory has was looked at before.
+  if (made || isYoung(cache, wish)) return found;
   await cache.expire(wish.key);
-  return cache.getOrSet(wish.key, make, options);
+  return cache.getOrSet(wish.key, telling, options);
 }
 
 function isYoung(cache: AnswerCache, { key, ageMsMax }: Wish): boolean {

@@ -237,6 +237,25 @@ describe('a kept answer', () => {
     );
   });
 
+  it('that is too old for a caller has the upstream asked once, whatever comes of it', async (t) => {
+    for (const [ask, stream] of [
+      [plainResult, false],
+      [streamResult, true],
+    ] as const) {
+      const { bench, upstream } = await startCached(t);
+      await ask(bench, bench.call({ stream }));
+      await settle();
+      bench.clock.jump(20_000);
+      // The old one stands in, which is no answer to keep.
+      upstream.otherwise = refuses(500);
+      const young = wishing(bench.call({ stream }), { ageMsMax: 10_000 });
+      assert.deepEqual(await ask(bench, young), { text: 'All is well.', error: null });
+      await settle();
+      await until('nothing goes on behind him', () => bench.running.list().length === 0);
+      assert.deepEqual([bench.lastRun.status, upstream.received.length], ['degraded', 2]);
+    }
+  });
+
   it('is made anew after its time', async (t) => {
     const { bench, upstream } = await startCached(t);
     await plainResult(bench);

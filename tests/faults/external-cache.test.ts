@@ -180,6 +180,19 @@ describe('an external API whose answers are kept', () => {
     assert.notEqual((await seen(hub.call('/x'))).status, 200);
   });
 
+  it('is asked once for what is not kept in place of what is too old, and holds no call for it', async (t) => {
+    const { target, hub, clock } = await start(t, {}, { concurrentMax: 2 });
+    await seen(hub.call('/x'));
+    clock.jump(5_000);
+    target.otherwise = answers(404, 'gone');
+    for (let call = 1; call <= 4; call++) {
+      const headers = { 'cache-control': 'max-age=1' };
+      assert.deepEqual(await seen(hub.call('/x', { headers })), { status: 404, text: 'gone', cache: null });
+      assert.equal(target.received.length, 1 + call);
+      await until('nothing is under way', () => hub.breakers.get('external:api').inFlight === 0);
+    }
+  });
+
   it('without staleOnErrorMs shows its failures', async (t) => {
     const { target, hub, clock } = await start(t);
     await seen(hub.call('/x'));

@@ -124,7 +124,6 @@ export class SharedAnswers {
     let own: WholeAnswer<Body> | undefined;
     const make = async (context: MakeContext): Promise<Ended> => {
       led = true;
-      context.progress(null);
       try {
         own = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
         const { raw, body, summary } = own;

@@ -1,0 +1,78 @@
+/** How old an answer may be that a caller takes: what is made while he waits never is too old, what lies in a tier beneath may be. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { seededRandom } from '#core/random';
+import type { AnswerCache, KeepOptions, MakeContext, Wish } from '#contract/answer-cache';
+import { held, shared } from '#contract/answer-cache';
+import { createCache, MemoryTier } from '#cache/index';
+import type { Tier } from '#cache/index';
+import { ANSWERS } from '#hub/cache';
+import { gate, until } from '../helpers/upstream.ts';
+import { VirtualClock } from '../helpers/virtual-clock.ts';
+
+const KEY = 'project/chat:1';
+const OPTIONS: KeepOptions = {
+  ttlMs: 600_000,
+  staleOnErrorMs: 600_000,
+  tags: [],
+  signal: new AbortController().signal,
+  onProgress: () => undefined,
+};
+const wish = (ageMsMax: number): Wish => ({ key: KEY, anew: false, ageMsMax });
+
+function open(t: TestContext, clock: VirtualClock, tiers: Tier[] = []): AnswerCache {
+  const cache = createCache({ ...ANSWERS, tiers, clock, random: seededRandom(1) });
+  t.after(() => cache.close());
+  return cache;
+}
+
+describe('a caller who takes none but young answers', () => {
+  it('has one made once that is not kept, though a copy past its age is still there', async (t) => {
+    const clock = new VirtualClock();
+    const one = open(t, clock);
+    await shared(one, wish(Infinity), () => Promise.resolve('kept'), OPTIONS);
+    await clock.advance(60_000);
+    assert.equal(await held(one, wish(10_000)), undefined);
+    let made = 0;
+    const make = ({ skip }: MakeContext): Promise<string> => {
+      skip();
+      return Promise.resolve(`not kept, ${++made}`);
+    };
+    assert.equal(await shared(one, wish(10_000), make, OPTIONS), 'not kept, 1');
+    assert.equal(made, 1);
+  });
+
+  it('is content with one that another has made meanwhile, though it is not kept either', async (t) => {
+    const clock = new VirtualClock();
+    const one = open(t, clock);
+    await shared(one, wish(Infinity), () => Promise.resolve('kept'), OPTIONS);
+    await clock.advance(700_000);
+    const ready = gate();
+    let made = 0;
+    const make = async ({ skip }: MakeContext): Promise<string> => {
+      made++;
+      await ready.opened;
+      skip();
+      return 'not kept';
+    };
+    const first = shared(one, wish(Infinity), make, OPTIONS);
+    await until('it is being made', () => made === 1);
+    const second = shared(one, wish(10_000), make, OPTIONS);
+    ready.open();
+    assert.deepEqual(await Promise.all([first, second]), ['not kept', 'not kept']);
+    assert.equal(made, 1);
+  });
+
+  it('takes none from a tier beneath that is older', async (t) => {
+    const clock = new VirtualClock();
+    const tier = new MemoryTier(clock, { bytesMax: 1_000_000, entryBytesMax: 100_000 });
+    const [one, other] = [open(t, clock, [tier]), open(t, clock, [tier])];
+    await shared(one, wish(Infinity), () => Promise.resolve('old'), OPTIONS);
+    await clock.advance(60_000);
+    const make = (): Promise<string> => Promise.resolve('new');
+    assert.equal(await shared(other, wish(90_000), make, OPTIONS), 'old');
+    assert.equal(await held(other, wish(10_000)), undefined);
+    assert.equal(await shared(other, wish(10_000), make, OPTIONS), 'new');
+  });
+});
