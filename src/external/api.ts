@@ -99,20 +99,27 @@ export class ExternalApi {
       attempts = context.attempt;
       return attempt(this.#connections, { ...request, signal: context.signal }, { responseBytesMax, clock });
     };
-    const pass = ({ status, headers }: Head, parts: AsyncIterator<Part> | Iterator<Part>): Opened => ({
+    type Parts = AsyncIterator<Part> | Iterator<Part>;
+    const pass = ({ status, headers }: Head, parts: Parts, signal?: AbortSignal): Opened => ({
       status,
       headers: this.#passed(headers, request.path),
       given: headers,
       attempts,
       breaker: breaker.state.kind,
-      body: new AnswerBody({ parts, mask: this.#mask.stream(), explain: this.#explain, ended: () => deadline.end() }),
+      body: new AnswerBody({
+        parts,
+        mask: this.#mask.stream(),
+        explain: this.#explain,
+        ended: () => deadline.end(),
+        signal,
+      }),
     });
     const parts = (REPEATABLE.has(request.method) ? repeating : once).stream(open, { signal: deadline.signal, idleMs });
     try {
       const first: IteratorResult<Part, undefined> = await parts.next();
       const head = first.value;
       if (head === undefined || Buffer.isBuffer(head)) throw new InvariantError('an attempt yields a head first');
-      return pass(head, parts);
+      return pass(head, parts, deadline.signal);
     } catch (thrown) {
       deadline.end();
       const refused = thrown instanceof RefusedError ? thrown.answer : undefined;

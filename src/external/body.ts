@@ -1,6 +1,6 @@
 /**
  * The body of an answer on its way to the caller: pulled part by part, our credentials covered, errors in the hub's words, and the call
- * ended once, however its reader stops. Not a generator: one that was never begun would end nothing.
+ * ended once, however its reader stops, and though he never begins. Not a generator: one that was never begun would end nothing.
  */
 import type { Part } from './attempt.ts';
 import type { MaskedStream } from './mask.ts';
@@ -12,6 +12,8 @@ interface Given {
   readonly explain: (thrown: unknown) => unknown;
   /** The call is over; may be told so more than once. */
   readonly ended: () => void;
+  /** Its abort ends the call: a suspended generator hears of none, and would hold its place until somebody reads. */
+  readonly signal: AbortSignal | undefined;
 }
 
 export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
@@ -20,6 +22,9 @@ export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
 
   constructor(given: Given) {
     this.#given = given;
+    const { signal } = given;
+    if (signal?.aborted === true) this.#end();
+    else signal?.addEventListener('abort', () => this.#end(), { once: true });
   }
 
   [Symbol.asyncIterator](): this {
@@ -27,12 +32,16 @@ export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const { parts, mask, explain, ended } = this.#given;
+    const { parts, mask, explain, ended, signal } = this.#given;
     try {
       while (!this.#over) {
         const part = await parts.next();
         this.#over = part.done === true;
-        if (this.#over) ended();
+        if (this.#over) {
+          ended();
+          // Ended before this part was asked for: not whole.
+          signal?.throwIfAborted();
+        }
         const bytes = Buffer.isBuffer(part.value) ? mask.push(part.value) : mask.end();
         if (bytes.length > 0) return { done: false, value: bytes };
       }
@@ -52,5 +61,11 @@ export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
       this.#given.ended();
     }
     return { done: true, value: undefined };
+  }
+
+  /** The reader, if there is one, hears why when he asks for more. */
+  #end(): void {
+    void this.#given.parts.return?.();
+    this.#given.ended();
   }
 }

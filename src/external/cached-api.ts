@@ -96,11 +96,13 @@ export class CachedApi {
     let own: ExternalAnswer | undefined;
     let led = false;
     let follows = false;
+    let left = false;
     const make = async (context: MakeContext): Promise<Ended> => {
       led = true;
-      context.progress(null);
       const made = await this.#make(asked, context);
       own = made.own;
+      // Others wait on without him: what nobody reads would hold a call of the API.
+      if (left) await own?.body.return?.();
       if (made.unchanged === true) return context.notModified();
       return made.ended;
     };
@@ -113,7 +115,9 @@ export class CachedApi {
       signal,
       onProgress: () => (follows = true),
     };
-    const ended = await shared<Ended>(this.#cache, wish, make, options).catch((thrown: unknown) => {
+    const ended = await shared<Ended>(this.#cache, wish, make, options).catch(async (thrown: unknown) => {
+      left = true;
+      await own?.body.return?.();
       // Where nobody left, the cache was closed.
       throw signal.aborted ? thrown : abortError(AbortSignal.abort(thrown));
     });
