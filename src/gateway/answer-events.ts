@@ -114,29 +114,36 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
 
   /** The next event's text; null where the answer is whole and at its end. */
   async #pull(): Promise<string | null> {
-    const { whole, usageAwaited } = this.#progress;
-    if (whole) this.#attempt.expect('enough', usageAwaited ? USAGE_GRACE_MS : GRACE_MS);
-    else this.#attempt.expect('timeout_idle', this.#attempt.timeouts.idleMs);
-    try {
-      const next = await this.#attempt.upstream(this.#events.next());
-      if (this.#ended) return this.#gone();
-      if (next.done !== true) {
-        this.#attempt.rest();
-        this.#attempt.used(next.value.chunk.usage);
-        this.#progress.take(next.value.chunk);
-        return next.value.hidden === true ? await this.#pull() : this.#taken(next.value);
+    for (;;) {
+      const { whole, usageAwaited } = this.#progress;
+      if (whole) this.#attempt.expect('enough', usageAwaited ? USAGE_GRACE_MS : GRACE_MS);
+      else this.#attempt.expect('timeout_idle', this.#attempt.timeouts.idleMs);
+      try {
+        const next = await this.#attempt.upstream(this.#events.next());
+        if (this.#ended) return this.#gone();
+        if (next.done !== true) {
+          this.#attempt.rest();
+          this.#attempt.used(next.value.chunk.usage);
+          this.#progress.take(next.value.chunk);
+          // Never by a call of itself in here: a failure after such an event would be caught as one of a stream that has ended.
+          if (next.value.hidden === true) continue;
+          return this.#taken(next.value);
+        }
+        if (!this.#progress.ended)
+          throw new UpstreamFailure(
+            'cut',
+            'The upstream ended its stream without saying that the answer was finished.',
+          );
+      } catch (thrown) {
+        if (this.#ended) return this.#gone();
+        // Every choice had finished: what went wrong afterwards took nothing from the answer.
+        const harmless = whole && (this.#attempt.hadEnough(thrown) || thrown instanceof UpstreamFailure);
+        if (!harmless) return this.#goOn(thrown);
+        this.#close(this.#attempt, this.#events);
       }
-      if (!this.#progress.ended)
-        throw new UpstreamFailure('cut', 'The upstream ended its stream without saying that the answer was finished.');
-    } catch (thrown) {
-      if (this.#ended) return this.#gone();
-      // Every choice had finished: what went wrong afterwards took nothing from the answer.
-      const harmless = whole && (this.#attempt.hadEnough(thrown) || thrown instanceof UpstreamFailure);
-      if (!harmless) return this.#goOn(thrown);
-      this.#close(this.#attempt, this.#events);
+      this.#finish();
+      return null;
     }
-    this.#finish();
-    return null;
   }
 
   /** After a cut: the next event, from another attempt; or the honest end. */

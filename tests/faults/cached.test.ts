@@ -8,7 +8,17 @@ import type { TestContext } from 'node:test';
 import { messageOf } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { CachePreferences, ChatCall } from '#contract/gateway';
-import { answers, event, gate, refuses, resets, startUpstream, streams, until } from '../helpers/upstream.ts';
+import {
+  answers,
+  answersBody,
+  event,
+  gate,
+  refuses,
+  resets,
+  startUpstream,
+  streams,
+  until,
+} from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 import { settle } from '../helpers/virtual-clock.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
@@ -216,6 +226,27 @@ describe('a kept answer', () => {
     sick = false;
     for (const ask of [plainResult, streamResult]) assert.equal((await ask(bench)).error, null);
     assert.equal(upstream.received.length, 3);
+  });
+
+  it('is none in which a choice does not say why it ended', async (t) => {
+    const message = { role: 'assistant', content: 'The dose is not' };
+    const finished = { index: 0, message, finish_reason: 'stop' };
+    const guardrail = { module: 'g', onFailure: 'closed', timeoutMs: 100 } as const;
+    for (const open of [{}, { finish_reason: null }, { finish_reason: '' }]) {
+      const { bench, upstream } = await startCached(t, {
+        // Whole answers that a guardrail judges go out as streams, too.
+        routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: {}, guardrail } },
+        guardrails: new Map([['g', { after: () => ({ action: 'allow' }) }]]),
+      });
+      const frame = { id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'test-model' };
+      upstream.otherwise = answersBody({ ...frame, choices: [finished, { index: 1, message, ...open }] });
+      for (const ask of [plainResult, streamResult, plainResult]) {
+        assert.equal((await ask(bench)).error, null, JSON.stringify(open));
+        // Nobody waits for the one before any more.
+        await settle();
+      }
+      assert.equal(upstream.received.length, 3, JSON.stringify(open));
+    }
   });
 
   it('is passed over by a caller who wants none, a new one, or a younger one', async (t) => {

@@ -20,6 +20,7 @@ import type {
 import type { CallContext } from '../attempts.ts';
 import { complete } from '../complete.ts';
 import { embed } from '../embed.ts';
+import { isFields } from '../heard.ts';
 import type { Route, Router } from '../route.ts';
 import type { AnswerFacts } from '../runs.ts';
 import type { Routes } from '../settings.ts';
@@ -129,7 +130,7 @@ export class SharedAnswers {
         const { raw, body, summary } = own;
         const text =
           raw === undefined ? JSON.stringify(body) : typeof raw === 'string' ? raw : Buffer.from(raw).toString();
-        return endedOf(context, keptOf(text, summary, facts(body)), own);
+        return endedOf(context, keptOf(text, summary, facts(body)), own.summary, body);
       } catch (thrown) {
         context.skip();
         return new Failed(thrown);
@@ -164,8 +165,10 @@ export class SharedAnswers {
       const failure = await live.pump();
       if (failure !== null) throw failure.thrown;
       const completion = live.completion();
-      if (completion !== null)
-        return endedOf(context, keptOf(JSON.stringify(completion), asked.summary, factsOf(completion)), asked);
+      if (completion !== null) {
+        const kept = keptOf(JSON.stringify(completion), asked.summary, factsOf(completion));
+        return endedOf(context, kept, asked.summary, completion);
+      }
       context.skip();
       return tooLarge;
     } catch (thrown) {
@@ -203,10 +206,22 @@ function factsOf({ choices, usage }: ChatCompletion): AnswerFacts {
   return { finishReason: choices[0]?.finish_reason ?? null, usage };
 }
 
-/** What stands in for an answer, or passed a guardrail that was out of order, is given to those who wait, and not kept. */
-function endedOf(context: MakeContext, kept: Kept, { summary }: { readonly summary: RunSummary }): Ended {
-  if (!summary.degraded && summary.unjudged !== true) return kept;
+/** Every choice says why it ended: one that does not may be half of an answer, however well its stream ended. Vectors have no choices. */
+function isFinished(body: unknown): boolean {
+  const choices = isFields(body) ? body['choices'] : undefined;
+  if (!Array.isArray(choices)) return true;
+  return choices.every((choice: unknown) => {
+    const reason = isFields(choice) ? choice['finish_reason'] : undefined;
+    return typeof reason === 'string' && reason !== '';
+  });
+}
+
+/**
+ * What stands in for an answer, passed a guardrail that was out of order, or is not finished, is given to those who wait, and not kept.
+ */
+function endedOf(context: MakeContext, kept: Kept, { degraded, unjudged, cache }: RunSummary, body: unknown): Ended {
+  if (!degraded && unjudged !== true && isFinished(body)) return kept;
   context.skip();
-  if (!summary.degraded) return kept;
-  return new StandIn(kept, summary.cache?.status === 'stale' ? 'stale' : 'last-resort');
+  if (!degraded) return kept;
+  return new StandIn(kept, cache?.status === 'stale' ? 'stale' : 'last-resort');
 }
