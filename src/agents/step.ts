@@ -6,6 +6,7 @@ import { UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ChatMessage } from '#contract/chat';
 import type { ChatCall, Gateway, RunSpent, RunSummary } from '#contract/gateway';
+import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { isRecord } from './arguments.ts';
 import type { ToolCall } from './tools.ts';
 
@@ -64,7 +65,7 @@ export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator
 class Said {
   text = '';
   finish: string | null = null;
-  readonly #calls: Record<string, unknown>[] = [];
+  readonly #calls: { readonly call: Record<string, unknown>; readonly streamed: StreamedCall }[] = [];
   readonly #extras: Record<string, unknown> = {};
   readonly #runId: string;
   #chars = 0;
@@ -92,7 +93,7 @@ class Said {
   /** Each with an id of its own: some upstreams give none, or one to all. */
   calls(): ToolCall[] {
     const seen = new Set<string>();
-    return this.#calls.filter(isRecord).map((call, place) => {
+    return this.#calls.map(({ call }, place) => {
       const made = isRecord(call['function']) ? call['function'] : {};
       const given = textOf(call['id']);
       const id = given === '' || seen.has(given) ? `call_${this.#runId}_${place}` : given;
@@ -103,7 +104,7 @@ class Said {
   }
 
   message(): ChatMessage {
-    const calls = this.#calls.filter(isRecord);
+    const calls = this.#calls.map(({ call }) => call);
     return {
       role: 'assistant',
       content: this.text === '' && calls.length > 0 ? null : this.text,
@@ -112,15 +113,13 @@ class Said {
     };
   }
 
-  /** A call comes in pieces: its place says which one a piece belongs to, its arguments grow, everything else is said once. */
+  /** A call comes in pieces: its arguments grow, everything else is said once. */
   #takeCalls(value: unknown): void {
     if (!Array.isArray(value)) return;
     for (const piece of value as unknown[]) {
       if (!isRecord(piece)) continue;
-      const { index, function: made, ...rest } = piece;
-      const place = typeof index === 'number' && Number.isInteger(index) && index >= 0 ? index : this.#calls.length;
-      if (place >= limits.toolsMax) throw tooMuch();
-      const call = (this.#calls[place] ??= { type: 'function', function: { name: '', arguments: '' } });
+      const { index: _, function: made, ...rest } = piece;
+      const call = this.#callOf(piece);
       for (const [name, part] of Object.entries(rest)) if (part !== null && part !== '') call[name] = part;
       if (!isRecord(made) || !isRecord(call['function'])) continue;
       const { arguments: json, name } = made;
@@ -129,6 +128,17 @@ class Said {
       call['function']['arguments'] = textOf(call['function']['arguments']) + json;
       this.#grow(json.length);
     }
+  }
+
+  #callOf(piece: Record<string, unknown>): Record<string, unknown> {
+    let begun = continuedBy(piece, this.#calls);
+    if (begun === undefined) {
+      if (this.#calls.length >= limits.toolsMax) throw tooMuch();
+      begun = { call: { type: 'function', function: { name: '', arguments: '' } }, streamed: new StreamedCall() };
+      this.#calls.push(begun);
+    }
+    begun.streamed.take(piece);
+    return begun.call;
   }
 
   #takeExtra(name: string, value: unknown): void {

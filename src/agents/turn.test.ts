@@ -20,6 +20,7 @@ import {
   weather,
 } from '../../tests/helpers/agent-bench.ts';
 import type { Reply } from '../../tests/helpers/agent-bench.ts';
+import { CALLED, STREAMED_CALLS } from '../../tests/helpers/streamed-calls.ts';
 import { until } from '../../tests/helpers/upstream.ts';
 
 const berlin = ['weather', { city: 'Berlin' }] as const;
@@ -135,6 +136,25 @@ describe('the steps of a turn', () => {
       ids,
     );
   });
+
+  for (const [way, chunks] of Object.entries(STREAMED_CALLS))
+    it(`keep several calls apart that come ${way}`, async () => {
+      const pieces = chunks.map((made) => JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: made } }] }));
+      const bench = startAgentBench({
+        agent: withWeather,
+        model: [gives([...pieces, chunk('', 'tool_calls')]), says('Sunny.')],
+        external: sunny,
+      });
+      await resultOf(bench.agents.turn(bench.call()));
+      const told = bench.asked[1]?.request.messages ?? [];
+      const sent = told.find(({ role }) => role === 'assistant')?.['tool_calls'];
+      assert.ok(Array.isArray(sent));
+      assert.deepEqual(
+        sent.map((made: Record<string, unknown>) => made['function']),
+        CALLED,
+      );
+      assert.equal(new Set(sent.map((made: Record<string, unknown>) => made['id'])).size, CALLED.length);
+    });
 
   it('begin the text of a step anew after a restart', async () => {
     const restart = JSON.stringify({ choices: [], revoagent: { event: 'restart' } });

@@ -1,5 +1,6 @@
 /** The choices of a stream, put together from their deltas; bounded. What is stored of an answer, and what is cached of one, is this. */
 import { limits } from '#core/limits';
+import { continuedBy, StreamedCall } from '#contract/streamed-call';
 
 /** What every field, number and item counts besides its text. */
 const FIELD_CHARS = 8;
@@ -8,6 +9,8 @@ export type Fields = Record<string, unknown>;
 
 interface HeardChoice {
   readonly message: Fields;
+  /** Its tool calls, each as it is in the message. */
+  readonly calls: { readonly call: Fields; readonly streamed: StreamedCall }[];
   logprobs: Fields | null;
   finishReason: unknown;
 }
@@ -46,13 +49,32 @@ export class Heard {
     let choice = this.#byIndex.get(index);
     if (choice === undefined) {
       if (!this.#room(FIELD_CHARS)) return;
-      choice = { message: emptyFields(), logprobs: null, finishReason: null };
+      choice = { message: emptyFields(), calls: [], logprobs: null, finishReason: null };
       this.#byIndex.set(index, choice);
     }
-    if (isFields(delta)) this.#merged(choice.message, delta, 0);
+    if (isFields(delta)) {
+      const { tool_calls: pieces, ...said } = delta;
+      this.#merged(choice.message, said, 0);
+      if (Array.isArray(pieces)) for (const piece of pieces) if (isFields(piece)) this.#call(choice, piece);
+    }
     if (this.#logprobs && isFields(logprobs))
       choice.logprobs = this.#merged(choice.logprobs ?? emptyFields(), logprobs, 0);
     if (finish !== undefined && finish !== null) choice.finishReason = finish;
+  }
+
+  /** Those that an upstream numbers alike may be several. */
+  #call({ message, calls }: HeardChoice, piece: Fields): void {
+    let begun = continuedBy(piece, calls);
+    if (begun === undefined) {
+      if (!this.#room(FIELD_CHARS)) return;
+      begun = { call: emptyFields(), streamed: new StreamedCall() };
+      calls.push(begun);
+      const told: unknown[] = Array.isArray(message['tool_calls']) ? message['tool_calls'] : [];
+      told.push(begun.call);
+      message['tool_calls'] = told;
+    }
+    begun.streamed.take(piece);
+    this.#merged(begun.call, piece, 2);
   }
 
   choices(): Fields[] {
@@ -81,7 +103,7 @@ export class Heard {
     for (const [name, value] of Object.entries(delta)) {
       const before = whole[name];
       if (before === undefined && !this.#room(FIELD_CHARS + name.length)) break;
-      if (typeof before === 'string' && SAID_ONCE.includes(name)) continue;
+      if (typeof before === 'string' && (SAID_ONCE.includes(name) || (name === 'name' && value === before))) continue;
       whole[name] = this.#joined(before, value, depth + 1);
     }
     return whole;

@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { messageOf } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { CachePreferences, ChatCall } from '#contract/gateway';
+import { CALLED, STREAMED_CALLS } from '../helpers/streamed-calls.ts';
 import {
   answers,
   answersBody,
@@ -208,6 +209,25 @@ describe('a kept answer', () => {
       }),
     );
     assert.equal(upstream.received.length, 1);
+  });
+
+  it('has each of its tool calls, however its upstream numbers them', async (t) => {
+    const frame = { id: 'chatcmpl-1', created: 1, model: 'test-model', object: 'chat.completion.chunk' };
+    for (const [way, chunks] of Object.entries(STREAMED_CALLS)) {
+      const { bench, upstream } = await startCached(t);
+      const raw = chunks.map((calls) => event({ ...frame, choices: [{ index: 0, delta: { tool_calls: calls } }] }));
+      upstream.script(streams(raw, { raw: Object.fromEntries(raw.entries()) }));
+      await streamResult(bench);
+      const { body, summary } = await bench.gateway.complete(bench.call());
+      assert.equal(summary.cache?.status, 'hit');
+      const made = body.choices[0]?.message['tool_calls'];
+      assert.ok(Array.isArray(made));
+      assert.deepEqual(
+        made.map((call: Record<string, unknown>) => call['function']),
+        CALLED,
+        way,
+      );
+    }
   });
 
   it('is none that a guardrail let pass unjudged, because it was out of order', async (t) => {

@@ -6,7 +6,8 @@
 import type { ChatChunk, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody } from '#contract/provider';
-import { countOf, defined, isRecord, parseJson, textOf } from '../json.ts';
+import { StreamedCall } from '#contract/streamed-call';
+import { defined, isRecord, parseJson, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
 import { fromUsage, toFinishReason, toStopReason, toUsage } from './answer.ts';
 import { JSON_TOOL } from './request.ts';
@@ -166,7 +167,8 @@ type Block = 'text' | 'thinking' | 'tool_use';
 export class FromChunks {
   #open: Block | null = null;
   #index = -1;
-  #call: unknown = null;
+  /** Of the open block, where it is one of a tool. */
+  #call = new StreamedCall();
   #finish: string | null = null;
   #usage: Usage | null = null;
   #began = false;
@@ -231,12 +233,13 @@ export class FromChunks {
   }
 
   #callTool(events: Json[], call: Json): void {
-    const { index, id, function: called } = call;
+    const { id, function: called } = call;
     const { name, arguments: text } = isRecord(called) ? called : { name: undefined, arguments: undefined };
-    if (this.#open !== 'tool_use' || this.#call !== countOf(index)) {
+    if (this.#open !== 'tool_use' || this.#call.isOther(call)) {
       this.#begin(events, 'tool_use', defined({ type: 'tool_use', id, name, input: {} }));
-      this.#call = countOf(index);
+      this.#call = new StreamedCall();
     }
+    this.#call.take(call);
     if (textOf(text) === '') return;
     events.push({
       type: 'content_block_delta',

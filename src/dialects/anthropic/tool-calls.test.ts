@@ -1,0 +1,36 @@
+/** Tool calls of other providers' streams as Anthropic's events: each a block of its own, however its upstream numbers it. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CALLED, STREAMED_CALLS } from '../../../tests/helpers/streamed-calls.ts';
+import type { Json } from '../json.ts';
+import { FromChunks } from './stream.ts';
+
+interface Block {
+  readonly name: unknown;
+  arguments: string;
+}
+
+function blocksOf(events: readonly Json[]): Block[] {
+  const blocks: Block[] = [];
+  for (const { type, index, content_block: begun, delta } of events) {
+    if (type === 'content_block_start') {
+      assert.equal(index, blocks.length);
+      blocks.push({ name: Object(begun).name, arguments: '' });
+    }
+    const block = blocks.at(-1);
+    if (type === 'content_block_delta' && block !== undefined) block.arguments += String(Object(delta).partial_json);
+  }
+  return blocks;
+}
+
+describe('the tool calls of a stream are a block each', () => {
+  for (const [way, chunks] of Object.entries(STREAMED_CALLS))
+    it(`where they come ${way}`, () => {
+      const writer = new FromChunks();
+      const frame = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm' };
+      const events = chunks.flatMap((calls) =>
+        writer.read({ ...frame, choices: [{ index: 0, delta: { tool_calls: calls } }] }),
+      );
+      assert.deepEqual(blocksOf(events), CALLED);
+    });
+});
