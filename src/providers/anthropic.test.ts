@@ -157,7 +157,8 @@ describe('a whole answer', () => {
   for (const [stop, finish] of [
     ['end_turn', 'stop'],
     ['stop_sequence', 'stop'],
-    ['pause_turn', 'stop'],
+    ['pause_turn', 'pause_turn'],
+    ['a_reason_of_next_year', 'a_reason_of_next_year'],
     ['max_tokens', 'length'],
     ['model_context_window_exceeded', 'length'],
     ['tool_use', 'tool_calls'],
@@ -235,6 +236,65 @@ describe('a stream', () => {
   it('has a chunk of its own for the counts where the caller asked for one', async (t) => {
     const deltas = await deltasOf(t, sends(script), { stream_options: { include_usage: true } });
     assert.deepEqual(deltas, [...DELTAS, { finish: 'stop' }, { usage: USAGE }]);
+  });
+
+  it('says nothing of what Anthropic’s own tools are asked and find, and that a paused turn is not over', async (t) => {
+    const asks = (at: number, type: string): WireEvent[] => [
+      begins(at, { type, id: `srvtoolu_${at}`, name: 'web_search', input: {} }),
+      goesOn(at, 'input_json_delta', 'partial_json', '{"query":'),
+      goesOn(at, 'input_json_delta', 'partial_json', '"secret plan"}'),
+      ends(at),
+    ];
+    const deltas = await deltasOf(
+      t,
+      sends(
+        [
+          begins(0, { type: 'text', text: '' }),
+          goesOn(0, 'text_delta', 'text', 'Let me look. '),
+          ends(0),
+          ...asks(1, 'server_tool_use'),
+          begins(2, { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] }),
+          ends(2),
+          ...asks(3, 'mcp_tool_use'),
+          begins(4, { type: 'tool_use', id: 'toolu_1', name: 'weather', input: {} }),
+          goesOn(4, 'input_json_delta', 'partial_json', '{"city":"Bern"}'),
+          ends(4),
+          ...asks(5, 'server_tool_use'),
+          begins(6, { type: 'text', text: '' }),
+          goesOn(6, 'text_delta', 'text', 'Done.'),
+          ends(6),
+        ],
+        [{ type: 'message_delta', delta: { stop_reason: 'pause_turn' } }, { type: 'message_stop' }],
+      ),
+    );
+    assert.deepEqual(deltas.slice(1, -1), [
+      { content: 'Let me look. ' },
+      called(0, 'toolu_1', 'weather'),
+      argued(0, '{"city":"Bern"}'),
+      { content: 'Done.' },
+    ]);
+    assert.equal(Object(deltas.at(-1)).finish, 'pause_turn');
+  });
+
+  it('that is JSON by a forced tool says the tool’s arguments as its text, and those alone', async (t) => {
+    const deltas = await deltasOf(
+      t,
+      sends(
+        [
+          begins(0, { type: 'tool_use', id: 'toolu_1', name: 'json_answer', input: {} }),
+          goesOn(0, 'input_json_delta', 'partial_json', '{"ok":'),
+          goesOn(0, 'input_json_delta', 'partial_json', 'true}'),
+          ends(0),
+          begins(1, { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: {} }),
+          goesOn(1, 'input_json_delta', 'partial_json', '{"query":"x"}'),
+          ends(1),
+        ],
+        [{ type: 'message_delta', delta: { stop_reason: 'tool_use' } }, { type: 'message_stop' }],
+      ),
+      { response_format: { type: 'json_object' } },
+    );
+    assert.deepEqual(deltas.slice(1, -1), [{ content: '{"ok":' }, { content: 'true}' }]);
+    assert.equal(Object(deltas.at(-1)).finish, 'stop');
   });
 
   const overloaded = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };

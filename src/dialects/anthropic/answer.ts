@@ -11,7 +11,6 @@ import { JSON_TOOL } from './request.ts';
 const FINISH: Readonly<Record<string, string>> = {
   end_turn: 'stop',
   stop_sequence: 'stop',
-  pause_turn: 'stop',
   max_tokens: 'length',
   model_context_window_exceeded: 'length',
   tool_use: 'tool_calls',
@@ -25,7 +24,10 @@ const STOP: Readonly<Record<string, string>> = {
   content_filter: 'refusal',
 };
 
-/** A reason that Anthropic has added since is passed on as it is: it ended, and a client shows what it does not know. */
+/**
+ * A reason without a word in the hub's form is passed on as it is, so that a client shows what it does not know: one that Anthropic has
+ * added since, and `pause_turn`, which no client may take for the end of the answer.
+ */
 export function toFinishReason(stopReason: unknown, jsonAnswer: boolean): string {
   if (jsonAnswer && stopReason === 'tool_use') return 'stop';
   return FINISH[textOf(stopReason)] ?? textOf(stopReason);

@@ -29,7 +29,9 @@ export class ToChunks {
   /** Position of the open block among the tool calls; -1 where it is none. */
   #call = -1;
   #calls = 0;
+  /** The answer is, and the open block is, JSON by a forced tool. */
   #jsonAnswer = false;
+  #jsonOpen = false;
   /** Whether the open tool call has said anything of its arguments. */
   #argued = false;
   /** What the open block of thinking has said. */
@@ -80,6 +82,7 @@ export class ToChunks {
 
   #openBlock(block: unknown): ChatChunk[] {
     this.#call = -1;
+    this.#jsonOpen = false;
     this.#argued = false;
     this.#thought = '';
     if (!isRecord(block)) return [];
@@ -87,6 +90,7 @@ export class ToChunks {
     if (type === 'tool_use') {
       if (name === JSON_TOOL) {
         this.#jsonAnswer = true;
+        this.#jsonOpen = true;
         return [];
       }
       this.#call = this.#calls++;
@@ -112,9 +116,9 @@ export class ToChunks {
         const text = textOf(delta['partial_json']);
         if (text === '') return [];
         this.#argued = true;
-        return this.#call === -1
-          ? [this.#chunk({ content: text })]
-          : [this.#toolDelta({ function: { arguments: text } })];
+        if (this.#jsonOpen) return [this.#chunk({ content: text })];
+        // What Anthropic asks its own tools is nobody's text: a plain answer has none of it either.
+        return this.#call === -1 ? [] : [this.#toolDelta({ function: { arguments: text } })];
       }
       case 'thinking_delta':
         this.#thought += textOf(delta['thinking']);
