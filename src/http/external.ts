@@ -15,7 +15,7 @@ import { callerOf } from './operation.ts';
 import type { Services } from './operation.ts';
 import { cacheWishes } from './preferences.ts';
 import type { RequestContext } from './request-context.ts';
-import { drained, waitedFor } from './waiting.ts';
+import { drained, untilTaken, waitedFor } from './waiting.ts';
 
 /** Whatever an API answers, a browser shows it as a document of nobody. */
 const SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'";
@@ -120,4 +120,5 @@ async function relay({ body }: ExternalAnswer, context: RequestContext, clock: C
     if (!outgoing.write(next.value)) await drained(context, clock);
   }
   outgoing.end();
+  untilTaken(outgoing, clock);
 }
