@@ -98,10 +98,14 @@ class Claims implements Idempotency {
       const kept = answer === 'too-large' ? null : answer;
       this.#kept.set(id, { fingerprint, answer: kept, untilMs: clock.now() + limits.idempotencyKeepMs });
     }
-    await (answer === 'failed'
-      ? this.#reach('released', () => claims.release(id, owner))
-      : this.#reach('finished', () => claims.finish(id, owner, clock.wallMs() + limits.idempotencyKeepMs)));
-    this.#running.delete(id);
+    try {
+      await (answer === 'failed'
+        ? this.#reach('released', () => claims.release(id, owner))
+        : this.#reach('finished', () => claims.finish(id, owner, clock.wallMs() + limits.idempotencyKeepMs)));
+    } finally {
+      // Also where the database refused to hear of it: what is renewed no more ends by its lease there.
+      this.#running.delete(id);
+    }
   }
 
   /** Undefined where the database is away. */
