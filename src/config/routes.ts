@@ -111,8 +111,12 @@ export const routeSchema = Type.Object(
     cache: routeCache,
     lastResort: Type.Optional(
       Type.Object(
-        { text: text('What the assistant is made to say.') },
-        { ...strict, description: 'Answered, marked as degraded, when every circuit is open.' },
+        {
+          text: text(
+            'What the assistant is made to say, marked as degraded, where the upstreams fail, limit the rate, are full or their circuits are open; never after the first content, and never for a mistake, a limit or a time limit of the caller’s own.',
+          ),
+        },
+        { ...strict, description: 'An answer of the hub’s own in place of an error. docs/routing.md tells when.' },
       ),
     ),
   },

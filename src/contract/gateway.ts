@@ -3,6 +3,7 @@
  * and no mechanism; the gateway sees no HTTP.
  */
 import type { CancelSignal } from '#core/cancel';
+import type { ErrorCode } from '#core/errors';
 import { CallerError, HubError, UnavailableError } from '#core/errors';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { Admission, LimitSettings, LimitStanding } from './admission.ts';
@@ -112,8 +113,10 @@ export interface RunSummary {
   readonly attempts: number;
   /** Milliseconds in the hub: total minus waiting for upstreams. */
   readonly overheadMs: number;
-  /** The answer is the configured last resort, not a model's. */
+  /** The answer stands in for one: the configured last resort, or one that was kept and is past its time. */
   readonly degraded: boolean;
+  /** The failure that it stands in for. */
+  readonly insteadOf?: ErrorCode;
   /** The answer comes from the built-in simulator. */
   readonly simulated: boolean;
   /** A guardrail was out of order and let it pass. */

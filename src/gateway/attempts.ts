@@ -11,6 +11,7 @@ import type { CallTimeouts } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
+import { AttemptTimeout } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
 import type { Guardrails } from './guardrail.ts';
@@ -41,7 +42,7 @@ type Tried<T> =
   | { readonly attempt: Attempt; readonly ok: true; readonly value: T }
   | { readonly attempt: Attempt; readonly ok: false; readonly thrown: unknown; readonly classified: Classified | null };
 
-/** Nobody was asked, because every circuit of the route is open: the last resort's case. */
+/** Nobody was asked, because every circuit of the route is open. */
 export class AllOpenError extends UnavailableError {}
 
 export class Attempts {
@@ -166,7 +167,8 @@ export class Attempts {
     if (signal.aborted) throw abortError(signal);
     if (this.run.elapsedMs() + backoffMs >= totalMs) {
       this.run.record.stop = 'deadline';
-      throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`);
+      const cause = new AttemptTimeout('timeout_total');
+      throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`, { cause });
     }
   }
 

@@ -8,7 +8,7 @@ import type { Attempt } from './attempt.ts';
 import type { Deployment } from './deployment.ts';
 import { Guard } from './guardrail.ts';
 import type { Stale } from './cached/kept.ts';
-import { lastResortCompletion, lastResortText, staleAnswer, staleFor } from './last-resort.ts';
+import { lastResortCompletion, lastResortFor, staleAnswer, staleFor } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
 
@@ -35,10 +35,11 @@ export async function complete(
   } catch (thrown) {
     const held = staleFor(thrown, stale, call);
     if (held !== undefined) return staleAnswer(run, held);
-    const text = lastResortText(route, thrown);
-    if (text === undefined) throw run.fail(thrown);
-    run.degrade();
-    return { summary: run.summary(null, true), body: lastResortCompletion(run.record, text), raw: undefined };
+    const last = lastResortFor(thrown, route, call);
+    if (last === undefined) throw run.fail(thrown);
+    run.degrade(last.errorCode);
+    const summary = run.summary(null, last.errorCode);
+    return { summary, body: lastResortCompletion(run.record, last.text), raw: undefined };
   }
 }
 

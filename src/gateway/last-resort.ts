@@ -1,35 +1,62 @@
 /**
- * What a caller gets where every circuit of a route is open and the route has a last word: an answer of the hub's own, in the
- * protocol's form, that nobody can take for a model's: `finish_reason` is `error`, the model's name says so, the summary too.
+ * What a caller gets where no upstream answered: an answer that was kept, or the route's last word, which is of the hub's own, in the
+ * protocol's form, and which nobody can take for a model's: `finish_reason` is `error`, the model's name says so, the summary too.
  */
 import type { ChatChunk, ChatCompletion } from '#contract/chat';
+import type { ErrorCode } from '#core/errors';
 import { HubError, UpstreamError } from '#core/errors';
-import type { RunCall, WholeAnswer } from '#contract/gateway';
+import type { CallTimeouts, RunCall, WholeAnswer } from '#contract/gateway';
 import type { RunRecord } from '#contract/runs';
 import { AllOpenError } from './attempts.ts';
+import { AttemptTimeout } from './classify.ts';
 import { KeptAnswer } from './cached/kept.ts';
 import type { Stale } from './cached/kept.ts';
 import type { Route } from './route.ts';
 import type { Run } from './runs.ts';
 
-/** Failures of upstreams, which an answer that was kept may stand in for; a mistake of the caller's is none. */
+/** The kept answer to give, or undefined where the error is to be thrown. */
 export function staleFor(
   thrown: unknown,
   stale: Stale | undefined,
-  { signal }: RunCall,
-): (Stale & { errorCode: string }) | undefined {
-  if (stale === undefined || signal.aborted || !(thrown instanceof HubError)) return undefined;
-  const failed = thrown instanceof UpstreamError && thrown.code !== 'upstream_rejected';
-  const theirs = failed || thrown instanceof AllOpenError || THEIRS.includes(thrown.code);
-  return theirs ? { ...stale, errorCode: thrown.code } : undefined;
+  call: RunCall,
+): (Stale & { errorCode: ErrorCode }) | undefined {
+  if (stale === undefined || !isTheirs(thrown, call)) return undefined;
+  return { ...stale, errorCode: thrown.code };
 }
 
-/** The text to answer with, or undefined where the error is to be thrown. */
-export function lastResortText(route: Route | null, thrown: unknown): string | undefined {
-  return thrown instanceof AllOpenError ? route?.settings.lastResort?.text : undefined;
+/** The text to answer with and why, or undefined where the error is to be thrown. */
+export function lastResortFor(
+  thrown: unknown,
+  route: Route | null,
+  call: RunCall,
+): { readonly text: string; readonly errorCode: ErrorCode } | undefined {
+  const text = route?.settings.lastResort?.text;
+  if (text === undefined || !isTheirs(thrown, call) || isAsWished(thrown, call)) return undefined;
+  return { text, errorCode: thrown.code };
 }
 
-const THEIRS: readonly string[] = ['upstream_rate_limited', 'overloaded'];
+/** A failure of the upstreams, which something may stand in for; a mistake of the caller's is none, nor that he has left. */
+function isTheirs(thrown: unknown, { signal }: RunCall): thrown is HubError {
+  if (signal.aborted || !(thrown instanceof HubError)) return false;
+  if (thrown instanceof UpstreamError) return !CALLERS.includes(thrown.code);
+  return thrown instanceof AllOpenError || THEIRS.includes(thrown.code);
+}
+
+/** The time that was not enough is the caller's own: he waits for this error, to do something else. */
+function isAsWished({ code, cause }: HubError, { preferences }: RunCall): boolean {
+  if (code !== 'upstream_timeout' || !(cause instanceof AttemptTimeout)) return false;
+  return preferences?.timeouts?.[TIMER[cause.outcome]] !== undefined;
+}
+
+/** What a provider refuses for the request's own sake. */
+const CALLERS: readonly ErrorCode[] = ['upstream_rejected', 'context_length_exceeded', 'content_filtered'];
+const THEIRS: readonly ErrorCode[] = ['upstream_rate_limited', 'overloaded'];
+const TIMER = {
+  timeout_connect: 'connectMs',
+  timeout_first_token: 'firstTokenMs',
+  timeout_idle: 'idleMs',
+  timeout_total: 'totalMs',
+} as const satisfies Record<AttemptTimeout['outcome'], keyof CallTimeouts>;
 const MODEL = 'revoagent/last-resort';
 const USAGE = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
 
@@ -61,11 +88,11 @@ function frame(run: RunRecord): { id: string; created: number; model: string } {
 /** A kept answer in place of one that failed, marked as such; the run ends with it. */
 export function staleAnswer<Body>(
   run: Run,
-  { kept, cache, errorCode }: Stale & { errorCode: string },
+  { kept, cache, errorCode }: Stale & { errorCode: ErrorCode },
 ): WholeAnswer<Body> {
   run.answered('stale', kept.runId);
   const { provider, model, simulated } = kept;
-  const summary = { ...run.summary(null, true), provider, model, simulated, cache };
+  const summary = { ...run.summary(null, errorCode), provider, model, simulated, cache };
   run.standIn(kept, errorCode);
   return new KeptAnswer<Body>(summary, kept);
 }

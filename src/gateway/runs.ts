@@ -4,6 +4,7 @@
  * before a retry) and for a reader who takes his time.
  */
 import type { Clock } from '#core/clock';
+import type { ErrorCode } from '#core/errors';
 import { HubError, InvariantError } from '#core/errors';
 import { limits } from '#core/limits';
 import type { ContentRecord } from '#contract/content';
@@ -134,16 +135,17 @@ export class Run {
     if (--this.#waits === 0) this.#waitedMs += this.#context.clock.now() - this.#waitingSince;
   }
 
-  /** What it looks like now; for a stream, at the commit point. */
-  summary(deployment: Deployment | null, degraded = false): RunSummary {
+  /** What it looks like now; for a stream, at the commit point. `insteadOf`: the failure that something stands in for. */
+  summary(deployment: Deployment | null, insteadOf?: ErrorCode): RunSummary {
     return {
       runId: this.record.id,
       provider: deployment?.provider.name ?? null,
       model: deployment?.model ?? null,
       attempts: this.dispatched,
       overheadMs: this.#overheadMs(this.elapsedMs()),
-      degraded,
+      degraded: insteadOf !== undefined,
       simulated: deployment?.provider.kind === 'simulator',
+      ...(insteadOf !== undefined && { insteadOf }),
       ...(this.record.guardrail?.some(({ action }) => action === 'failed_open') && { unjudged: true }),
     };
   }
@@ -190,7 +192,7 @@ export class Run {
   }
 
   /** The end with what stands in for an answer: one that was kept and is past its time, or the last resort of another run. */
-  standIn(answer: ForeignAnswer, errorCode = 'no_deployment_available'): void {
+  standIn(answer: ForeignAnswer, errorCode: ErrorCode): void {
     this.#take(answer);
     this.#end('degraded', errorCode);
   }
@@ -205,9 +207,10 @@ export class Run {
     (this.record.guardrail ??= []).push(entry);
   }
 
-  degrade(): void {
+  /** The end with the route's last resort, in place of this failure. */
+  degrade(errorCode: ErrorCode): void {
     this.record.finishReason = 'error';
-    this.#end('degraded', 'no_deployment_available');
+    this.#end('degraded', errorCode);
   }
 
   /** Its reader left before the end, or its signal aborted. */

@@ -46,7 +46,7 @@ export interface RouteSettings {
   readonly guardrail?: GuardrailSettings | undefined;
   /** Whether what is said is stored; `off` where it is left out. */
   readonly content?: ContentPolicy | 'off' | undefined;
-  /** Answered, marked as degraded, where every deployment's circuit is open. */
+  /** Answered, marked as degraded, where the upstreams fail, limit the rate, are full, or their circuits are open. */
   readonly lastResort?: { readonly text: string } | undefined;
   /** Answers are cached and shared where the caller says nothing; figures in place of the hub's. */
   readonly cache?: Partial<CacheLifetime> | undefined;

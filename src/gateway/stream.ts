@@ -11,7 +11,7 @@ import { chunksOf } from './chunks-of.ts';
 import { askWhole, succeed } from './complete.ts';
 import { Guard } from './guardrail.ts';
 import type { Stale } from './cached/kept.ts';
-import { lastResortChunks, lastResortText, staleAnswer, staleFor } from './last-resort.ts';
+import { lastResortChunks, lastResortFor, staleAnswer, staleFor } from './last-resort.ts';
 import type { Route, Router } from './route.ts';
 import { Run } from './runs.ts';
 import { StreamProgress, wantsUsage } from './stream-progress.ts';
@@ -40,11 +40,11 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
       const { summary, body } = staleAnswer<ChatCompletion>(run, held);
       return { summary, events: listed(chunksOf(body, wantsUsage(call.request))), spent };
     }
-    const text = lastResortText(route, thrown);
-    if (text === undefined) throw run.fail(thrown);
-    run.degrade();
-    const chunks = lastResortChunks(run.record, text, wantsUsage(call.request));
-    return { summary: run.summary(null, true), events: listed(chunks), spent };
+    const last = lastResortFor(thrown, route, call);
+    if (last === undefined) throw run.fail(thrown);
+    run.degrade(last.errorCode);
+    const chunks = lastResortChunks(run.record, last.text, wantsUsage(call.request));
+    return { summary: run.summary(null, last.errorCode), events: listed(chunks), spent };
   }
 }
 

@@ -97,9 +97,9 @@ export class Recording implements AnswerRecording {
     else this.#parts = [];
   }
 
-  /** The answer is whole. Only what succeeded is final: after anything else the same request may be done again. */
+  /** The answer is whole. Only what succeeded is final: after anything else, a last resort too, the same request may be done again. */
   end(): void {
-    const failed = this.#status < 200 || this.#status > 299;
+    const failed = this.#status < 200 || this.#status > 299 || this.#headers['x-revoagent-degraded'] === 'true';
     const tooLarge = this.#byteCount > this.#bytesMax;
     const answer = { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#parts) };
     this.#settled ??= this.#settle(failed ? 'failed' : tooLarge ? 'too-large' : answer);

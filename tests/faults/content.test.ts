@@ -133,7 +133,7 @@ for (const [form, ask] of FORMS) {
     it('holds no answer where every deployment failed, and nothing where none was asked', async (t) => {
       const { bench, one, two } = await start(t, 'full', { lastResort: { text: 'Later.' } });
       one.otherwise = two.otherwise = refuses(503);
-      await ask(bench);
+      assert.equal((await ask(bench)).text, 'Later.');
       assert.deepEqual(kept(bench), [{ messages: asked(PROMPT), choices: [], partial: true, truncated: false }]);
       for (const name of ['one', 'two'])
         bench.breakers.get(`provider:${name}/test-model`).forceOpen({ by: 'test', reason: 'test' });

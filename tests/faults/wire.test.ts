@@ -39,17 +39,21 @@ describe('through a whole hub', () => {
     upstream = await startUpstream(suite);
     second = await startUpstream(suite);
     const apiKey = 'sk-of-the-hub-alone';
+    const lastResort = { text: 'Back soon.' };
     hub = await startHubProcess(suite, {
       config: {
         providers: {
           one: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey },
           two: { kind: 'openai-compatible', baseUrl: second.baseUrl },
+          down: { kind: 'openai-compatible', baseUrl: 'http://127.0.0.1:9/v1' },
         },
         routes: {
           'one/*': { groups: [[{ provider: 'one' }]] },
           'silent/*': { groups: [[{ provider: 'one' }]], timeouts },
           both: { groups: [[{ provider: 'one', model: 'm' }], [{ provider: 'two', model: 'n' }]] },
-          sorry: { groups: [[{ provider: 'one', model: 's' }]], lastResort: { text: 'Back soon.' } },
+          sorry: { groups: [[{ provider: 'one', model: 's' }]], lastResort },
+          'sorry-again': { groups: [[{ provider: 'one', model: 'again' }]], lastResort },
+          down: { groups: [[{ provider: 'down', model: 'd' }]], lastResort },
         },
         resilience: { retry: { retries: 0 } },
       },
@@ -161,8 +165,14 @@ describe('through a whole hub', () => {
   it('an open circuit is 503 with Retry-After and no request, or the degraded answer where one is configured', async () => {
     upstream.otherwise = refuses(500);
     try {
-      for (const model of ['one/open', 'sorry']) {
-        for (let call = 0; call < 5; call++) assert.equal((await ask(model, call % 2 === 1)).status, 502);
+      for (let call = 0; call < 5; call++) {
+        assert.equal((await ask('one/open', call % 2 === 1)).status, 502);
+        // Those that open the circuit are the last resort's as well: a caller is not told an error and an excuse by turns.
+        const meanwhile = await ask('sorry', call % 2 === 1);
+        assert.deepEqual([meanwhile.status, meanwhile.headers.get('x-revoagent-degraded')], [200, 'true']);
+        assert.match(await meanwhile.text(), /Back soon\./);
+        const { status, errorCode } = await runOf(meanwhile);
+        assert.deepEqual([status, errorCode], ['degraded', 'upstream_failed']);
       }
     } finally {
       upstream.otherwise = answers();
@@ -185,5 +195,38 @@ describe('through a whole hub', () => {
       assert.equal((await runOf(degraded)).status, 'degraded');
     }
     assert.equal(upstream.received.length, length, 'an open circuit costs no request');
+  });
+
+  it('the last resort answers for an upstream that is down on every surface, and to an agent', async () => {
+    const messages = [{ role: 'user', content: 'Well?' }];
+    const agent = { name: 'helper', instructions: 'Be of help.', model: 'down' };
+    const { id } = JSON.parse(await (await post(hub, '/api/agents', agent)).text());
+    for (const stream of [false, true]) {
+      const told = async (path: string, body: object): Promise<string> => {
+        const response = await post(hub, path, { stream, ...body });
+        const text = await response.text();
+        assert.equal(response.status, 200, `${path}: ${text}`);
+        assert.match(text, /Back soon\./, path);
+        return text;
+      };
+      const anthropic = await told('/v1/messages', { model: 'down', max_tokens: 9, messages });
+      assert.match(anthropic, /"stop_reason":"error"/);
+      assert.match(await told('/api/chat', { model: 'down', messages }), /"finishReason":"error"/);
+      assert.match(await told('/v1/chat/completions', { model: 'agent:helper', messages }), /"finish_reason":"error"/);
+      assert.match(await told(`/api/agents/${id}/chat`, { prompt: 'Well?' }), /"end":"degraded"/);
+    }
+  });
+
+  it('the last resort is not kept for an Idempotency-Key: the same request is asked anew once the upstream is back', async () => {
+    for (const stream of [false, true]) {
+      const body = { model: 'sorry-again', stream, messages: [{ role: 'user', content: 'Well?' }] };
+      const again = (): Promise<Response> =>
+        post(hub, '/v1/chat/completions', body, { 'idempotency-key': `sorry-${stream}` });
+      meets(refuses(500));
+      assert.match(await (await again()).text(), /Back soon\./);
+      const later = await again();
+      assert.equal(later.headers.get('idempotent-replayed'), null);
+      assert.doesNotMatch(await later.text(), /Back soon\./);
+    }
   });
 });

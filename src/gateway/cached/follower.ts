@@ -59,8 +59,8 @@ export class Follower {
 
   /** Of an answer that comes from upstreams now. `run`: of who follows, null for who asks. */
   summaryOf(run: Run | null, asking: RunSummary): RunSummary {
-    const { provider, model, simulated, degraded } = asking;
-    const own = run === null ? asking : { ...run.summary(null, degraded), provider, model, simulated };
+    const { provider, model, simulated, insteadOf } = asking;
+    const own = run === null ? asking : { ...run.summary(null, insteadOf), provider, model, simulated };
     return { ...own, cache: asking.cache ?? this.#facts(run === null ? 'miss' : 'shared') };
   }
 
@@ -88,14 +88,15 @@ export class Follower {
   }
 
   #end(run: Run, kept: Kept, ended: Kept | StandIn): void {
-    if (ended instanceof StandIn) run.standIn(kept);
+    if (ended instanceof StandIn) run.standIn(kept, ended.errorCode);
     else run.succeedWith(kept);
   }
 
   #summary(run: Run, kept: Kept, ended: Kept | StandIn): RunSummary {
     const { provider, model, simulated } = kept;
     const cache = this.#facts(this.#by(ended));
-    return { ...run.summary(null, ended instanceof StandIn), provider, model, simulated, cache };
+    const insteadOf = ended instanceof StandIn ? ended.errorCode : undefined;
+    return { ...run.summary(null, insteadOf), provider, model, simulated, cache };
   }
 
   #by(ended: Kept | StandIn): 'hit' | 'shared' | 'stale' {

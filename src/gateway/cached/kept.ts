@@ -1,4 +1,5 @@
 /** What the cache holds of an answer, and what else a shared call may end with. */
+import type { ErrorCode } from '#core/errors';
 import type { CacheFacts, RunSummary, WholeAnswer } from '#contract/gateway';
 import type { AnswerFacts } from '../runs.ts';
 
@@ -23,10 +24,13 @@ export interface Stale {
 export class StandIn {
   readonly kept: Kept;
   readonly by: 'stale' | 'last-resort';
+  /** The failure that it stands in for. */
+  readonly errorCode: ErrorCode;
 
-  constructor(kept: Kept, by: 'stale' | 'last-resort') {
+  constructor(kept: Kept, by: 'stale' | 'last-resort', errorCode: ErrorCode) {
     this.kept = kept;
     this.by = by;
+    this.errorCode = errorCode;
   }
 }
 

@@ -219,9 +219,9 @@ function isFinished(body: unknown): boolean {
 /**
  * What stands in for an answer, passed a guardrail that was out of order, or is not finished, is given to those who wait, and not kept.
  */
-function endedOf(context: MakeContext, kept: Kept, { degraded, unjudged, cache }: RunSummary, body: unknown): Ended {
-  if (!degraded && unjudged !== true && isFinished(body)) return kept;
+function endedOf(context: MakeContext, kept: Kept, { insteadOf, unjudged, cache }: RunSummary, body: unknown): Ended {
+  if (insteadOf === undefined && unjudged !== true && isFinished(body)) return kept;
   context.skip();
-  if (!degraded) return kept;
-  return new StandIn(kept, cache?.status === 'stale' ? 'stale' : 'last-resort');
+  if (insteadOf === undefined) return kept;
+  return new StandIn(kept, cache?.status === 'stale' ? 'stale' : 'last-resort', insteadOf);
 }

@@ -44,7 +44,7 @@ export class SharedEvents implements AsyncIterableIterator<string> {
     }
     if (!this.#ended) {
       this.#complete = true;
-      this.#run?.succeedWith({ ...this.#live.summary, ...this.#live.facts() });
+      this.#follow(this.#run);
       this.#end();
     }
     if (!this.#complete && this.#call.signal.aborted) throw abortError(this.#call.signal);
@@ -63,6 +63,15 @@ export class SharedEvents implements AsyncIterableIterator<string> {
   /** Who follows pays nothing. */
   spent(): RunSpent {
     return this.#run === null ? this.#live.spent() : { ...this.#live.spent(), costMicroUsd: 0 };
+  }
+
+  /** Who follows ends as the run did that asks. */
+  #follow(run: Run | null): void {
+    if (run === null) return;
+    const { summary } = this.#live;
+    const answer = { ...summary, ...this.#live.facts() };
+    if (summary.insteadOf === undefined) run.succeedWith(answer);
+    else run.standIn(answer, summary.insteadOf);
   }
 
   #end(): void {

@@ -67,10 +67,8 @@ describe('what the hub says itself', () => {
       chat: { groups: [[{ provider: 'simulator', model: 'chat' }]] },
       away: { groups, lastResort: { text: 'Please ask again.' } },
     };
-    const resilience = { breaker: { failures: 1 }, retry: { retries: 0 } };
+    const resilience = { retry: { retries: 0 } };
     ({ url } = await startHubProcess(suite, { config: { providers, routes, resilience } }));
-    // The last resort is for circuits that are open; this opens the one.
-    assert.equal((await post('away')).status, 502);
   });
   const post = (name: string, fields: Record<string, unknown> = {}): Promise<Response> =>
     fetch(`${url}/v1/chat/completions`, {
