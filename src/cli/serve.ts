@@ -1,6 +1,4 @@
 /** `serve`: starts the hub, says what it found, and hands signals on until it ends. */
-import { messageOf } from '#core/errors';
-import { ConfigError } from '#config/index';
 import type { Loaded } from '#config/index';
 import { startHub } from '#hub/index';
 import type { Hub } from '#hub/index';
@@ -46,7 +44,6 @@ async function reload(hub: Hub, again: () => Loaded): Promise<void> {
   try {
     await hub.reload(again().config);
   } catch (error) {
-    const why = error instanceof ConfigError ? `\n${error.message.replace(/^/gm, '  ')}` : ` ${messageOf(error)}`;
-    console.error(`revoagent: the configuration stays as it was, because the new one is invalid:${why}`);
+    await hub.refuse(error);
   }
 }

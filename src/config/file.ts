@@ -40,7 +40,7 @@ export function readConfigFile(file: string, env: Environment): FileValues {
   const problems: Problem[] = found.map((error) => ({
     path: '',
     origin: place(error.pos[0]),
-    message: YAML_ERRORS[error.code] ?? error.message,
+    message: YAML_ERRORS[error.code] ?? withoutSource(error.message),
   }));
   const origins = new Map<string, string>();
   const fromEnvironment = new Set<string>();
@@ -54,11 +54,17 @@ const TOO_DEEP = `is nested deeper than ${limits.jsonDepthMax} levels; no settin
 
 /** Where the parser speaks to programmers. */
 const YAML_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  BAD_DIRECTIVE: 'a line that begins with "%" is for the parser, and it does not know this one',
   DUPLICATE_KEY: 'this key stands here a second time; keep one of the two',
   MULTIPLE_DOCS: 'a second document begins here; keep one',
   RESOURCE_EXHAUSTION: TOO_DEEP,
   TAG_RESOLVE_FAILED: 'tags ("!name") are not supported here; write the plain value',
 };
+
+/** Behind a colon the parser quotes what it met: that may be part of a password. */
+function withoutSource(message: string): string {
+  return message.replace(/: .*$/su, '');
+}
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',

@@ -1,6 +1,7 @@
 /** The log as every room sees it: an event name, then fields. Fields never hold prompts, answers, keys or headers. */
 
-export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+/** A list is of lines that people read one by one. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
 
 export interface Logger {
   debug(event: string, fields?: LogFields): void;

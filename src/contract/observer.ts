@@ -106,6 +106,8 @@ export interface Observer {
   cacheStored(event: { readonly tier: string; readonly bytes: number }): void;
   /** Announcements of other instances were missed. */
   cacheGap(): void;
+  /** A new configuration is in force, or was not taken up. */
+  configReloaded(outcome: 'applied' | 'refused'): void;
   /** Spans of traces came to this end. */
   spansEnded(how: SpanEnd, count: number): void;
 }

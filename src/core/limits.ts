@@ -11,6 +11,8 @@ export const limits = {
   requestReceiveMs: 30_000,
   /** Nesting of a JSON body. */
   jsonDepthMax: 64,
+  /** Problems of a configuration that one line of the log tells. */
+  configProblemsToldMax: 50,
   /** Messages of one chat request. */
   messagesMax: 4096,
   /** Tools of one chat request. */

@@ -113,6 +113,7 @@ const ignore = (): void => undefined;
 /** One command logs nothing: what goes wrong is its own answer. */
 const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 const unobserved: Observer = {
+  configReloaded: ignore,
   requestStarted: ignore,
   requestFinished: ignore,
   requestShed: ignore,

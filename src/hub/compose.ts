@@ -118,6 +118,7 @@ export async function startHub(
     health,
     instances: registry,
     logger,
+    observer,
     server,
     audit: storage.stores.audit,
     clock,

@@ -144,9 +144,20 @@ function pretty(line: string, colours: boolean): string {
   void instance;
   const name = String(level).padEnd(5);
   const shown = colours ? `${COLOURS[String(level)] ?? ''}${name}\u001B[0m` : name;
-  const rest = Object.entries(fields).map(
-    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
+  const [lists, others] = partitioned(fields);
+  const rest = others.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const lines = lists.flatMap(([, list]) => list.map((item) => `\n  ${String(item)}`)).join('');
   const stack = typeof err === 'object' && err !== null && 'stack' in err ? `\n${String(err.stack)}` : '';
-  return `${String(time).slice(11, 23)} ${shown} ${String(event)}${rest.length === 0 ? '' : `  ${rest.join(' ')}`}${stack}\n`;
+  return `${String(time).slice(11, 23)} ${shown} ${String(event)}${rest.length === 0 ? '' : `  ${rest.join(' ')}`}${lines}${stack}\n`;
+}
+
+/** Lists apart from the rest: they stand on lines of their own. */
+function partitioned(fields: Record<string, unknown>): [[string, unknown[]][], [string, unknown][]] {
+  const lists: [string, unknown[]][] = [];
+  const others: [string, unknown][] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    if (Array.isArray(value)) lists.push([key, value]);
+    else others.push([key, value]);
+  }
+  return [lists, others];
 }

@@ -82,6 +82,7 @@ function everything(
   observer.cacheLookup({ tier: 'redis', result: 'hit', bytes: 7 });
   observer.cacheStored({ tier: 'redis', bytes: 7 });
   observer.cacheGap();
+  observer.configReloaded('refused');
   observer.spansEnded('exported', 3);
   observer.requestShed('event_loop', 'new', null);
   const limit = {
@@ -312,6 +313,22 @@ describe('the log', () => {
     assert.equal(written.length, 8);
     assert.doesNotMatch(written.join(''), /canary/);
     assert.match(written.join(''), /yes/);
+  });
+
+  it('has a list as it is in JSON, and for people one line after the other', () => {
+    const written = (format: 'json' | 'pretty'): string => {
+      let all = '';
+      const destination = { write: (text: string) => void (all += text) };
+      const clock = new VirtualClock();
+      const logger = createLogger({ clock, level: 'debug', format, instance: 'i', colours: false, destination });
+      logger.error('config-refused', { problems: ['a.yaml:1: one', 'a.yaml:2: two'], reason: 'it is invalid' });
+      return all;
+    };
+    assert.deepEqual(JSON.parse(written('json')).problems, ['a.yaml:1: one', 'a.yaml:2: two']);
+    assert.match(
+      written('pretty'),
+      /^\S+ error config-refused {2}reason=it is invalid\n {2}a\.yaml:1: one\n {2}a\.yaml:2: two\n$/,
+    );
   });
 
   it('counts those who were sent away as requests and as errors, not in the times of its work, and writes one line a second for them', async () => {

@@ -24,6 +24,7 @@ export const unobserved: Observer = {
   cacheLookup: () => undefined,
   cacheStored: () => undefined,
   cacheGap: () => undefined,
+  configReloaded: nothing,
   spansEnded: nothing,
 };
 

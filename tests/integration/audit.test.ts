@@ -25,7 +25,14 @@ const ACTS: Readonly<Record<string, string>> = {
   setProjectLimits: 'project-limits-set',
 };
 /** Of callers and of the process itself. */
-const OTHERS = ['agent-created', 'agent-changed', 'agent-deleted', 'content-erased', 'config-reloaded'];
+const OTHERS = [
+  'agent-created',
+  'agent-changed',
+  'agent-deleted',
+  'content-erased',
+  'config-reloaded',
+  'config-refused',
+];
 
 /** Calls with a key; what is refused fails the test, unless a status is expected. */
 class Asker {
@@ -86,6 +93,9 @@ async function actOnEverything(admin: Asker, hub: HubProcess): Promise<void> {
   writeFileSync(hub.configFile, JSON.stringify({ ...config, logging: { level: 'warn' } }));
   hub.process.kill('SIGHUP');
   await waitFor(async () => ((await admin.find('action=config-reloaded')).length > 0 ? true : undefined));
+  writeFileSync(hub.configFile, JSON.stringify({ ...config, routs: {} }));
+  hub.process.kill('SIGHUP');
+  await waitFor(async () => ((await admin.find('action=config-refused')).length > 0 ? true : undefined));
 }
 
 it('every act of an administrator is in the audit, which admins alone may read', async (t) => {
@@ -116,7 +126,7 @@ it('every act of an administrator is in the audit, which admins alone may read',
   );
   assert.deepEqual(
     (await admin.find('actor=config')).map(({ action }) => action),
-    ['config-reloaded'],
+    ['config-refused', 'config-reloaded'],
   );
   const byKey = entries.filter(({ actor }) => actor.startsWith('key_'));
   assert.ok(byKey.length >= 8 && new Set(byKey.map(({ actor }) => actor)).size === 1);

@@ -83,4 +83,49 @@ describe('SIGHUP', () => {
     await waitFor(() => (/routs[\s\S]*routes/.test(hub.output()) ? true : null), 60_000, hub.output);
     assert.equal(await status(hub, 'simulator/chat'), 200);
   });
+
+  it('tells a refusal as it tells everything: an entry of the log, a count, an act in the audit, and no value of the file', async (t) => {
+    const hub = await startHubProcess(t, { config: simulated });
+    const good = await readFile(hub.configFile, 'utf8');
+    const counts = async (): Promise<string[]> => {
+      const text = await (await fetch(`${hub.url}/metrics`)).text();
+      return text.split('\n').filter((line) => line.startsWith('revoagent_config_reloads_total'));
+    };
+    const entries = (): Record<string, unknown>[] =>
+      hub
+        .output()
+        .split('\n')
+        // What stands behind the last line end has not come whole.
+        .slice(0, -1)
+        .map((line) => JSON.parse(line))
+        .filter(({ event }) => event === 'config-refused');
+    const total = 'revoagent_config_reloads_total{outcome=';
+    assert.deepEqual(await counts(), [`${total}"applied"} 0`, `${total}"refused"} 0`]);
+
+    await rewrite(hub, (config) => {
+      config['routs'] = { secret: 'sk-never-shown' };
+      config['logging'] = { level: 'sk-never-shown' };
+    });
+    hub.process.kill('SIGHUP');
+    await waitFor(() => entries()[0], 60_000, hub.output);
+    // What is no YAML at all is quoted by its parser.
+    await writeFile(hub.configFile, `${good}\n}sk-never-shown: |sk-never-shown\n`);
+    hub.process.kill('SIGHUP');
+    await waitFor(() => entries()[1], 60_000, hub.output);
+    const [first = {}, second = {}] = entries();
+    assert.equal(first['level'], 'error');
+    assert.match(String(first['reason']), /stays as it was/);
+    for (const told of [/revoagent\.json:1: logging\.level: must be/, /:1: routs: is not known; did you mean/])
+      assert.match(JSON.stringify(first['problems']), told);
+    assert.match(JSON.stringify(second['problems']), /revoagent\.json:2: Unexpected/);
+
+    await writeFile(hub.configFile, good);
+    hub.process.kill('SIGHUP');
+    await waitFor(async () => ((await counts())[0]?.endsWith(' 1') === true ? true : null), 60_000, hub.output);
+    assert.deepEqual(await counts(), [`${total}"applied"} 1`, `${total}"refused"} 2`]);
+    const audit = await (await fetch(`${hub.url}/api/audit?action=config-refused`)).text();
+    assert.equal(JSON.parse(audit).data.length, 2);
+    assert.match(audit, /"path":"routs"/);
+    assert.doesNotMatch(hub.output() + audit, /sk-never-shown/);
+  });
 });

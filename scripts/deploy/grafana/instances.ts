@@ -92,6 +92,17 @@ export const instances: Board = {
           queries: [{ expr: `increase(${of('clockSteps')}[$__rate_interval])`, legend: '{{instance}}' }],
         },
         {
+          title: 'Reloads of the configuration',
+          about: 'By whether they were taken up. Refused: the file is invalid, and the next start would fail.',
+          unit: 'short',
+          queries: [
+            {
+              expr: `sum by (instance, outcome) (increase(${of('configReloads')}[$__rate_interval]))`,
+              legend: '{{instance}}, {{outcome}}',
+            },
+          ],
+        },
+        {
           title: 'Spans of traces',
           about: 'By what became of them; none where traces are off. Dropped: the collector is away or slow.',
           unit: 'ops',

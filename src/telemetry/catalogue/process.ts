@@ -62,6 +62,13 @@ export const processMetrics = {
     help: 'Scrapes at which the wall clock had jumped by over a second against the monotonic one.',
     labels: {},
   },
+  configReloads: {
+    name: 'revoagent_config_reloads_total',
+    type: 'counter',
+    unit: '1',
+    help: 'Configurations that SIGHUP made the hub read, by whether they were taken up; refused: the one before stays in force.',
+    labels: { outcome: 'applied, refused' },
+  },
   spans: {
     name: 'revoagent_trace_spans_total',
     type: 'counter',
