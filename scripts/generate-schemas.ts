@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { configJson, settingsMarkdown } from '#config/index';
 import { errorsJson, errorsMarkdown } from '#http/errors/document';
 import { idempotentOperations } from '#http/idempotency';
+import { unservedMarkdown } from '#http/unserved';
 import { openApiJson } from '#http/openapi-json';
 import { operations } from '#http/routes/index';
 import { asyncApiJson, closeCodeTable } from '#http/websocket/asyncapi';
@@ -55,6 +56,7 @@ export const generated: readonly Generated[] = [
     file: 'docs/idempotency.md',
     render: () => withTable('docs/idempotency.md', idempotentOperations(operations)),
   },
+  { file: 'docs/clients.md', render: () => withTable('docs/clients.md', unservedMarkdown()) },
   { file: 'docs/images/autoscaling.svg', render: async () => autoscalingChart() },
   { file: 'deploy/alertmanager/alertmanager.yml', render: async () => shippedAlertmanager() },
   { file: 'deploy/nginx/compose.conf', render: async () => composeBalancer(2) },

@@ -33,10 +33,10 @@ export function revalidated(
     : { kind: 'bytes', status: 200, contentType, bytes, keptAs: etag, headers };
 }
 
-/** As `revalidated`, of what is for the caller's key alone. */
-export function revalidatedJson(context: RequestContext, body: unknown): Answer {
+/** As `revalidated`, of what is for the caller's key alone. `by`: another header that it goes by. */
+export function revalidatedJson(context: RequestContext, body: unknown, by?: string): Answer {
   const { vary } = context.headers;
-  context.headers['vary'] = vary === undefined ? 'authorization, x-api-key' : `${vary}, authorization, x-api-key`;
+  context.headers['vary'] = [vary, 'authorization, x-api-key', by].filter((part) => part !== undefined).join(', ');
   return revalidated(context, 'application/json', JSON.stringify(body), { 'cache-control': 'private, no-cache' });
 }
 

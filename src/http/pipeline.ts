@@ -24,6 +24,7 @@ import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
 import { RequestContext, requestIdOf, surfaceOf } from './request-context.ts';
 import { createTracer } from './trace.ts';
+import { unservedWords } from './unserved.ts';
 import type { WebSocketSettings } from './websocket/settings.ts';
 
 export interface HttpSettings {
@@ -142,7 +143,11 @@ export class Pipeline {
       const { method = 'GET', headers, url = '' } = incoming;
       if (this.#connections.draining) outgoing.shouldKeepAlive = false;
       const more = originHeaders(headers.origin, settings.corsOrigins);
-      const status = refusal.send(outgoing, surfaceOf(url), { requestId: requestIdOf(incoming, clock), more, clock });
+      const status = refusal.send(outgoing, surfaceOf(url, headers), {
+        requestId: requestIdOf(incoming, clock),
+        more,
+        clock,
+      });
       observer.requestShed(refusal.reason, priority, { method, route, status, durationMs: clock.now() - since });
     });
     return true;
@@ -246,7 +251,8 @@ export class Pipeline {
     try {
       this.check(context);
       if (first === undefined) {
-        throw new CallerError('not_found', 'There is no such path here. /docs lists every operation.');
+        const words = unservedWords(url) ?? 'There is no such path here. /docs lists every operation.';
+        throw new CallerError('not_found', words);
       }
       const methods = [...new Set(here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
       if (answeredPreflight(context, methods)) return;

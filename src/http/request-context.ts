@@ -2,7 +2,7 @@
  * What the hub knows of one request from its first byte to the end of its response. Owns the abort signal that ends its work
  * when the caller leaves, and the one report to the observer, whichever way the request ends.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Canceller } from '#core/cancel';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
@@ -18,6 +18,9 @@ import { sendAll, SLICE_BYTES, untilTaken } from './waiting.ts';
 
 /** What a request id may be when the caller chooses it: printable, short, and harmless in a log and in a header. */
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/;
+
+/** By which a request for a path that both vendors have is known for Anthropic's. */
+export const ANTHROPIC_VERSION = 'anthropic-version';
 
 /** For every answer; a page widens the policy to what it loads. */
 export const SECURITY_HEADERS = {
@@ -90,7 +93,7 @@ export class RequestContext {
     this.#clock = clock;
     this.#observer = observer;
     this.receivedAt = clock.now();
-    this.surface = surfaceOf(incoming.url ?? '');
+    this.surface = surfaceOf(incoming.url ?? '', incoming.headers);
     this.requestId = requestIdOf(incoming, clock);
     this.headers = { ...SECURITY_HEADERS, 'x-request-id': this.requestId, traceparent: trace.traceparent };
     // Where Anthropic's clients look for it.
@@ -198,8 +201,10 @@ export function requestIdOf({ headers }: IncomingMessage, clock: Clock): string 
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : newId('req', clock.wallMs());
 }
 
-/** `/v1/messages` speaks Anthropic's form, the rest of `/v1` OpenAI's, everything else the hub's own. */
-export function surfaceOf(url: string): Surface {
+/** `/v1/messages` speaks Anthropic's form, and models do to its clients; the rest of `/v1` speaks OpenAI's, everything else the hub's own. */
+export function surfaceOf(url: string, headers: IncomingHttpHeaders): Surface {
   if (/^\/v1\/messages(?:[/?]|$)/.test(url)) return 'anthropic';
+  // Both vendors have these; Anthropic's clients send their version with every request.
+  if (headers[ANTHROPIC_VERSION] !== undefined && /^\/v1\/(?:models|files)(?:[/?]|$)/.test(url)) return 'anthropic';
   return url === '/v1' || url.startsWith('/v1/') || url.startsWith('/v1?') ? 'openai' : 'hub';
 }

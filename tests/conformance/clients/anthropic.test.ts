@@ -49,6 +49,35 @@ describe('the official Anthropic client', () => {
     assert.equal(hub.upstream.received.at(-1)?.headers.authorization, 'Bearer sk-of-the-hub');
   });
 
+  it('lists models and gets one, in its own form, and its own error for one that is not there', async () => {
+    const ids: string[] = [];
+    for await (const { type, id, display_name, created_at } of client.models.list({ limit: 5 })) {
+      assert.deepEqual([type, display_name], ['model', id]);
+      assert.ok(Number.isFinite(Date.parse(created_at)));
+      ids.push(id);
+    }
+    assert.ok(ids.includes('test-model') || ids.some((id) => id.endsWith('/test-model')), ids.join(' '));
+    const page = await client.models.list();
+    assert.deepEqual([page.has_more, page.first_id, page.last_id], [false, ids[0], ids.at(-1)]);
+    const [first = assert.fail('there is none')] = ids;
+    const { type, id } = await client.models.retrieve(first);
+    assert.deepEqual([type, id], ['model', first]);
+    await assert.rejects(client.models.retrieve('none-such'), (error) => {
+      assert.ok(error instanceof Anthropic.NotFoundError);
+      assert.match(JSON.stringify(error.error), /"type":"not_found_error"/);
+      return true;
+    });
+  });
+
+  it('is told that tokens are not counted here, and what tells them', async () => {
+    const { model, messages } = asked;
+    await assert.rejects(client.messages.countTokens({ model, messages }), (error) => {
+      assert.ok(error instanceof Anthropic.NotFoundError);
+      assert.match(error.message, /\/v1\/messages\/count_tokens is not served here; .*usage/);
+      return true;
+    });
+  });
+
   it('gets a stream event by event, with what was used at its end', async () => {
     const stream = client.messages.stream(asked);
     const types: string[] = [];

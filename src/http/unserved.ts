@@ -1,0 +1,42 @@
+/**
+ * Paths of the vendors' APIs that the hub does not serve, and what to use instead: a client that asks for one is told more than that it is
+ * not there. The list in docs/clients.md is made of it.
+ */
+
+interface Unserved {
+  /** As a vendor writes it; with `/*` also all that lies below. */
+  readonly path: string;
+  /** Completes "… is not served here; ". */
+  readonly instead: string;
+}
+
+const CHAT = 'use /v1/chat/completions';
+const VENDOR = 'ask the vendor itself';
+
+export const UNSERVED: readonly Unserved[] = [
+  { path: '/v1/responses/*', instead: CHAT },
+  { path: '/v1/completions', instead: CHAT },
+  { path: '/v1/messages/count_tokens', instead: 'an answer of /v1/messages tells its tokens as usage' },
+  { path: '/v1/messages/batches/*', instead: 'ask one by one with /v1/messages' },
+  { path: '/v1/batches/*', instead: 'ask one by one with /v1/chat/completions' },
+  { path: '/v1/moderations', instead: 'a guardrail of the route can judge requests and answers' },
+  { path: '/v1/audio/*', instead: VENDOR },
+  { path: '/v1/images/*', instead: VENDOR },
+  { path: '/v1/files/*', instead: VENDOR },
+];
+
+/** What to tell who asks for this path; undefined where no vendor has it. */
+export function unservedWords(url: string): string | undefined {
+  const asked = url.split('?', 1)[0] ?? '';
+  for (const { path, instead } of UNSERVED) {
+    const whole = path.replace(/\/\*$/, '');
+    if (asked === whole || (whole !== path && asked.startsWith(`${whole}/`)))
+      return `${whole} is not served here; ${instead}.`;
+  }
+  return undefined;
+}
+
+/** For `docs/clients.md`. */
+export function unservedMarkdown(): string {
+  return UNSERVED.map(({ path, instead }) => `- \`${path}\`: ${instead}`).join('\n');
+}
