@@ -1,5 +1,5 @@
 // A handler of requests behind the cache: ETag, 304, Cache-Control, Age and Cache-Status come by themselves.
-// Run: node examples/cache/http.ts
+// Run: npx node -C revoagent-source examples/cache/http.ts
 import { createCache } from 'revoagent/cache';
 
 const cache = createCache({ namespace: 'pages' });

@@ -1,5 +1,5 @@
 // A slow upstream behind a cache: one call for many callers, tags, and a copy for the time when it is down.
-// Run: node examples/cache/one-call.ts
+// Run: npx node -C revoagent-source examples/cache/one-call.ts
 import { createCache } from 'revoagent/cache';
 
 const cache = createCache({ namespace: 'weather' });

@@ -1,5 +1,5 @@
 // Redis is not there: callers are served from memory and the factory, and wait for nothing.
-// Run: node examples/cache/redis-away.ts
+// Run: npx node -C revoagent-source examples/cache/redis-away.ts
 import { connectRedis, createCache, RedisTier } from 'revoagent/cache';
 
 const namespace = 'models';

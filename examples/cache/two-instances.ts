@@ -1,6 +1,6 @@
 // Two instances over one shared tier: one factory call for both, and what one deletes the other forgets.
 // In a test as here the tier is in memory; in production it is `new RedisTier(connectRedis({ url }), { namespace })`.
-// Run: node examples/cache/two-instances.ts
+// Run: npx node -C revoagent-source examples/cache/two-instances.ts
 import { createCache, MemoryTier, systemClock } from 'revoagent/cache';
 
 const shared = new MemoryTier(systemClock, { bytesMax: 1_000_000, entryBytesMax: 100_000 });

@@ -1,5 +1,5 @@
 // The Vercel AI SDK through the hub: a plain answer, then a streamed one.
-// Run: REVOAGENT_URL=http://127.0.0.1:12001 node examples/clients/ai-sdk.ts
+// Run: REVOAGENT_URL=http://127.0.0.1:12001 npx node examples/clients/ai-sdk.ts
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { generateText, streamText } from 'ai';
 

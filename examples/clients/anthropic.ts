@@ -1,5 +1,5 @@
 // The official Anthropic client through the hub, whatever provider answers: a plain answer, then a streamed one.
-// Run: REVOAGENT_URL=http://127.0.0.1:12001 node examples/clients/anthropic.ts
+// Run: REVOAGENT_URL=http://127.0.0.1:12001 npx node examples/clients/anthropic.ts
 import Anthropic from '@anthropic-ai/sdk';
 
 const baseURL = process.env['REVOAGENT_URL'] ?? 'http://127.0.0.1:12001';

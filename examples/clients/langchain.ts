@@ -1,5 +1,5 @@
 // LangChain.js through the hub: a plain answer, then a streamed one.
-// Run: REVOAGENT_URL=http://127.0.0.1:12001 node examples/clients/langchain.ts
+// Run: REVOAGENT_URL=http://127.0.0.1:12001 npx node examples/clients/langchain.ts
 import { ChatOpenAI } from '@langchain/openai';
 
 const model = new ChatOpenAI({

@@ -1,5 +1,5 @@
 // The official OpenAI client through the hub: a plain answer, then a streamed one.
-// Run: REVOAGENT_URL=http://127.0.0.1:12001 node examples/clients/openai.ts
+// Run: REVOAGENT_URL=http://127.0.0.1:12001 npx node examples/clients/openai.ts
 import OpenAI from 'openai';
 
 const hub = process.env['REVOAGENT_URL'] ?? 'http://127.0.0.1:12001';

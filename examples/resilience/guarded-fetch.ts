@@ -1,5 +1,5 @@
 // A fetch that leaves a sick upstream alone: three parts around each call, and an answer to fall back to.
-// Run: node examples/resilience/guarded-fetch.ts
+// Run: npx node -C revoagent-source examples/resilience/guarded-fetch.ts
 import { createServer } from 'node:http';
 import { Breaker, BREAKER_DEFAULTS, pipeline, systemClock, systemRandom, verdictOfStatus } from 'revoagent/resilience';
 

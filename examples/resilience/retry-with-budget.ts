@@ -1,5 +1,5 @@
 // Retries that help, and that do not make an outage worse.
-// Run: node examples/resilience/retry-with-budget.ts
+// Run: npx node -C revoagent-source examples/resilience/retry-with-budget.ts
 import { pipeline, RetryBudget } from 'revoagent/resilience';
 
 const budget = new RetryBudget({ ratio: 0.2, reserve: 3 });

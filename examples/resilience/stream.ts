@@ -1,5 +1,5 @@
 // A stream counts once, at its end: whole, cut, or left by its reader.
-// Run: node examples/resilience/stream.ts
+// Run: npx node -C revoagent-source examples/resilience/stream.ts
 import { Breaker, BREAKER_DEFAULTS, pipeline, systemClock, systemRandom } from 'revoagent/resilience';
 
 const breaker = new Breaker('tokens', BREAKER_DEFAULTS, { clock: systemClock, random: systemRandom });
