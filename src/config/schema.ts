@@ -101,7 +101,10 @@ const storage = Type.Object(
         description: 'A PostgreSQL to use instead of the embedded database: postgres://user:password@host/name.',
       }),
     ),
-    dataDir: text('Folder of the embedded database and of the local socket.', '.revoagent'),
+    dataDir: text(
+      'Folder of the embedded database, the usage journal and the local socket: on a volume, with PostgreSQL too.',
+      '.revoagent',
+    ),
     pool,
     slowQueryMs: ms(1, 60_000, 200, 'A query that takes longer is logged, without its parameters.'),
     auditRetentionDays: count(1, 36_500, 3_650, 'Entries of the audit log older than this are deleted.'),
