@@ -52,7 +52,11 @@ export async function planOf(layout: Layout): Promise<StackPlan> {
   };
   parts.forEach(add);
   const shown = sorted.map(({ name, needs, command, binds }) => ({ name, needs, command, binds }));
-  return { folder: layout.options.folder, parts: shown, problems: await portProblems(sorted) };
+  return {
+    folder: layout.options.folder,
+    parts: shown,
+    problems: await portProblems(sorted, layout.options.portOffset),
+  };
 }
 
 /** Throws for a name that no part has. */

@@ -7,32 +7,62 @@ interface Binding {
   readonly binds: readonly string[];
 }
 
+const PORT_MAX = 65_535;
+/** Offsets that are advised, as far as there are ports. */
+const OFFSETS = Array.from({ length: 20 }, (_, at) => 1_000 * (at + 1));
+/** Below, only root may listen: a balancer on port 80 has another one as soon as there is an offset. */
+const FREE_FOR_ALL = 1_024;
+
 /** Throws with all that cannot be bound, a line each, with who has it. */
-export async function requireFree(parts: readonly Binding[]): Promise<void> {
-  const problems = await portProblems(parts);
+export async function requireFree(parts: readonly Binding[], portOffset: number): Promise<void> {
+  const problems = await portProblems(parts, portOffset);
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-/** In words; nothing where every address can be bound. */
-export async function portProblems(parts: readonly Binding[]): Promise<string[]> {
+/** In words; nothing where every address can be bound. `portOffset`: what is in the ports already. */
+export async function portProblems(parts: readonly Binding[], portOffset: number): Promise<string[]> {
   // One look at all processes is enough for all ports.
   const owners = { known: null as Map<string, string> | null };
   const ownersNow = (): Map<string, string> => (owners.known ??= holdersOfSockets());
-  const asked = parts.flatMap(({ name, binds }) => binds.map((address) => problemAt(name, address, ownersNow)));
+  const moved = { offset: null as Promise<number | undefined> | null };
+  const freeOffset = (): Promise<number | undefined> => (moved.offset ??= offsetFor(parts, portOffset));
+  const asked = parts.flatMap(({ name, binds }) =>
+    binds.map((address) => problemAt(name, address, ownersNow, freeOffset)),
+  );
   return (await Promise.all(asked)).filter((problem) => problem !== null);
+}
+
+/** Another one, with which all these ports are free. */
+async function offsetFor(parts: readonly Binding[], portOffset: number): Promise<number | undefined> {
+  const movable = parts.flatMap(({ binds }) => binds.map(split)).filter(({ port }) => port >= FREE_FOR_ALL);
+  for (const offset of OFFSETS.filter((each) => each !== portOffset)) {
+    const ports = movable.map(({ host, port }) => ({ host, port: port - portOffset + offset }));
+    if (ports.some(({ port }) => port > PORT_MAX)) return undefined;
+    const tried = ports.map(({ host, port }) => tryToListen(host, port));
+    if ((await Promise.all(tried)).every((problem) => problem === null)) return offset;
+  }
+  return undefined;
+}
+
+function split(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':');
+  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
 }
 
 async function problemAt(
   part: string,
   address: string,
   owners: () => ReadonlyMap<string, string>,
+  freeOffset: () => Promise<number | undefined>,
 ): Promise<string | null> {
-  const at = address.lastIndexOf(':');
-  const [host, port] = [address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(address.slice(at + 1))];
+  const { host, port } = split(address);
   const problem = await tryToListen(host, port);
   if (problem === null) return null;
-  if (problem === 'EADDRINUSE')
-    return `${part} needs port ${port}, which is taken by ${ownerOf(port, owners)}. End that, or move all ports: --port-offset 1000`;
+  if (problem === 'EADDRINUSE') {
+    const offset = await freeOffset();
+    const move = offset === undefined ? 'by another --port-offset' : `--port-offset ${offset}`;
+    return `${part} needs port ${port}, which is taken by ${ownerOf(port, owners)}. End that, or move all ports: ${move}`;
+  }
   if (problem === 'EACCES') return `${part} may not bind port ${port} as this user. Be root, or move it.`;
   return `${part} cannot listen on ${address}: ${problem}`;
 }

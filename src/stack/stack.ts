@@ -59,7 +59,13 @@ export class Stack {
     this.#onEvent = onEvent;
     mkdirSync(options.folder, { recursive: true, mode: 0o755 });
     mkdirSync(this.layout.in('logs'), { recursive: true, mode: 0o700 });
-    this.#supervisor = new Supervisor({ clock, logs: this.layout.in('logs'), onEvent, onChange: () => this.#note() });
+    this.#supervisor = new Supervisor({
+      clock,
+      logs: this.layout.in('logs'),
+      portOffset: options.portOffset,
+      onEvent,
+      onChange: () => this.#note(),
+    });
   }
 
   /** All or nothing: where a part does not get ready, what was started is ended, and the reason thrown. */

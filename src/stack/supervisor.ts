@@ -26,6 +26,8 @@ export interface SupervisorParts {
   readonly clock: Clock;
   /** Where logs go, a file a part. */
   readonly logs: string;
+  /** What is in the parts' ports already: another one is advised where they are taken. */
+  readonly portOffset: number;
   readonly onEvent: (event: StackEvent) => void;
   /** Called whenever a process was started or has ended. */
   readonly onChange: () => void;
@@ -60,7 +62,7 @@ export class Supervisor {
 
   /** Starts what is not there yet, side by side where it may be; rejects with the first failure. What runs then, runs on. */
   async start(parts: readonly Part[]): Promise<void> {
-    await requireFree(parts);
+    await requireFree(parts, this.#parts.portOffset);
     for (const part of parts) {
       if (this.#all.has(part.name)) throw new Error(`${part.name} is there already`);
       this.#all.set(part.name, new Supervised(part));
