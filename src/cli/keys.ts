@@ -3,13 +3,18 @@ import { systemClock } from '#core/clock';
 import { generateKey, openHubAdmin } from '#hub/index';
 import type { HubAdmin, Scope } from '#hub/index';
 import { load, writeJson } from './options.ts';
-import type { CommonOptions } from './options.ts';
+import type { StoreOptions } from './options.ts';
 
 export async function createKey(
-  options: CommonOptions & { readonly name: string; readonly scopes: readonly Scope[] },
+  options: StoreOptions & { readonly name: string; readonly scopes: readonly Scope[] },
 ): Promise<void> {
   const { name, scopes } = options;
-  const made = await withAdmin(options, (admin) => admin.createKey({ name, scopes }));
+  const { made, store } = await withAdmin(options, async (admin) => ({
+    made: await admin.createKey({ name, scopes }),
+    store: admin.store,
+  }));
+  // A key that another store has opens no door of the hub that was meant.
+  if (store !== null) console.error(`No running hub was asked; the key is in this storage: ${store}.`);
   if (options.json === true) writeJson(made);
   else
     console.log(
@@ -17,7 +22,7 @@ export async function createKey(
     );
 }
 
-export async function listKeys(options: CommonOptions): Promise<void> {
+export async function listKeys(options: StoreOptions): Promise<void> {
   const keys = await withAdmin(options, (admin) => admin.listKeys());
   if (options.json === true) writeJson(keys);
   else if (keys.length === 0) console.log('There is no key yet. Make one: revoagent keys create --name me');
@@ -28,7 +33,7 @@ export async function listKeys(options: CommonOptions): Promise<void> {
       );
 }
 
-export async function revokeKey(id: string, options: CommonOptions): Promise<void> {
+export async function revokeKey(id: string, options: StoreOptions): Promise<void> {
   const revoked = await withAdmin(options, (admin) => admin.revokeKey(id));
   if (!revoked) throw new Error(`There is no active key ${id}. See: revoagent keys list`);
   if (options.json === true) writeJson({ id, revoked });
@@ -39,7 +44,7 @@ export function generate(): void {
   console.log(generateKey(systemClock.wallMs()).text);
 }
 
-async function withAdmin<T>(options: CommonOptions, act: (admin: HubAdmin) => Promise<T>): Promise<T> {
+async function withAdmin<T>(options: StoreOptions, act: (admin: HubAdmin) => Promise<T>): Promise<T> {
   const admin = await openHubAdmin(load(options).config);
   try {
     return await act(admin);

@@ -17,16 +17,12 @@ import { runDrills } from './drill.ts';
 import type { DrillOptions } from './drill.ts';
 import { printNginx, readInstance } from './nginx.ts';
 import type { NginxCommand } from './nginx.ts';
-import { listRuns, showRun } from './runs.ts';
-import type { RunsOptions } from './runs.ts';
+import { addRunCommands } from './runs.ts';
 import { serve } from './serve.ts';
 import { stackDeploy, stackDown, stackLogs, stackScale, stackStatus, up } from './stack.ts';
 import type { FolderOptions, UpOptions } from './stack.ts';
-import type { CommonOptions, ServeOptions } from './options.ts';
-
-const configOption = (): Option =>
-  new Option('-c, --config <file>', 'configuration file (default: revoagent.yaml, where there is one)');
-const jsonOption = (): Option => new Option('--json', 'write JSON for machines');
+import { configOption, dataDirOption, jsonOption } from './options.ts';
+import type { CommonOptions, ServeOptions, StoreOptions } from './options.ts';
 
 function program(): Command {
   const root = new Command('revoagent')
@@ -55,7 +51,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
     .addOption(jsonOption())
     .option('-p, --port <number>', 'port to listen on; 0 takes a free one')
     .option('--host <address>', 'address to listen on')
-    .option('--data-dir <folder>', 'folder of the embedded database')
+    .addOption(dataDirOption())
     .addHelpText(
       'after',
       '\nExamples:\n  revoagent serve --port 8080\n  revoagent serve --config revoagent.yaml --json',
@@ -110,24 +106,27 @@ function addKeyCommands(root: Command): void {
         .default(SCOPES, SCOPES.join(',')),
     )
     .addOption(configOption())
+    .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys create --name agent --scopes chat')
-    .action((options: CommonOptions & { name: string; scopes: readonly Scope[] }) => createKey(options));
+    .action((options: StoreOptions & { name: string; scopes: readonly Scope[] }) => createKey(options));
   keys
     .command('list')
     .description('list keys, newest first')
     .addOption(configOption())
+    .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys list --json | jq -r .[].name')
-    .action((options: CommonOptions) => listKeys(options));
+    .action((options: StoreOptions) => listKeys(options));
   keys
     .command('revoke')
     .description('make a key invalid')
     .argument('<id>', 'as "keys list" shows it')
     .addOption(configOption())
+    .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys revoke key_01k0000000000000000000000000')
-    .action((id: string, options: CommonOptions) => revokeKey(id, options));
+    .action((id: string, options: StoreOptions) => revokeKey(id, options));
   keys
     .command('generate')
     .description('print a new key that no hub knows yet, for REVOAGENT_ADMIN_KEY_FILE')
@@ -297,64 +296,6 @@ Examples:
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
     .action((options: NginxCommand) => printNginx(options));
-}
-
-const urlOption = (): Option =>
-  new Option(
-    '-u, --url <address>',
-    'a hub elsewhere; without it, the one that runs on this configuration’s data folder',
-  ).env('REVOAGENT_URL');
-
-function addRunCommands(root: Command): void {
-  const runs = root
-    .command('runs')
-    .description('see what became of requests, attempt by attempt')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  revoagent runs list --limit 5\n  revoagent runs show run_01k0000000000000000000000000',
-    );
-  runs
-    .command('list')
-    .description('list runs, newest first')
-    .addOption(new Option('-l, --limit <number>', 'how many, at most').argParser(readLimit).default(RUNS_SHOWN))
-    .addOption(urlOption())
-    .addOption(configOption())
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      `
-Examples:
-  revoagent runs list --limit 5
-  revoagent runs list --json | jq -r '.[] | select(.status == "failed") | .id'
-  REVOAGENT_KEY=rvk_… revoagent runs list --url https://hub.example.com`,
-    )
-    .action((options: RunsOptions & { limit: number }) => listRuns(options));
-  runs
-    .command('show')
-    .description('explain a run: each attempt, why it was made, how it ended and what came next')
-    .argument('<id>', 'from the answer’s header x-revoagent-run, or from "runs list"')
-    .addOption(urlOption())
-    .addOption(configOption())
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      `
-Examples:
-  revoagent runs show run_01k0000000000000000000000000
-  REVOAGENT_KEY=rvk_… revoagent runs show run_01k0000000000000000000000000 --url https://hub.example.com`,
-    )
-    .action((id: string, options: RunsOptions) => showRun(id, options));
-}
-
-const RUNS_SHOWN = 20;
-/** A page of the API. */
-const RUNS_SHOWN_MAX = 200;
-
-function readLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > RUNS_SHOWN_MAX)
-    throw new InvalidArgumentError(`It must be a whole number from 1 to ${RUNS_SHOWN_MAX}.`);
-  return limit;
 }
 
 function readScopes(list: string): Scope[] {

@@ -1,4 +1,5 @@
 /** Options that commands share, and the configuration they lead to. */
+import { Option } from 'commander';
 import { loadConfig } from '#config/index';
 import type { Loaded, LocalOllama } from '#config/index';
 import { findLocalOllama, providerKinds } from '#hub/index';
@@ -8,11 +9,20 @@ export interface CommonOptions {
   readonly json?: boolean;
 }
 
-export interface ServeOptions extends CommonOptions {
-  readonly port?: string;
-  readonly host?: string;
+/** What leads to a hub's data. */
+export interface StoreOptions extends CommonOptions {
   readonly dataDir?: string;
 }
+
+export interface ServeOptions extends StoreOptions {
+  readonly port?: string;
+  readonly host?: string;
+}
+
+export const configOption = (): Option =>
+  new Option('-c, --config <file>', 'configuration file (default: revoagent.yaml, where there is one)');
+export const dataDirOption = (): Option => new Option('--data-dir <folder>', 'folder of the embedded database');
+export const jsonOption = (): Option => new Option('--json', 'write JSON for machines');
 
 export function load({ config, port, host, dataDir }: ServeOptions, ollama?: LocalOllama): Loaded {
   return loadConfig({

@@ -2,7 +2,7 @@
 import type { Loaded } from '#config/index';
 import { startHub } from '#hub/index';
 import type { Hub } from '#hub/index';
-import { banner } from './banner.ts';
+import { banner, keyCommand } from './banner.ts';
 import { load, loadAndLook, writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
 
@@ -12,7 +12,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Before anybody can know that it runs, and stop it.
   const stopped = untilStopped(hub, () => load(options, ollama));
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });
-  else console.log(banner(hub.summary, process.stdout.isTTY));
+  else console.log(banner(hub.summary, keyCommand(options, config), process.stdout.isTTY));
   await stopped;
 }
 

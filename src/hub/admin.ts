@@ -16,6 +16,7 @@ import { LOOKUPS } from './cache.ts';
 import { asRecord, localHubClient, problemOf } from './hub-client.ts';
 import type { HubAnswer, HubClient } from './hub-client.ts';
 import { openHubStorage } from './storage.ts';
+import { storageInWords } from './summary.ts';
 
 export interface KeySummary {
   readonly id: string;
@@ -26,6 +27,8 @@ export interface KeySummary {
 }
 
 export interface HubAdmin {
+  /** The storage that was opened, in words without credentials; null where a running hub was asked. */
+  readonly store: string | null;
   createKey(request: { name: string; scopes: readonly Scope[] }): Promise<{ id: string; secret: string }>;
   /** Newest first, at most 200. */
   listKeys(): Promise<readonly KeySummary[]>;
@@ -44,6 +47,7 @@ export async function openHubAdmin(config: Config): Promise<HubAdmin> {
 
 function askRunningHub(client: HubClient): HubAdmin {
   return {
+    store: null,
     async createKey(request) {
       const answer = expectStatus(await client.ask('POST', '/api/keys', request), [201]);
       return { id: String(asRecord(answer['key'])['id']), secret: String(answer['secret']) };
@@ -70,6 +74,7 @@ async function openDirectly(config: Config): Promise<HubAdmin> {
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, lookups, clock, logger: silent });
   const projectId = DEFAULT_PROJECT_ID;
   return {
+    store: storageInWords(config),
     async createKey(request) {
       const { record, secret } = await keys.create({ ...request, projectId, actor: 'cli' });
       return { id: record.id, secret };

@@ -69,8 +69,8 @@ export async function openKeyless(parts: {
   if (!keyless.current() || isLoopback(host)) return keyless;
   keyless.stop();
   throw new Error(
-    `server.host is ${host}, which others can reach, and there is no key yet. Make one with "revoagent keys create --name admin", ` +
-      'or name a file with one in REVOAGENT_ADMIN_KEY_FILE, or listen on 127.0.0.1.',
+    `server.host is ${host}, which others can reach, and there is no key yet. Make one with "revoagent keys create --name admin" ` +
+      'and the same -c and --data-dir, or name a file with one in REVOAGENT_ADMIN_KEY_FILE, or listen on 127.0.0.1.',
   );
 }
 

@@ -37,10 +37,7 @@ export function summaryOf(config: Config, discovered: readonly Discovered[], run
     version,
     instance,
     keyless,
-    storage:
-      config.storage.url === undefined
-        ? `embedded, in ${path.resolve(config.storage.dataDir)}`
-        : `PostgreSQL at ${hostOf(config.storage.url.reveal())}`,
+    storage: storageInWords(config),
     providers: Object.entries(config.providers).map(([name, { kind }]) => ({
       name,
       kind,
@@ -49,6 +46,13 @@ export function summaryOf(config: Config, discovered: readonly Discovered[], run
     })),
     exampleModel: exampleModel(config, discovered),
   };
+}
+
+/** Without credentials. */
+export function storageInWords({ storage }: Config): string {
+  return storage.url === undefined
+    ? `embedded, in ${path.resolve(storage.dataDir)}`
+    : `PostgreSQL at ${hostOf(storage.url.reveal())}`;
 }
 
 function exampleModel({ routes, providers }: Config, discovered: readonly Discovered[]): string {

@@ -1,8 +1,8 @@
 /** The command line as a process of its own: what it prints, where, and the code it ends with. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -27,6 +27,23 @@ async function folderWithDatabase(t: TestContext): Promise<string> {
   const cwd = await temporaryFolder(t);
   await readyDatabase(path.join(cwd, '.revoagent'));
   return cwd;
+}
+
+/** A hub that has said all it says to a person at its start. */
+async function startServing(t: TestContext, words: readonly string[], cwd: string) {
+  const env = { PATH: process.env['PATH'] ?? '', OLLAMA_HOST: '127.0.0.1:1' };
+  const child = spawn(process.execPath, [BIN, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  await waitFor(
+    () => /Try:[^]*curl/.exec(stdout),
+    60_000,
+    () => stdout + stderr,
+  );
+  return { child, stdout: () => stdout, stderr: () => stderr };
 }
 
 const GOOD = `providers:
@@ -112,9 +129,37 @@ describe('keys', () => {
     assert.match(again.stderr, /There is no active key key_\w+\. See: revoagent keys list/);
   });
 
+  it('are made from another folder by the command that the hub printed, with its file and its data folder', async (t) => {
+    const cwd = await temporaryFolder(t);
+    await writeFile(path.join(cwd, "it's.yaml"), 'logging: { level: warn }\n');
+    for (const [flags, shown] of [
+      [['--data-dir', 'my data'], `--data-dir '${cwd}/my data'`],
+      [['-c', "it's.yaml"], `-c '${cwd}/it'\\''s.yaml' --data-dir ${cwd}/.revoagent`],
+    ] as const) {
+      const folder = path.join(cwd, flags[0] === '-c' ? '.revoagent' : 'my data');
+      await readyDatabase(folder);
+      const hub = await startServing(t, ['serve', ...flags, '--port', '0'], cwd);
+      const command = /Make one: npx revoagent (keys create .*)/.exec(hub.stdout())?.[1] ?? assert.fail(hub.stdout());
+      assert.equal(command, `keys create --name me ${shown}`);
+      const elsewhere = await temporaryFolder(t);
+      const made = spawnSync('sh', ['-c', `${process.execPath} ${BIN} ${command}`], {
+        cwd: elsewhere,
+        encoding: 'utf8',
+      });
+      assert.deepEqual([made.status, made.stderr], [0, '']);
+      const url = /listens on (\S+)/.exec(hub.stdout())?.[1];
+      assert.equal((await fetch(`${url}/v1/models`)).status, 401, 'the hub has a key now');
+      assert.deepEqual(await readdir(elsewhere), []);
+    }
+  });
+
   it('are made, revoked and listed without a hub', async (t) => {
     const cwd = await folderWithDatabase(t);
     const made = await runCli(['keys', 'create', '--name', 'ci'], { cwd });
+    assert.equal(
+      made.stderr,
+      `No running hub was asked; the key is in this storage: embedded, in ${cwd}/.revoagent.\n`,
+    );
     const [, id] = /^rvk_\S+\n[^]*(key_\w+); its scopes: chat, read, external, admin\.\n$/.exec(made.stdout) ?? [];
     assert.ok(id !== undefined, made.stdout + made.stderr);
     const revoked = await runCli(['keys', 'revoke', id], { cwd });
@@ -190,21 +235,10 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
 
 describe('serve', () => {
   it('prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
-    const cwd = await folderWithDatabase(t);
-    const env = { PATH: process.env['PATH'] ?? '' };
-    const child = spawn(process.execPath, [BIN, '--port', '0'], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    t.after(() => child.kill('SIGKILL'));
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    await waitFor(
-      () => /Try:[^]*curl/.exec(stdout),
-      60_000,
-      () => stdout + stderr,
-    );
-    child.kill('SIGTERM');
-    const [code] = await once(child, 'exit');
+    const hub = await startServing(t, ['--port', '0'], await folderWithDatabase(t));
+    hub.child.kill('SIGTERM');
+    const [code] = await once(hub.child, 'exit');
+    const [stdout, stderr] = [hub.stdout(), hub.stderr()];
     assert.equal(code, 0, stderr);
     assert.ok(!`${stdout}${stderr}`.includes('\u001B'));
     assert.match(stdout, /reVoAgent \S+ listens on http:\/\/127\.0\.0\.1:\d+/);
