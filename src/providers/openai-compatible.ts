@@ -1,7 +1,7 @@
 /**
  * Every upstream that speaks OpenAI's chat completions: OpenAI, Groq, Mistral, DeepSeek, OpenRouter, vLLM, LM Studio, llama.cpp;
- * Azure OpenAI and Ollama are kinds of their own and share this class. The request travels as the caller wrote it, whatever fields it holds; only `model` and `stream` are
- * the hub's. Protocol: https://platform.openai.com/docs/api-reference/chat.
+ * Azure OpenAI and Ollama are kinds of their own and share this class. The request travels as the caller wrote it, whatever fields it holds; the hub's are
+ * `model`, `stream`, and that a stream says what it used (`stream_options.include_usage`). Protocol: https://platform.openai.com/docs/api-reference/chat.
  */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';

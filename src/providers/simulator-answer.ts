@@ -26,7 +26,7 @@ export function answerTo(request: ChatRequest, reply: string | undefined): Simul
   const promptTokens = Math.ceil(JSON.stringify(request.messages).length / CHARS_PER_TOKEN);
   const toolCall = toolCallOf(request);
   if (toolCall !== undefined) return { words: [], toolCall, finishReason: 'tool_calls', promptTokens };
-  const all = wordsOf(contentFor(request, reply));
+  const all = wordsOf(upToStop(contentFor(request, reply), request['stop']));
   const wordsMax = request['max_completion_tokens'] ?? request['max_tokens'];
   const words = typeof wordsMax === 'number' && wordsMax >= 1 ? all.slice(0, wordsMax) : all;
   return { words, toolCall: undefined, finishReason: words.length < all.length ? 'length' : 'stop', promptTokens };
@@ -35,6 +35,13 @@ export function answerTo(request: ChatRequest, reply: string | undefined): Simul
 /** Pieces as a model streams them: a word with the space before it. */
 export function wordsOf(text: string): string[] {
   return text.match(/\s*\S+/g) ?? [];
+}
+
+/** What comes before the first of the texts at which the caller wants it to end. */
+function upToStop(text: string, stop: unknown): string {
+  const given: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
+  const ends = given.flatMap((each) => (typeof each === 'string' && each !== '' ? [text.indexOf(each)] : []));
+  return text.slice(0, Math.min(text.length, ...ends.filter((at) => at !== -1)));
 }
 
 function contentFor(request: ChatRequest, reply: string | undefined): string {

@@ -89,6 +89,25 @@ describe('the simulator', () => {
     assert.ok(Math.abs((await again) - startedAt - tookMs) <= 100, `${(await again) - startedAt} for ${tookMs}`);
   });
 
+  it('ends before the text at which the caller wants it to stop, plain and streamed', async () => {
+    const settings = { firstTokenMs: { p50: 0, p95: 0 }, tokensPerSecond: 0, reply: 'one two three four five' };
+    for (const [stop, expected] of [
+      ['three', 'one two'],
+      [['never', 'four', 'two'], 'one'],
+      ['one', ''],
+      [null, 'one two three four five'],
+    ] as const) {
+      const { provider, call } = simulatorWith(settings);
+      const asked = { ...call(), request: { ...call().request, stop } };
+      const [choice] = (await provider.complete(asked)).body.choices;
+      assert.deepEqual([choice?.message.content, choice?.finish_reason], [expected, 'stop']);
+      let streamed = '';
+      for await (const { chunk } of (await provider.stream(asked)).events)
+        streamed += chunk.choices[0]?.delta.content ?? '';
+      assert.equal(streamed, expected);
+    }
+  });
+
   it('does the same again from the same seed, and something else from another', async () => {
     const settings = { failureRate: 0.3, cutRate: 0.3, firstTokenMs: { p50: 100, p95: 300 } };
     const first = await outcomes({ ...settings, seed: 7 });
