@@ -309,6 +309,8 @@ describe('the image', () => {
       assert.ok(exists(name), name);
       assert.ok(kept.includes(name), `${name} is left out by .dockerignore`);
     }
+    const { files } = JSON.parse(read('package.json')) as { files: string[] };
+    for (const name of files) assert.match(dockerfile, new RegExp(`^COPY .*\\b${name}\\b`, 'm'));
     assert.match(dockerfile, /^CMD \["node", "bin\/revoagent\.js", "serve", "--json"\]$/m);
     const { version } = JSON.parse(read('package.json')) as { version: string };
     for (const text of [dockerfile, read('compose.yaml')])

@@ -41,6 +41,11 @@ describe('the packed tarball, in an empty folder', () => {
     );
   });
 
+  it('has the runbooks that alerts name and drills carry out', async () => {
+    const drill = run('npx', ['revoagent', 'drill'], { cwd: folder });
+    await assert.rejects(drill, ({ stderr }: { stderr: string }) => /There are: .*\bBreakerOpen\b/.test(stderr));
+  });
+
   it('starts with npx revoagent and answers a chat', async (t) => {
     // A group of its own: npx, the launcher and the hub all end with it.
     const child = spawn('npx', ['revoagent', 'serve', '--json', '--port', '0'], { cwd: folder, detached: true });
