@@ -331,6 +331,20 @@ describe('the log', () => {
     );
   });
 
+  it('counts pages, probes and metrics as requests, and leaves them out of the time of the hub’s work', () => {
+    const { telemetry } = started();
+    everything(telemetry);
+    const before = telemetry.performance().window;
+    for (const route of ['/', '/docs', '/assets/{file}', '/health', '/health/ready', '/metrics'])
+      telemetry.observer.requestFinished({ ...request, route, hubMs: 5_000 });
+    const { window } = telemetry.performance();
+    assert.deepEqual(window.hubTime, before.hubTime);
+    assert.equal(window.requests, before.requests + 6);
+    telemetry.observer.requestFinished({ ...request, route: '/api/performance', hubMs: 5_000 });
+    assert.notDeepEqual(telemetry.performance().window.hubTime, before.hubTime);
+    telemetry.close();
+  });
+
   it('counts those who were sent away as requests and as errors, not in the times of its work, and writes one line a second for them', async () => {
     const { clock, lines, telemetry } = started();
     const asked = { method: 'POST', route: '/v1/chat/completions', status: 503, durationMs: 2 };

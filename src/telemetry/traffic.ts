@@ -5,6 +5,8 @@ import { LatencyWindow } from './histogram.ts';
 import { RateWindow } from './rate-window.ts';
 
 const WINDOW_SECONDS = 60;
+/** Routes that are no work for a caller: pages and what they load, probes, metrics. The alerts of latency leave out the same. */
+const NO_WORK = /^\/(?:|docs|assets\/.*|health.*|metrics)$/;
 
 export class Traffic {
   readonly #hub = new LatencyWindow();
@@ -22,7 +24,7 @@ export class Traffic {
   finished(event: RequestFinished, failed: boolean, now: number): void {
     this.inFlight--;
     this.#total.record(event.durationMs, now);
-    this.#hub.record(event.hubMs, now);
+    if (!NO_WORK.test(event.route)) this.#hub.record(event.hubMs, now);
     this.#count(failed, now);
   }
 

@@ -45,6 +45,13 @@ const hubTime = (seconds: number, slow: number, rest = '200'): Record<string, st
   [`revoagent_hub_time_seconds_bucket{http_route="/api/chat",le="${seconds * 2}"}`]: `0+100x${rest}`,
   'revoagent_hub_time_seconds_bucket{http_route="/api/chat",le="+Inf"}': `0+100x${rest}`,
 });
+/** A page that is slow, once in a while, beside work that is not. */
+const slowPages = (seconds: number): Record<string, string> => ({
+  ...hubTime(seconds, 5),
+  [`revoagent_hub_time_seconds_bucket{http_route="/assets/{file}",le="${seconds}"}`]: '0+0x200',
+  [`revoagent_hub_time_seconds_bucket{http_route="/assets/{file}",le="${seconds * 2}"}`]: '0+100x200',
+  'revoagent_hub_time_seconds_bucket{http_route="/assets/{file}",le="+Inf"}': '0+100x200',
+});
 const gauge = (name: string, fires: number, quiet: number): Case => ({
   fires: { [name]: `${fires}x200` },
   quiet: { [name]: `${quiet}x200` },
@@ -116,7 +123,7 @@ const CASES: Readonly<Record<string, Case>> = {
   BreakerOpen: gauge('revoagent_breaker_state{breaker="provider:one"}', 1, 2),
   LatencyHigh: {
     fires: hubTime(1, 6),
-    quiet: hubTime(1, 5),
+    quiet: slowPages(1),
     resolves: {
       ...hubTime(1, 6, '100'),
       'revoagent_hub_time_seconds_bucket{http_route="/api/chat",le="1"}': '0+94x100 9400+100x100',
@@ -124,7 +131,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   LatencyVeryHigh: {
     fires: hubTime(2, 6),
-    quiet: hubTime(2, 5),
+    quiet: slowPages(2),
     resolves: {
       ...hubTime(2, 6, '100'),
       'revoagent_hub_time_seconds_bucket{http_route="/api/chat",le="2"}': '0+94x100 9400+100x100',
