@@ -42,9 +42,13 @@ export function banner(summary: StartSummary, makeKey: string, colours: boolean)
     row('status', `${url}/`),
     row('API', `${url}/docs`),
     '',
-    'Try:',
-    `  curl ${url}/v1/chat/completions -H 'content-type: application/json'${authorization} \\`,
-    `    -d '{"model": "${exampleModel}", "messages": [{"role": "user", "content": "Hello"}]}'`,
+    ...(exampleModel === null
+      ? ['Try, for the names of models:', `  curl ${url}/v1/models${authorization}`]
+      : [
+          'Try:',
+          `  curl ${url}/v1/chat/completions -H 'content-type: application/json'${authorization} \\`,
+          `    -d '{"model": "${exampleModel}", "messages": [{"role": "user", "content": "Hello"}]}'`,
+        ]),
     '',
   ].join('\n');
 }

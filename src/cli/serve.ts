@@ -1,6 +1,6 @@
 /** `serve`: starts the hub, says what it found, and hands signals on until it ends. */
 import type { Loaded } from '#config/index';
-import { startHub } from '#hub/index';
+import { startHub, withExample } from '#hub/index';
 import type { Hub } from '#hub/index';
 import { banner, keyCommand } from './banner.ts';
 import { load, loadAndLook, writeJson } from './options.ts';
@@ -8,7 +8,8 @@ import type { ServeOptions } from './options.ts';
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered, ollama } = await loadAndLook(options);
-  const hub = await startHub(config, discovered, { colours: process.stderr.isTTY && options.json !== true });
+  const found = await withExample(config, discovered);
+  const hub = await startHub(config, found, { colours: process.stderr.isTTY && options.json !== true });
   // Before anybody can know that it runs, and stop it.
   const stopped = untilStopped(hub, () => load(options, ollama));
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });

@@ -31,15 +31,25 @@ describe('an Ollama that answered', () => {
   const local = { baseUrl: 'http://127.0.0.1:11434', model: 'llama3.2:1b' };
   const provider = { kind: 'ollama', baseUrl: local.baseUrl };
 
-  it('takes the simulator’s place where there is nothing else, and says why it is there', () => {
+  it('comes before the simulator where there is nothing else, and says why it is there', () => {
     const { providers, found } = discoverProviders({}, local);
-    assert.deepEqual(providers, { ollama: provider });
+    assert.deepEqual(Object.entries(providers), [
+      ['ollama', provider],
+      ['simulator', { kind: 'simulator' }],
+    ]);
     const because = 'it answers at http://127.0.0.1:11434';
-    assert.deepEqual(found, [{ provider: 'ollama', because, model: 'llama3.2:1b' }]);
+    assert.deepEqual(found[0], { provider: 'ollama', because, model: 'llama3.2:1b' });
   });
 
   it('comes after those with a key, which stay the default', () => {
     const { providers } = discoverProviders({ OPENAI_API_KEY: 'o' }, local);
-    assert.deepEqual(Object.keys(providers), ['openai', 'ollama']);
+    assert.deepEqual(Object.keys(providers), ['openai', 'ollama', 'simulator']);
   });
+});
+
+it('a model is known of OpenAI at its own address, and of no other server that speaks its API', () => {
+  const modelsOf = (env: Record<string, string>) => discoverProviders(env).found.map(({ model }) => model);
+  assert.deepEqual(modelsOf({ OPENAI_API_KEY: 'o' }), ['gpt-5-mini', 'chat']);
+  assert.deepEqual(modelsOf({ OPENAI_API_KEY: 'o', OPENAI_BASE_URL: 'http://127.0.0.1:8000/v1' }), [undefined, 'chat']);
+  assert.deepEqual(modelsOf({ GROQ_API_KEY: 'g' }), [undefined, 'chat']);
 });

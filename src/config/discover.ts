@@ -1,6 +1,6 @@
 /**
  * Providers that a machine is ready for: whoever has a key in the environment means to use it, and whoever runs an Ollama too. Only
- * asked when the file names no provider. Addresses are the providers' own, from their API references. Calls nobody: whether an Ollama
+ * asked when the file names no provider. The simulator is always among them, as the last one. Addresses are the providers' own, from their API references. Calls nobody: whether an Ollama
  * answers is found out by who loads the configuration.
  */
 import type { Environment } from './file.ts';
@@ -16,11 +16,19 @@ interface Known {
   readonly baseUrl?: string;
   /** The variable in which people name another address. */
   readonly urlVariable?: string;
+  /** One that it has at its own address. */
+  readonly model?: string;
 }
 
 /** In the order in which the first one becomes the default. */
 const KNOWN_PROVIDERS: readonly Known[] = [
-  { provider: 'openai', key: 'OPENAI_API_KEY', baseUrl: 'https://api.openai.com/v1', urlVariable: 'OPENAI_BASE_URL' },
+  {
+    provider: 'openai',
+    key: 'OPENAI_API_KEY',
+    baseUrl: 'https://api.openai.com/v1',
+    urlVariable: 'OPENAI_BASE_URL',
+    model: 'gpt-5-mini',
+  },
   {
     provider: 'anthropic',
     key: 'ANTHROPIC_API_KEY',
@@ -67,6 +75,7 @@ export function discoverProviders(env: Environment, ollama?: LocalOllama): Disco
     kind = 'openai-compatible',
     baseUrl,
     urlVariable = '',
+    model,
   } of KNOWN_PROVIDERS) {
     const key = otherKey !== undefined && !env[firstKey] ? otherKey : firstKey;
     const apiKey = env[key];
@@ -82,6 +91,8 @@ export function discoverProviders(env: Environment, ollama?: LocalOllama): Disco
     found.push({
       provider,
       because: [apiKey ? key : '', ownUrl ? urlVariable : ''].filter(Boolean).join(' and '),
+      // Another server may have other models.
+      ...(model === undefined || ownUrl ? {} : { model }),
     });
   }
   if (ollama !== undefined) {
@@ -89,11 +100,14 @@ export function discoverProviders(env: Environment, ollama?: LocalOllama): Disco
     providers['ollama'] = { kind: 'ollama', baseUrl };
     found.push({ provider: 'ollama', because: `it answers at ${baseUrl}`, model });
   }
-  if (found.length > 0) return { found, providers };
-  return {
-    found: [{ provider: 'simulator', because: 'no provider is configured and the environment has no key for one' }],
-    providers: { simulator: { kind: 'simulator' } },
-  };
+  // Last, so that it answers only who names it, where there is another: the examples work on every machine.
+  const because =
+    found.length === 0
+      ? 'no provider is configured and the environment has no key for one'
+      : 'built in, for who asks for simulator/chat';
+  found.push({ provider: 'simulator', because, model: 'chat' });
+  providers['simulator'] = { kind: 'simulator' };
+  return { found, providers };
 }
 
 const OLLAMA_PORT = 11434;

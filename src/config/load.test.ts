@@ -246,7 +246,11 @@ describe('the file', () => {
 
 describe('without providers in the file', () => {
   const baseUrls = ({ config }: Loaded) =>
-    Object.fromEntries(Object.entries(config.providers).map(([name, { settings }]) => [name, settings['baseUrl']]));
+    Object.fromEntries(
+      Object.entries(config.providers).flatMap(([name, { kind, settings }]) =>
+        kind === 'simulator' ? [] : [[name, settings['baseUrl']]],
+      ),
+    );
 
   it('those that the environment has keys for are found, the first as the default', (t) => {
     const loaded = load(t, '', { env: { GROQ_API_KEY: 'g', OPENAI_API_KEY: 'o' } });
@@ -256,8 +260,9 @@ describe('without providers in the file', () => {
     });
     assert.deepEqual(
       loaded.discovered.map(({ because }) => because),
-      ['OPENAI_API_KEY', 'GROQ_API_KEY'],
+      ['OPENAI_API_KEY', 'GROQ_API_KEY', 'built in, for who asks for simulator/chat'],
     );
+    assert.deepEqual(loaded.config.routes['simulator/*']?.groups, [[{ provider: 'simulator' }]]);
     assert.deepEqual(loaded.config.routes['*']?.groups, [[{ provider: 'openai' }]]);
     assert.deepEqual(loaded.config.routes['groq/*']?.groups, [[{ provider: 'groq' }]]);
     assert.equal(loaded.origins.get('providers.groq'), 'GROQ_API_KEY');
@@ -269,7 +274,7 @@ describe('without providers in the file', () => {
       const { config, discovered } = load(t, '', { env, kinds: [...kinds, { kind: 'gemini', settings }] });
       const apiKey = config.providers['gemini']?.settings['apiKey'];
       const key = apiKey instanceof Secret ? apiKey.reveal() : apiKey;
-      return [config.providers['gemini']?.kind, key, discovered.map(({ because }) => because)];
+      return [config.providers['gemini']?.kind, key, discovered.slice(0, -1).map(({ because }) => because)];
     };
     assert.deepEqual(found({ GEMINI_API_KEY: 'g' }), ['gemini', 'g', ['GEMINI_API_KEY']]);
     assert.deepEqual(found({ GOOGLE_API_KEY: 'o' }), ['gemini', 'o', ['GOOGLE_API_KEY']]);

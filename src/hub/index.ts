@@ -8,6 +8,7 @@ import type { startHub as start } from './compose.ts';
 export type { HubAdmin, KeySummary } from './admin.ts';
 export type { HubOverrides } from './compose.ts';
 export type { Hub } from './lifecycle.ts';
+export { withExample } from './example-model.ts';
 export { findLocalOllama } from './local-ollama.ts';
 export { localRuns, runsAt } from './runs.ts';
 export type { HubRuns } from './runs.ts';

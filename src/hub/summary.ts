@@ -10,8 +10,8 @@ export interface StartSummary {
   /** In words, without credentials. */
   readonly storage: string;
   readonly providers: readonly ProviderSummary[];
-  /** A model name that can be asked for as it is; null where every route is a pattern of real providers. */
-  readonly exampleModel: string;
+  /** A model name that can be asked for as it is; null where none is known. */
+  readonly exampleModel: string | null;
 }
 
 interface ProviderSummary {
@@ -55,13 +55,25 @@ export function storageInWords({ storage }: Config): string {
     : `PostgreSQL at ${hostOf(storage.url.reveal())}`;
 }
 
-function exampleModel({ routes, providers }: Config, discovered: readonly Discovered[]): string {
+function exampleModel({ routes, providers }: Config, discovered: readonly Discovered[]): string | null {
   const exact = Object.keys(routes).find((name) => !name.endsWith('*'));
   if (exact !== undefined) return exact;
-  const simulated = Object.entries(providers).find(([, { kind }]) => kind === 'simulator')?.[0];
-  if (simulated !== undefined) return `${simulated}/chat`;
-  const [first] = discovered;
-  return first?.model === undefined ? 'gpt-5-mini' : `${first.provider}/${first.model}`;
+  const simulators = Object.entries(providers).flatMap(([provider, { kind }]) =>
+    kind === 'simulator' ? [{ provider, model: 'chat' }] : [],
+  );
+  for (const { provider, model } of [...discovered, ...simulators]) {
+    const name = model === undefined ? null : nameOf(routes, provider, model);
+    if (name !== null) return name;
+  }
+  return null;
+}
+
+/** The name under which a pattern leads to this model of the provider, if one does. */
+function nameOf(routes: Config['routes'], provider: string, model: string): string | null {
+  const leads = (pattern: string): boolean =>
+    routes[pattern]?.groups.flat().some((target) => target.provider === provider) ?? false;
+  if (leads(`${provider}/*`)) return `${provider}/${model}`;
+  return leads('*') ? model : null;
 }
 
 function hostOf(url: string): string {

@@ -40,7 +40,15 @@ it('an Ollama that answers is the provider, is told at the start, and stays one 
   const hub = await startHubProcess(t, { env: { OLLAMA_HOST: origin } });
   assert.deepEqual(reads, ['/api/tags']);
   assert.deepEqual(summaryOf(hub), {
-    providers: [{ name: 'ollama', kind: 'ollama', address: `${origin}/`, because: `it answers at ${origin}` }],
+    providers: [
+      { name: 'ollama', kind: 'ollama', address: `${origin}/`, because: `it answers at ${origin}` },
+      {
+        name: 'simulator',
+        kind: 'simulator',
+        address: 'built in',
+        because: 'built in, for who asks for simulator/chat',
+      },
+    ],
     exampleModel: 'ollama/llama3.2:1b',
   });
   assert.deepEqual(await answerOf(hub, 'ollama/llama3.2:1b'), [200, 'All is well.']);
@@ -75,6 +83,6 @@ it('an Ollama beside configured providers is not asked', async (t) => {
   assert.deepEqual(await check(), ['mine']);
   assert.deepEqual(reads, []);
   await rm(path.join(cwd, 'revoagent.yaml'));
-  assert.deepEqual(await check(), ['ollama']);
+  assert.deepEqual(await check(), ['ollama', 'simulator']);
   assert.deepEqual(reads, ['/api/tags']);
 });

@@ -70,6 +70,16 @@ describe('the check of the providers', () => {
     }
   });
 
+  it('is unhealthy without all real ones, whatever a simulator beside them does', async () => {
+    const beside = (states: Record<string, 'open' | 'closed'>): HealthCheck =>
+      providersCheck({
+        deployments: () => [deployment('real'), deployment('sim', { kind: 'simulator' })],
+        breaker: (key) => breaker(states[key.slice('provider:'.length)] ?? 'closed'),
+      });
+    assert.equal(await statusOf(beside({ real: 'open' })), 'unhealthy');
+    assert.equal(await statusOf(beside({ sim: 'open' })), 'degraded');
+  });
+
   it('names those that are away, five at most, and tells the last calls', async () => {
     const states = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`d${index}`, 'open' as const]));
     const last = { lastSuccessWallMs: 0, lastFailureWallMs: 1_000, lastFailure: 'cut' as const };
