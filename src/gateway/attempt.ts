@@ -128,6 +128,8 @@ export class Attempt {
     const now = this.#clock.now();
     this.#record.firstTokenMs = now - this.#startedAt;
     this.deployment.streamLatency.record(this.#record.firstTokenMs, now);
+    // A stream may go on for minutes: a circuit that waited for its end would not close while its answers are long.
+    this.#permit.wellSoFar();
   }
 
   /** What the upstream says that the attempt used, where it says so; before it is settled. */

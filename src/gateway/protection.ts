@@ -7,6 +7,8 @@ import type { BreakerStateName } from '#contract/breakers';
 /** Settled exactly once. */
 export interface Permit {
   readonly granted: true;
+  /** The upstream answers: proof enough for a probe, whose permit is settled at the end all the same. */
+  wellSoFar(): void;
   success(): void;
   failure(retryAfterMs?: number): void;
   throttled(retryAfterMs?: number): void;

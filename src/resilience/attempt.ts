@@ -93,6 +93,7 @@ export class Attempt implements Stage {
     const outcome = this.#judged(ended);
     timer?.remove();
     if (outcome.kind === 'ok' && outcome.value instanceof OpenStream) {
+      permit?.wellSoFar();
       outcome.value.onEnd((verdict) => this.#settle(permit, verdict, startedAt, false));
     } else this.#settle(permit, verdictOf(outcome), startedAt, outcome.kind === 'timeout');
     return outcome;

@@ -57,6 +57,19 @@ describe('stream', () => {
     nothingHeld();
   });
 
+  it('takes the first part of a probe for its success: a circuit closes although its streams go on', async () => {
+    const { clock, breaker, nothingHeld } = streaming();
+    const built = pipeline({ clock }).breaker(breaker).timeout(100).build();
+    for (let call = 0; call < 5; call++) await assert.rejects(collected(built.stream(() => parts(new Error('down')))));
+    clock.jump(30_000);
+    const going = [built.stream(() => parts('a', 'b')), built.stream(() => parts('a', 'b'))];
+    for (const stream of going) await stream.next();
+    assert.equal(breaker.state.kind, 'closed');
+    for (const stream of going) await collected(stream);
+    assert.deepEqual(breaker.counts(), { failures: 0, calls: 2 });
+    nothingHeld();
+  });
+
   it('takes a consumer who walks away for nobody’s fault, and stops the source', async () => {
     const { breaker, built, nothingHeld } = streaming();
     let stopped = false;

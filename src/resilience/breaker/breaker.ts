@@ -4,39 +4,29 @@
  * out; a rejection allocates no error. What it refuses: to queue, to guess, and to be stuck in any state.
  */
 import type { Clock } from '#core/clock';
-import type { Random } from '#core/random';
-import type { QuotaEvent, Transition } from './events.ts';
-import type { BreakerOptions } from './options.ts';
+import { openWaitMs } from './options.ts';
+import type { BreakerDependencies, BreakerOptions } from './options.ts';
 import { CallPermit } from './permit.ts';
 import type { Permit, Rejection, Settlement, SettledPermit } from './permit.ts';
-import type { BreakerSnapshot, HalfOpen, State } from './state.ts';
+import { goesOn, halfOpenAfter, snapshotOf, soonestBack } from './state.ts';
+import type { BreakerSnapshot, HalfOpen, Open, State } from './state.ts';
 import { SlidingWindow } from './window.ts';
-
-export interface BreakerDependencies {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Called after the transition is in force; what it throws changes nothing. */
-  readonly onTransition?: (transition: Transition) => void;
-  /** As `onTransition`. */
-  readonly onQuota?: (event: QuotaEvent) => void;
-}
 
 /** Longest wait that an upstream's Retry-After can impose. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
 const THROTTLE_DEFAULT_MS = 1_000;
-const PROBE_TIMEOUT_MAX_MS = 30_000;
 const SUSPECT_SUCCESSES = 3;
 
 export class Breaker {
   readonly key: string;
   readonly options: BreakerOptions;
   readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #onTransition: ((transition: Transition) => void) | undefined;
-  readonly #onQuota: ((event: QuotaEvent) => void) | undefined;
+  readonly #dependencies: BreakerDependencies;
   readonly #window: SlidingWindow;
   #state: State;
   #generation = 0;
+  /** The generation in which the probing began: while probes are only slow, it goes on over several. */
+  #series = 0;
   #suspectUntil = 0;
   #suspectSuccesses = 0;
   #throttledUntil = 0;
@@ -53,9 +43,7 @@ export class Breaker {
     this.key = key;
     this.options = options;
     this.#clock = dependencies.clock;
-    this.#random = dependencies.random;
-    this.#onTransition = dependencies.onTransition;
-    this.#onQuota = dependencies.onQuota;
+    this.#dependencies = dependencies;
     this.#window = new SlidingWindow(options.windowMs);
     this.#lastUsed = this.#clock.now();
     this.#state = { kind: 'closed', since: this.#lastUsed };
@@ -175,9 +163,10 @@ export class Breaker {
     const state = this.#settled(now);
     const until = now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS);
     if (state.kind === 'open') this.#state = { ...state, until: Math.max(state.until, until) };
-    else if (state.kind === 'closed') this.#enter({ kind: 'open', since: now, until, round: 0 }, 'opened at a peer');
-    else if (state.kind === 'half_open')
-      this.#enter({ kind: 'open', since: now, until, round: state.round }, 'opened at a peer');
+    else if (state.kind === 'closed' || state.kind === 'half_open') {
+      const round = state.kind === 'closed' ? 0 : state.round;
+      this.#enter({ kind: 'open', since: now, until, round, successes: 0 }, 'opened at a peer');
+    }
   }
 
   /** It may probe now, whatever was left to wait. */
@@ -213,15 +202,7 @@ export class Breaker {
 
   snapshot(): BreakerSnapshot {
     const now = this.#clock.now();
-    const state = this.#settled(now);
-    const until = state.kind === 'open' || state.kind === 'forced_open' ? state.until : null;
-    return {
-      state: state.kind,
-      remainingMs: until === null ? null : Math.max(0, until - now),
-      round: state.kind === 'open' || state.kind === 'half_open' ? state.round : 0,
-      by: 'by' in state ? state.by : null,
-      reason: 'reason' in state ? state.reason : null,
-    };
+    return snapshotOf(this.#settled(now), now);
   }
 
   /** Goes on from another process's snapshot. A half-open one begins as open with nothing left to wait. */
@@ -234,8 +215,10 @@ export class Breaker {
       case 'closed':
         return this.reset('snapshot');
       case 'open':
-      case 'half_open':
-        return this.#enter({ kind: 'open', since: now, until: now + remainingMs, round: snapshot.round }, 'snapshot');
+      case 'half_open': {
+        const { round } = snapshot;
+        return this.#enter({ kind: 'open', since: now, until: now + remainingMs, round, successes: 0 }, 'snapshot');
+      }
       case 'forced_open':
         return this.forceOpen({ by, reason, forMs: snapshot.remainingMs ?? undefined });
       case 'disabled':
@@ -248,13 +231,33 @@ export class Breaker {
     this.inFlight--;
     const now = this.#clock.now();
     this.#lastUsed = now;
-    const state = this.#settled(now);
-    if (permit.generation !== this.#generation) {
-      this.lateResults++;
-      return;
-    }
-    if (state.kind === 'closed') this.#settleClosed(permit, result, retryAfterMs, now);
-    else if (state.kind === 'half_open') this.#settleProbe(state, permit, result, retryAfterMs, now);
+    const state = this.#settledFor(permit, now);
+    const current = permit.generation === this.#generation;
+    if (state.kind === 'closed' && (current || goesOn(state, permit.lease)))
+      this.#settleClosed(permit, result, retryAfterMs, now);
+    else if (this.#probesStill(state, permit)) this.#settleProbe(state, permit, result, retryAfterMs, now);
+    else if (!current) this.lateResults++;
+  }
+
+  /** For permits only: the upstream of a probe answers, and the answer goes on. */
+  prove(permit: SettledPermit): void {
+    const now = this.#clock.now();
+    const state = this.#settledFor(permit, now);
+    if (permit.lease === undefined || permit.lease.proved || !this.#probesStill(state, permit)) return;
+    this.#lastUsed = now;
+    permit.lease.proved = true;
+    this.#probeSucceeded(state, now);
+  }
+
+  /** A probe that is back now has not been lost, whenever anybody last looked. */
+  #settledFor({ lease }: SettledPermit, now: number): State {
+    if (lease !== undefined && this.#state.kind === 'half_open') this.#state.leases.delete(lease);
+    return this.#settled(now);
+  }
+
+  /** A probe of the series that is not decided yet: its result counts, although it may have been given up meanwhile. */
+  #probesStill(state: State, { lease }: SettledPermit): state is HalfOpen | Open {
+    return (state.kind === 'half_open' || state.kind === 'open') && lease?.series === this.#series;
   }
 
   #settleClosed(permit: SettledPermit, result: Settlement, retryAfterMs: number, now: number): void {
@@ -274,21 +277,35 @@ export class Breaker {
     if (this.#suspectUntil > now && ++this.#suspectSuccesses >= SUSPECT_SUCCESSES) this.#suspectUntil = 0;
   }
 
-  #settleProbe(state: HalfOpen, permit: SettledPermit, result: Settlement, retryAfterMs: number, now: number): void {
-    if (permit.lease !== undefined) state.leases.delete(permit.lease);
+  #settleProbe(
+    state: HalfOpen | Open,
+    permit: SettledPermit,
+    result: Settlement,
+    retryAfterMs: number,
+    now: number,
+  ): void {
+    const proved = permit.lease?.proved === true;
     switch (result) {
       case 'ignore':
         return;
       case 'throttled':
         return this.#throttle(retryAfterMs, now);
       case 'failure':
-        return this.#open(state.round + 1, retryAfterMs, now, 'a probe failed');
+        // One that was given up has failed already; one that had begun well has not.
+        if (permit.generation !== this.#generation && !proved) this.lateResults++;
+        else this.#open(state.round + 1, retryAfterMs, now, 'a probe failed');
+        return;
       case 'success':
-        if (this.#exhausted) this.#served();
-        state.successes++;
-        if (state.successes >= this.options.probeSuccesses)
-          this.#enter({ kind: 'closed', since: now }, 'probes succeeded');
+        if (!proved) this.#probeSucceeded(state, now);
     }
+  }
+
+  #probeSucceeded(state: HalfOpen | Open, now: number): void {
+    if (this.#exhausted) this.#served();
+    state.successes++;
+    if (state.successes >= this.options.probeSuccesses)
+      this.#enter({ kind: 'closed', since: now, probedBy: this.#series }, 'probes succeeded');
+    else if (state.kind === 'open') this.#halfOpen(state, now, 'a probe came back');
   }
 
   #shouldTrip(now: number): boolean {
@@ -305,39 +322,38 @@ export class Breaker {
     this.#throttledUntil = Math.max(this.#throttledUntil, now + waitMs);
     if (retryAfterMs <= 0) return;
     this.#exhausted = true;
-    this.#tellQuota({ key: this.key, kind: 'throttled', waitMs });
+    this.#tell(this.#dependencies.onQuota, { key: this.key, kind: 'throttled', waitMs });
   }
 
   #served(): void {
     this.#exhausted = false;
-    this.#tellQuota({ key: this.key, kind: 'served', waitMs: 0 });
+    this.#tell(this.#dependencies.onQuota, { key: this.key, kind: 'served', waitMs: 0 });
   }
 
-  #tellQuota(event: QuotaEvent): void {
+  /** Of what is in force already, whatever the listener makes of it. */
+  #tell<Event>(listener: ((event: Event) => void) | undefined, event: Event): void {
     try {
-      this.#onQuota?.(event);
+      listener?.(event);
     } catch {
-      // As with a transition: it is in force, whatever a listener makes of it.
       this.listenerFailures++;
     }
   }
 
-  #open(round: number, retryAfterMs: number, now: number, reason: string): void {
-    const { openMs, openMsMax, jitter } = this.options;
-    const backoff = Math.min(openMs * 2 ** Math.min(round, 30), openMsMax);
-    const drawn = Math.min(backoff * (1 + jitter * (2 * this.#random.next() - 1)), openMsMax);
-    const waitMs = Math.max(drawn, Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
+  /** `successes`: of probes, where one is given up that may still come back. */
+  #open(round: number, retryAfterMs: number, now: number, reason: string, successes?: number): void {
+    const waitMs = Math.max(
+      openWaitMs(this.options, round, this.#dependencies.random),
+      Math.min(retryAfterMs, RETRY_AFTER_MAX_MS),
+    );
     this.trips++;
-    this.#enter({ kind: 'open', since: now, until: now + waitMs, round }, reason);
+    const next: Open = { kind: 'open', since: now, until: now + waitMs, round, successes: successes ?? 0 };
+    this.#enter(next, reason, successes !== undefined);
   }
 
   #probe(state: HalfOpen, now: number): Permit | Rejection {
-    if (state.leases.size >= this.options.probesConcurrent) {
-      let soonest = Number.POSITIVE_INFINITY;
-      for (const lease of state.leases) soonest = Math.min(soonest, lease.expires);
-      return this.#reject('half_open_full', soonest - now);
-    }
-    const lease = { expires: now + state.probeTimeoutMs };
+    if (state.leases.size >= this.options.probesConcurrent)
+      return this.#reject('half_open_full', soonestBack(state) - now);
+    const lease = { expires: now + state.probeTimeoutMs, series: this.#series, proved: false };
     state.leases.add(lease);
     this.inFlight++;
     return new CallPermit(this, this.#generation, now, lease);
@@ -350,39 +366,29 @@ export class Breaker {
     if (state.kind === 'forced_open') {
       if (state.until !== null && now >= state.until) this.#enter({ kind: 'closed', since: now }, 'the order ran out');
     } else if (state.kind === 'open') {
-      if (now >= state.until) {
-        // One that was told late, or by a snapshot, has waited less than a probe may take.
-        const probeTimeoutMs = Math.min(Math.max(state.until - state.since, this.options.openMs), PROBE_TIMEOUT_MAX_MS);
-        this.#enter(
-          { kind: 'half_open', since: now, round: state.round, probeTimeoutMs, successes: 0, leases: new Set() },
-          'the wait is over',
-        );
-      }
-    } else {
-      for (const lease of state.leases) {
-        if (now >= lease.expires) {
-          this.#open(state.round + 1, 0, now, 'a probe did not come back');
-          break;
-        }
-      }
+      if (now >= state.until) this.#halfOpen(state, now, 'the wait is over');
+    } else if (now >= soonestBack(state)) {
+      this.#open(state.round + 1, 0, now, 'a probe did not come back', state.successes);
     }
     return this.#state;
   }
 
-  #enter(next: State, reason: string): void {
+  #halfOpen(open: Open, now: number, reason: string): void {
+    this.#enter(halfOpenAfter(open, this.options.openMs, now), reason, true);
+  }
+
+  /** `probing`: whether what probes did and may still do counts on. */
+  #enter(next: State, reason: string, probing = false): void {
     const from = this.#state.kind;
     this.#state = next;
     this.#generation++;
+    if (!probing) this.#series = this.#generation;
     this.#suspectSuccesses = 0;
     if (next.kind === 'closed') this.#window.clear();
-    if (this.#onTransition === undefined || from === next.kind) return;
+    if (from === next.kind) return;
     const remainingMs = next.kind === 'open' ? next.until - next.since : null;
-    try {
-      this.#onTransition({ key: this.key, from, to: next.kind, reason, generation: this.#generation, remainingMs });
-    } catch {
-      // A listener's failure is the listener's: the transition is in force already.
-      this.listenerFailures++;
-    }
+    const transition = { key: this.key, from, to: next.kind, reason, generation: this.#generation, remainingMs };
+    this.#tell(this.#dependencies.onTransition, transition);
   }
 
   #reject(reason: Rejection['reason'], retryAfterMs: number): Rejection {

@@ -26,9 +26,15 @@ const SLOT_MS = 1_000;
 const SEEDS = 300;
 const COMMANDS = 200;
 
+interface ModelProbe {
+  readonly endsAt: number;
+  readonly series: number;
+  proved: boolean;
+}
+
 interface ModelPermit {
   readonly era: number;
-  readonly probe: { endsAt: number } | undefined;
+  readonly probe: ModelProbe | undefined;
 }
 
 /** The rules in their plainest form: nothing is counted ahead, everything is looked up. */
@@ -40,37 +46,54 @@ class Model {
   round = 0;
   opened = 0;
   results: { at: number; failed: boolean }[] = [];
-  probes = new Set<{ endsAt: number }>();
+  probes = new Set<ModelProbe>();
   probesWell = 0;
+  /** Of probes: over as soon as anything but a lost one has decided. */
+  series = 0;
+  closedBySeries = -1;
+  /** What is rare: a run that never met it proves nothing of it. */
+  readonly met = new Set<string>();
   throttledUntil = 0;
   suspectUntil = 0;
   wellInARow = 0;
 
   enter(kind: StateKind, until = Number.POSITIVE_INFINITY): void {
+    this.series++;
+    this.probesWell = 0;
+    this.closedBySeries = -1;
+    this.move(kind, until);
+    if (kind === 'closed') this.results = [];
+  }
+
+  /** As `enter`, of a series that goes on. */
+  move(kind: StateKind, until = Number.POSITIVE_INFINITY): void {
     this.kind = kind;
     this.era++;
     this.until = until;
     this.probes.clear();
-    this.probesWell = 0;
     this.wellInARow = 0;
-    if (kind === 'closed') this.results = [];
+  }
+
+  waitMs(round: number): number {
+    this.round = round;
+    this.opened = this.now;
+    return Math.min(OPTIONS.openMs * 2 ** round, OPTIONS.openMsMax);
   }
 
   open(round: number, retryAfterMs: number): void {
-    this.round = round;
-    this.opened = this.now;
-    const waitMs = Math.min(OPTIONS.openMs * 2 ** round, OPTIONS.openMsMax);
-    this.enter('open', this.now + Math.max(waitMs, retryAfterMs));
+    this.enter('open', this.now + Math.max(this.waitMs(round), retryAfterMs));
+  }
+
+  halfOpen(): void {
+    this.leaseMs = Math.min(this.until - this.opened, 30_000);
+    this.move('half_open');
   }
 
   settleTime(): void {
     if (this.kind === 'forced_open' && this.now >= this.until) this.enter('closed');
-    if (this.kind === 'open' && this.now >= this.until) {
-      this.leaseMs = Math.min(this.until - this.opened, 30_000);
-      this.enter('half_open');
-    } else if (this.kind === 'half_open' && [...this.probes].some(({ endsAt }) => this.now >= endsAt)) {
-      this.open(this.round + 1, 0);
-    }
+    if (this.kind === 'open' && this.now >= this.until) this.halfOpen();
+    else if (this.kind === 'half_open' && [...this.probes].some(({ endsAt }) => this.now >= endsAt))
+      this.move('open', this.now + this.waitMs(this.round + 1));
   }
   leaseMs = 0;
 
@@ -80,26 +103,50 @@ class Model {
     if (this.kind === 'open' || this.kind === 'forced_open') return this.kind;
     if (this.kind !== 'half_open') return { era: this.era, probe: undefined };
     if (this.probes.size > 0) return 'half_open_full';
-    const probe = { endsAt: this.now + this.leaseMs };
+    const probe = { endsAt: this.now + this.leaseMs, series: this.series, proved: false };
     this.probes.add(probe);
     return { era: this.era, probe };
   }
 
-  settle({ era, probe }: ModelPermit, result: string, retryAfterMs: number): void {
-    this.settleTime();
-    if (era !== this.era || this.kind === 'disabled') return;
+  /** Whether what comes back is a probe of a series that nothing has decided. */
+  probing(probe: ModelProbe | undefined): probe is ModelProbe {
     if (probe !== undefined) this.probes.delete(probe);
-    if (result === 'ignore') return;
+    this.settleTime();
+    return probe?.series === this.series && (this.kind === 'half_open' || this.kind === 'open');
+  }
+
+  probeWell(): void {
+    const { series } = this;
+    if (this.kind === 'open') this.met.add('a probe that was given up came back');
+    if (++this.probesWell === OPTIONS.probeSuccesses) {
+      this.enter('closed');
+      this.closedBySeries = series;
+    } else if (this.kind === 'open') this.halfOpen();
+  }
+
+  prove({ probe }: ModelPermit): void {
+    if (!this.probing(probe) || probe.proved) return;
+    probe.proved = true;
+    this.probeWell();
+  }
+
+  settle({ era, probe }: ModelPermit, result: string, retryAfterMs: number): void {
+    const probing = this.probing(probe);
+    const ofClosed =
+      this.kind === 'closed' && (era === this.era || (probe?.proved && probe.series === this.closedBySeries));
+    if ((!probing && !ofClosed) || result === 'ignore') return;
     if (result === 'throttled') {
       this.throttledUntil = Math.max(this.throttledUntil, this.now + (retryAfterMs || 1_000));
       return;
     }
-    if (this.kind === 'half_open') {
-      if (result === 'failure') this.open(this.round + 1, retryAfterMs);
-      else if (++this.probesWell === OPTIONS.probeSuccesses) this.enter('closed');
+    if (probing) {
+      if (result === 'success') {
+        if (!probe?.proved) this.probeWell();
+      } else if (probe?.proved || era === this.era) this.open(this.round + 1, retryAfterMs);
       return;
     }
     const failed = result === 'failure';
+    if (era !== this.era) this.met.add(`a probe went on in the closed circuit: ${result}`);
     this.results.push({ at: this.now, failed });
     if (!failed) {
       if (this.now < this.suspectUntil && ++this.wellInARow >= 3) this.suspectUntil = 0;
@@ -121,6 +168,7 @@ class Model {
 interface Reached {
   readonly states: Set<string>;
   readonly transitions: Set<string>;
+  readonly met: Set<string>;
 }
 
 /** The breaker and the reference, given the same commands. */
@@ -159,6 +207,13 @@ class Pair {
     if (result === 'success' || result === 'ignore') one.permit[result]();
     else one.permit[result](retryAfterMs);
     this.model.settle(one.model, result, retryAfterMs);
+  }
+
+  prove(): void {
+    const one = this.#held[this.below(this.#held.length)];
+    if (one === undefined) return;
+    one.permit.wellSoFar();
+    this.model.prove(one.model);
   }
 
   pass(): void {
@@ -209,6 +264,7 @@ const COMMANDS_BY_WEIGHT = [
   [40, 'ask'],
   [40, 'settle'],
   [20, 'pass'],
+  [10, 'prove'],
   [3, 'force'],
   [1, 'disable'],
   [3, 'reset'],
@@ -222,7 +278,7 @@ function drawn(random: Random): (typeof COMMANDS_BY_WEIGHT)[number][1] {
 }
 
 /** Adds what it reached; throws with the seed and the step where the two differ. */
-function run(seed: number, { states, transitions }: Reached): void {
+function run(seed: number, { states, transitions, met }: Reached): void {
   const random = seededRandom(seed);
   const pair = new Pair(random, ({ from, to }) => transitions.add(`${from} → ${to}`));
   for (let step = 0; step < COMMANDS; step++) {
@@ -236,10 +292,11 @@ function run(seed: number, { states, transitions }: Reached): void {
     states.add(pair.model.kind);
   }
   pair.finish();
+  for (const each of pair.model.met) met.add(each);
 }
 
 it(`a breaker does what the reference does, over ${SEEDS} seeds of ${COMMANDS} commands, and reaches everything`, () => {
-  const reached: Reached = { states: new Set(), transitions: new Set() };
+  const reached: Reached = { states: new Set(), transitions: new Set(), met: new Set() };
   for (let seed = 1; seed <= SEEDS; seed++) run(seed, reached);
   assert.deepEqual([...reached.states].toSorted(), ['closed', 'disabled', 'forced_open', 'half_open', 'open']);
   const operators = ['closed', 'open', 'half_open', 'forced_open', 'disabled'].flatMap((from) =>
@@ -247,4 +304,9 @@ it(`a breaker does what the reference does, over ${SEEDS} seeds of ${COMMANDS} c
   );
   const own = ['closed → open', 'open → half_open', 'half_open → open', 'half_open → closed', 'forced_open → closed'];
   assert.deepEqual([...reached.transitions].toSorted(), [...new Set([...operators, ...own])].toSorted());
+  assert.deepEqual([...reached.met].toSorted(), [
+    'a probe that was given up came back',
+    'a probe went on in the closed circuit: failure',
+    'a probe went on in the closed circuit: success',
+  ]);
 });

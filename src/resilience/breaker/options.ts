@@ -1,4 +1,16 @@
-/** What a breaker may be told, with the defaults of the house. Every duration is in milliseconds. */
+/** What a breaker may be told, with the defaults of the house, and what it stands on. Every duration is in milliseconds. */
+import type { Clock } from '#core/clock';
+import type { Random } from '#core/random';
+import type { QuotaEvent, Transition } from './events.ts';
+
+export interface BreakerDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called after the transition is in force; what it throws changes nothing. */
+  readonly onTransition?: (transition: Transition) => void;
+  /** As `onTransition`. */
+  readonly onQuota?: (event: QuotaEvent) => void;
+}
 
 export interface BreakerOptions {
   /** Failures within the window that open the circuit. 1 to 1000; default 5. */
@@ -35,3 +47,9 @@ export const BREAKER_DEFAULTS: BreakerOptions = Object.freeze({
   probesConcurrent: 1,
   slowCallMs: null,
 });
+
+/** How long the circuit stays open after `round` rounds of probes that failed, as drawn. */
+export function openWaitMs({ openMs, openMsMax, jitter }: BreakerOptions, round: number, random: Random): number {
+  const backoff = Math.min(openMs * 2 ** Math.min(round, 30), openMsMax);
+  return Math.min(backoff * (1 + jitter * (2 * random.next() - 1)), openMsMax);
+}

@@ -1,10 +1,17 @@
 /** Leave to make one call: given by a breaker, settled once, whatever its holder does. */
+import type { ProbeLease } from './state.ts';
+
 export type Settlement = 'success' | 'failure' | 'throttled' | 'ignore';
 
 /** Leave to make one call. Settle it exactly once; the first settlement counts, later ones do nothing. */
 export interface Permit {
   readonly granted: true;
   readonly probe: boolean;
+  /**
+   * The upstream answers, and the answer goes on: a probe counts as a success from now on, once. The permit is settled at the end
+   * all the same, and a failure then is a failure. Does nothing for a call that is no probe.
+   */
+  wellSoFar(): void;
   success(): void;
   /** `retryAfterMs`: the upstream's own word, which wins over the open wait where it is longer. */
   failure(retryAfterMs?: number): void;
@@ -26,6 +33,7 @@ export interface Rejection {
 
 /** Who takes a permit back. */
 interface Issuer {
+  prove(permit: SettledPermit): void;
   settle(permit: SettledPermit, result: Settlement, retryAfterMs: number): void;
 }
 
@@ -33,18 +41,18 @@ interface Issuer {
 export interface SettledPermit {
   readonly generation: number;
   readonly startedAt: number;
-  readonly lease: { readonly expires: number } | undefined;
+  readonly lease: ProbeLease | undefined;
 }
 
 export class CallPermit implements Permit, SettledPermit {
   readonly granted = true;
   readonly generation: number;
   readonly startedAt: number;
-  readonly lease: { readonly expires: number } | undefined;
+  readonly lease: ProbeLease | undefined;
   readonly #issuer: Issuer;
   #settled = false;
 
-  constructor(issuer: Issuer, generation: number, startedAt: number, lease: { readonly expires: number } | undefined) {
+  constructor(issuer: Issuer, generation: number, startedAt: number, lease: ProbeLease | undefined) {
     this.#issuer = issuer;
     this.generation = generation;
     this.startedAt = startedAt;
@@ -53,6 +61,10 @@ export class CallPermit implements Permit, SettledPermit {
 
   get probe(): boolean {
     return this.lease !== undefined;
+  }
+
+  wellSoFar(): void {
+    if (this.lease !== undefined && !this.#settled) this.#issuer.prove(this);
   }
 
   success(): void {

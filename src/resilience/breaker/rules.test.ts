@@ -166,15 +166,12 @@ describe('rule 2: a probe is a lease', () => {
     const { breaker, clock, fail, permit } = bench({ openMs: 10_000 });
     fail(5);
     clock.jump(10_000);
-    const lost = permit();
+    permit();
     clock.jump(9_999);
     assert.equal(stateOf(breaker), 'half_open');
     clock.jump(1);
     assert.equal(stateOf(breaker), 'open');
     assert.equal(refusal(breaker).retryAfterMs, 20_000);
-    lost.success();
-    assert.equal(stateOf(breaker), 'open');
-    assert.equal(breaker.lateResults, 1);
   });
 
   it('a lease is 30 s at most', () => {
