@@ -25,8 +25,18 @@ export interface AttemptParts {
   readonly breaker: Breaker;
   readonly permit: Permit;
   readonly timeouts: CallTimeouts;
+  /** What they would be without the caller's wishes. */
+  readonly ownTimeouts: CallTimeouts;
   readonly record: AttemptRecord;
 }
+
+/** Which limit each of them is. */
+const LIMITS: Readonly<Record<AttemptTimeout['outcome'], keyof CallTimeouts>> = {
+  timeout_connect: 'connectMs',
+  timeout_first_token: 'firstTokenMs',
+  timeout_idle: 'idleMs',
+  timeout_total: 'totalMs',
+};
 
 /** Why an attempt was ended that needs no more of its upstream. */
 const enough = new Error('the answer is whole');
@@ -55,8 +65,10 @@ export class Attempt {
   #settled = false;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #expected: { outcome: AttemptTimeout['outcome'] | 'enough'; at: number };
+  /** `ownAt`: when it would be late without the caller's wishes. */
+  #expected: { outcome: AttemptTimeout['outcome'] | 'enough'; at: number; ownAt: number };
   readonly #totalAt: number;
+  readonly #ownTimeouts: CallTimeouts;
 
   constructor(parts: AttemptParts) {
     const { context, run, choice, timeouts } = parts;
@@ -73,7 +85,8 @@ export class Attempt {
     this.#record = parts.record;
     this.#startedAt = context.clock.now();
     this.#totalAt = run.call.receivedAt + timeouts.totalMs;
-    this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
+    this.#ownTimeouts = parts.ownTimeouts;
+    this.#expected = this.#nothing();
     deployment.inFlight++;
     run.dispatched++;
     const entry = dispatchOf(run, parts.record, context.clock.wallMs());
@@ -103,14 +116,15 @@ export class Attempt {
 
   /** From now on the upstream has `withinMs` to do the next thing. `enough`: what it does is not needed, only polite to wait for. */
   expect(outcome: AttemptTimeout['outcome'] | 'enough', withinMs: number): void {
-    const at = this.#clock.now() + withinMs;
-    this.#expected = { outcome, at };
+    const now = this.#clock.now();
+    const ownMs = outcome === 'enough' ? withinMs : this.#ownTimeouts[LIMITS[outcome]];
+    this.#expected = { outcome, at: now + withinMs, ownAt: now + ownMs };
     this.#arm();
   }
 
   /** Nothing is expected of the upstream just now; the total goes on. */
   rest(): void {
-    this.#expected = { outcome: 'timeout_total', at: this.#totalAt };
+    this.#expected = this.#nothing();
     this.#arm();
   }
 
@@ -184,8 +198,10 @@ export class Attempt {
     const classified = classify(thrown, this.deployment.provider.name);
     this.#record.upstreamStatus = classified.status;
     if (this.#settle(classified.outcome, classified.verdict)) {
-      this.deployment.lastFailureWallMs = this.#clock.wallMs();
-      this.deployment.lastFailure = classified.outcome;
+      if (classified.breaker !== 'ignore') {
+        this.deployment.lastFailureWallMs = this.#clock.wallMs();
+        this.deployment.lastFailure = classified.outcome;
+      }
       this.#tellBreaker(classified.breaker, classified.retryAfterMs);
       this.#log(classified);
     }
@@ -232,6 +248,19 @@ export class Attempt {
     });
   }
 
+  #nothing(): { outcome: 'timeout_total'; at: number; ownAt: number } {
+    return { outcome: 'timeout_total', at: this.#totalAt, ownAt: this.#ownTotalAt };
+  }
+
+  get #ownTotalAt(): number {
+    return this.run.call.receivedAt + this.#ownTimeouts.totalMs;
+  }
+
+  /** Whether the route would still wait. */
+  #wished(now: number): boolean {
+    return now < Math.min(this.#expected.ownAt, this.#ownTotalAt);
+  }
+
   #arm(): void {
     const at = Math.min(this.#expected.at, this.#totalAt);
     if (this.#settled || this.#timerAt <= at) return;
@@ -247,8 +276,8 @@ export class Attempt {
     const due = now + 1;
     if (due >= this.#expected.at && this.#expected.at <= this.#totalAt) {
       const { outcome } = this.#expected;
-      this.#controller.abort(outcome === 'enough' ? enough : new AttemptTimeout(outcome));
-    } else if (due >= this.#totalAt) this.#controller.abort(new AttemptTimeout('timeout_total'));
+      this.#controller.abort(outcome === 'enough' ? enough : new AttemptTimeout(outcome, this.#wished(due)));
+    } else if (due >= this.#totalAt) this.#controller.abort(new AttemptTimeout('timeout_total', this.#wished(due)));
     else this.#arm();
   };
 }

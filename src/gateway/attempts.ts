@@ -50,6 +50,8 @@ export class Attempts {
   readonly #context: CallContext;
   readonly #route: Route;
   readonly #timeouts: CallTimeouts;
+  /** The route's, without the caller's wishes. */
+  readonly #ownTimeouts: CallTimeouts;
   readonly #plan: Plan;
   readonly #unable: Unable;
   /** Why deployments were passed over without a call. */
@@ -70,7 +72,8 @@ export class Attempts {
     this.run = run;
     this.#unable = unable;
     this.#route = preferredRoute(route, preferences);
-    this.#timeouts = timeoutsFor(settings.timeouts, route.settings.timeouts, preferences?.timeouts);
+    this.#ownTimeouts = timeoutsFor(settings.timeouts, route.settings.timeouts);
+    this.#timeouts = timeoutsFor(this.#ownTimeouts, preferences?.timeouts);
     this.#plan = new Plan({
       route: this.#route,
       stream: run.record.stream,
@@ -220,8 +223,9 @@ export class Attempts {
     const permit = breaker.tryAcquire();
     if (permit.granted) {
       this.#plan.dispatched();
-      const timeouts = timeoutsFor(this.#timeouts, choice.timeouts, run.call.preferences?.timeouts);
-      return new Attempt({ context: this.#context, run, choice, breaker, permit, timeouts, record });
+      const ownTimeouts = timeoutsFor(this.#ownTimeouts, choice.timeouts);
+      const timeouts = timeoutsFor(ownTimeouts, run.call.preferences?.timeouts);
+      return new Attempt({ context: this.#context, run, choice, breaker, permit, timeouts, ownTimeouts, record });
     }
     if (permit.reason === 'throttled') this.#passedOver.throttled++;
     else this.#passedOver.open++;

@@ -34,6 +34,7 @@ const TABLE: readonly Row[] = [
   ['no connection in time', new AttemptTimeout('timeout_connect'), 'try_other', 'failure', 'upstream_timeout'],
   ['no first token in time', new AttemptTimeout('timeout_first_token'), 'try_other', 'failure', 'upstream_timeout'],
   ['silence in the stream', new AttemptTimeout('timeout_idle'), 'try_other', 'failure', 'upstream_timeout'],
+  ['a wish for less time', new AttemptTimeout('timeout_total', true), 'give_up', 'ignore', 'upstream_timeout'],
   ['the total is spent', new AttemptTimeout('timeout_total'), 'give_up', 'failure', 'upstream_timeout'],
 
   ['500', status(500), 'retry_same', 'failure', 'upstream_failed'],

@@ -11,18 +11,21 @@ import type { AttemptOutcome, Verdict } from '#contract/runs';
 /** Why the hub itself ended an attempt: the abort reason of its timers, told from others by this class. */
 export class AttemptTimeout extends Error {
   readonly outcome: Extract<AttemptOutcome, `timeout_${string}`>;
+  /** The caller wished for less time than the route gives: the upstream may be well. */
+  readonly wished: boolean;
 
-  constructor(outcome: AttemptTimeout['outcome']) {
-    super(`the upstream was silent for too long (${outcome})`);
+  constructor(outcome: AttemptTimeout['outcome'], wished = false) {
+    super(`the upstream was silent for too long (${outcome}${wished ? ', as the caller wished' : ''})`);
     this.name = 'AttemptTimeout';
     this.outcome = outcome;
+    this.wished = wished;
   }
 }
 
 export interface Classified {
   readonly outcome: AttemptOutcome;
   readonly verdict: Verdict;
-  /** `ignore`: nothing was sent, so nothing was learned. */
+  /** `ignore`: nothing was learned of the upstream, because nothing was sent or because the caller would not wait. */
   readonly breaker: 'success' | 'failure' | 'throttled' | 'ignore';
   readonly status: number | null;
   readonly retryAfterMs: number | undefined;
@@ -80,7 +83,7 @@ function timedOut(timeout: AttemptTimeout, provider: string): Classified {
     outcome: timeout.outcome,
     // A silent deployment is not tried twice; and once the total is spent, nobody is.
     verdict: timeout.outcome === 'timeout_total' ? 'give_up' : 'try_other',
-    breaker: 'failure',
+    breaker: timeout.wished ? 'ignore' : 'failure',
     status: null,
     retryAfterMs: undefined,
     error: new UpstreamError('upstream_timeout', detail, { cause: timeout }),
