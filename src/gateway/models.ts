@@ -11,7 +11,7 @@ import type { Logger } from '#contract/logger';
 import { UpstreamFailure } from '#contract/provider';
 import type { Provider } from '#contract/provider';
 import { classify } from './classify.ts';
-import type { Breakers } from './protection.ts';
+import type { Breakers, Permit } from './protection.ts';
 import type { Router } from './route.ts';
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -66,23 +66,29 @@ export class ModelList {
   }
 
   async #ask(): Promise<void> {
-    await Promise.all(this.#parts.providers.map((provider) => this.#askOne(provider)));
-    this.#freshUntil = this.#parts.clock.now() + FRESH_MS;
-    this.#refresh = null;
+    try {
+      await Promise.all(this.#parts.providers.map((provider) => this.#askOne(provider)));
+      this.#freshUntil = this.#parts.clock.now() + FRESH_MS;
+    } finally {
+      this.#refresh = null;
+    }
   }
 
+  /** Never rejects: one that cannot be asked keeps its last list. */
   async #askOne(provider: Provider): Promise<void> {
     const { breakers, clock, logger } = this.#parts;
-    const permit = breakers.get(`provider:${provider.name}`).tryAcquire();
-    if (!permit.granted) return;
     const controller = new Canceller();
     const timer = clock.schedule(ANSWER_MS, () => controller.abort(new Error(`no answer within ${ANSWER_MS} ms`)));
+    let permit: Permit | undefined;
     try {
+      const asked = breakers.get(`provider:${provider.name}`).tryAcquire();
+      if (!asked.granted) return;
+      permit = asked;
       const models = await provider.models(controller.signal);
       permit.success();
       this.#offered.set(provider.name, models.slice(0, MODELS_PER_PROVIDER_MAX));
     } catch (error) {
-      permit[error instanceof UpstreamFailure ? classify(error, provider.name).breaker : 'failure']();
+      permit?.[error instanceof UpstreamFailure ? classify(error, provider.name).breaker : 'failure']();
       logger.warn('models-unknown', { provider: provider.name, reason: messageOf(error) });
     } finally {
       timer.cancel();

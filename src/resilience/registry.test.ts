@@ -20,11 +20,60 @@ describe('BreakerRegistry', () => {
     assert.equal(registry.size, 2);
   });
 
-  it('forgets only what is idle: closed, without evidence, without calls, unused', () => {
+  it('forgets what opened once its wait is over and nobody has asked for it, and never what an operator ordered', () => {
+    const clock = new VirtualClock();
+    const registry = new BreakerRegistry({ clock, idleMs: 600_000 });
+    fail(registry, 'opened', 5);
+    fail(registry, 'lost probe', 5);
+    registry.get('forced').forceOpen({ by: 'ann', reason: 'r' });
+    registry.get('disabled').disable({ by: 'ann', reason: 'r' });
+    fail(registry, 'waits', 4);
+    const asked = registry.get('waits').tryAcquire();
+    if (asked.granted) asked.failure(3_000_000);
+    clock.jump(599_999);
+    registry.get('lost probe').tryAcquire();
+    registry.sweep();
+    assert.equal(registry.size, 5);
+    clock.jump(600_001);
+    registry.sweep();
+    assert.deepEqual(
+      [...registry.values()].map(({ key }) => key),
+      ['lost probe', 'forced', 'disabled', 'waits'],
+    );
+  });
+
+  it('makes room among those that opened, the longest unused first, rather than refuse a new key', () => {
+    const clock = new VirtualClock();
+    const registry = new BreakerRegistry({ clock, keysMax: 4 });
+    registry.get('forced').forceOpen({ by: 'ann', reason: 'r' });
+    registry.get('busy').tryAcquire();
+    fail(registry, 'old', 5);
+    clock.jump(1_000);
+    fail(registry, 'young', 5);
+    registry.get('new');
+    assert.deepEqual(
+      [...registry.values()].map(({ key }) => key),
+      ['forced', 'busy', 'young', 'new'],
+    );
+    assert.equal(registry.evicted, 1);
+  });
+
+  it('is not filled up by ten thousand keys that failed once and are never asked for again', () => {
+    const clock = new VirtualClock();
+    const registry = new BreakerRegistry({ clock });
+    for (let key = 0; key < 10_000; key++) fail(registry, `typo ${key}`, 5);
+    assert.equal(registry.get('good').state.kind, 'closed');
+    assert.equal(registry.find('typo 9999')?.state.kind, 'open');
+    clock.jump(3_600_000);
+    registry.get('another');
+    assert.equal(registry.size, 1);
+  });
+
+  it('forgets only what is idle: without evidence, without calls, unused', () => {
     const clock = new VirtualClock();
     const registry = new BreakerRegistry({ clock, idleMs: 600_000 });
     registry.get('idle');
-    fail(registry, 'open', 5);
+    registry.get('open').openFor(3_600_000);
     registry.get('busy').tryAcquire();
     registry.get('forced').forceOpen({ by: 'ann', reason: 'r' });
     registry.get('throttled');

@@ -1,6 +1,7 @@
 /**
  * All breakers of a process by key. Bounded: when a new one is made and the registry is full, or was not swept for as long as a
- * breaker may idle, those that hold nothing worth remembering are forgotten, counted. A breaker that is open, busy or holds evidence is never evicted.
+ * breaker may idle, those that hold nothing worth remembering are forgotten, counted. Where there is none of them, the longest unused go:
+ * a new key is never refused because of old failures. A breaker that is busy or under an operator's order is never evicted.
  */
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
@@ -13,6 +14,8 @@ import type { BreakerOptions } from './breaker/options.ts';
 import { BREAKER_DEFAULTS } from './breaker/options.ts';
 
 const IDLE_MS = 600_000;
+/** What goes at once where every breaker holds something: room for more than one new key. */
+const DROPPED_SHARE = 0.01;
 
 export interface RegistryOptions {
   readonly clock?: Clock;
@@ -103,8 +106,14 @@ export class BreakerRegistry {
   }
 
   #evict(): void {
-    if (this.sweep() === 0 && this.sweep(0) === 0)
-      throw new RangeError(`${this.#keysMax} breakers are in use, and none of them is idle`);
+    if (this.sweep() > 0 || this.sweep(0) > 0) return;
+    const longest = [...this.#breakers.values()]
+      .filter(({ inFlight, state }) => inFlight === 0 && !('by' in state))
+      .toSorted((one, other) => one.lastUsed - other.lastUsed)
+      .slice(0, Math.ceil(this.#keysMax * DROPPED_SHARE));
+    if (longest.length === 0) throw new RangeError(`${this.#keysMax} breakers are in use, and none of them is idle`);
+    for (const { key } of longest) this.#breakers.delete(key);
+    this.evicted += longest.length;
   }
 
   #tell<Event>(listeners: Iterable<(event: Event) => void>, event: Event): void {

@@ -32,7 +32,8 @@ export class Breaker {
   #throttledUntil = 0;
   /** Its quota was exhausted, and nothing has been served since. */
   #exhausted = false;
-  #lastUsed: number;
+  /** On its clock. */
+  lastUsed: number;
   inFlight = 0;
   trips = 0;
   rejected = 0;
@@ -45,8 +46,8 @@ export class Breaker {
     this.#clock = dependencies.clock;
     this.#dependencies = dependencies;
     this.#window = new SlidingWindow(options.windowMs);
-    this.#lastUsed = this.#clock.now();
-    this.#state = { kind: 'closed', since: this.#lastUsed };
+    this.lastUsed = this.#clock.now();
+    this.#state = { kind: 'closed', since: this.lastUsed };
   }
 
   /** Asks for leave to make one call. Never waits. */
@@ -54,7 +55,7 @@ export class Breaker {
     const free = this.enterFree();
     if (free !== undefined) return this.permitOf(free);
     const now = this.#clock.now();
-    this.#lastUsed = now;
+    this.lastUsed = now;
     const state = this.#settled(now);
     if (now < this.#throttledUntil && state.kind !== 'disabled')
       return this.#reject('throttled', this.#throttledUntil - now);
@@ -93,7 +94,7 @@ export class Breaker {
   succeedFree(generation: number): void {
     this.inFlight--;
     const now = this.#clock.now();
-    this.#lastUsed = now;
+    this.lastUsed = now;
     // Every change of state is a new generation: it is closed as it was.
     if (generation === this.#generation) this.#succeeded(now);
     else this.lateResults++;
@@ -120,16 +121,16 @@ export class Breaker {
     return { failures: this.#window.failures(now), calls: this.#window.calls(now) };
   }
 
-  /** Nothing would be lost by forgetting it: closed, nothing in the window, nothing in flight, unused for `idleMs`. */
+  /**
+   * Nothing would be lost by forgetting it: nothing in the window, nothing in flight, unused for `idleMs`; and closed, or with its wait
+   * over and unused for as long as a failure counts.
+   */
   idleFor(idleMs: number): boolean {
     const now = this.#clock.now();
-    return (
-      this.#settled(now).kind === 'closed' &&
-      this.inFlight === 0 &&
-      now - this.#lastUsed >= idleMs &&
-      now >= this.#throttledUntil &&
-      this.#window.calls(now) === 0
-    );
+    const { kind } = this.#settled(now);
+    const unusedMs = now - this.lastUsed;
+    if (kind !== 'closed' && (kind !== 'half_open' || unusedMs < this.options.windowMs)) return false;
+    return this.inFlight === 0 && unusedMs >= idleMs && now >= this.#throttledUntil && this.#window.calls(now) === 0;
   }
 
   /** A peer saw this upstream fail: for `remainingMs` one failure opens the circuit, and three successes in a row end it. */
@@ -230,7 +231,7 @@ export class Breaker {
   settle(permit: SettledPermit, result: Settlement, retryAfterMs: number): void {
     this.inFlight--;
     const now = this.#clock.now();
-    this.#lastUsed = now;
+    this.lastUsed = now;
     const state = this.#settledFor(permit, now);
     const current = permit.generation === this.#generation;
     if (state.kind === 'closed' && (current || goesOn(state, permit.lease)))
@@ -244,7 +245,7 @@ export class Breaker {
     const now = this.#clock.now();
     const state = this.#settledFor(permit, now);
     if (permit.lease === undefined || permit.lease.proved || !this.#probesStill(state, permit)) return;
-    this.#lastUsed = now;
+    this.lastUsed = now;
     permit.lease.proved = true;
     this.#probeSucceeded(state, now);
   }
