@@ -63,7 +63,7 @@ export interface Ledger {
    * far: attempts that go out at the same time share one write.
    */
   secure(): void;
-  /** Once for each that was dispatched. */
+  /** Once for each that was dispatched. One that ends as `untranslatable` was never sent, and leaves no row. */
   settled(id: string, settlement: Settlement): void;
 }
 

@@ -196,6 +196,7 @@ export class Attempt {
       return null;
     }
     const classified = classify(thrown, this.deployment.provider.name);
+    if (classified.outcome === 'untranslatable' && !this.#settled) this.run.dispatched--;
     this.#record.upstreamStatus = classified.status;
     if (this.#settle(classified.outcome, classified.verdict)) {
       if (classified.breaker !== 'ignore') {

@@ -114,9 +114,15 @@ export class Attempts {
   /** Never rejects. */
   async #try<T>(attempt: Attempt, execute: Execute<T>): Promise<Tried<T>> {
     try {
-      return { attempt, ok: true, value: await execute(attempt) };
+      const value = await execute(attempt);
+      this.#plan.sent();
+      return { attempt, ok: true, value };
     } catch (thrown) {
-      return { attempt, ok: false, thrown, classified: attempt.fail(thrown) };
+      const classified = attempt.fail(thrown);
+      // Nothing was sent: the attempt is left for a deployment that can be told.
+      if (classified?.outcome === 'untranslatable') this.#plan.withdrawn();
+      else this.#plan.sent();
+      return { attempt, ok: false, thrown, classified };
     }
   }
 

@@ -44,6 +44,7 @@ export class Plan {
   #group = 0;
   #drawn = 0;
   #dispatched = 0;
+  #earned = false;
   #retries = 0;
   #stop: StopReason = 'nobody_left';
   /** Failed in a way that may pass; the longest ago first. */
@@ -68,6 +69,7 @@ export class Plan {
   /** One to ask beside one that is slow; null where there is none, or where the retry budget allows none. */
   beside(): Candidate | null {
     if (this.#spent) return null;
+    this.sent();
     const candidate = this.#another('hedge');
     if (candidate === null || this.#mayRepeat()) return candidate;
     // It stays what it was: untried.
@@ -80,9 +82,20 @@ export class Plan {
     this.#returned.push(choice);
   }
 
+  /** One goes out, if its provider can be told the request. */
   dispatched(): void {
-    if (this.#dispatched === 0) this.#parts.retryBudget.recordCall();
     this.#dispatched++;
+  }
+
+  /** It did not go out after all. */
+  withdrawn(): void {
+    this.#dispatched--;
+  }
+
+  /** One has gone out: the call earns its share of retries, once. */
+  sent(): void {
+    if (!this.#earned) this.#parts.retryBudget.recordCall();
+    this.#earned = true;
   }
 
   failed(choice: Choice, { verdict, retryAfterMs, outcome }: Classified): void {

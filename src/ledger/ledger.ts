@@ -153,6 +153,12 @@ export class UsageLedger implements Ledger {
   settled(id: string, settlement: Settlement): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.row !== null) return;
+    // The journal may know of it through others that went out meanwhile: then it must also know the end.
+    if (settlement.outcome === 'untranslatable' && entry.dispatchedIn === null) {
+      this.#unsecured.delete(entry);
+      this.#forget(entry);
+      return;
+    }
     // It never went out: no connection was to be had.
     if (this.#unsecured.has(entry)) this.secure();
     entry.row = settledRow(entry.dispatch, settlement);

@@ -43,6 +43,34 @@ for (const [form, ask] of FORMS) {
       assert.deepEqual([one.received.length, two.received[0]?.body['seed']], [0, 7]);
     });
 
+    it('costs none of the attempts: the fifth deployment answers, and the call earns its retries once', async (t) => {
+      const one = await startUpstream(t);
+      const good = await startUpstream(t);
+      const deaf = anthropic(one.baseUrl);
+      let earned = 0;
+      const bench = startBench(t, {
+        providers: { a: deaf, b: deaf, c: deaf, d: deaf, good: good.baseUrl },
+        settings,
+        retryBudget: { recordCall: () => void earned++, tryRetry: () => true },
+      });
+      assert.deepEqual(await ask(bench, bench.call(fields)), { text: 'All is well.', error: null });
+      assert.deepEqual([one.received.length, good.received.length, earned], [0, 1, 1]);
+      assert.deepEqual(
+        bench.lastRun.attempts.map(({ kind, outcome }) => [kind, outcome]),
+        [...Array.from({ length: 4 }, () => ['first', 'untranslatable']), ['first', 'succeeded']],
+      );
+      assert.equal(bench.gateway.deployments()[0]?.lastFailure, null);
+    });
+
+    it('earns no retry where nobody could be told', async (t) => {
+      const one = await startUpstream(t);
+      let earned = 0;
+      const retryBudget = { recordCall: () => void earned++, tryRetry: () => true };
+      const bench = startBench(t, { providers: { one: anthropic(one.baseUrl) }, settings, retryBudget });
+      await ask(bench, bench.call(fields));
+      assert.equal(earned, 0);
+    });
+
     for (const order of [
       ['one', 'two'],
       ['two', 'one'],

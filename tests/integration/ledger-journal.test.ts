@@ -124,6 +124,20 @@ it('an attempt that is settled twice is written once, as it was settled first; o
   assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
 });
 
+it('what turned out not to be sent has no row, unless the journal knew of it already', async (t) => {
+  const { ledger, clock, database, told, own } = await bench(t);
+  const [unsent, known] = [attempt({ outcome: 'untranslatable' }), attempt({ outcome: 'untranslatable' })];
+  void ledger.dispatched(unsent.dispatch);
+  ledger.settled(unsent.dispatch.id, unsent.settlement);
+  ledger.secure();
+  assert.deepEqual(segments(own), []);
+  goesOut(ledger, known.dispatch);
+  ledger.settled(known.dispatch.id, known.settlement);
+  await clock.advance(1_000);
+  assert.deepEqual([...database.rows.keys()], [known.dispatch.id]);
+  assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
+});
+
 it('segments end at a mebibyte and go when the database has all of their rows, not before', async (t) => {
   const { ledger, clock, database, own } = await bench(t, undefined, 50_000);
   database.away = true;
