@@ -167,11 +167,14 @@ async function open<T>(
   source: (context: CallContext) => AsyncIterable<T>,
   context: CallContext,
 ): Promise<OpenStream<T>> {
-  const iterator = source(context)[Symbol.asyncIterator]();
   // Every context is a scope; operations are shown less of it.
-  const stream = new OpenStream(context as Scope, iterator, await iterator.next());
-  // Deaf to its signal, it opened when nobody waited for it any more.
-  if (stream.scope.ended !== undefined) stream.abandon();
+  const scope = context as Scope;
+  const { attempt } = scope;
+  const iterator = source(context)[Symbol.asyncIterator]();
+  const stream = new OpenStream(scope, iterator, await iterator.next());
+  // Deaf to its signal, it opened when nobody waited for it any more, or for another: a repeat goes on in the same scope.
+  if (scope.attempt !== attempt) stream.stop();
+  else if (scope.ended !== undefined) stream.abandon();
   return stream;
 }
 

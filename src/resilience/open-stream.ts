@@ -29,10 +29,14 @@ export class OpenStream<T> {
     this.#ended = true;
     if (!exhausted) {
       this.scope.cancel({ kind: 'superseded' });
-      // The error of a source that is stopped belongs to nobody: what counts was settled.
-      Promise.resolve(this.iterator.return?.()).catch(() => undefined);
+      this.stop();
     }
     for (const settle of this.#ends) settle(verdict);
+  }
+
+  /** Of the source alone. Its error belongs to nobody: what counts was settled. */
+  stop(): void {
+    Promise.resolve(this.iterator.return?.()).catch(() => undefined);
   }
 
   /** For a stream that nobody will read. */

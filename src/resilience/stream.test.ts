@@ -156,6 +156,35 @@ describe('stream', () => {
     assert.equal(opened, 1);
   });
 
+  it('closes a source that opens after its attempt was given up, and leaves the repeat alone', async () => {
+    const clock = new VirtualClock();
+    const built = pipeline({ clock, random: { next: () => 0 } })
+      .retry({ attempts: 2, idempotent: true })
+      .timeout(50)
+      .build();
+    let opened = 0;
+    const closed: number[] = [];
+    const source = async function* (): AsyncGenerator<string> {
+      const number = ++opened;
+      try {
+        // Deaf to its signal: the first opens while the second is read.
+        await clock.sleep(number === 1 ? 150 : 5);
+        for (let part = 0; part < 30; part++) {
+          yield `${number}.${part}`;
+          await clock.sleep(10);
+        }
+      } finally {
+        closed.push(number);
+      }
+    };
+    const all = collected(built.stream(source));
+    await clock.advance(200);
+    assert.deepEqual([opened, closed], [2, [1]]);
+    await clock.advance(1_000);
+    assert.equal((await all).at(-1), '2.29');
+    assert.deepEqual(closed, [1, 2]);
+  });
+
   it('hedges the first part, keeps the winner tied to its caller, and abandons a loser that opens late', async () => {
     const { clock, breaker } = streaming();
     const built = pipeline({ clock }).hedge({ delayMs: 10 }).breaker(breaker).build();
