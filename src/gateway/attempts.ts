@@ -176,7 +176,7 @@ export class Attempts {
     if (signal.aborted) throw abortError(signal);
     if (this.run.elapsedMs() + backoffMs >= totalMs) {
       this.run.record.stop = 'deadline';
-      const cause = new AttemptTimeout('timeout_total');
+      const cause = new AttemptTimeout('timeout_total', this.run.elapsedMs() + backoffMs < this.#ownTimeouts.totalMs);
       throw new UpstreamError('upstream_timeout', `No deployment answered within ${totalMs} ms.`, { cause });
     }
   }

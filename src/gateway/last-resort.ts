@@ -5,7 +5,7 @@
 import type { ChatChunk, ChatCompletion } from '#contract/chat';
 import type { ErrorCode } from '#core/errors';
 import { HubError, UpstreamError } from '#core/errors';
-import type { CallTimeouts, RunCall, WholeAnswer } from '#contract/gateway';
+import type { RunCall, WholeAnswer } from '#contract/gateway';
 import type { RunRecord } from '#contract/runs';
 import { AllOpenError } from './attempts.ts';
 import { AttemptTimeout } from './classify.ts';
@@ -31,7 +31,7 @@ export function lastResortFor(
   call: RunCall,
 ): { readonly text: string; readonly errorCode: ErrorCode } | undefined {
   const text = route?.settings.lastResort?.text;
-  if (text === undefined || !isTheirs(thrown, call) || isAsWished(thrown, call)) return undefined;
+  if (text === undefined || !isTheirs(thrown, call) || isAsWished(thrown)) return undefined;
   return { text, errorCode: thrown.code };
 }
 
@@ -43,20 +43,13 @@ function isTheirs(thrown: unknown, { signal }: RunCall): thrown is HubError {
 }
 
 /** The time that was not enough is the caller's own: he waits for this error, to do something else. */
-function isAsWished({ code, cause }: HubError, { preferences }: RunCall): boolean {
-  if (code !== 'upstream_timeout' || !(cause instanceof AttemptTimeout)) return false;
-  return preferences?.timeouts?.[TIMER[cause.outcome]] !== undefined;
+function isAsWished({ cause }: HubError): boolean {
+  return cause instanceof AttemptTimeout && cause.wished;
 }
 
 /** What a provider refuses for the request's own sake. */
 const CALLERS: readonly ErrorCode[] = ['upstream_rejected', 'context_length_exceeded', 'content_filtered'];
 const THEIRS: readonly ErrorCode[] = ['upstream_rate_limited', 'overloaded'];
-const TIMER = {
-  timeout_connect: 'connectMs',
-  timeout_first_token: 'firstTokenMs',
-  timeout_idle: 'idleMs',
-  timeout_total: 'totalMs',
-} as const satisfies Record<AttemptTimeout['outcome'], keyof CallTimeouts>;
 const MODEL = 'revoagent/last-resort';
 const USAGE = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
 
