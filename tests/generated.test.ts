@@ -9,6 +9,7 @@ import { generated, staleFiles, writeFiles } from '../scripts/generate-schemas.t
 
 const PROMISED = [
   'docs/capacity.md',
+  'docs/clients.md',
   'docs/dependencies.md',
   'docs/errors.md',
   'docs/idempotency.md',

@@ -110,6 +110,7 @@ export async function startHub(
   const summary = summaryOf(config, discovered, about);
   const owned = stack.move();
   return new RunningHub(config, {
+    ...ground,
     url,
     summary,
     owned,
@@ -117,11 +118,8 @@ export async function startHub(
     limits,
     health,
     instances: registry,
-    logger,
-    observer,
     server,
     audit: storage.stores.audit,
-    clock,
   });
 }
 
