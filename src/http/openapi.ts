@@ -7,6 +7,7 @@ import { presentations } from './errors/presentation.ts';
 import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
+import { ANTHROPIC_VERSION } from './request-context.ts';
 import { standingSchema } from './wire/limit.ts';
 
 const TAGS = [
@@ -149,7 +150,10 @@ function described(property: unknown): Json {
   };
 }
 
-function errorResponse({ path }: Operation): Json {
+const OPENAI_ERROR = { $ref: '#/components/schemas/OpenAiError' };
+const ANTHROPIC_ERROR = { $ref: '#/components/schemas/AnthropicError' };
+
+function errorResponse({ path, headers }: Operation): Json {
   const openai = path.startsWith('/v1/');
   const anthropic = path === '/v1/messages';
   const { status, title, openaiType, openaiCode } = presentations.invalid_body;
@@ -159,7 +163,7 @@ function errorResponse({ path }: Operation): Json {
     content: anthropic
       ? {
           'application/json': {
-            schema: { $ref: '#/components/schemas/AnthropicError' },
+            schema: ANTHROPIC_ERROR,
             example: {
               type: 'error',
               error: { type: 'invalid_request_error', message: detail },
@@ -170,7 +174,9 @@ function errorResponse({ path }: Operation): Json {
       : openai
         ? {
             'application/json': {
-              schema: { $ref: '#/components/schemas/OpenAiError' },
+              // Those of both vendors answer in the form of whose client asks.
+              schema:
+                headers?.[ANTHROPIC_VERSION] === undefined ? OPENAI_ERROR : { anyOf: [OPENAI_ERROR, ANTHROPIC_ERROR] },
               example: { error: { message: detail, type: openaiType, param: 'model', code: openaiCode } },
             },
           }

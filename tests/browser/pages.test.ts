@@ -71,9 +71,9 @@ describe('the pages', () => {
       assert.deepEqual(await page.locator('#deployments .chip').allTextContents(), ['closed']);
       assert.match((await page.locator('#curl').textContent()) ?? '', new RegExp(`${hub.url}/v1/chat/completions`));
       await assertFits(page);
-      const before = await background(page);
+      const atFirst = await background(page);
       await page.emulateMedia({ colorScheme: look.colorScheme === 'dark' ? 'light' : 'dark' });
-      assert.notEqual(await background(page), before);
+      assert.notEqual(await background(page), atFirst);
       await assertFits(page);
       assert.deepEqual(wrong, []);
       await page.close();

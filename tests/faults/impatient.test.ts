@@ -105,7 +105,7 @@ it('a probe whose caller would not wait gives its place to the next', async (t) 
   const held = gate();
   upstream.script(async (exchange) => {
     await held.opened;
-    answers()(exchange);
+    await answers()(exchange);
   });
   const asked = plainResult(bench, { ...bench.call(), preferences: { timeouts: { totalMs: 50 } } });
   await until('the upstream has the request', () => upstream.received.length === 1);

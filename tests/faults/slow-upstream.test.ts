@@ -55,7 +55,7 @@ describe('an upstream that is well again and slow', () => {
       const { opened, open } = gate();
       due.push({ at: bench.clock.now() + 40_000, open });
       await opened;
-      answers()(exchange);
+      await answers()(exchange);
     };
     let answered = 0;
     for (let second = 0; second < 120 && state() !== 'closed'; second++) {
