@@ -1,12 +1,13 @@
 /** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
-import { callStack, controlFile, planStack, runStack } from '#stack/index';
+import { callStack, controlFile, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load, writeJson } from './options.ts';
 
@@ -38,6 +39,8 @@ export interface UpOptions extends FolderOptions {
 
 const START_MS = 120_000;
 const ASK_MS = 100;
+/** For one that has said its last word. */
+const END_MS = 10_000;
 
 /** In the foreground until a signal or `down`; with `--detach` until everything is ready. */
 export async function up(options: UpOptions): Promise<void> {
@@ -88,7 +91,7 @@ async function detached(options: UpOptions): Promise<void> {
   const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', output, output] });
   closeSync(output);
   let ended = false;
-  child.once('exit', () => (ended = true));
+  const exited = once(child, 'exit').then(() => (ended = true));
   const none = 'no stack yet';
   const until = systemClock.now() + START_MS;
   for (;;) {
@@ -102,6 +105,8 @@ async function detached(options: UpOptions): Promise<void> {
       child.unref();
       return showUp(status as StackStatus, options);
     } catch (error) {
+      // It may be known to this process only later that the other one is gone.
+      if (error instanceof StackEndedError) await Promise.race([exited, pause(END_MS)]);
       const early = messageOf(error) === none && !ended && systemClock.now() < until;
       if (!early)
         throw ended
@@ -112,8 +117,12 @@ async function detached(options: UpOptions): Promise<void> {
             )
           : error;
     }
-    await new Promise<void>((resolve) => void systemClock.schedule(ASK_MS, resolve, true));
+    await pause(ASK_MS);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void systemClock.schedule(ms, resolve, true));
 }
 
 /** Throws where a stack runs in the folder: it would be taken for the new one. */

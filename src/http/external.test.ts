@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import { it } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { openSocket } from '../../tests/helpers/http-calls.ts';
 import { startHttpHub } from '../../tests/helpers/http-hub.ts';
 import { until } from '../../tests/helpers/upstream.ts';
-import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 
 /** Less than Node buffers before it says that the reader is slow. */
 const PART = Buffer.alloc(8 * 1024, 'x');
@@ -24,7 +23,7 @@ it('the last part of an answer is not kept for a caller who takes nothing for a 
   async function isStuck(): Promise<boolean> {
     for (let turns = 0; turns < STUCK_TURNS; turns++) {
       if (responses[0]?.writableLength === 0) return false;
-      await turn();
+      await settle();
     }
     return true;
   }

@@ -73,6 +73,9 @@ function callOf(line: string): Call {
   return { command: value['command'], words: isRecord(value['words']) ? value['words'] : {} };
 }
 
+/** Nobody answers any more; what it wrote on its way out says why. */
+export class StackEndedError extends Error {}
+
 /** Rejects with what stood in the way; `none` where no stack runs. */
 export async function callStack(
   file: string,
@@ -93,7 +96,7 @@ export async function callStack(
     else if (typeof line['error'] === 'string') throw new Error(line['error']);
     else if ('result' in line) return line['result'];
   }
-  throw new Error('The stack ended in the middle of this.');
+  throw new StackEndedError('The stack ended in the middle of this.');
 }
 
 function isEvent(value: unknown): value is StackEvent {

@@ -10,7 +10,7 @@ export type { DrillReport } from './drill/drill.ts';
 export { pageOf, parseRunbook } from './drill/runbook.ts';
 export type { Runbook } from './drill/runbook.ts';
 export { openShell } from './drill/shell.ts';
-export { callStack } from './control.ts';
+export { callStack, StackEndedError } from './control.ts';
 export { HUBS_MAX, HUBS_MIN } from './layout.ts';
 export { nginxConfig } from './nginx/config.ts';
 export { defaults as nginxDefaults, parseVersion } from './nginx/options.ts';
