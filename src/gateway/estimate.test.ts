@@ -1,20 +1,30 @@
 /** What a call is held against limits with before it is made. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RunCall } from '#contract/gateway';
+import type { ChatRequest } from '#contract/chat';
+import type { Provider } from '#contract/provider';
+import { Deployment } from './deployment.ts';
 import { estimateOf } from './estimate.ts';
 import { Prices } from './prices.ts';
 import type { PriceSettings } from './prices.ts';
-import type { Route } from './route.ts';
 
-/** Of a call of at most ten tokens on a route over these models of one provider. */
+const never = (): never => assert.fail('an estimate asks no upstream');
+const provider: Provider = {
+  name: 'own',
+  kind: 'test',
+  address: 'http://127.0.0.1:1/v1',
+  prefill: false,
+  complete: never,
+  stream: never,
+  models: never,
+  close: never,
+};
+
+/** Of a call of at most ten tokens on a route over these models. */
 function microUsdOf(models: readonly string[], prices: PriceSettings): number {
-  const deployments = models.map((model) => ({
-    deployment: { id: `own/${model}`, model, provider: { name: 'own', address: 'http://127.0.0.1:1/v1' } },
-  }));
-  const call = { request: { model: 'any', messages: [{ role: 'user', content: '' }], max_tokens: 6 } };
-  return estimateOf(call as unknown as RunCall, { groups: [deployments] } as unknown as Route, new Prices(prices))
-    .microUsd;
+  const choices = models.map((model) => ({ deployment: new Deployment(provider, model), weight: 1, timeouts: {} }));
+  const request: ChatRequest = { model: 'any', messages: [{ role: 'user', content: '' }], max_tokens: 6 };
+  return estimateOf({ request }, { groups: [choices] }, new Prices(prices)).microUsd;
 }
 
 describe('the money that a call may take', () => {

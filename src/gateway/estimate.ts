@@ -18,7 +18,11 @@ const ANSWER_TOKENS = 1_024;
 /** Where nobody knows the price: the least there is, so that a budget that is spent holds such a call back too. What is free costs 0. */
 const UNPRICED_MICRO_USD = 1;
 
-export function estimateOf({ request }: RunCall, route: Route | null, prices: Prices): LimitAmounts {
+export function estimateOf(
+  { request }: Pick<RunCall, 'request'>,
+  route: Pick<Route, 'groups'> | null,
+  prices: Prices,
+): LimitAmounts {
   const prompt = promptTokens(request);
   const answer = answerTokens(request);
   let microUsd = 0;

@@ -4,42 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
 import { messageOf } from '#core/errors';
 import { callerGone } from '#contract/gateway';
 import type { CachePreferences, ChatCall } from '#contract/gateway';
 import { CALLED, STREAMED_CALLS } from '../helpers/streamed-calls.ts';
-import {
-  answers,
-  answersBody,
-  event,
-  gate,
-  refuses,
-  resets,
-  startUpstream,
-  streams,
-  until,
-} from '../helpers/upstream.ts';
-import type { Upstream } from '../helpers/upstream.ts';
+import { answers, answersBody, event, gate, refuses, streams, until } from '../helpers/upstream.ts';
 import { settle } from '../helpers/virtual-clock.ts';
-import { plainResult, startBench, streamResult } from './harness.ts';
-import type { Bench, BenchOptions, Result } from './harness.ts';
-
-interface Cached {
-  readonly bench: Bench;
-  readonly upstream: Upstream;
-}
-
-async function startCached(t: TestContext, options: Partial<BenchOptions> = {}): Promise<Cached> {
-  const upstream = await startUpstream(t);
-  const bench = startBench(t, {
-    providers: { a: upstream.baseUrl },
-    routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: { ttlMs: 60_000 } } },
-    settings: { retry: { retries: 0, baseMs: 0, maxMs: 0 } },
-    ...options,
-  });
-  return { bench, upstream };
-}
+import { plainResult, startCached, streamResult } from './harness.ts';
+import type { Result } from './harness.ts';
 
 const many = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 const wishing = (call: ChatCall, cache: CachePreferences): ChatCall => ({ ...call, preferences: { cache } });
@@ -337,43 +309,6 @@ describe('a kept answer', () => {
     await settle();
     bench.clock.jump(10_000);
     assert.equal((await plainResult(bench)).text, 'All is well.');
-  });
-});
-
-describe('an answer past its time', () => {
-  it('stands in for an upstream that fails, marked as such, and is replaced when the upstream is back', async (t) => {
-    const { bench, upstream } = await startCached(t);
-    upstream.otherwise = answers('Kept.');
-    await plainResult(bench);
-    bench.clock.jump(70_000);
-    for (const [name, fault] of Object.entries({ '500': refuses(500), '429': refuses(429), reset: resets })) {
-      upstream.otherwise = fault;
-      const whole = await bench.gateway.complete(bench.call());
-      assert.deepEqual([whole.body.choices[0]?.message.content, whole.summary.degraded], ['Kept.', true], name);
-      assert.equal(whole.summary.cache?.status, 'stale');
-      assert.ok((whole.summary.cache?.ageMs ?? 0) >= 70_000);
-      assert.equal(bench.lastRun.status, 'degraded');
-      assert.equal(bench.lastRun.answered?.by, 'stale');
-      assert.equal((await streamResult(bench)).text, 'Kept.');
-    }
-    await settle();
-    bench.clock.jump(60_000);
-    upstream.otherwise = answers('Back.');
-    assert.equal((await plainResult(bench)).text, 'Back.');
-    assert.equal(bench.lastRun.status, 'succeeded');
-  });
-
-  it('stands in for no mistake of the caller, and never after its time for that', async (t) => {
-    const groups = [[{ provider: 'a', model: 'test-model' }]];
-    const { bench, upstream } = await startCached(t, { routes: { m: { groups, cache: { staleOnErrorMs: 100_000 } } } });
-    await plainResult(bench);
-    bench.clock.jump(350_000);
-    upstream.otherwise = refuses(400);
-    assert.match(String((await plainResult(bench)).error), /400|refused/);
-    upstream.otherwise = refuses(500);
-    assert.equal((await plainResult(bench)).error, null);
-    bench.clock.jump(200_000);
-    assert.notEqual((await plainResult(bench)).error, null);
   });
 });
 

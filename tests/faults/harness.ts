@@ -23,6 +23,8 @@ import type { GatewaySettings, Routes } from '#gateway/settings';
 import { ANSWERS } from '#hub/cache';
 import { createProvider } from '#providers/index';
 import { unobserved } from '../helpers/unobserved.ts';
+import { startUpstream } from '../helpers/upstream.ts';
+import type { Upstream } from '../helpers/upstream.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 
 export interface Bench {
@@ -181,4 +183,21 @@ export async function streamResult(bench: Bench, call = bench.call({ stream: tru
   } catch (error) {
     return { text, error };
   }
+}
+
+/** A gateway over one upstream, whose answers are kept for a minute. */
+export interface Cached {
+  readonly bench: Bench;
+  readonly upstream: Upstream;
+}
+
+export async function startCached(t: TestContext, options: Partial<BenchOptions> = {}): Promise<Cached> {
+  const upstream = await startUpstream(t);
+  const bench = startBench(t, {
+    providers: { a: upstream.baseUrl },
+    routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: { ttlMs: 60_000 } } },
+    settings: { retry: { retries: 0, baseMs: 0, maxMs: 0 } },
+    ...options,
+  });
+  return { bench, upstream };
 }
