@@ -18,7 +18,7 @@ it('what capacity.md says of a benchmark is in docs/benchmarks.md', () => {
   let from = '';
   for (const [, what = '', figures = '', by = ''] of page('capacity').matchAll(/^\| (.+?) \| (.+?) \| (.+?) \|$/gm)) {
     // "the same" goes on with the row before.
-    from = /npm run bench -- (\w+)/.exec(by)?.[1] ?? (/^the same/.test(by) ? from : '');
+    from = /npm run bench -- (\w+)/.exec(by)?.[1] ?? (by.startsWith('the same') ? from : '');
     if (from === '') continue;
     // What stands before a colon is reckoned from what stands behind it; round numbers divide.
     for (const [figure] of (figures.split(': ').at(-1) ?? '').matchAll(/\d[\d,]*/g)) {
