@@ -3,15 +3,20 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { loadText } from '../../tests/helpers/config-text.ts';
 import { ConfigError } from './problem.ts';
+import type { Problem } from './problem.ts';
 
-function problemsOf(t: TestContext, prices: unknown): string[] {
+function refused(t: TestContext, config: Readonly<Record<string, unknown>>): readonly Problem[] {
   try {
-    loadText(t, JSON.stringify({ prices }));
+    loadText(t, JSON.stringify(config));
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path }) => path);
+    return error.problems;
   }
+}
+
+function problemsOf(t: TestContext, prices: unknown): string[] {
+  return refused(t, { prices }).map(({ path }) => path);
 }
 
 describe('prices', () => {
@@ -34,15 +39,8 @@ describe('prices', () => {
   it('are refused for a provider that is not configured, with the nearest that is: they would never count', (t) => {
     const providers = { stub: { kind: 'simulator' } };
     const price = { inputUsd: 1, outputUsd: 1 };
-    const problems = (name: string): string[] => {
-      try {
-        loadText(t, JSON.stringify({ providers, prices: { [name]: price } }));
-        return [];
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        return error.problems.map(({ path, message }) => `${path} ${message}`);
-      }
-    };
+    const problems = (name: string): string[] =>
+      refused(t, { providers, prices: { [name]: price } }).map(({ path, message }) => `${path} ${message}`);
     for (const right of ['stub/gpt-4o', 'stub/*', 'st*', '*']) assert.deepEqual(problems(right), []);
     assert.deepEqual(problems('stubb/gpt-4o'), [
       'prices.stubb/gpt-4o has a provider, "stubb", that is not known; did you mean "stub"?',

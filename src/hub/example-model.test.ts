@@ -1,31 +1,16 @@
 /** The model that a command for people names: one that the server itself lists, in time; and never one that is made up. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Discovered } from '#config/index';
 import { loadText } from '../../tests/helpers/config-text.ts';
+import { listen } from '../../tests/helpers/listen.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { withExample } from './example-model.ts';
 import { summaryOf } from './summary.ts';
 
 const running = { url: 'u', version: 'v', instance: 'i', keyless: true, addresses: new Map<string, string>() };
-
-async function listen(t: TestContext, answer: RequestListener): Promise<{ baseUrl: string; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
-    answer(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, asked };
-}
 
 const listing =
   (...names: string[]): RequestListener =>
@@ -40,23 +25,23 @@ async function exampleWith(t: TestContext, env: Record<string, string>, text = '
 
 describe('the example', () => {
   it('is of another server’s own list, and one that chats', async (t) => {
-    const { baseUrl, asked } = await listen(t, listing('text-embed-3', 'odd"name', 'qwen3:8b'));
-    assert.equal(await exampleWith(t, { OPENAI_BASE_URL: baseUrl }), 'openai/qwen3:8b');
+    const { origin, asked } = await listen(t, listing('text-embed-3', 'odd"name', 'qwen3:8b'));
+    assert.equal(await exampleWith(t, { OPENAI_BASE_URL: `${origin}/v1` }), 'openai/qwen3:8b');
     assert.deepEqual(asked, ['GET /v1/models']);
   });
 
   it('is the simulator’s where that server tells none', async (t) => {
     const refusing = await listen(t, (_request, response) => void response.writeHead(401).end());
     const empty = await listen(t, listing());
-    for (const url of ['http://127.0.0.1:1/v1', refusing.baseUrl, empty.baseUrl])
+    for (const url of ['http://127.0.0.1:1/v1', `${refusing.origin}/v1`, `${empty.origin}/v1`])
       assert.equal(await exampleWith(t, { OPENAI_BASE_URL: url, OPENAI_API_KEY: 'k' }), 'simulator/chat', url);
   });
 
   it('is waited for a second at most', async (t) => {
     const clock = new VirtualClock();
     const arrived = Promise.withResolvers<void>();
-    const { baseUrl } = await listen(t, () => arrived.resolve());
-    const { config, discovered } = loadText(t, '', { env: { OPENAI_BASE_URL: baseUrl } });
+    const { origin } = await listen(t, () => arrived.resolve());
+    const { config, discovered } = loadText(t, '', { env: { OPENAI_BASE_URL: `${origin}/v1` } });
     const found = withExample(config, discovered, clock);
     await arrived.promise;
     await clock.advance(1_000);

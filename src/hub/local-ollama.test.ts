@@ -1,26 +1,10 @@
 /** Whether an Ollama is found: by one question to a real server, and never by waiting long for anything else. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import type { TestContext } from 'node:test';
+import { listen } from '../../tests/helpers/listen.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { findLocalOllama } from './local-ollama.ts';
-
-async function listen(t: TestContext, answer: RequestListener): Promise<{ baseUrl: string; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
-    answer(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
-}
 
 const tags =
   (...names: string[]): RequestListener =>
@@ -28,13 +12,13 @@ const tags =
     void response.end(JSON.stringify({ models: names.map((name) => ({ name })) }));
 
 it('one that answers is found by one question, with a model that can be asked for', async (t) => {
-  const { baseUrl, asked } = await listen(t, tags('nomic-embed-text:latest', 'odd"name', 'llama3.2:1b'));
+  const { origin: baseUrl, asked } = await listen(t, tags('nomic-embed-text:latest', 'odd"name', 'llama3.2:1b'));
   assert.deepEqual(await findLocalOllama(baseUrl), { baseUrl, model: 'llama3.2:1b' });
   assert.deepEqual(asked, ['GET /api/tags']);
 });
 
 it('one without a model counts as none', async (t) => {
-  const { baseUrl } = await listen(t, tags());
+  const { origin: baseUrl } = await listen(t, tags());
   assert.equal(await findLocalOllama(baseUrl), undefined);
 });
 
@@ -42,7 +26,7 @@ it('nobody at the port, and anything else at it, is none', async (t) => {
   const other = await listen(t, (_request, response) => void response.end('<html>'));
   const refusing = await listen(t, (_request, response) => void response.writeHead(401).end());
   const closing = await listen(t, (request) => void request.socket.destroy());
-  for (const baseUrl of ['http://127.0.0.1:1', other.baseUrl, refusing.baseUrl, closing.baseUrl])
+  for (const baseUrl of ['http://127.0.0.1:1', other.origin, refusing.origin, closing.origin])
     assert.equal(await findLocalOllama(baseUrl), undefined, baseUrl);
 });
 
@@ -50,7 +34,7 @@ it('one that accepts and says nothing is given up within 300 ms, and let go', as
   const clock = new VirtualClock();
   const arrived = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
-  const { baseUrl } = await listen(t, (request) => {
+  const { origin: baseUrl } = await listen(t, (request) => {
     request.socket.on('close', () => left.resolve());
     arrived.resolve();
   });
