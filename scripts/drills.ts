@@ -9,12 +9,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { DrillReport } from '#stack/index';
-import { systemClock as clock } from '#core/clock';
+import { pause, systemClock as clock } from '#core/clock';
 import { dropShown, panelQueries } from './deploy/grafana/prove.ts';
 import { document, redrilled, seconds } from './drills-report.ts';
 import { startVisitors } from './visitors.ts';
 import { startTraffic } from '../src/stack/drill/traffic.ts';
-import { alerts, allRead, firing, pause, until } from '../src/stack/drill/watch.ts';
+import { alerts, allRead, firing, until } from '../src/stack/drill/watch.ts';
 import type { Watched } from '../src/stack/drill/watch.ts';
 
 const at = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));

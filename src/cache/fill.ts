@@ -3,6 +3,7 @@
  * for its value. A stale copy answers where that is allowed; nothing is stored that an invalidation came after.
  */
 import type { Clock, Timer } from '#core/clock';
+import { pause } from '#core/clock';
 import type { Random } from '#core/random';
 import { encode } from './codec.ts';
 import type { Encoded } from './codec.ts';
@@ -116,7 +117,7 @@ export class Filler {
       if (clock.now() >= giveUpAt) return true;
       const waitMs = pollMs * (0.5 + random.next());
       // Work goes on after it: the process must not end while a caller waits for another one's factory.
-      await new Promise<void>((resolve) => clock.schedule(waitMs, resolve, true));
+      await pause(clock, waitMs);
       if (flight.aborted) return false;
     }
   }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '#core/clock';
+import { pause, systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
@@ -106,7 +106,7 @@ async function detached(options: UpOptions): Promise<void> {
       return showUp(status as StackStatus, options);
     } catch (error) {
       // It may be known to this process only later that the other one is gone.
-      if (error instanceof StackEndedError) await Promise.race([exited, pause(END_MS)]);
+      if (error instanceof StackEndedError) await Promise.race([exited, pause(systemClock, END_MS)]);
       const early = messageOf(error) === none && !ended && systemClock.now() < until;
       if (!early)
         throw ended
@@ -117,12 +117,8 @@ async function detached(options: UpOptions): Promise<void> {
             )
           : error;
     }
-    await pause(ASK_MS);
+    await pause(systemClock, ASK_MS);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => void systemClock.schedule(ms, resolve, true));
 }
 
 /** Throws where a stack runs in the folder: it would be taken for the new one. */

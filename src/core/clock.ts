@@ -66,6 +66,11 @@ export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?
   });
 }
 
+/** A wait that work goes on after: it keeps the process alive, which `sleep` does not. */
+export function pause(clock: Pick<Clock, 'schedule'>, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.schedule(ms, resolve, true));
+}
+
 /** Calls back when the event loop has looked at its connections once more: what was ready before has been taken by then. */
 export function onNextTurn(callback: () => void): void {
   setImmediate(callback);

@@ -1,6 +1,7 @@
 /** A stack from its start to its end, with the socket by which `status`, `logs`, `scale`, `deploy` and `down` speak to it. */
 import path from 'node:path';
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { watchCertificates } from './alerting/certificates.ts';
 import { autoscaleDefaults, startAutoscale } from './autoscale.ts';
@@ -66,7 +67,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   } finally {
     certificates?.stop();
     // Who waits for an answer gets it first.
-    await new Promise<void>((resolve) => void clock.schedule(LAST_WORDS_MS, resolve, true));
+    await pause(clock, LAST_WORDS_MS);
     control.close();
   }
 }

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, statfsSync } from 'node:fs';
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { figuresOf } from './figures.ts';
 import type { HubFigures } from './figures.ts';
@@ -202,7 +203,7 @@ export class Stack {
     const end = this.#clock.now() + settleMs;
     for (;;) {
       const waitMs = Math.min(WATCH_EVERY_MS, end - this.#clock.now());
-      await new Promise<void>((resolve) => void this.#clock.schedule(waitMs, resolve, true));
+      await pause(this.#clock, waitMs);
       this.#supervisor.throwIfEnding();
       if (this.#restartsOf(name) > restarts) throw new Error(`${name} ended, and had to be started again`);
       const { requests, errors } = await this.#figures(number);

@@ -1,6 +1,7 @@
 /** The file in which a stack says what it has started, so that nothing is left behind when its supervisor is killed. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 
 export interface StackState {
   /** The supervisor's. */
@@ -77,8 +78,7 @@ export async function endLeft(state: StackState, clock: Clock): Promise<readonly
   const left = leftOf(state);
   for (const { pid, stopSignal } of left) process.kill(pid, stopSignal);
   const until = clock.now() + LEFT_MS;
-  while (leftOf(state).length > 0 && clock.now() < until)
-    await new Promise<void>((resolve) => void clock.schedule(LEFT_ASK_MS, resolve, true));
+  while (leftOf(state).length > 0 && clock.now() < until) await pause(clock, LEFT_ASK_MS);
   // Each leads a group of its own.
   for (const { pid } of leftOf(state)) process.kill(-pid, 'SIGKILL');
   return left.map(({ name }) => name);

@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Part, PartState, PartStatus, StackEvent } from './part.ts';
 import { requireFree } from './ports.ts';
@@ -182,7 +183,7 @@ export class Supervisor {
           `${part.name} was not ready within ${part.readyMs / 1000} s:\n${tailOf(this.logOf(part.name))}`,
         );
       }
-      await this.#pause(READY_ASK_MS);
+      await pause(this.#parts.clock, READY_ASK_MS);
     }
     supervised.state = 'ready';
     supervised.readyAt = this.#parts.clock.now();
@@ -213,7 +214,7 @@ export class Supervisor {
     supervised.backoffMs = Math.min(waitMs * 2, BACKOFF_MAX_MS);
     supervised.restarts++;
     try {
-      await this.#pause(waitMs);
+      await pause(this.#parts.clock, waitMs);
       if (supervised.life === life) await this.#launch(supervised);
     } catch (error) {
       if (supervised.life !== life || this.#ending.signal.aborted) return;
@@ -269,13 +270,6 @@ export class Supervisor {
     const inTime = await Promise.race([ended.then(() => true), late]);
     over.abort();
     return inTime;
-  }
-
-  /** Keeps the process alive, since a supervisor has nothing else to do; ends early with the stack. */
-  #pause(waitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#parts.clock.schedule(waitMs, resolve, true);
-    });
   }
 
   #tell({ part }: Supervised, what: StackEvent['what'], detail: string): void {

@@ -1,4 +1,5 @@
 /** The rows that make something fail, and look at what becomes of it: circuit breaker, caching, rate limiting, resilience. */
+import { pause } from '#core/clock';
 import type { Answer } from './caller.ts';
 import type { Outcome } from './load.ts';
 import { startLoad } from './load.ts';
@@ -190,7 +191,7 @@ export async function resilienceRow(site: Site): Promise<{ row: Row; startMs: nu
   const load = startLoad(site, LIGHT_PER_SECOND);
   const hubMs = await killAndAwait(site, victim);
   const redisMs = await killAndAwait(site, 'redis-cache');
-  await new Promise<void>((resolve) => void clock.schedule(1_000, resolve, true));
+  await pause(clock, 1_000);
   await load.stop();
   if (hubMs === null) problems.push(`${victim} was killed and did not come back within ${BACK_MS / 1000} s`);
   if (redisMs === null) problems.push(`redis-cache was killed and did not come back within ${BACK_MS / 1000} s`);

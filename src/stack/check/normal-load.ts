@@ -1,4 +1,5 @@
 /** What the stack does under the load that is its normal one: the figures that four rows and five targets are judged by. */
+import { pause } from '#core/clock';
 import type { HubLoad } from '../figures.ts';
 import { loadOf } from '../figures.ts';
 import { NORMAL_PER_SECOND, startLoad } from './load.ts';
@@ -51,7 +52,7 @@ export async function measureNormalLoad(site: Site, seconds: number): Promise<Me
   const load = startLoad(site, NORMAL_PER_SECOND, (at) => {
     if (at % PROBE_EVERY === 0) asked.push(probe());
   });
-  await new Promise<void>((resolve) => void clock.schedule(seconds * 1000, resolve, true));
+  await pause(clock, seconds * 1000);
   await load.stop();
   await Promise.all(asked);
   const tookS = (clock.now() - begun) / 1000;

@@ -1,6 +1,7 @@
 /** The stack that is checked, as the rows see it. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 import type { StackStatus } from '../stack.ts';
 import type { Answer, Caller, Question } from './caller.ts';
 import type { CheckUpstream } from './upstream.ts';
@@ -71,7 +72,7 @@ export async function until(clock: Clock, withinMs: number, ask: () => Promise<b
   for (;;) {
     if (await ask().catch(() => false)) return true;
     if (clock.now() > end) return false;
-    await new Promise<void>((resolve) => void clock.schedule(ASK_MS, resolve, true));
+    await pause(clock, ASK_MS);
   }
 }
 

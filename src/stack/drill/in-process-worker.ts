@@ -2,8 +2,7 @@
  * `in-process <pid> <JavaScript>`: runs it in a Node process of this machine, through the inspector that SIGUSR1 opens there on loopback. What
  * it makes — a held heap, a busy thread — is as real as if the process had done it by itself. Prints the result.
  */
-import { systemClock } from '#core/clock';
-import { pause } from './watch.ts';
+import { pause, systemClock } from '#core/clock';
 
 const [pid = '', code = ''] = process.argv.slice(2);
 const LIST = 'http://127.0.0.1:9229/json/list';

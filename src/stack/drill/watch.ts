@@ -1,5 +1,6 @@
 /** What Prometheus and Alertmanager say of one alert. */
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 
 const ANSWER_MS = 4_000;
 const ASK_MS = 250;
@@ -59,10 +60,6 @@ export async function until(clock: Clock, limitMs: number, isSo: () => Promise<b
     if (tookMs > limitMs) return null;
     await pause(clock, ASK_MS);
   }
-}
-
-export function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.schedule(ms, resolve, true));
 }
 
 async function getJson(clock: Clock, url: string): Promise<unknown> {

@@ -3,6 +3,7 @@
  * started again with real signals, and goes with the process that started it.
  */
 import type { Clock } from '#core/clock';
+import { pause } from '#core/clock';
 import type { Server } from '../part.ts';
 import { saysYes } from '../probes.ts';
 import { StackProcess, tailOf } from '../process.ts';
@@ -73,7 +74,7 @@ async function begun(server: Server, log: string, clock: Clock): Promise<StackPr
       own.kill();
       throw new Error(`${server.name} ${own.running ? 'was not ready in time' : await own.ended}:\n${tailOf(log)}`);
     }
-    await new Promise<void>((resolve) => void clock.schedule(ASK_MS, resolve, true));
+    await pause(clock, ASK_MS);
   }
   // Whoever forgets it is not held up by it: it goes with him.
   own.keepsAlive(false);
