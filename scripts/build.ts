@@ -25,4 +25,6 @@ const imports = Object.fromEntries(
   Object.keys(sources).map((name) => [name, `./${name.slice(1).replace('*', '*.js')}`]),
 );
 writeFileSync(path.join(DIST, 'package.json'), `${JSON.stringify({ type: 'module', imports }, null, 2)}\n`);
-cpSync(path.join(ROOT, 'src/http/assets'), path.join(DIST, 'http/assets'), { recursive: true });
+for (const kept of ['http/assets', 'storage/new-database.zst']) {
+  cpSync(path.join(ROOT, 'src', kept), path.join(DIST, kept), { recursive: true });
+}

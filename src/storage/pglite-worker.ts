@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { unpackNewDatabase } from './new-database.ts';
 
 export type Request =
   | { readonly id: number; readonly sql: string; readonly parameters: readonly unknown[] }
@@ -14,11 +15,18 @@ export type Reply =
   | { readonly ready: true };
 
 const INT8_OID = 20;
+/** One session reads what the system keeps in memory anyway; PostgreSQL's 128 MB are written through at every start, half a second of a core. */
+const SHARED_BUFFERS = '16MB';
 
 async function serve(dataDir: string): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('pglite-worker runs as a worker thread only');
-  const database = await PGlite.create({ dataDir, parsers: { [INT8_OID]: Number } });
+  unpackNewDatabase(dataDir);
+  const database = await PGlite.create({
+    dataDir,
+    parsers: { [INT8_OID]: Number },
+    startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`],
+  });
   let last: Promise<void> = Promise.resolve();
   port.on('message', (request: Request) => {
     last = last.then(async () => {
