@@ -1,6 +1,7 @@
 /** `config print` and `config check`. */
 import { ConfigError, lineOf, printedValues } from '#config/index';
-import { loadAndLook, writeJson } from './options.ts';
+import { loadAndLook } from './load.ts';
+import { writeJson } from './options.ts';
 import type { CommonOptions } from './options.ts';
 
 export async function printConfig(options: CommonOptions): Promise<void> {

@@ -2,7 +2,8 @@
 import { systemClock } from '#core/clock';
 import { generateKey, openHubAdmin } from '#hub/index';
 import type { HubAdmin, Scope } from '#hub/index';
-import { load, writeJson } from './options.ts';
+import { load } from './load.ts';
+import { writeJson } from './options.ts';
 import type { StoreOptions } from './options.ts';
 
 export async function createKey(

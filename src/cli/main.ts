@@ -1,25 +1,21 @@
 /**
  * The command line: reads its words, does one thing, and ends with 0 (done), 1 (could not) or 2 (the words were wrong). What
- * people read goes to standard output in words, what machines read as JSON with `--json`; the log goes to standard error.
+ * people read goes to standard output in words, what machines read as JSON with `--json`; the log goes to standard error. What a command
+ * does is loaded when it is asked for: most need a small part of all there is.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '#core/errors';
-import { ConfigError, nearestOf } from '#config/index';
-import { readVersion, SCOPES } from '#hub/index';
-import { HUBS_MAX, HUBS_MIN, nginxDefaults } from '#stack/index';
-import type { Scope } from '#hub/index';
-import { addAlertmanagerCommand } from './alertmanager.ts';
-import { check } from './check.ts';
+import { SCOPES } from '#contract/gateway';
+import type { Scope } from '#contract/gateway';
+import { ConfigError } from '#config/problem';
+import { readVersion } from '#hub/version';
+import { HUBS_MAX, HUBS_MIN } from '#stack/layout';
+import { defaults as nginxDefaults } from '#stack/nginx/options';
+import type { NginxInstance } from '#stack/nginx/options';
 import type { CheckCommand } from './check.ts';
-import { checkConfig, printConfig } from './config.ts';
-import { createKey, generate, listKeys, revokeKey } from './keys.ts';
-import { runDrills } from './drill.ts';
 import type { DrillOptions } from './drill.ts';
-import { printNginx, readInstance } from './nginx.ts';
 import type { NginxCommand } from './nginx.ts';
-import { addRunCommands } from './runs.ts';
-import { serve } from './serve.ts';
-import { stackDeploy, stackDown, stackLogs, stackScale, stackStatus, up } from './stack.ts';
+import { addRunCommands } from './run-commands.ts';
 import type { FolderOptions, UpOptions } from './stack.ts';
 import { configOption, dataDirOption, jsonOption } from './options.ts';
 import type { CommonOptions, ServeOptions, StoreOptions } from './options.ts';
@@ -56,7 +52,7 @@ Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
       'after',
       '\nExamples:\n  revoagent serve --port 8080\n  revoagent serve --config revoagent.yaml --json',
     )
-    .action((options: ServeOptions) => serve(options));
+    .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options));
 
   addConfigCommands(root);
   addKeyCommands(root);
@@ -81,14 +77,14 @@ function addConfigCommands(root: Command): void {
     .addOption(configOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent config print --json | jq .')
-    .action((options: CommonOptions) => printConfig(options));
+    .action(async (options: CommonOptions) => (await import('./config.ts')).printConfig(options));
   config
     .command('check')
     .description('check the configuration; print every error with its place')
     .addOption(configOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent config check --config staging.yaml')
-    .action((options: CommonOptions) => checkConfig(options));
+    .action(async (options: CommonOptions) => (await import('./config.ts')).checkConfig(options));
 }
 
 function addKeyCommands(root: Command): void {
@@ -109,7 +105,9 @@ function addKeyCommands(root: Command): void {
     .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys create --name agent --scopes chat')
-    .action((options: StoreOptions & { name: string; scopes: readonly Scope[] }) => createKey(options));
+    .action(async (options: StoreOptions & { name: string; scopes: readonly Scope[] }) =>
+      (await import('./keys.ts')).createKey(options),
+    );
   keys
     .command('list')
     .description('list keys, newest first')
@@ -117,7 +115,7 @@ function addKeyCommands(root: Command): void {
     .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys list --json | jq -r .[].name')
-    .action((options: StoreOptions) => listKeys(options));
+    .action(async (options: StoreOptions) => (await import('./keys.ts')).listKeys(options));
   keys
     .command('revoke')
     .description('make a key invalid')
@@ -126,12 +124,12 @@ function addKeyCommands(root: Command): void {
     .addOption(dataDirOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent keys revoke key_01k0000000000000000000000000')
-    .action((id: string, options: StoreOptions) => revokeKey(id, options));
+    .action(async (id: string, options: StoreOptions) => (await import('./keys.ts')).revokeKey(id, options));
   keys
     .command('generate')
     .description('print a new key that no hub knows yet, for REVOAGENT_ADMIN_KEY_FILE')
     .addHelpText('after', '\nExample:\n  revoagent keys generate > admin.key')
-    .action(() => generate());
+    .action(async () => (await import('./keys.ts')).generate());
 }
 
 const folderOption = (): Option =>
@@ -180,7 +178,7 @@ function addUpCommand(root: Command): void {
       'whose largest wish counts on the way down, for --autoscale (default: 300)',
     )
     .addHelpText('after', '\nExamples:\n  revoagent up\n  revoagent up --detach --hubs 4 --config revoagent.yaml')
-    .action((options: UpOptions) => up(options));
+    .action(async (options: UpOptions) => (await import('./stack.ts')).up(options));
 }
 
 function addStackCommands(root: Command): void {
@@ -194,7 +192,7 @@ function addStackCommands(root: Command): void {
       'after',
       '\nExamples:\n  revoagent status --json | jq .hubs\n  kill -HUP $(revoagent status --pids hub)',
     )
-    .action((options: FolderOptions & { pids?: string }) => stackStatus(options));
+    .action(async (options: FolderOptions & { pids?: string }) => (await import('./stack.ts')).stackStatus(options));
   root
     .command('logs')
     .description('the last lines that a part of the stack wrote')
@@ -203,7 +201,9 @@ function addStackCommands(root: Command): void {
     .addOption(folderOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent logs hub-1 --lines 200')
-    .action((part: string, options: FolderOptions & { lines: string }) => stackLogs(part, options));
+    .action(async (part: string, options: FolderOptions & { lines: string }) =>
+      (await import('./stack.ts')).stackLogs(part, options),
+    );
   root
     .command('scale')
     .description('have so many hubs; none of their requests is lost')
@@ -211,7 +211,7 @@ function addStackCommands(root: Command): void {
     .addOption(folderOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent scale 4')
-    .action((count: string, options: FolderOptions) => stackScale(count, options));
+    .action(async (count: string, options: FolderOptions) => (await import('./stack.ts')).stackScale(count, options));
   root
     .command('deploy')
     .description('renew one hub after the other; all go back where one is not ready or fails its callers')
@@ -220,14 +220,16 @@ function addStackCommands(root: Command): void {
     .addOption(folderOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent deploy --from /opt/revoagent-0.2.0')
-    .action((options: FolderOptions & { from?: string; settle?: string }) => stackDeploy(options));
+    .action(async (options: FolderOptions & { from?: string; settle?: string }) =>
+      (await import('./stack.ts')).stackDeploy(options),
+    );
   root
     .command('down')
     .description('end the stack; its data stays')
     .addOption(folderOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  revoagent down')
-    .action((options: FolderOptions) => stackDown(options));
+    .action(async (options: FolderOptions) => (await import('./stack.ts')).stackDown(options));
 }
 
 function addCheckCommand(root: Command): void {
@@ -247,7 +249,7 @@ function addCheckCommand(root: Command): void {
     .addOption(folderOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  revoagent check\n  revoagent check --own --json | jq .targets')
-    .action((options: CheckCommand) => check(options));
+    .action(async (options: CheckCommand) => (await import('./check.ts')).check(options));
 }
 
 function addDrillCommand(root: Command): void {
@@ -263,7 +265,7 @@ function addDrillCommand(root: Command): void {
       'after',
       '\nExamples:\n  revoagent up --detach --drills && revoagent drill BreakerOpen\n  revoagent drill --all --json',
     )
-    .action((alerts: string[], options: DrillOptions) => runDrills(alerts, options));
+    .action(async (alerts: string[], options: DrillOptions) => (await import('./drill.ts')).runDrills(alerts, options));
 }
 
 function addNginxCommand(root: Command): void {
@@ -288,6 +290,11 @@ function addNginxCommand(root: Command): void {
       String(nginxDefaults.requestsPerSecond),
     )
     .option('--connections-max <number>', 'of one address', String(nginxDefaults.connectionsMax))
+    .option(
+      '--requests-in-flight-max <number>',
+      'of one instance, which call upstreams; more are turned away with 503 (0: none)',
+      String(nginxDefaults.requestsInFlightMax),
+    )
     .addHelpText(
       'after',
       `
@@ -295,7 +302,26 @@ Examples:
   revoagent nginx -i hub-1=127.0.0.1:12001 -i hub-2=127.0.0.1:12002 > nginx.conf
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
-    .action((options: NginxCommand) => printNginx(options));
+    .action(async (options: NginxCommand) => (await import('./nginx.ts')).printNginx(options));
+}
+
+function addAlertmanagerCommand(root: Command): void {
+  root
+    .command('alertmanager')
+    .description("print Alertmanager's configuration: who hears of alerts, what is told together, what is not told")
+    .requiredOption('--receivers <file>', 'who hears of alerts; docs/monitoring.md has the form')
+    .addHelpText('after', '\nExample:\n  revoagent alertmanager --receivers receivers.yaml > alertmanager.yml')
+    .action(async (options: { readonly receivers: string }) =>
+      (await import('./alertmanager.ts')).printAlertmanager(options),
+    );
+}
+
+/** One more of a list. */
+function readInstance(text: string, before: readonly NginxInstance[] | undefined): NginxInstance[] {
+  const at = text.indexOf('=');
+  if (at < 1)
+    throw new InvalidArgumentError(`"${text}" is not of the form name=host:port, as in hub-1=127.0.0.1:12001.`);
+  return [...(before ?? []), { name: text.slice(0, at), address: text.slice(at + 1) }];
 }
 
 function readScopes(list: string): Scope[] {
@@ -308,10 +334,10 @@ function readScopes(list: string): Scope[] {
 }
 
 /** A first word that is no command would otherwise be taken for an argument of the default command. */
-function refuseUnknown(root: Command, [word]: readonly string[]): void {
+async function refuseUnknown(root: Command, [word]: readonly string[]): Promise<void> {
   const known = [...root.commands.map((command) => command.name()), 'help'];
   if (word === undefined || word.startsWith('-') || known.includes(word)) return;
-  const nearest = nearestOf(word, known);
+  const nearest = (await import('#config/index')).nearestOf(word, known);
   root.error(`error: unknown command '${word}'${nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`}`);
 }
 
@@ -319,7 +345,7 @@ function refuseUnknown(root: Command, [word]: readonly string[]): void {
 export async function main(argv: readonly string[]): Promise<void> {
   try {
     const root = program();
-    refuseUnknown(root, argv);
+    await refuseUnknown(root, argv);
     await root.parseAsync(argv, { from: 'user' });
   } catch (error) {
     process.exitCode = exitCodeOf(error);

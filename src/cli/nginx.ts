@@ -1,7 +1,6 @@
 /** `nginx`: prints the balancer's configuration. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { InvalidArgumentError } from 'commander';
 import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
 import type { NginxInstance } from '#stack/index';
 
@@ -16,6 +15,7 @@ export interface NginxCommand {
   readonly nginxVersion?: string;
   readonly requestsPerSecond: string;
   readonly connectionsMax: string;
+  readonly requestsInFlightMax: string;
 }
 
 /** Throws with everything that is wrong. */
@@ -31,16 +31,9 @@ export function printNginx(options: NginxCommand): void {
     version: parseVersion(nginxVersion ?? installedVersion()),
     requestsPerSecond: Number(options.requestsPerSecond),
     connectionsMax: Number(options.connectionsMax),
+    requestsInFlightMax: Number(options.requestsInFlightMax),
   });
   process.stdout.write(config);
-}
-
-/** For commander: one more of a list. */
-export function readInstance(text: string, before: readonly NginxInstance[] | undefined): NginxInstance[] {
-  const at = text.indexOf('=');
-  if (at < 1)
-    throw new InvalidArgumentError(`"${text}" is not of the form name=host:port, as in hub-1=127.0.0.1:12001.`);
-  return [...(before ?? []), { name: text.slice(0, at), address: text.slice(at + 1) }];
 }
 
 function tlsOf({ tlsListen: listen, tlsCertificate, tlsKey }: NginxCommand) {

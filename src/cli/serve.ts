@@ -1,9 +1,11 @@
 /** `serve`: starts the hub, says what it found, and hands signals on until it ends. */
+import { flushCompileCache } from 'node:module';
 import type { Loaded } from '#config/index';
 import { startHub, withExample } from '#hub/index';
 import type { Hub } from '#hub/index';
 import { banner, keyCommand } from './banner.ts';
-import { load, loadAndLook, writeJson } from './options.ts';
+import { load, loadAndLook } from './load.ts';
+import { writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
 
 export async function serve(options: ServeOptions): Promise<void> {
@@ -14,6 +16,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stopped = untilStopped(hub, () => load(options, ollama));
   if (options.json === true) writeJson({ event: 'started', ...hub.summary });
   else console.log(banner(hub.summary, keyCommand(options, config), process.stdout.isTTY));
+  // Node would write it at a good end, and a hub may be killed: the next start is to be as quick.
+  flushCompileCache();
   await stopped;
 }
 

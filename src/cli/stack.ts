@@ -9,7 +9,8 @@ import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
 import { callStack, controlFile, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
-import { load, writeJson } from './options.ts';
+import { load } from './load.ts';
+import { writeJson } from './options.ts';
 
 export interface FolderOptions {
   readonly folder?: string;

@@ -11,7 +11,6 @@ export { pageOf, parseRunbook } from './drill/runbook.ts';
 export type { Runbook } from './drill/runbook.ts';
 export { openShell } from './drill/shell.ts';
 export { callStack, StackEndedError } from './control.ts';
-export { HUBS_MAX, HUBS_MIN } from './layout.ts';
 export { nginxConfig } from './nginx/config.ts';
 export { defaults as nginxDefaults, parseVersion } from './nginx/options.ts';
 export type { NginxInstance, NginxOptions } from './nginx/options.ts';
