@@ -1,7 +1,8 @@
 /**
  * Twice and three times as many requests as the hub can answer, for a while (`--seconds 60` for the figure that is kept): how much of its best it
  * still delivers, how long those wait that it lets in, whether its health still answers, and whether its memory comes back. The
- * hub in its governed lane, with the load shedding it ships with.
+ * hub in its governed lane, with the load shedding it ships with: behind the balancer it ships with, as it stands in production, which
+ * has to share the hub's core here; and by itself.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLab, untilQuiet } from './lab.ts';
@@ -11,6 +12,7 @@ import { residentMb } from './measures/memory.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
 import { createScene } from './scene.ts';
+import { startBalancer } from './servers/nginx.ts';
 import type { Subject } from './servers/subject.ts';
 import { median } from './statistics.ts';
 
@@ -24,6 +26,7 @@ const REST_MS = 15_000;
 
 /** At so many times the peak. */
 interface Round {
+  readonly subject: string;
   readonly times: number;
   readonly peak: number;
   readonly overload: OpenLoopResult;
@@ -33,17 +36,20 @@ interface Round {
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   await using lab = await createLab();
-  options.progress('starting upstream, PostgreSQL, hub');
-  const { governed: hub, bodyFile, loads } = await createScene(lab);
-  await loads.closed(hub, { bodyFile, connections: CONNECTIONS, seconds: 1 });
+  options.progress('starting upstream, PostgreSQL, hub, balancer');
+  const { governed, bodyFile, loads } = await createScene(lab);
+  const subjects: readonly [Subject, Subject] = [await startBalancer(lab, governed), governed];
+  for (const subject of subjects) await loads.closed(subject, { bodyFile, connections: CONNECTIONS, seconds: 1 });
   const rounds: Round[] = [];
   for (let round = 1; round <= options.rounds; round++) {
-    for (const times of TIMES) {
-      rounds.push(await oneRound(hub, bodyFile, loads, times, options));
-      options.progress(`round ${round}/${options.rounds}: ${describeRound(rounds.at(-1))}`);
+    for (const subject of subjects) {
+      for (const times of TIMES) {
+        rounds.push(await oneRound(subject, bodyFile, loads, times, options));
+        options.progress(`round ${round}/${options.rounds}: ${describeRound(rounds.at(-1))}`);
+      }
     }
   }
-  return { name: 'overload', rows: rowsOf(rounds), notes: notesOf(options) };
+  return { name: 'overload', rows: rowsOf(rounds, subjects), notes: notesOf(options) };
 }
 
 async function oneRound(
@@ -66,7 +72,7 @@ async function oneRound(
   const atOverload = await residentMb(hub);
   if (!quick) await sleep(REST_MS);
   const memoryMb = { peak: atPeak, overload: atOverload, after: await residentMb(hub) };
-  return { times, peak, overload, healthMs, memoryMb };
+  return { subject: hub.name, times, peak, overload, healthMs, memoryMb };
 }
 
 /** Asks whether it lives, over and over; one that does not answer within 10 s counts as that. */
@@ -98,20 +104,26 @@ function at(sorted: readonly number[], share: number): number {
 
 function describeRound(round: Round | undefined): string {
   if (round === undefined) return '';
-  const { times, peak, overload, healthMs, memoryMb } = round;
-  return `peak ${Math.round(peak)}/s; at ${times}× ${Math.round(overload.answeredPerSecond)}/s answered, ${overload.shed} shed of ${overload.sent}, ${overload.errors - overload.shed} failed, p99 ${Math.round(overload.p99Ms)} ms, health p99 ${Math.round(at(healthMs, 0.99))} ms, ${Math.round(memoryMb.peak)} → ${Math.round(memoryMb.overload)} → ${Math.round(memoryMb.after)} MB`;
+  const { subject, times, peak, overload, healthMs, memoryMb } = round;
+  return `${subject}, peak ${Math.round(peak)}/s; at ${times}× ${Math.round(overload.answeredPerSecond)}/s answered, ${overload.shed} shed of ${overload.sent}, ${overload.errors - overload.shed} failed, p99 ${Math.round(overload.p99Ms)} ms, health p99 ${Math.round(at(healthMs, 0.99))} ms, ${Math.round(memoryMb.peak)} → ${Math.round(memoryMb.overload)} → ${Math.round(memoryMb.after)} MB`;
 }
 
-function rowsOf(rounds: readonly Round[]): BenchResult['rows'] {
+function rowsOf(rounds: readonly Round[], subjects: readonly [Subject, Subject]): BenchResult['rows'] {
   const most = Math.max(...TIMES);
-  const roundsAt = (wanted: number): Round[] => rounds.filter(({ times }) => times === wanted);
-  return [...targetsOf(roundsAt(most), most), ...TIMES.map((times) => figuresOf(roundsAt(times), times))];
+  const roundsOf = ({ name }: Subject, wanted: number): Round[] =>
+    rounds.filter(({ subject, times }) => subject === name && times === wanted);
+  return [
+    ...targetsOf(roundsOf(subjects[0], most), most),
+    ...subjects.flatMap((subject) =>
+      TIMES.map((times) => figuresOf(roundsOf(subject, times), `${subject.name} · at ${times} × what it can answer`)),
+    ),
+  ];
 }
 
 function targetsOf(rounds: readonly Round[], times: number): BenchResult['rows'] {
   const over = (figure: (round: Round) => number): number => median(rounds.map(figure));
   const target = (what: string, measured: number, sign: '≥' | '≤', bound: number): BenchResult['rows'][number] => ({
-    label: `targets at ${times} × what it can answer · ${what}`,
+    label: `targets behind the balancer, at ${times} × what it can answer · ${what}`,
     metrics: { measured },
     target: `${sign} ${bound}`,
     met: sign === '≥' ? measured >= bound : measured <= bound,
@@ -144,10 +156,10 @@ function targetsOf(rounds: readonly Round[], times: number): BenchResult['rows']
   ];
 }
 
-function figuresOf(rounds: readonly Round[], times: number): BenchResult['rows'][number] {
+function figuresOf(rounds: readonly Round[], label: string): BenchResult['rows'][number] {
   const over = (figure: (round: Round) => number): number => median(rounds.map(figure));
   return {
-    label: `hub, governed lane · at ${times} × what it can answer`,
+    label,
     metrics: {
       peakPerSecond: over(({ peak }) => peak),
       answeredPerSecond: over(({ overload }) => overload.answeredPerSecond),
@@ -167,6 +179,7 @@ function figuresOf(rounds: readonly Round[], times: number): BenchResult['rows']
 function notesOf({ rounds, seconds }: BenchOptions): string[] {
   return [
     `${rounds} rounds of ${seconds} s at a constant rate of ${TIMES.join(' and ')} times the peak, which a closed loop of ${CONNECTIONS} connections found just before.`,
+    'Hub and balancer share one core, and the peak behind the balancer is of both. The health that is asked for comes the same way as the load.',
     'Latencies count from the moment a request was meant to start, of those that were answered 200; what was shed was answered 503. The generator holds 4,096 connections at most: what waits for one of them counts, and is unanswered at the end.',
     `Memory afterwards is read ${REST_MS / 1_000} s after the load; a connection of the health check stays open throughout.`,
   ];

@@ -1,11 +1,17 @@
 /**
- * nginx in its two parts: the upstream that answers at once, and the proxy that is the limit for any proxy. Both run in one
- * worker, as the user who runs the benchmark, with everything they write inside the lab.
+ * nginx in its three parts: the upstream that answers at once, the proxy that is the limit for any proxy, and the balancer as it ships. The
+ * first two run in one worker, as the user who runs the benchmark; everything they write is inside the lab.
  */
+import { chmod } from 'node:fs/promises';
+import { nginxConfig, nginxDefaults } from '#stack/index';
+import type { NginxVersion } from '#stack/nginx/options';
 import { findPrograms } from '#stack/programs';
 import { nginxServer } from '#stack/servers/nginx';
+import { freePort } from '../../tests/helpers/free-port.ts';
 import type { Lab, Running, Side } from '../lab.ts';
 import { CHAT_ANSWER } from '../load/chat.ts';
+import { chatUrl, untilAnswering } from './subject.ts';
+import type { Subject } from './subject.ts';
 
 /** An upstream that reads a request and answers the fixed completion without delay. */
 export function startNginxUpstream(lab: Lab, port: number): Promise<Running> {
@@ -24,6 +30,31 @@ export function startNginxProxy(lab: Lab, port: number, upstreamPort: number): P
        location / { proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }
      }`,
   );
+}
+
+/** In front of one hub, on the hub's own core. */
+export async function startBalancer(lab: Lab, hub: Subject): Promise<Subject> {
+  const [port, statusPort] = [await freePort(), await freePort()];
+  const name = 'nginx-balancer';
+  const folder = lab.file(name);
+  const config = (version: NginxVersion): string =>
+    nginxConfig({
+      ...nginxDefaults,
+      instances: [{ name: 'hub', address: new URL(hub.url).host }],
+      listen: `127.0.0.1:${port}`,
+      statusListen: `127.0.0.1:${statusPort}`,
+      version,
+      folder,
+    });
+  const { nginx: file } = findPrograms(['nginx']);
+  const server = nginxServer({ file, folder, config, statusUrl: '' });
+  // Its workers are another user's where root starts it.
+  await chmod(lab.folder, 0o755);
+  server.prepare?.();
+  await lab.startServer({ ...server, name, stopSignal: 'SIGTERM' }, 'measured');
+  const balanced = { ...hub, name: 'hub behind its balancer', url: chatUrl(port) };
+  await untilAnswering(balanced);
+  return balanced;
 }
 
 async function startNginx(lab: Lab, name: string, side: Side, servers: string): Promise<Running> {

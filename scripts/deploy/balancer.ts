@@ -2,10 +2,14 @@
 import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
 import type { NginxInstance } from '#stack/index';
 
-export function balancerConfig(instances: readonly NginxInstance[]): string {
+export function balancerConfig(
+  instances: readonly NginxInstance[],
+  { requestsInFlightMax = nginxDefaults.requestsInFlightMax }: { requestsInFlightMax?: number } = {},
+): string {
   return nginxConfig({
     ...nginxDefaults,
     instances,
+    requestsInFlightMax,
     listen: '0.0.0.0:8080',
     // Not published: for the exporter beside it.
     statusListen: '0.0.0.0:8081',

@@ -157,6 +157,38 @@ describe('two hubs behind NGINX', () => {
     assert.deepEqual(new Set(probes.map(({ status }) => status)), new Set([200]));
   });
 
+  it('get no more calls at once than they may have: the rest is told to come back, and operators come in', async (t) => {
+    const nginx = await startNginx(t, instances, { requestsInFlightMax: 2 });
+    const calls = Array.from({ length: 20 }, () => chat(nginx.url));
+    const first = await Promise.race(calls);
+    assert.deepEqual(
+      [first.status, first.headers.get('retry-after'), await first.json()],
+      [
+        503,
+        '1',
+        {
+          error: {
+            message:
+              'Every instance that answers has as many requests as it may have at once. Wait as long as Retry-After says.',
+            type: 'server_error',
+            param: null,
+            code: 'instance_overloaded',
+          },
+        },
+      ],
+    );
+    const beside = await Promise.all(['/health/ready', '/api/circuit-breakers'].map((path) => fetch(nginx.url + path)));
+    assert.deepEqual(
+      beside.map(({ status }) => status),
+      [200, 200],
+    );
+    const statuses = (await Promise.all(calls)).map(({ status }) => status);
+    // Two of each hub, and one more of each that stands in.
+    assert.equal(statuses.filter((status) => status === 200).length, 6, String(statuses));
+    assert.equal(statuses.filter((status) => status === 503).length, 14, String(statuses));
+    assert.equal((await chat(nginx.url)).status, 200, 'there is room again');
+  });
+
   it('speak TLS in HTTP/2 with HSTS; the plain address leads there and keeps the method', async (t) => {
     const nginx = await startNginx(t, instances, { secure: true });
     const session = connect(nginx.tlsUrl ?? '', { ca: nginx.certificate });

@@ -24,7 +24,12 @@ const config: IConfigMap = {
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: metadataOf('balancer-config', NAME),
-  data: { 'nginx.conf': balancerConfig([{ name: 'hub', address: `hub.${NAMESPACE}.svc.cluster.local:80` }]) },
+  data: {
+    // Behind the one address are all pods there are.
+    'nginx.conf': balancerConfig([{ name: 'hub', address: `hub.${NAMESPACE}.svc.cluster.local:80` }], {
+      requestsInFlightMax: 0,
+    }),
+  },
 };
 
 const IMAGE = `revoagent-balancer:${readVersion()}`;

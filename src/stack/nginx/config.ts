@@ -4,9 +4,11 @@
  * as it is stands in docs/balancer.md.
  */
 import { errorLocations, errorMaps } from './errors.ts';
-import type { NginxInstance, NginxOptions } from './options.ts';
+import type { NginxOptions } from './options.ts';
 import { isAtLeast, problemsOf } from './options.ts';
 
+/** Of its bound an instance takes so much more as one that stands in: nginx counts that by itself. */
+const STAND_IN_PART = 8;
 const HSTS = 'add_header Strict-Transport-Security "max-age=31536000" always;';
 
 /** Throws with everything that is wrong. */
@@ -81,7 +83,7 @@ map $http_upgrade $connection_header {
 }
 ${errorMaps()}
 
-${pools(options.instances)}
+${pools(options)}
 
 proxy_http_version 1.1;
 proxy_set_header Host $http_host;
@@ -128,20 +130,23 @@ function temporaryPaths(folder: string): string {
   return kinds.map((kind) => `${kind}_temp_path "${folder}/${kind}";`).join('\n');
 }
 
-function pools(instances: readonly NginxInstance[]): string {
+function pools({ instances, requestsInFlightMax }: NginxOptions): string {
   const keepalive = `keepalive 64;
   keepalive_timeout 4s;
   keepalive_requests 10000;`;
-  const servers = instances.map(({ address }) => `  server ${address} max_fails=3 fail_timeout=10s;`);
-  // The same again: a pool whose servers all failed lately still tries them, instead of answering for them.
-  const again = instances.map(({ address }) => `  server ${address} backup max_fails=0;`);
-  const shared = `upstream hub {
-  zone hub 256k;
+  const pool = (name: string, bound: string, boundAgain: string): string => {
+    const servers = instances.map(({ address }) => `  server ${address} max_fails=3 fail_timeout=10s${bound};`);
+    // The same again: a pool whose servers all failed lately still tries them, instead of answering for them.
+    const again = instances.map(({ address }) => `  server ${address} backup max_fails=0${boundAgain};`);
+    return `upstream ${name} {
+  zone ${name} 256k;
   least_conn;
 ${[...servers, ...again].join('\n')}
   # Below the hub's own 75 s, so that no request is written on a connection that just closed.
   ${keepalive}
 }`;
+  };
+  const standIn = Math.ceil(requestsInFlightMax / STAND_IN_PART);
   const own = instances.map(({ name, address }) => {
     const others = instances.filter((other) => other.name !== name);
     return `upstream hub_${name} {
@@ -151,7 +156,14 @@ ${others.map((other) => `  server ${other.address} backup max_fails=1 fail_timeo
 }`;
   });
   const names = instances.map(({ name }) => `  "${name}" "hub_${name}";`).join('\n');
-  return `${shared}
+  return `${pool('hub', '', '')}
+# What calls upstreams. More at once than the hubs may have is turned away here, where that costs next to nothing: a hub that has to turn
+# away what it cannot answer has less time for what it can.
+${pool('work', ` max_conns=${requestsInFlightMax}`, ` max_conns=${standIn}`)}
+map $upstream_addr $is_overloaded {
+  "~(^|, )work$" 1;
+  default "";
+}
 
 # A socket comes back to the instance that knows it: by the cookie that the hub sets, or by ?route= where there are no cookies.
 map $arg_route $route_asked {
@@ -186,6 +198,11 @@ ${indent(errorLocations(tls === undefined ? '' : HSTS))}
   location /ws/ {
     proxy_pass http://$pool_of_route;
     proxy_buffering off;
+  }
+  # One that is turned away is a line of the access log, not of this one too.
+  location ~ ^/(?:v1|api/(?:chat|agents|external))(?:/|$) {
+    error_log "${options.folder}/error.log" crit;
+    proxy_pass http://work;
   }
   # Event streams say X-Accel-Buffering: no themselves; everything else is buffered, so that a slow reader holds no hub.
   location / {

@@ -1,7 +1,7 @@
 /** What the balancer itself says, in the form of the surface that was asked: OpenAI's, Anthropic's, or problem+json. */
 
 interface BalancerError {
-  /** nginx's own codes included: 494 headers too large, 497 plain HTTP on the TLS port. */
+  /** nginx's own codes included: 494 headers too large, 497 plain HTTP on the TLS port. None: where another says so. */
   readonly on: readonly number[];
   readonly status: number;
   readonly code: string;
@@ -10,10 +10,22 @@ interface BalancerError {
   readonly openaiType: string;
   readonly anthropicType: string;
   readonly retryAfterS?: number;
+  /** Which of the others it is then, by a variable that is empty or "0" where it is not. */
+  readonly unless?: { readonly variable: string; readonly error: BalancerError };
 }
 
 const caller = { openaiType: 'invalid_request_error', anthropicType: 'invalid_request_error' } as const;
 const unavailable = { openaiType: 'server_error', anthropicType: 'api_error', retryAfterS: 1 } as const;
+
+const OVERLOADED: BalancerError = {
+  on: [],
+  status: 503,
+  code: 'instance_overloaded',
+  title: 'All instances are busy',
+  detail: 'Every instance that answers has as many requests as it may have at once. Wait as long as Retry-After says.',
+  ...unavailable,
+  anthropicType: 'overloaded_error',
+};
 
 const ERRORS: readonly BalancerError[] = [
   {
@@ -76,6 +88,7 @@ const ERRORS: readonly BalancerError[] = [
     detail:
       'No instance of the hub answered, or the one that did ended in the middle. A POST may have been carried out.',
     ...unavailable,
+    unless: { variable: '$is_overloaded', error: OVERLOADED },
   },
   {
     on: [504],
@@ -89,28 +102,41 @@ const ERRORS: readonly BalancerError[] = [
 
 /** A variable a kind of error, by the surface; request ids hold nothing that JSON would have to escape. */
 export function errorMaps(): string {
-  return ERRORS.map((error) => {
-    const { status, code, title, detail, openaiType, anthropicType } = error;
-    const problem = { type: 'about:blank', title, status, detail, code, requestId: '$asked_id' };
-    const openai = { error: { message: detail, type: openaiType, param: null, code } };
-    const anthropic = { type: 'error', error: { type: anthropicType, message: detail }, request_id: '$asked_id' };
-    return `map $uri $said_${code} {
+  return [...ERRORS, OVERLOADED]
+    .map((error) => {
+      const { status, code, title, detail, openaiType, anthropicType } = error;
+      const problem = { type: 'about:blank', title, status, detail, code, requestId: '$asked_id' };
+      const openai = { error: { message: detail, type: openaiType, param: null, code } };
+      const anthropic = { type: 'error', error: { type: anthropicType, message: detail }, request_id: '$asked_id' };
+      return `map $uri $said_${code} {
   "~^/v1/messages" '${JSON.stringify(anthropic)}';
   "~^/v1(/|$)" '${JSON.stringify(openai)}';
   default '${JSON.stringify(problem)}';
 }`;
-  }).join('\n');
+    })
+    .join('\n');
 }
 
 /** `headers`: statements that every answer needs; a location with headers of its own inherits none. */
 export function errorLocations(headers: string): string {
-  return ERRORS.map(
-    ({ on, status, code, retryAfterS }) => `error_page ${on.join(' ')} = @${code};
+  return ERRORS.map((error) => {
+    const { on, code, retryAfterS, unless } = error;
+    const lines = [
+      'internal;',
+      'default_type application/json;',
+      'add_header X-Request-Id $asked_id always;',
+      ...(headers === '' ? [] : [headers]),
+      ...(retryAfterS === undefined ? [] : [`add_header Retry-After ${retryAfterS} always;`]),
+      ...(unless === undefined ? [] : [`if (${unless.variable}) { ${answer(unless.error)} }`]),
+      answer(error),
+    ];
+    return `error_page ${on.join(' ')} = @${code};
 location @${code} {
-  internal;
-  default_type application/json;
-  add_header X-Request-Id $asked_id always;${headers === '' ? '' : `\n  ${headers}`}${retryAfterS === undefined ? '' : `\n  add_header Retry-After ${retryAfterS} always;`}
-  return ${status} $said_${code};
-}`,
-  ).join('\n');
+${lines.map((line) => `  ${line}`).join('\n')}
+}`;
+  }).join('\n');
+}
+
+function answer({ status, code }: BalancerError): string {
+  return `return ${status} $said_${code};`;
 }

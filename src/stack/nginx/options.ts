@@ -33,6 +33,11 @@ export interface NginxOptions {
   readonly requestsPerSecond: number;
   /** Connections of one address. */
   readonly connectionsMax: number;
+  /**
+   * Requests of one hub at the same time that call upstreams; an eighth more while it stands in for others; 0: any
+   * number, for an address with many hubs behind it. Less than the hub's own bound.
+   */
+  readonly requestsInFlightMax: number;
   /** Seconds nothing may come from a hub: longer than its longest answer. */
   readonly readTimeoutS: number;
 }
@@ -47,6 +52,7 @@ export const defaults = {
   bodyBytesMax: 21 * 1024 * 1024,
   requestsPerSecond: 200,
   connectionsMax: 1_000,
+  requestsInFlightMax: 2_048,
   readTimeoutS: 3_660,
 } as const;
 
@@ -54,6 +60,14 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const ADDRESS = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})$/;
 const FILE = /^[^\p{Cc}"'\\;{}$]{1,4096}$/u;
 const INSTANCES_MAX = 64;
+/** And the least that each may be. */
+const COUNTS = [
+  ['bodyBytesMax', 1],
+  ['requestsPerSecond', 1],
+  ['connectionsMax', 1],
+  ['requestsInFlightMax', 0],
+  ['readTimeoutS', 1],
+] as const;
 
 /** Of what `nginx -v` prints; throws where that is no version. */
 export function parseVersion(text: string): NginxVersion {
@@ -88,9 +102,9 @@ export function problemsOf(options: NginxOptions): string[] {
   problems.push(...repeated(doors).map((door) => `${door} cannot be listened on twice`));
   for (const file of [folder, ...(tls === undefined ? [] : [tls.certificate, tls.key])])
     if (!FILE.test(file)) problems.push(`"${file}" holds characters that a path in nginx's configuration may not have`);
-  for (const name of ['bodyBytesMax', 'requestsPerSecond', 'connectionsMax', 'readTimeoutS'] as const)
-    if (!Number.isSafeInteger(options[name]) || options[name] < 1)
-      problems.push(`${name} must be a whole number above 0`);
+  for (const [name, least] of COUNTS)
+    if (!Number.isSafeInteger(options[name]) || options[name] < least)
+      problems.push(`${name} must be a whole number from ${least}`);
   return problems;
 }
 
