@@ -32,7 +32,7 @@ export function startNginxProxy(lab: Lab, port: number, upstreamPort: number): P
   );
 }
 
-/** In front of one hub, on the hub's own core. */
+/** In front of one hub, beside it. */
 export async function startBalancer(lab: Lab, hub: Subject): Promise<Subject> {
   const [port, statusPort] = [await freePort(), await freePort()];
   const name = 'nginx-balancer';
@@ -51,7 +51,7 @@ export async function startBalancer(lab: Lab, hub: Subject): Promise<Subject> {
   // Its workers are another user's where root starts it.
   await chmod(lab.folder, 0o755);
   server.prepare?.();
-  await lab.startServer({ ...server, name, stopSignal: 'SIGTERM' }, 'measured');
+  await lab.startServer({ ...server, name, stopSignal: 'SIGTERM' }, 'load');
   const balanced = { ...hub, name: 'hub behind its balancer', url: chatUrl(port) };
   await untilAnswering(balanced);
   return balanced;

@@ -75,6 +75,11 @@ export class Pipeline {
     this.#gate = new Gate(deps);
   }
 
+  /** Whoever is held before he is sent away is answered now. */
+  beginDrain(): void {
+    this.#gate.turns.release();
+  }
+
   /** This request came by the local socket. */
   markLocal(incoming: IncomingMessage): void {
     this.#local.add(incoming);
@@ -139,7 +144,8 @@ export class Pipeline {
     const { clock, observer, settings } = this.#deps;
     const since = clock.now();
     this.#connections.beginRefusal(incoming.socket, outgoing);
-    this.#gate.turns.sendAway(() => {
+    const { turns } = this.#gate;
+    const answer = (): void => {
       const { method = 'GET', headers, url = '' } = incoming;
       if (this.#connections.draining) outgoing.shouldKeepAlive = false;
       const more = originHeaders(headers.origin, settings.corsOrigins);
@@ -149,7 +155,9 @@ export class Pipeline {
         clock,
       });
       observer.requestShed(refusal.reason, priority, { method, route, status, durationMs: clock.now() - since });
-    });
+    };
+    if (refusal.isHeld) turns.holdAndSendAway(answer);
+    else turns.sendAway(answer);
     return true;
   }
 

@@ -23,11 +23,14 @@ interface Written extends Omit<RenderedError, 'body'> {
 export class Refusal {
   readonly reason: RefusalReason;
   readonly error: HubError;
+  /** Whether it may be told later: what is short is time, and neither places nor memory, which a request that is held takes. */
+  readonly isHeld: boolean;
   readonly #written: Readonly<Record<Surface, Written>>;
 
   constructor(reason: RefusalReason, error: HubError) {
     this.reason = reason;
     this.error = error;
+    this.isHeld = reason === 'queue' || reason === 'event_loop';
     this.#written = { hub: write(error, 'hub'), openai: write(error, 'openai'), anthropic: write(error, 'anthropic') };
   }
 

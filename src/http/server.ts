@@ -53,6 +53,8 @@ export interface HttpServer {
 const KEEP_ALIVE_MS = 75_000;
 /** How often slow senders are looked for, at most. */
 const RECEIVE_CHECK_MS = 1_000;
+/** Connections that the system makes before the loop has taken them: all that come at once in a burst. Node's 511 made others wait a second. */
+const BACKLOG = 4_096;
 /** A longer part of a path is no id and no name of ours. */
 const PATH_PART_CHARS_MAX = 1_024;
 
@@ -98,7 +100,7 @@ export function createServer(deps: HttpDeps): HttpServer {
     async listen({ host, port }) {
       await app.ready();
       const server = createListener(route);
-      await listening(server, () => server.listen({ host, port }));
+      await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
       const bound = server.address();
       if (bound === null || typeof bound === 'string') throw new InvariantError('a TCP server has no TCP address');
       const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
@@ -114,8 +116,12 @@ export function createServer(deps: HttpDeps): HttpServer {
       await listening(server, () => bindLocalSocket(server, path));
     },
     inject: app.inject.bind(app),
-    beginDrain: () => connections.beginDrain(),
+    beginDrain() {
+      pipeline.beginDrain();
+      connections.beginDrain();
+    },
     async close(graceMs) {
+      pipeline.beginDrain();
       await connections.close(graceMs);
       await app.close();
     },

@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Timer } from '#core/clock';
 import { Turns } from './turns.ts';
 
 /** An event loop whose turns are taken by hand, each `turnMs` long. */
 function loopOf(queueMs = 200) {
   let ready: (() => void)[] = [];
   let nowMs = 0;
-  const turns = new Turns({ now: () => nowMs }, queueMs, (callback) => void ready.push(callback));
+  const timers: { readonly dueAt: number; readonly callback: () => void }[] = [];
+  const schedule = (delayMs: number, callback: () => void): Timer => {
+    const timer = { dueAt: nowMs + delayMs, callback };
+    timers.push(timer);
+    return { cancel: () => void timers.splice(timers.indexOf(timer), 1) };
+  };
+  const turns = new Turns({ now: () => nowMs, schedule }, queueMs, (callback) => void ready.push(callback));
   const turn = (turnMs = 1): void => {
     nowMs += turnMs;
+    for (const timer of timers.splice(0)) {
+      if (timer.dueAt > nowMs) timers.push(timer);
+      else timer.callback();
+    }
     const now = ready;
     ready = [];
     for (const callback of now) callback();
@@ -20,7 +31,7 @@ function loopOf(queueMs = 200) {
       else turns.wait(() => void begun.push(name));
     }
   };
-  return { turns, turn, begun, come, idle: () => ready.length === 0 };
+  return { turns, turn, begun, come, idle: () => ready.length === 0, timers };
 }
 
 describe('turns of the event loop', () => {
@@ -77,6 +88,36 @@ describe('turns of the event loop', () => {
     turn();
     assert.equal(away, 1);
     assert.ok(idle());
+  });
+
+  it('holds those who would only come back for a second, each, by one timer', () => {
+    const { turns, turn, idle, timers } = loopOf();
+    const away: number[] = [];
+    turns.holdAndSendAway(() => void away.push(1));
+    turn(400);
+    turns.holdAndSendAway(() => void away.push(2));
+    turns.holdAndSendAway(() => void away.push(3));
+    assert.equal(timers.length, 1);
+    turn(599);
+    assert.deepEqual([away, idle()], [[], true]);
+    turn(1);
+    assert.deepEqual(away, [1]);
+    turn(399);
+    assert.deepEqual(away, [1]);
+    turn(1);
+    assert.deepEqual([away, timers.length], [[1, 2, 3], 0]);
+  });
+
+  it('holds no more than it may, and nobody once it is to end', () => {
+    const { turns, turn, idle, timers } = loopOf();
+    let away = 0;
+    for (let count = 0; count < 4_096 + 10; count++) turns.holdAndSendAway(() => void away++);
+    turn();
+    assert.equal(away, 10);
+    turns.release();
+    turns.holdAndSendAway(() => void away++);
+    while (!idle()) turn();
+    assert.deepEqual([away, timers.length], [4_096 + 11, 0]);
   });
 
   it('lets nobody pass those who wait', () => {

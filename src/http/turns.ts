@@ -3,7 +3,7 @@
  * turn stays short whatever arrives; health is answered, and connections are taken, between two of them. How many wait, and how long
  * it took of late until one began, says how long a newcomer would wait (Little's law): where that is too long, none comes in.
  */
-import type { Clock } from '#core/clock';
+import type { Clock, Timer } from '#core/clock';
 import { onNextTurn } from '#core/clock';
 
 /** Some ten milliseconds of work. */
@@ -25,15 +25,26 @@ const AWAY_PER_BEGUN = 3;
 const AWAY_PER_TURN = 256;
 /** From here on they are answered at once, so that a connection that sends without end is not read without end. */
 const AWAY_MAX = 4_096;
+/**
+ * Whoever is told that there is too much to do is told so after so long. At once he would come again at once, or a balancer would give his
+ * place to the next, and the time would go into refusals; while he waits he takes no time at all.
+ */
+const HOLD_MS = 1_000;
+/** Those who are held are looked at so far apart at least. */
+const HOLD_GRAIN_MS = 10;
 /** So many are taken before their places are given back. */
 const SLICE = 1_024;
 
 export class Turns {
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #clock: Pick<Clock, 'now' | 'schedule'>;
   readonly #queueMs: number;
   readonly #nextTurn: (callback: () => void) => void;
   readonly #waiting = new Fifo<() => void>();
   readonly #away = new Fifo<() => void>();
+  /** All are held equally long: the first is due first. */
+  readonly #held = new Fifo<{ readonly answer: () => void; readonly dueAt: number }>();
+  #holding: Timer | undefined;
+  #released = false;
   #begun = 0;
   #turning = false;
   /** From one that begins to the next, while others wait. */
@@ -42,7 +53,7 @@ export class Turns {
   #turnAt: number | null = null;
 
   /** `queueMs`: so long may a newcomer have to wait; infinite: any time. */
-  constructor(clock: Pick<Clock, 'now'>, queueMs: number, nextTurn = onNextTurn) {
+  constructor(clock: Pick<Clock, 'now' | 'schedule'>, queueMs: number, nextTurn = onNextTurn) {
     this.#clock = clock;
     this.#queueMs = queueMs;
     this.#nextTurn = nextTurn;
@@ -90,6 +101,36 @@ export class Turns {
     this.#nextTurn(this.#onTurn);
   }
 
+  /** As `sendAway`, a second later, for one who would only come back. */
+  holdAndSendAway(answer: () => void): void {
+    if (this.#released || this.#held.size >= AWAY_MAX) {
+      this.sendAway(answer);
+      return;
+    }
+    this.#held.push({ answer, dueAt: this.#clock.now() + HOLD_MS });
+    this.#holding ??= this.#clock.schedule(HOLD_MS, this.#onDue);
+  }
+
+  /** Nobody is held any more, and who is held is answered. */
+  release(): void {
+    this.#released = true;
+    this.#holding?.cancel();
+    this.#onDue();
+  }
+
+  readonly #onDue = (): void => {
+    this.#holding = undefined;
+    const now = this.#clock.now();
+    for (let first = this.#held.first; first !== undefined; first = this.#held.first) {
+      if (!this.#released && first.dueAt > now) {
+        this.#holding = this.#clock.schedule(Math.max(HOLD_GRAIN_MS, first.dueAt - now), this.#onDue);
+        return;
+      }
+      this.#held.take();
+      this.sendAway(first.answer);
+    }
+  };
+
   readonly #onTurn = (): void => {
     this.#turning = false;
     this.#measure();
@@ -122,6 +163,10 @@ class Fifo<Item> {
 
   get size(): number {
     return this.#items.length - this.#from;
+  }
+
+  get first(): Item | undefined {
+    return this.#items[this.#from];
   }
 
   push(item: Item): void {

@@ -9,6 +9,8 @@ import { isAtLeast, problemsOf } from './options.ts';
 
 /** Of its bound an instance takes so much more as one that stands in: nginx counts that by itself. */
 const STAND_IN_PART = 8;
+/** Of a worker. With fewer, hubs under load would make and end connections all the time. */
+const KEPT_IDLE = 512;
 const HSTS = 'add_header Strict-Transport-Security "max-age=31536000" always;';
 
 /** Throws with everything that is wrong. */
@@ -131,7 +133,7 @@ function temporaryPaths(folder: string): string {
 }
 
 function pools({ instances, requestsInFlightMax }: NginxOptions): string {
-  const keepalive = `keepalive 64;
+  const keepalive = `keepalive ${KEPT_IDLE};
   keepalive_timeout 4s;
   keepalive_requests 10000;`;
   const pool = (name: string, bound: string, boundAgain: string): string => {

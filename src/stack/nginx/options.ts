@@ -52,7 +52,7 @@ export const defaults = {
   bodyBytesMax: 21 * 1024 * 1024,
   requestsPerSecond: 200,
   connectionsMax: 1_000,
-  requestsInFlightMax: 2_048,
+  requestsInFlightMax: 1_024,
   readTimeoutS: 3_660,
 } as const;
 
