@@ -112,6 +112,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
   for (const operation of ['remember', 'recall']) metrics.counter('memoryWithoutVector').inc({ operation }, 0);
   for (const end of ['written', 'dropped']) metrics.counter('ledgerRows').inc({ end }, 0);
   for (const outcome of ['applied', 'refused']) metrics.counter('configReloads').inc({ outcome }, 0);
+  metrics.gauge('configTaken').set(1);
   for (const end of ['exported', 'dropped', 'rejected']) metrics.counter('spans').inc({ end }, 0);
 
   return {
@@ -283,7 +284,10 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
     },
     cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
-    configReloaded: (outcome) => metrics.counter('configReloads').inc({ outcome }),
+    configReloaded(outcome) {
+      metrics.counter('configReloads').inc({ outcome });
+      metrics.gauge('configTaken').set(outcome === 'applied' ? 1 : 0);
+    },
     spansEnded: (end, count) => metrics.counter('spans').inc({ end }, count),
   };
 }

@@ -182,6 +182,7 @@ const CASES: Readonly<Record<string, Case>> = {
       revoagent_heap_limit_bytes: '2200x200',
     },
   },
+  ConfigReloadRefused: gauge('revoagent_config_last_reload_successful', 0, 1),
   ClockStepped: counter('revoagent_clock_steps_total', 1, 0),
   HealthCheckUnhealthy: gauge('revoagent_health_check_status{check="database"}', 2, 1),
   RecordsLost: {

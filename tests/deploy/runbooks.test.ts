@@ -55,10 +55,12 @@ describe('the runbooks', () => {
     const used = new Map<string, Set<string>>();
     for (const { text } of pages)
       for (const block of blocksOf(text))
-        for (const [, command = '', words = ''] of block.matchAll(/\brevoagent (\w+)([^\n)|;]*)/g))
+        for (const [, command = '', words = ''] of block.matchAll(
+          /\brevoagent ((?:(?:config|keys|runs) )?\w+)([^\n)|;]*)/g,
+        ))
           used.set(command, new Set([...(used.get(command) ?? []), ...(words.match(/--[\w-]+/g) ?? [])]));
     for (const [command, options] of used) {
-      const { stdout, code } = await runCli([command, '--help']);
+      const { stdout, code } = await runCli([...command.split(' '), '--help']);
       assert.equal(code, 0, command);
       for (const option of options) assert.ok(stdout.includes(option), `revoagent ${command} ${option}`);
     }

@@ -93,9 +93,11 @@ export const instances: Board = {
         },
         {
           title: 'Reloads of the configuration',
-          about: 'By whether they were taken up. Refused: the file is invalid, and the next start would fail.',
+          about:
+            'By whether they were taken up. Refused: the file is invalid, and the next start would fail until one is applied.',
           unit: 'short',
           queries: [
+            { expr: `1 - ${of('configTaken')}`, legend: '{{instance}}, refused and not mended' },
             {
               expr: `sum by (instance, outcome) (increase(${of('configReloads')}[$__rate_interval]))`,
               legend: '{{instance}}, {{outcome}}',

@@ -69,6 +69,13 @@ export const processMetrics = {
     help: 'Configurations that SIGHUP made the hub read, by whether they were taken up; refused: the one before stays in force.',
     labels: { outcome: 'applied, refused' },
   },
+  configTaken: {
+    name: 'revoagent_config_last_reload_successful',
+    type: 'gauge',
+    unit: '1',
+    help: '1: the configuration in force is the one that was read last. 0: that one was refused, and the next start would fail.',
+    labels: {},
+  },
   spans: {
     name: 'revoagent_trace_spans_total',
     type: 'counter',
