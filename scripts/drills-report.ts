@@ -22,6 +22,9 @@ const GENERAL: Readonly<Record<string, string>> = {
   ClockStepped: 'the clock is set forward by 90 s',
 };
 
+/** Of the table; its name. */
+const ROW = /^\| ([A-Z]\w+) \| (?:passed|\*\*failed)/;
+
 const at = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
 export const seconds = (ms: number | null): string => (ms === null ? '–' : (ms / 1_000).toFixed(1));
@@ -77,8 +80,17 @@ function panelsLine(empty: readonly string[]): string {
  */
 export function redrilled(page: string, reports: readonly DrillReport[], empty: readonly string[]): string {
   const { commit } = machineFacts();
-  return page
-    .split('\n')
+  const lines = page.split('\n');
+  for (const { alert } of reports.filter(({ outcome }) => outcome !== 'not run')) {
+    if (lines.some((line) => line.startsWith(`| ${alert} | `))) continue;
+    // One that was never drilled: where it stands in the order of names.
+    lines.splice(
+      lines.findIndex((line) => (ROW.exec(line)?.[1] ?? '') > alert),
+      0,
+      `| ${alert} | `,
+    );
+  }
+  return lines
     .map((line) => {
       if (line.startsWith(PANELS)) return panelsLine(empty.filter((panel) => line.includes(panel)));
       const report = reports.find(({ alert }) => line.startsWith(`| ${alert} | `));
