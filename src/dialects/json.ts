@@ -29,3 +29,8 @@ export function countOf(value: unknown): number {
 export function defined(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
+
+/** Whether a field says anything. */
+export function given(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}

@@ -3,7 +3,7 @@
  * cannot be told is refused by name; none is dropped. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatRequest } from '#contract/chat';
-import { defined, isRecord, textOf } from '../json.ts';
+import { defined, given, isRecord, textOf } from '../json.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
 import { fromTurns, toTurns } from './messages.ts';
@@ -214,10 +214,6 @@ function fromFormat(output: unknown): Json {
   if (!isRecord(format) || format['type'] !== 'json_schema' || Object.keys(more).length > 0)
     throw untranslatable('output_config', 'it holds more than a JSON schema');
   return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } } };
-}
-
-function given(value: unknown): boolean {
-  return value !== undefined && value !== null;
 }
 
 function numberOf(value: unknown): number | undefined {

@@ -1,18 +1,16 @@
 /** `POST /v1/messages`: Anthropic's form, over every kind of provider, plain or as a stream. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { CallerError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
-import type { ChatChunk, ChatRequest } from '#contract/chat';
-import { UpstreamFailure } from '#contract/provider';
+import type { ChatRequest } from '#contract/chat';
 import { fromCompletion } from '#dialects/anthropic/answer';
 import { fromMessagesRequest } from '#dialects/anthropic/request';
 import { FromChunks } from '#dialects/anthropic/stream';
-import { isRecord } from '#dialects/json';
-import type { ChatForm, StreamEvent, StreamForm } from '../chat.ts';
+import type { ChatForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import { defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
+import { namedEvents, translated } from '../translation.ts';
 import { modelName } from '../wire/chat.ts';
 
 const block = Type.Record(Type.String(), Type.Unknown());
@@ -39,47 +37,15 @@ const body = Type.Object(
   { description: 'Anthropic’s Messages request. What no other provider could be told is refused by name.' },
 );
 
-/** Throws `unsupported_field` with the name of what has no word in the hub's own form. */
 function toChatRequest(given: Static<typeof body>): ChatRequest {
-  try {
-    const request = fromMessagesRequest(given);
-    return request.stream === true ? { ...request, stream_options: { include_usage: true } } : request;
-  } catch (thrown) {
-    if (!(thrown instanceof UpstreamFailure) || thrown.body === undefined) throw thrown;
-    const { message, param } = thrown.body;
-    throw new CallerError('unsupported_field', message, typeof param === 'string' ? { param } : {});
-  }
+  const request = fromMessagesRequest(given);
+  return request.stream === true ? { ...request, stream_options: { include_usage: true } } : request;
 }
 
 const anthropicForm: ChatForm = {
   plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion)),
-  stream: () => messageEvents(),
+  stream: () => namedEvents(new FromChunks()),
 };
-
-function messageEvents(): StreamForm {
-  const events = new FromChunks();
-  return {
-    opening: [],
-    translate(text) {
-      const chunk: unknown = JSON.parse(text);
-      if (!isChunk(chunk))
-        throw new UpstreamError('upstream_malformed', 'The provider sent an event that is no chunk.');
-      // Where another deployment began anew, what was sent so far is void, and this form has no word for that.
-      if (isRecord(chunk['revoagent']) && chunk['revoagent']['event'] === 'restart')
-        throw new UpstreamError('upstream_cut', 'The answer was cut, and could not be gone on with. Send it again.');
-      return events.read(chunk).map(named);
-    },
-    closing: () => events.end().map(named),
-  };
-}
-
-function named(event: Record<string, unknown>): StreamEvent {
-  return { event: String(event['type']), data: JSON.stringify(event) };
-}
-
-function isChunk(value: unknown): value is ChatChunk & Record<string, unknown> {
-  return isRecord(value) && Array.isArray(value['choices']);
-}
 
 export const createMessage = defineOperation({
   id: 'createMessage',
@@ -122,5 +88,11 @@ export const createMessage = defineOperation({
       },
     },
   },
-  handle: ({ body: given, context }, services) => answerChat(toChatRequest(given), anthropicForm, context, services),
+  handle: ({ body: given, context }, services) =>
+    answerChat(
+      translated(() => toChatRequest(given)),
+      anthropicForm,
+      context,
+      services,
+    ),
 });
