@@ -5,7 +5,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 
-export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm' | 'agt' | 'cnv' | 'trn' | 'mem';
+export type IdPrefix = 'run' | 'req' | 'key' | 'prj' | 'org' | 'aud' | 'clm' | 'agt' | 'cnv' | 'trn' | 'mem' | 'resp';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const CODES = Buffer.from(ALPHABET);

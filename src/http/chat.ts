@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import { CallerError, messageOf } from '#core/errors';
+import type { HubError } from '#core/errors';
 import { newId } from '#core/ids';
 import type { ChatRequest } from '#contract/chat';
 import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary, WholeAnswer } from '#contract/gateway';
@@ -16,16 +17,16 @@ import type { Services } from './operation.ts';
 import { callerOf } from './operation.ts';
 import type { RequestContext } from './request-context.ts';
 import { SseResponse } from './sse.ts';
+import type { StreamEvent } from './sse.ts';
 import { waitedFor } from './waiting.ts';
 
 export interface ChatForm {
   plain(answer: ChatAnswer): Uint8Array | string;
   /** A translator for one stream. */
   stream(summary: RunSummary): StreamForm;
+  /** Where a stream of this form has last events of its own, and no `[DONE]`: those of one that failed, also before it began. */
+  readonly failed?: (error: HubError) => readonly StreamEvent[];
 }
-
-/** The data of one event, where the surface names its events with the name. */
-export type StreamEvent = string | { readonly event: string; readonly data: string };
 
 export interface StreamForm {
   /** Before the first event. */
@@ -97,7 +98,7 @@ async function streamChat(
   services: Services,
 ): Promise<Answer> {
   const { clock, gateway, logger } = services;
-  return sendStream(context, services, { 'x-revoagent-run': call.runId }, async (sse) => {
+  const send = async (sse: SseResponse): Promise<void> => {
     const stream = await waitedFor(context, clock, gateway.stream(call));
     try {
       context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
@@ -108,7 +109,8 @@ async function streamChat(
         logger.warn('stream-not-closed', { runId: call.runId, reason: messageOf(thrown) });
       });
     }
-  });
+  };
+  return sendStream(context, services, { 'x-revoagent-run': call.runId }, send, form.failed);
 }
 
 /** Server-sent events to their honest end: `[DONE]` where `send` comes to one, a status or an error event where it throws. */
@@ -117,8 +119,9 @@ export async function sendStream(
   { clock, logger }: Services,
   earlyHeaders: Record<string, string>,
   send: (sse: SseResponse) => Promise<void>,
+  failed?: ChatForm['failed'],
 ): Promise<Answer> {
-  const sse = new SseResponse(context, clock, earlyHeaders);
+  const sse = new SseResponse(context, clock, earlyHeaders, failed);
   try {
     await send(sse);
     sse.finish();
@@ -141,17 +144,13 @@ async function relay(
   context: RequestContext,
   clock: Clock,
 ): Promise<void> {
-  for (const event of form.opening) await sendEvent(sse, event);
+  for (const event of form.opening) await sse.send(event);
   for (;;) {
     const next = await waitedFor(context, clock, events.next());
     if (next.done === true) break;
-    for (const event of form.translate(next.value)) await sendEvent(sse, event);
+    for (const event of form.translate(next.value)) await sse.send(event);
   }
-  for (const event of form.closing()) await sendEvent(sse, event);
-}
-
-function sendEvent(sse: SseResponse, event: StreamEvent): Promise<void> {
-  return typeof event === 'string' ? sse.send(event) : sse.send(event.data, event.event);
+  for (const event of form.closing()) await sse.send(event);
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {

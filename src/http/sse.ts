@@ -12,6 +12,9 @@ import { drained, untilTaken } from './waiting.ts';
 /** Load balancers and proxies commonly close a connection after 30 to 60 s without a byte. */
 const KEEP_ALIVE_MS = 10_000;
 
+/** The data of one event, where the surface names its events with the name. */
+export type StreamEvent = string | { readonly event: string; readonly data: string };
+
 const DONE = 'data: [DONE]\n\n';
 
 /** What one turn of the event loop brings is written at once, up to so much. */
@@ -22,6 +25,7 @@ export class SseResponse {
   readonly #context: RequestContext;
   readonly #clock: Clock;
   readonly #earlyHeaders: Record<string, string>;
+  readonly #failed: ((error: HubError) => readonly StreamEvent[]) | undefined;
   #timer: Timer;
   #lastByteAt: number;
   #blocked = false;
@@ -30,11 +34,20 @@ export class SseResponse {
   /** Whether chunks are framed here: Node hands a chunk to the socket in four pieces, which costs three times as much as one. */
   #frames = false;
 
-  /** From now on a comment keeps the caller; the first commits status 200 with `earlyHeaders`. */
-  constructor(context: RequestContext, clock: Clock, earlyHeaders: Record<string, string>) {
+  /**
+   * From now on a comment keeps the caller; the first commits status 200 with `earlyHeaders`. `failed`: of a form that has last events of its
+   * own, for good as for bad, where others have their surface's.
+   */
+  constructor(
+    context: RequestContext,
+    clock: Clock,
+    earlyHeaders: Record<string, string>,
+    failed?: (error: HubError) => readonly StreamEvent[],
+  ) {
     this.#context = context;
     this.#clock = clock;
     this.#earlyHeaders = earlyHeaders;
+    this.#failed = failed;
     this.#lastByteAt = clock.now();
     this.#timer = clock.schedule(KEEP_ALIVE_MS, () => this.#keepAlive());
   }
@@ -60,11 +73,9 @@ export class SseResponse {
   }
 
   /** Resolves when the caller took enough of it; rejects with the signal's reason when the caller leaves. */
-  send(data: string, event?: string): Promise<void> {
-    // A line end inside JSON text is only ever white space.
-    const line = data.includes('\n') || data.includes('\r') ? data.replace(/[\r\n]+/g, ' ') : data;
+  send(event: StreamEvent): Promise<void> {
     this.#lastByteAt = this.#clock.now();
-    const text = event === undefined ? `data: ${line}\n\n` : `event: ${event}\ndata: ${line}\n\n`;
+    const text = lines(event);
     this.#context.recording?.write(text);
     if (this.#pending === '') process.nextTick(this.#flush);
     this.#pending += text;
@@ -76,8 +87,8 @@ export class SseResponse {
   finish(): void {
     this.#timer.cancel();
     const { recording } = this.#context;
-    // Anthropic's last event says itself that it is the last.
-    const last = this.#context.surface === 'anthropic' ? '' : DONE;
+    // The last event of these says itself that it is the last.
+    const last = this.#context.surface === 'anthropic' || this.#failed !== undefined ? '' : DONE;
     recording?.write(last);
     recording?.end();
     this.#end(last);
@@ -87,8 +98,9 @@ export class SseResponse {
   fail(error: HubError): void {
     this.#timer.cancel();
     const { surface } = this.#context;
-    const text = renderErrorEvent(error, surface, this.#context);
-    this.#end(surface === 'openai' ? `data: ${text}\n\n` : `event: error\ndata: ${text}\n\n`);
+    if (this.#failed !== undefined) return this.#end(this.#failed(error).map(lines).join(''));
+    const data = renderErrorEvent(error, surface, this.#context);
+    this.#end(lines(surface === 'openai' ? data : { event: 'error', data }));
   }
 
   /** Before an answer of another form, or when the caller left. */
@@ -135,4 +147,11 @@ export class SseResponse {
       this.#blocked = false;
     }
   }
+}
+
+function lines(event: StreamEvent): string {
+  if (typeof event !== 'string') return `event: ${event.event}\n${lines(event.data)}`;
+  // A line end inside JSON text is only ever white space.
+  const data = event.includes('\n') || event.includes('\r') ? event.replace(/[\r\n]+/g, ' ') : event;
+  return `data: ${data}\n\n`;
 }

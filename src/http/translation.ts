@@ -6,7 +6,8 @@ import { CallerError, UpstreamError } from '#core/errors';
 import type { ChatChunk, ChatRequest } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import { isRecord } from '#dialects/json';
-import type { StreamEvent, StreamForm } from './chat.ts';
+import type { StreamForm } from './chat.ts';
+import type { StreamEvent } from './sse.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -44,7 +45,7 @@ export function namedEvents(events: EventWriter): StreamForm {
   };
 }
 
-function named(event: Fields): StreamEvent {
+export function named(event: Fields): StreamEvent {
   return { event: String(event['type']), data: JSON.stringify(event) };
 }
 

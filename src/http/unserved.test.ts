@@ -11,16 +11,23 @@ it('a path of a vendor that is not served says so, and what to use, in the form 
     const response = await fetch(hub.url + path, { method, headers });
     return { status: response.status, body: JSON.parse(await response.text()) };
   };
-  const openai = await ask('POST', '/v1/responses');
+  const openai = await ask('POST', '/v1/completions');
   assert.equal(openai.status, 404);
   assert.partialDeepStrictEqual(openai.body.error, {
-    message: '/v1/responses is not served here; use /v1/chat/completions.',
+    message: '/v1/completions is not served here; use /v1/chat/completions.',
     code: 'not_found',
   });
   const anthropic = await ask('POST', '/v1/messages/count_tokens?beta=true');
   assert.equal(anthropic.status, 404);
   assert.partialDeepStrictEqual(anthropic.body, { type: 'error', error: { type: 'not_found_error' } });
   assert.match(anthropic.body.error.message, /^\/v1\/messages\/count_tokens is not served here; /);
+  for (const path of ['/v1/responses/resp_1', '/v1/responses/resp_1/cancel', '/v1/responses/resp_1/input_items'])
+    for (const method of ['GET', 'POST', 'DELETE'])
+      assert.match(
+        (await ask(method, path)).body.error.message,
+        / is not served here; the hub keeps no responses/,
+        path,
+      );
   for (const path of ['/v1/audio/speech', '/v1/images/generations', '/v1/files/file-1/content', '/v1/batches'])
     assert.match((await ask('POST', path)).body.error.message, / is not served here; /, path);
   const files = await ask('GET', '/v1/files', { 'anthropic-version': '2023-06-01' });
@@ -28,7 +35,7 @@ it('a path of a vendor that is not served says so, and what to use, in the form 
 });
 
 it('a path that no vendor has is told as ever, and none that is served is in the list', () => {
-  for (const path of ['/v1/none', '/v1/responsesx', '/v1/completions/more', '/v1/filesystem'])
+  for (const path of ['/v1/none', '/v1/responsesx', '/v1/responses/', '/v1/completions/more', '/v1/filesystem'])
     assert.equal(unservedWords(path), undefined, path);
   const served = new Set(operations.map(({ path }) => path));
   for (const { path } of UNSERVED) assert.ok(!served.has(path.replace('/*', '')), path);

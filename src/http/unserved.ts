@@ -4,7 +4,7 @@
  */
 
 interface Unserved {
-  /** As a vendor writes it; with `/*` also all that lies below. */
+  /** As a vendor writes it, `{id}` for any id; with `/*` also all that lies below. */
   readonly path: string;
   /** Completes "… is not served here; ". */
   readonly instead: string;
@@ -14,7 +14,13 @@ const CHAT = 'use /v1/chat/completions';
 const VENDOR = 'ask the vendor itself';
 
 export const UNSERVED: readonly Unserved[] = [
-  { path: '/v1/responses/*', instead: CHAT },
+  { path: '/v1/responses/input_tokens', instead: 'an answer of /v1/responses tells its tokens as usage' },
+  { path: '/v1/responses/compact', instead: 'shorten the input yourself' },
+  {
+    path: '/v1/responses/{id}/*',
+    instead: 'the hub keeps no responses: send the whole input again with POST /v1/responses',
+  },
+  { path: '/v1/conversations/*', instead: 'the hub’s own are /api/agents and /api/conversations' },
   { path: '/v1/completions', instead: CHAT },
   { path: '/v1/messages/count_tokens', instead: 'an answer of /v1/messages tells its tokens as usage' },
   { path: '/v1/messages/batches/*', instead: 'ask one by one with /v1/messages' },
@@ -30,7 +36,8 @@ export function unservedWords(url: string): string | undefined {
   const asked = url.split('?', 1)[0] ?? '';
   for (const { path, instead } of UNSERVED) {
     const whole = path.replace(/\/\*$/, '');
-    if (asked === whole || (whole !== path && asked.startsWith(`${whole}/`)))
+    const below = whole === path ? '' : '(?:/.*)?';
+    if (new RegExp(`^${whole.replace('{id}', '[^/]+')}${below}$`).test(asked))
       return `${whole} is not served here; ${instead}.`;
   }
   return undefined;

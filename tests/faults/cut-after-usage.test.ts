@@ -1,6 +1,6 @@
 /**
  * Upstreams that say what they used before the answer is at its end, and then fail: the hub asked for that event and keeps it to itself,
- * and the failure after it is told as any other. Seen by callers of both APIs, in the run, and by the next caller of a cached route.
+ * and the failure after it is told as any other. Seen by callers of each API, in the run, and by the next caller of a cached route.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -60,6 +60,23 @@ function fails({ ending, sends }: Failing, opened: Promise<void> = Promise.resol
   return streams(parts, { raw, gates: { 2: opened }, ...(ending !== undefined && { ending }) });
 }
 
+const messages = [{ role: 'user', content: 'Well?' }];
+/** Each surface's words for the same bound, so that all ask the same. */
+const BOUNDED: Readonly<Record<string, object>> = {
+  '/v1/messages': { messages, max_tokens: 100 },
+  '/v1/responses': { input: 'Well?', max_output_tokens: 100 },
+};
+/** How a stream of a surface ends that was broken in its text, and how none may. */
+const SURFACES = [
+  ['Anthropic’s API', '/v1/messages', ['content_block_delta', 'error'], 'message_stop'],
+  [
+    'OpenAI’s Responses API',
+    '/v1/responses',
+    ['response.output_text.delta', 'response.failed', 'error'],
+    'response.completed',
+  ],
+] as const;
+
 interface Scene {
   readonly bench: Bench;
   readonly upstream: Upstream;
@@ -77,11 +94,8 @@ async function start(t: TestContext, cached: boolean): Promise<Scene> {
   const hub = await startHttpHub(t, {
     stream: (call) => bench.gateway.stream({ ...call, receivedAt: bench.clock.now() }),
   });
-  const messages = [{ role: 'user', content: 'Well?' }];
   const ask: Scene['ask'] = async (path) => {
-    // The two words for the same bound, so that both ask the same.
-    const bound = path === '/v1/messages' ? { max_tokens: 100 } : { max_completion_tokens: 100 };
-    const body = { model: 'm', stream: true, messages, ...bound };
+    const body = { model: 'm', stream: true, ...(BOUNDED[path] ?? { messages, max_completion_tokens: 100 }) };
     const response = await post(hub, path, body, { authorization: `Bearer ${hub.keys.chat}` });
     return { text: await response.text(), cache: response.headers.get('x-revoagent-cache') };
   };
@@ -126,25 +140,26 @@ for (const failing of FAILING)
       });
     }
 
-    it('ends in an error for a caller of Anthropic’s API, asked for by himself or shared', async (t) => {
-      for (const shared of [false, true]) {
-        const { bench, upstream, ask } = await start(t, true);
-        const { opened, open } = gate();
-        upstream.script(fails(failing, opened));
-        if (shared) void ask('/v1/chat/completions');
-        await until('it is asked', () => upstream.received.length === (shared ? 1 : 0));
-        const asked = ask('/v1/messages');
-        await until('he follows', () => bench.running.list().length === (shared ? 2 : 1));
-        open();
-        if (failing.ending === 'stall') await stalled({ bench, upstream });
-        const names = sseEvents((await asked).text).map(({ event: name }) => name);
-        assert.deepEqual(names.slice(-2), ['content_block_delta', 'error']);
-        assert.ok(!names.includes('message_stop'));
-        await until('the runs are over', () => bench.runs.length === (shared ? 2 : 1));
-        assertFailed(bench, failing);
-        assert.equal(upstream.received.length, 1);
-      }
-    });
+    for (const [surface, path, ending, whole] of SURFACES)
+      it(`ends in an error for a caller of ${surface}, asked for by himself or shared`, async (t) => {
+        for (const shared of [false, true]) {
+          const { bench, upstream, ask } = await start(t, true);
+          const { opened, open } = gate();
+          upstream.script(fails(failing, opened));
+          if (shared) void ask('/v1/chat/completions');
+          await until('it is asked', () => upstream.received.length === (shared ? 1 : 0));
+          const asked = ask(path);
+          await until('he follows', () => bench.running.list().length === (shared ? 2 : 1));
+          open();
+          if (failing.ending === 'stall') await stalled({ bench, upstream });
+          const names = sseEvents((await asked).text).map(({ event: name }) => name);
+          assert.deepEqual(names.slice(-ending.length), ending);
+          assert.ok(!names.includes(whole));
+          await until('the runs are over', () => bench.runs.length === (shared ? 2 : 1));
+          assertFailed(bench, failing);
+          assert.equal(upstream.received.length, 1);
+        }
+      });
 
     it('is gone on with where the caller wants that', async (t) => {
       const [one, two] = [await startUpstream(t), await startUpstream(t)];

@@ -119,6 +119,40 @@ describe('through a whole hub', () => {
     }
   }
 
+  for (const [number, fault] of FAULTS.entries()) {
+    if (fault.on === 'plain') continue;
+    const model = `${fault.waitMs === undefined ? 'one' : 'silent'}/responses-${number}`;
+
+    it(`${fault.name}: an honest end for the stream of a response`, async () => {
+      const { one } = meets(fault.behaviour);
+      const response = await post(hub, '/v1/responses', { model, stream: true, input: 'Well?' });
+      const text = await response.text();
+      assert.equal(upstream.received.length, one + 1);
+      assert.equal((await runOf(response)).errorCode, fault.code);
+      if (fault.text === undefined) {
+        assert.equal(response.status, STATUS[fault.code], text);
+        assert.equal(JSON.parse(text).error.code, openAiCode(fault.code));
+        return;
+      }
+      const events = sseEvents(text).map(({ data }) => JSON.parse(data));
+      assert.deepEqual(
+        events.map(({ sequence_number: place }) => place),
+        [...events.keys()],
+      );
+      const [failed, error] = events.splice(-2);
+      assert.deepEqual(
+        [failed.type, failed.response.status, failed.response.output],
+        ['response.failed', 'failed', []],
+      );
+      assert.deepEqual([error.type, error.code], ['error', openAiCode(fault.code)]);
+      assert.equal(events.map(({ delta = '' }) => delta).join(''), fault.text);
+      assert.ok(
+        events.every(({ type }) => !/done$|completed|incomplete/.test(type)),
+        'nothing is called whole',
+      );
+    });
+  }
+
   it('failover is invisible to the caller, and the run explains both attempts', async () => {
     for (const stream of [false, true]) {
       const { one, two } = meets(refuses(500));
@@ -211,6 +245,9 @@ describe('through a whole hub', () => {
       };
       const anthropic = await told('/v1/messages', { model: 'down', max_tokens: 9, messages });
       assert.match(anthropic, /"stop_reason":"error"/);
+      const response = await told('/v1/responses', { model: 'down', input: 'Well?' });
+      assert.match(response, /"status":"incomplete".*"incomplete_details":\{"reason":"error"\}/);
+      assert.doesNotMatch(response, /"status":"completed"|response\.completed/);
       assert.match(await told('/api/chat', { model: 'down', messages }), /"finishReason":"error"/);
       assert.match(await told('/v1/chat/completions', { model: 'agent:helper', messages }), /"finish_reason":"error"/);
       assert.match(await told(`/api/agents/${id}/chat`, { prompt: 'Well?' }), /"end":"degraded"/);

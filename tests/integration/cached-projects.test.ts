@@ -40,6 +40,7 @@ const WAYS = {
     { model: 'm', stream: true, ...messages(question) },
   ],
   message: (question: string): Sent => ['POST', '/v1/messages', { model: 'm', max_tokens: 9, ...messages(question) }],
+  response: (question: string): Sent => ['POST', '/v1/responses', { model: 'm', input: question }],
   hub: (question: string): Sent => ['POST', '/api/chat', { model: 'm', ...messages(question) }],
   agent: (question: string): Sent => ['POST', '/v1/chat/completions', { model: 'agent:same', ...messages(question) }],
   embedding: (question: string): Sent => ['POST', '/v1/embeddings', { model: 'm', input: question }],
@@ -121,7 +122,15 @@ describe('the cache of a hub with two projects', () => {
       { seed: SEED, numRuns: RUNS },
     );
     // Or there was nothing that could have gone to the wrong one.
-    assert.deepEqual([...kept.keys()].toSorted(), ['chat', 'embedding', 'external', 'hub', 'message', 'stream']);
+    assert.deepEqual([...kept.keys()].toSorted(), [
+      'chat',
+      'embedding',
+      'external',
+      'hub',
+      'message',
+      'response',
+      'stream',
+    ]);
     assert.ok(owner.size > 20 && new Set(owner.values()).size === 2);
   });
 

@@ -113,6 +113,7 @@ async function surfaces(lab: Lab): Promise<void> {
   const calls: readonly [method: string, path: string, body: Json | undefined, told: string[], form: unknown[]][] = [
     ['POST', '/v1/chat/completions', chat(), ['error.type', 'error.code'], ['rate_limit_error', 'rate_limit_exceeded']],
     ['POST', '/v1/messages', chat('chat', { max_tokens: 9 }), ['type', 'error.type'], ['error', 'rate_limit_error']],
+    ['POST', '/v1/responses', { model: 'chat', input: 'a' }, ['error.code'], ['rate_limit_exceeded']],
     ['POST', '/v1/embeddings', { model: 'chat', input: 'a' }, ['error.code'], ['rate_limit_exceeded']],
     [
       'POST',

@@ -180,6 +180,7 @@ async function apartAsModels(t: TestContext, [one, other]: readonly [Project, Pr
     for (const [at, asked] of [
       ['/v1/chat/completions', { model, messages: [{ role: 'user', content: 'Hello.' }] }],
       ['/v1/messages', { model, max_tokens: 9, messages: [{ role: 'user', content: 'Hello.' }] }],
+      ['/v1/responses', { model, input: 'Hello.' }],
       ['/api/chat', { model, prompt: 'Hello.' }],
     ] as const) {
       assert.equal((await other.ask('POST', at, asked)).status, 404, at);

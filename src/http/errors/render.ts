@@ -80,7 +80,7 @@ export function problem(error: HubError, where: Where): Problem {
 }
 
 /** `error` as the official SDKs read it; the provider's own words win, because callers switch on them. */
-function openaiBody(error: HubError): { error: Record<string, unknown> } {
+export function openaiBody(error: HubError): { error: Record<string, unknown> } {
   const { openaiType, openaiCode } = presentations[error.code];
   const own = { message: error.detail, type: openaiType, param: error.param ?? null, code: openaiCode };
   if (!(error instanceof UpstreamError)) return { error: own };

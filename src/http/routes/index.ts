@@ -10,6 +10,7 @@ import { createConversation } from './create-conversation.ts';
 import { createEmbedding } from './create-embedding.ts';
 import { createMessage } from './create-message.ts';
 import { createKey } from './create-key.ts';
+import { createResponse } from './create-response.ts';
 import { eraseRunContent } from './erase-run-content.ts';
 import { deleteAgent } from './delete-agent.ts';
 import { deleteConversation } from './delete-conversation.ts';
@@ -61,6 +62,7 @@ import { setKeyLimits, setProjectLimits } from './set-limits.ts';
 
 export const operations: readonly Operation[] = [
   createChatCompletion,
+  createResponse,
   createEmbedding,
   listModelsOpenai,
   getModel,
