@@ -55,6 +55,11 @@ describe('a conversation', () => {
 });
 
 describe('a field', () => {
+  it('that says nothing about the answer is left out', () => {
+    const unsaid = { metadata: { a: 'b' }, safety_identifier: 's', prompt_cache_key: 'k' };
+    assert.deepEqual(told(unsaid), told({}));
+  });
+
   const REFUSED: readonly (readonly [param: string, given: Json])[] = [
     ['n', { n: 2 }],
     ['logprobs', { logprobs: true }],

@@ -1,6 +1,6 @@
 /**
  * A whole request between the hub's form and Anthropic's Messages API: messages, tools, sampling, structured answers. A field that
- * cannot be told is refused by name; none is dropped. Shapes after https://docs.anthropic.com/en/api/messages.
+ * cannot be told is refused by name; none is dropped that could change the answer. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatRequest } from '#contract/chat';
 import { defined, given, isRecord, textOf } from '../json.ts';
@@ -47,6 +47,8 @@ const TRANSLATED = [
   'user',
   'n',
 ];
+/** Left out: they say nothing about the answer. */
+const UNSAID = ['metadata', 'safety_identifier', 'prompt_cache_key'];
 /** Fields whose value says "as ever": refused only where they say more. */
 const NEUTRAL: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>(
   Object.entries({
@@ -86,7 +88,7 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
 
 function refuseUnknown(request: ChatRequest): void {
   for (const [name, value] of Object.entries(request)) {
-    if (!given(value) || TRANSLATED.includes(name) || SAME.includes(name)) continue;
+    if (!given(value) || [TRANSLATED, SAME, UNSAID].some((names) => names.includes(name))) continue;
     if (NEUTRAL.get(name)?.includes(value) === true) continue;
     throw untranslatable(name, 'Anthropic has nothing like it');
   }
