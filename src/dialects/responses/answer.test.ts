@@ -47,6 +47,20 @@ describe('an answer', () => {
     ]);
   });
 
+  it('holds what is seen of the thinking before all else, in either word that providers have for it', () => {
+    for (const word of ['reasoning_content', 'reasoning']) {
+      const { output } = answered({ [word]: 'Hm.', content: 'Yes.' }, 'length');
+      const summary = [{ type: 'summary_text', text: 'Hm.' }];
+      assert.partialDeepStrictEqual(output, [
+        { id: 'rs_1_0', type: 'reasoning', status: 'completed', summary },
+        { id: 'msg_1_1', type: 'message', status: 'incomplete' },
+      ]);
+    }
+    assert.partialDeepStrictEqual(answered({ reasoning_content: 'Hm' }, 'length')['output'], [
+      { status: 'incomplete' },
+    ]);
+  });
+
   for (const [finish, reason] of [
     ['length', 'max_output_tokens'],
     ['content_filter', 'content_filter'],

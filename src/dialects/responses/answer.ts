@@ -66,7 +66,7 @@ function recordOf(value: unknown): Json {
 }
 
 /** Each item has an id of its own, by its place. */
-export function itemId(prefix: 'msg' | 'fc', { id }: Json, at: number): string {
+export function itemId(prefix: 'rs' | 'msg' | 'fc', { id }: Json, at: number): string {
   return `${prefix}_${textOf(id).replace(/^resp_/, '')}_${at}`;
 }
 
@@ -98,6 +98,20 @@ export function fromUsage(usage: Usage | null | undefined): Json | null {
   };
 }
 
+export function summaryPart(text: string): Json {
+  return { type: 'summary_text', text };
+}
+
+/** What a model lets be seen of its thinking. It is not sealed: what comes back of it is not told to a model. */
+export function reasoningItem(id: string, status: Status | 'in_progress', summary: readonly Json[]): Json {
+  return { id, type: 'reasoning', status, summary };
+}
+
+/** What a piece or a whole of an answer says of its thinking, in either of the words that providers have for it. */
+export function thoughtOf({ reasoning_content: thought, reasoning }: Json): string {
+  return textOf(thought) || textOf(reasoning);
+}
+
 export type PartKind = 'output_text' | 'refusal';
 
 export function contentPart(kind: PartKind, text: string): Json {
@@ -121,24 +135,33 @@ export function callItem(id: string, status: Status | 'in_progress', { callId, n
 /** The first choice as a Response; `response` as `responseTo` makes it. */
 export function fromCompletion(completion: ChatCompletion, response: Json): Json {
   const [choice] = completion.choices;
-  const { content, refusal, tool_calls: given }: Json = choice?.message ?? {};
+  const said: Json = choice?.message ?? {};
+  const { content, refusal, tool_calls: given } = said;
   const ending = endingOf(choice?.finish_reason);
   const calls = Array.isArray(given) ? given.filter(isRecord) : [];
-  const said = [partsOf('output_text', content), partsOf('refusal', refusal)].flat();
-  // What calls follow was said to its end.
-  const spoken = calls.length === 0 ? ending.status : 'completed';
-  const message = said.length === 0 ? [] : [messageItem(itemId('msg', response, 0), spoken, said)];
-  const called = calls.map((call, at) => {
-    const id = itemId('fc', response, message.length + at);
-    return callItem(id, ending.status, toCall(call, id));
-  });
+  const parts = [partsOf('output_text', content), partsOf('refusal', refusal)].flat();
+  const thought = thoughtOf(said);
+  const output: Json[] = [];
+  // What something follows was said to its end.
+  if (thought !== '') {
+    const status = parts.length + calls.length === 0 ? ending.status : 'completed';
+    output.push(reasoningItem(itemId('rs', response, 0), status, [summaryPart(thought)]));
+  }
+  if (parts.length > 0) {
+    const status = calls.length === 0 ? ending.status : 'completed';
+    output.push(messageItem(itemId('msg', response, output.length), status, parts));
+  }
+  for (const call of calls) {
+    const id = itemId('fc', response, output.length);
+    output.push(callItem(id, ending.status, toCall(call, id)));
+  }
   return {
     ...response,
     ...ending,
     ...defined({ service_tier: completion['service_tier'] }),
     created_at: completion.created,
     model: completion.model,
-    output: [...message, ...called],
+    output,
     usage: fromUsage(completion.usage),
   };
 }

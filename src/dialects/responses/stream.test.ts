@@ -102,6 +102,59 @@ describe('a stream', () => {
     });
   });
 
+  it('of thinking, a text and calls tells each in its turn, and ends as the plain answer is', () => {
+    const call = { id: 'a', type: 'function', function: { name: 'w', arguments: '{}' } };
+    const events = told(
+      chunk({ reasoning_content: 'Hm' }),
+      chunk({ reasoning_content: '.' }),
+      chunk({ content: 'I look.' }),
+      chunk({ tool_calls: [{ index: 0, ...call }] }),
+      chunk({}, 'tool_calls'),
+    );
+    assert.deepEqual(names(events).slice(2, 10), [
+      'output_item.added',
+      'reasoning_summary_part.added',
+      'reasoning_summary_text.delta',
+      'reasoning_summary_text.delta',
+      'reasoning_summary_text.done',
+      'reasoning_summary_part.done',
+      'output_item.done',
+      'output_item.added',
+    ]);
+    const message = { role: 'assistant', reasoning_content: 'Hm.', content: 'I look.', tool_calls: [call] };
+    const choices = [{ index: 0, message, finish_reason: 'tool_calls' }];
+    assert.deepEqual(last(events), fromCompletion({ ...FRAME, choices }, begun()));
+  });
+
+  it('of thinking by turns with texts and calls ends each before the next begins', () => {
+    const call = (index: number, id: string) =>
+      chunk({ tool_calls: [{ index, id, function: { name: 'w', arguments: '{}' } }] });
+    const events = told(
+      chunk({ reasoning_content: 'One.' }),
+      call(0, 'a'),
+      chunk({ content: 'I look.' }),
+      chunk({ reasoning_content: 'Two.' }),
+      call(1, 'b'),
+      chunk({}, 'length'),
+    );
+    const items = names(events).filter((name) => name.startsWith('output_item'));
+    const [added, done] = ['output_item.added', 'output_item.done'];
+    // Calls alone stay open: their pieces may come by turns.
+    assert.deepEqual(items, [added, done, added, added, done, added, done, added, done, done]);
+    assert.partialDeepStrictEqual(last(events)['output'], [
+      { type: 'reasoning', status: 'completed' },
+      { type: 'function_call', status: 'incomplete', call_id: 'a' },
+      { type: 'message', status: 'completed' },
+      { type: 'reasoning', status: 'completed' },
+      { type: 'function_call', status: 'incomplete', call_id: 'b' },
+    ]);
+  });
+
+  it('that stops while it thinks holds the thought as incomplete', () => {
+    const events = told(chunk({ reasoning: 'Hm' }), chunk({}, 'length'));
+    assert.partialDeepStrictEqual(last(events)['output'], [{ type: 'reasoning', status: 'incomplete' }]);
+  });
+
   for (const [way, chunks] of Object.entries(STREAMED_CALLS))
     it(`of tool calls ${way} has an item each`, () => {
       const events = told(...chunks.map((calls) => chunk({ tool_calls: calls })), chunk({}, 'tool_calls'));

@@ -9,7 +9,17 @@ import type { ChatChunk } from '#contract/chat';
 import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { given, isRecord, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
-import { callItem, contentPart, endingOf, fromUsage, itemId, messageItem } from './answer.ts';
+import {
+  callItem,
+  contentPart,
+  endingOf,
+  fromUsage,
+  itemId,
+  messageItem,
+  reasoningItem,
+  summaryPart,
+  thoughtOf,
+} from './answer.ts';
 import type { PartKind, Status } from './answer.ts';
 
 /** The message that is being said: its parts that are whole, and the one that is not. */
@@ -18,6 +28,12 @@ interface OpenMessage {
   readonly place: number;
   readonly parts: Json[];
   part: { readonly kind: PartKind; text: string } | null;
+}
+
+interface OpenThought {
+  readonly id: string;
+  readonly place: number;
+  text: string;
 }
 
 interface OpenCall {
@@ -43,6 +59,7 @@ export class FromChunks {
   #places = 0;
   /** Items that have ended, by place. */
   readonly #ended = new Map<number, Json>();
+  #thought: OpenThought | null = null;
   #message: OpenMessage | null = null;
   readonly #calls: OpenCall[] = [];
   #finish: string | null = null;
@@ -63,6 +80,7 @@ export class FromChunks {
     if (choice === undefined) return events;
     if (!this.#began) this.#begin(events, chunk);
     const { content, refusal, tool_calls: pieces } = choice.delta;
+    this.#think(events, thoughtOf(choice.delta));
     this.#say(events, 'output_text', textOf(content));
     this.#say(events, 'refusal', textOf(refusal));
     for (const piece of Array.isArray(pieces) ? pieces.filter(isRecord) : []) this.#callTool(events, piece);
@@ -74,6 +92,7 @@ export class FromChunks {
   end(): Json[] {
     const events: Json[] = [];
     const ending = endingOf(this.#finish);
+    this.#endThought(events, ending.status);
     this.#endMessage(events, ending.status);
     for (const call of this.#calls) this.#endCall(events, call, ending.status);
     this.#tell(events, `response.${ending.status}`, { response: this.#asItStands(ending) });
@@ -113,9 +132,40 @@ export class FromChunks {
     events.push({ type, sequence_number: this.#sequence++, ...fields });
   }
 
+  #think(events: Json[], text: string): void {
+    if (text === '') return;
+    this.#grow(text);
+    // What something follows was said to its end.
+    this.#endMessage(events, 'completed');
+    this.#thought ??= this.#beginThought(events);
+    this.#thought.text += text;
+    this.#tell(events, 'response.reasoning_summary_text.delta', { ...summaryOf(this.#thought), delta: text });
+  }
+
+  #beginThought(events: Json[]): OpenThought {
+    const place = this.#places++;
+    const thought = { id: itemId('rs', this.#response, place), place, text: '' };
+    const item = reasoningItem(thought.id, 'in_progress', []);
+    this.#tell(events, 'response.output_item.added', { output_index: place, item });
+    this.#tell(events, 'response.reasoning_summary_part.added', { ...summaryOf(thought), part: summaryPart('') });
+    return thought;
+  }
+
+  #endThought(events: Json[], status: Status): void {
+    const thought = this.#thought;
+    if (thought === null) return;
+    this.#thought = null;
+    const { id, place, text } = thought;
+    const part = summaryPart(text);
+    this.#tell(events, 'response.reasoning_summary_text.done', { ...summaryOf(thought), text });
+    this.#tell(events, 'response.reasoning_summary_part.done', { ...summaryOf(thought), part });
+    this.#endItem(events, place, reasoningItem(id, status, [part]));
+  }
+
   #say(events: Json[], kind: PartKind, text: string): void {
     if (text === '') return;
     this.#grow(text);
+    this.#endThought(events, 'completed');
     this.#message ??= this.#beginMessage(events);
     const part = this.#partOf(events, this.#message, kind);
     part.text += text;
@@ -167,7 +217,7 @@ export class FromChunks {
   }
 
   #callTool(events: Json[], piece: Json): void {
-    // What a call follows was said to its end.
+    this.#endThought(events, 'completed');
     this.#endMessage(events, 'completed');
     const call = continuedBy(piece, this.#calls) ?? this.#newCall();
     call.streamed.take(piece);
@@ -213,6 +263,10 @@ export class FromChunks {
     this.#chars += length;
     if (this.#chars > limits.answerBytesMax) throw tooMuch();
   }
+}
+
+function summaryOf({ id, place }: OpenThought): Json {
+  return { item_id: id, output_index: place, summary_index: 0 };
 }
 
 function placeOf({ id, place, parts }: OpenMessage): Json {

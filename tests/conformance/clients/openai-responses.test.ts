@@ -12,7 +12,8 @@ import type {
 } from 'openai/resources/responses/responses';
 import { z } from 'zod';
 import { forTheSuite } from '../../helpers/suite.ts';
-import { answers, neverAnswers, refuses, streams, until } from '../../helpers/upstream.ts';
+import { answers, chunk, neverAnswers, refuses, streams, until } from '../../helpers/upstream.ts';
+import type { Behaviour } from '../../helpers/upstream.ts';
 import { answer, callsTools, MODEL, startHubWithKey } from './hub-with-key.ts';
 import type { HubWithKey } from './hub-with-key.ts';
 
@@ -147,6 +148,35 @@ describe('the official openai client with responses', () => {
     assert.deepEqual([bounded.status, bounded.incomplete_details], ['incomplete', { reason: 'max_output_tokens' }]);
     const { output } = await client.responses.create(asked);
     assert.partialDeepStrictEqual(output, [{ type: 'message', content: [{ type: 'refusal', refusal: 'No.' }] }]);
+  });
+
+  it('sees what a model shows of its thinking, plain and streamed, and may send it back', async () => {
+    const thinks = (streamed: boolean): Behaviour =>
+      streamed
+        ? (exchange) => {
+            exchange.response.writeHead(200, { 'content-type': 'text/event-stream' });
+            exchange.response.write(chunk(exchange, { role: 'assistant', reasoning_content: 'Let me ' }));
+            exchange.response.write(chunk(exchange, { reasoning_content: 'see.' }));
+            exchange.response.write(chunk(exchange, { content: 'All is well.' }, 'stop'));
+            exchange.response.end('data: [DONE]\n\n');
+          }
+        : (exchange) => {
+            const message = { role: 'assistant', content: 'All is well.', reasoning_content: 'Let me see.' };
+            answer(exchange, { message, finish_reason: 'stop' });
+          };
+    for (const streamed of [false, true]) {
+      hub.upstream.script(thinks(streamed));
+      const response = streamed
+        ? await client.responses.stream(asked).finalResponse()
+        : await client.responses.create(asked);
+      const output: readonly ResponseOutputItem[] = response.output;
+      const [thought = assert.fail('there is no item'), said = assert.fail('there is one item')] = output;
+      assert.ok(thought.type === 'reasoning' && said.type === 'message');
+      assert.deepEqual(thought.summary, [{ type: 'summary_text', text: 'Let me see.' }]);
+      assert.equal(response.output_text, 'All is well.');
+      await client.responses.create({ model: MODEL, input: [question, thought, said, question] });
+      assert.deepEqual(last()['messages'], [question, { role: 'assistant', content: 'All is well.' }, question]);
+    }
   });
 
   it('shows a picture', async () => {
