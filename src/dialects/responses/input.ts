@@ -81,7 +81,10 @@ function toMessage(item: Json, type: string, where: string): ChatMessage {
     return { role: 'tool', tool_call_id: textIn(item, 'call_id', where), content };
   }
   if (type === 'item_reference')
-    throw untranslatable(`${where}.type`, 'it is "item_reference", and the hub keeps no items; send the item itself');
+    throw untranslatable(
+      `${where}.type`,
+      'it is "item_reference", and the hub keeps no items; send the item itself, as clients do with store: false',
+    );
   throw untranslatable(
     `${where}.type`,
     `it is "${type}"; what every provider can be told is message, function_call, function_call_output and reasoning`,
