@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
 import { callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
 import type { AgentHub } from '../helpers/agent-hub.ts';
 import { waitFor } from '../helpers/hub-process.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 import { answers, gate } from '../helpers/upstream.ts';
 
 /** What `callsWeather` and `answers` say they used, and what it costs at the prices of the hub. */
@@ -26,17 +27,31 @@ async function usedBy({ ask }: AgentHub, agent: string): Promise<Record<string, 
   return Object.fromEntries((body['limits'] as Standing[]).map(({ kind, used }) => [kind, used]));
 }
 
-function limited(limits: Record<string, number>): { limits: unknown } {
-  return { limits: { agents: { named: { helper: limits } } } };
-}
+/** Each test has an agent of its own: what one is counted is nothing to the others. */
+const LIMITS = {
+  careful: { requestsPerMinute: 10, tokensPerMinute: 10_000, concurrent: 1, usdPerDay: 1 },
+  eager: { requestsPerMinute: 3 },
+  spoken: { requestsPerMinute: 1 },
+};
 
 describe('a turn of an agent with limits', () => {
+  const suite = forTheSuite();
+  let hub: AgentHub;
+  before(async () => {
+    hub = await startAgentHub(suite, {}, { limits: { agents: { named: LIMITS } } });
+  });
+  /** How often the model and the tools are asked from now on. */
+  const counted = (): (() => readonly [number, number]) => {
+    const [models, tools] = [hub.upstream.received.length, hub.toolCalls.length];
+    return () => [hub.upstream.received.length - models, hub.toolCalls.length - tools];
+  };
+
   it('reserves each of its steps, and settles it before the next one', async (t) => {
-    const amounts = { requestsPerMinute: 10, tokensPerMinute: 10_000, concurrent: 1, usdPerDay: 1 };
-    const hub = await startAgentHub(t, {}, limited(amounts));
-    const id = await hub.create({ tools: [weatherTool] });
+    const id = await hub.create({ name: 'careful', tools: [weatherTool] });
     const [toolCalled, toolMay] = [gate(), gate()];
     const [asked, mayAnswer] = [gate(), gate()];
+    const clear = hub.tool;
+    t.after(() => (hub.tool = clear));
     hub.tool = (response) => {
       toolCalled.open();
       void toolMay.opened.then(() => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));
@@ -50,11 +65,11 @@ describe('a turn of an agent with limits', () => {
 
     await toolCalled.opened;
     const between = { requests: 1, tokens: STEP.tokens, concurrent: 0, usd: STEP.usd };
-    await waitFor(async () => (same(await usedBy(hub, 'helper'), between) ? true : null));
+    await waitFor(async () => (same(await usedBy(hub, 'careful'), between) ? true : null));
     toolMay.open();
 
     await asked.opened;
-    const within = await usedBy(hub, 'helper');
+    const within = await usedBy(hub, 'careful');
     assert.deepEqual([within['requests'], within['concurrent']], [2, 1]);
     // 1,024 for the answer, as there is no max_tokens, and the prompt by its bytes.
     assert.ok((within['tokens'] ?? 0) > STEP.tokens + 1_024, `${within['tokens']} tokens are reserved`);
@@ -63,36 +78,37 @@ describe('a turn of an agent with limits', () => {
 
     assert.equal((await turn).status, 200);
     const after = { requests: 2, tokens: 2 * STEP.tokens, concurrent: 0, usd: 2 * STEP.usd };
-    await waitFor(async () => (same(await usedBy(hub, 'helper'), after) ? true : null));
+    await waitFor(async () => (same(await usedBy(hub, 'careful'), after) ? true : null));
   });
 
-  it('ends where a step is over the limit, asks the model no more, and leaves other agents and plain chats alone', async (t) => {
-    const hub = await startAgentHub(t, {}, limited({ requestsPerMinute: 3 }));
-    const id = await hub.create({ tools: [weatherTool] });
+  it('ends where a step is over the limit, asks the model no more, and leaves other agents and plain chats alone', async () => {
+    const id = await hub.create({ name: 'eager', tools: [weatherTool] });
     const free = await hub.create({ name: 'free' });
     const chat = (agent: string) => hub.ask('POST', `/api/agents/${agent}/chat`, { prompt: 'The weather?' });
+    const asked = counted();
     hub.upstream.script(callsWeather(), answers('It is clear.'), callsWeather());
     assert.equal((await chat(id)).status, 200);
-    assert.deepEqual(await usedBy(hub, 'helper'), { requests: 2 });
+    assert.deepEqual(await usedBy(hub, 'eager'), { requests: 2 });
 
     const refused = await chat(id);
     assert.equal(refused.status, 429, refused.text);
-    assert.match(refused.text, /The agent \\"helper\\" may have 3 requests a minute/);
-    assert.equal(hub.upstream.received.length, 3, 'its first step was asked, its second was not');
-    assert.equal(hub.toolCalls.length, 2, 'the tool that the first step called has run');
-    assert.deepEqual(await usedBy(hub, 'helper'), { requests: 3 }, 'what is refused counts for nothing');
+    assert.match(refused.text, /The agent \\"eager\\" may have 3 requests a minute/);
+    const [models, tools] = asked();
+    assert.equal(models, 3, 'its first step was asked, its second was not');
+    assert.equal(tools, 2, 'the tool that the first step called has run');
+    assert.deepEqual(await usedBy(hub, 'eager'), { requests: 3 }, 'what is refused counts for nothing');
 
     hub.upstream.otherwise = answers('Well.');
     assert.equal((await chat(free)).status, 200);
     const plain = { model: 'test/test-model', messages: [{ role: 'user', content: 'Hi.' }] };
     assert.equal((await hub.ask('POST', '/v1/chat/completions', plain)).status, 200);
-    assert.deepEqual(await usedBy(hub, 'helper'), { requests: 3 });
+    assert.deepEqual(await usedBy(hub, 'eager'), { requests: 3 });
     assert.deepEqual(await usedBy(hub, 'free'), {});
   });
 
   it('is refused on the WebSocket in an error that says whose limit it is', async (t) => {
-    const hub = await startAgentHub(t, {}, limited({ requestsPerMinute: 1 }));
-    const agentId = await hub.create();
+    const agentId = await hub.create({ name: 'spoken' });
+    const asked = counted();
     hub.upstream.otherwise = answers('Well.');
     const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/ws/chat`);
     t.after(() => socket.terminate());
@@ -117,7 +133,7 @@ describe('a turn of an agent with limits', () => {
         ['max', 1],
       ],
     );
-    assert.equal(hub.upstream.received.length, 1);
+    assert.deepEqual(asked(), [1, 0]);
   });
 });
 
