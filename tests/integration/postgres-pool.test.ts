@@ -14,13 +14,14 @@ import type { TestStorage } from '../helpers/storage.ts';
 
 const unavailable = { name: 'UnavailableError', code: 'database_unavailable' };
 
-describe('the pool of PostgreSQL connections', () => {
-  let postgres: TestPostgres;
-  before(async () => {
-    postgres = await startPostgres();
-  });
-  after(() => postgres.close());
+/** Each test has a database of its own on it, and one that stops or kills it has it running again before it ends. */
+let postgres: TestPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(() => postgres.close());
 
+describe('the pool of PostgreSQL connections', () => {
   async function open(t: TestContext, pool: Partial<typeof POOL>, slowQueryMs?: number): Promise<TestStorage> {
     const target = { kind: 'postgres', url: await postgres.createDatabase(), pool: { ...POOL, ...pool } } as const;
     const opened = await openTestStorage(target, slowQueryMs === undefined ? {} : { slowQueryMs });
@@ -116,12 +117,6 @@ describe('the pool of PostgreSQL connections', () => {
 });
 
 describe('what a connection is told and keeps', () => {
-  let postgres: TestPostgres;
-  before(async () => {
-    postgres = await startPostgres();
-  });
-  after(() => postgres.close());
-
   async function open(t: TestContext, url: string, pool: Partial<typeof POOL>): Promise<Storage> {
     const { storage } = await openTestStorage({ kind: 'postgres', url, pool: { ...POOL, ...pool } });
     t.after(() => storage.close());
