@@ -43,7 +43,7 @@ describe('revoagent check', () => {
   });
 
   it('passes a stack that is well, against the running one and in its own', async () => {
-    const run = await runCli(['check', '--folder', own.folder, '--model', 'check', '--seconds', '2', '--json']);
+    const run = await runCli(['check', '--folder', own.folder, '--model', 'check', '--seconds', '1', '--json']);
     assert.notEqual(run.stdout, '', run.stderr);
     const report: CheckReport = JSON.parse(run.stdout);
     report.rows.forEach(assertPassed);
@@ -121,9 +121,11 @@ describe('revoagent check', () => {
       t.after(() => child.kill('SIGKILL'));
       return { name, state: 'ready' as const, pid: child.pid ?? 0, restarts: 0, readyForMs: 1, shown: null, child };
     });
-    const { url } = await startLiar(t, site.url, ({ path }) =>
-      path === '/api/models' ? { status: 502, body: '{}' } : null,
-    );
+    // Two minutes of requests in a few seconds, which the stack itself need not carry: what is judged here is who comes back, and reads.
+    const { url } = await startLiar(t, site.url, ({ path }) => ({
+      status: path === '/api/models' ? 502 : 200,
+      body: '{}',
+    }));
     const status = async () => ({ folder: '', hubs: 1, parts });
     const ended = Promise.all(parts.map(({ child }) => once(child, 'exit')));
     const { row } = await resilienceRow({ ...site, clock: hurried, url, hubs: site.hubs.slice(0, 1), status });
