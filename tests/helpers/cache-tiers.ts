@@ -1,4 +1,7 @@
 /** Every kind of tier, over the real thing, for the suites: several openings of one namespace share what they keep. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { CACHE_TABLES } from '../../src/cache/database/statements.ts';
@@ -6,6 +9,7 @@ import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import type { DatabasePort, Row } from '../../src/cache/database/tier.ts';
 import { MemoryTier } from '../../src/cache/memory-tier.ts';
 import { connectRedis } from '#redis/index';
+import { unpackNewDatabase } from '#storage/new-database';
 import { RedisTier } from '../../src/cache/redis/tier.ts';
 import type { Tier } from '../../src/cache/tier.ts';
 import { waitFor } from './hub-process.ts';
@@ -59,7 +63,10 @@ async function postgresMaker(): Promise<TierMaker> {
 }
 
 async function pgliteMaker(): Promise<TierMaker> {
-  const database = await PGlite.create();
+  // In a folder, as a hub has it, and unpacked: in memory PGlite would make a new one first, which takes seconds of a core.
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'revoagent-tier-'));
+  unpackNewDatabase(dataDir);
+  const database = await PGlite.create({ dataDir });
   await database.exec(CACHE_TABLES);
   const port: DatabasePort = {
     query: async (text, values) => (await database.query<Row>(text, [...values])).rows,
@@ -69,7 +76,10 @@ async function pgliteMaker(): Promise<TierMaker> {
   return {
     open: async (namespace) => new DatabaseTier(port, { namespace }),
     pass: () => undefined,
-    end: () => database.close(),
+    async end() {
+      await database.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
   };
 }
 
