@@ -88,9 +88,10 @@ describe('a stack', () => {
 
   it('scales up and down under load, and none fails', async () => {
     const load = startLoad(stack.url);
-    const more = await runCli(['scale', '4', '--folder', stack.folder]);
+    // By one hub: each that comes or goes does so as the one before it.
+    const more = await runCli(['scale', '3', '--folder', stack.folder]);
     assert.equal(more.code, 0, more.stderr);
-    assert.equal((await stack.status()).hubs, 4);
+    assert.equal((await stack.status()).hubs, 3);
     const fewer = await runCli(['scale', '2', '--folder', stack.folder]);
     assert.equal(fewer.code, 0, fewer.stderr);
     await load.stop();
