@@ -40,7 +40,7 @@ describe('the archive of a new database', () => {
   it('gives every file and folder back, for nobody else to read', (t) => {
     const { archive, dataDir } = packed(t);
     unpackNewDatabase(dataDir, archive);
-    assert.deepEqual(readdirSync(dataDir, { recursive: true }).toSorted(), [
+    assert.deepEqual(readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).toSorted(), [
       'PG_VERSION',
       'base',
       'base/1',
