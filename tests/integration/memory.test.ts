@@ -3,12 +3,14 @@
  * time or served by words, and both are met again without anybody's help.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
+import { before, describe, it } from 'node:test';
+import { startHubHere } from '../helpers/hub-here.ts';
+import type { HubHere } from '../helpers/hub-here.ts';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 import { json, neverAnswers, refuses, startUpstream } from '../helpers/upstream.ts';
 import type { Behaviour, Upstream } from '../helpers/upstream.ts';
 
@@ -26,7 +28,7 @@ const meanings: Behaviour = ({ received: { body }, response }) => {
   json(response, 200, { object: 'list', data, model: body['model'], usage: { prompt_tokens: 1, total_tokens: 1 } });
 };
 
-async function ask(hub: HubProcess, method: string, at: string, body?: object): Promise<[number, string]> {
+async function ask(hub: Pick<HubProcess, 'url'>, method: string, at: string, body?: object): Promise<[number, string]> {
   const response = await fetch(`${hub.url}${at}`, {
     method,
     headers: { 'content-type': 'application/json' },
@@ -45,16 +47,19 @@ const everyOperation = (hub: HubProcess): Promise<[number, string]>[] => [
 ];
 
 describe('the memory of a hub whose database goes away and comes back', () => {
+  const suite = forTheSuite();
   let postgres: TestPostgres;
+  let hub: HubProcess;
   before(async () => {
     postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    const config = { storage: { url: postgres.url }, memory: { timeoutMs: 2_000 }, server: { shutdownGraceMs: 0 } };
+    hub = await startHubProcess(suite, { config });
+    // One hub for both outages, as one has them in production; and it ends well after both.
+    suite.after(async () => assert.equal(await hub.end('SIGTERM'), 0, hub.output()));
   });
-  after(() => postgres.close());
 
-  async function recovers(t: TestContext, away: () => unknown, back: () => unknown): Promise<void> {
-    const url = await postgres.createDatabase();
-    const config = { storage: { url }, memory: { timeoutMs: 2_000 }, server: { shutdownGraceMs: 0 } };
-    const hub = await startHubProcess(t, { config });
+  async function recovers(away: () => unknown, back: () => unknown): Promise<void> {
     assert.equal((await ask(hub, 'POST', '/api/memories', { text: 'a fact from before' }))[0], 201);
     await away();
     for (const [status, text] of await Promise.all([...everyOperation(hub), ...everyOperation(hub)])) {
@@ -81,44 +86,49 @@ describe('the memory of a hub whose database goes away and comes back', () => {
     await waitFor(async () =>
       /"state":"closed"/.test((await ask(hub, 'GET', '/api/circuit-breakers/memory'))[1]) ? true : null,
     );
-    assert.equal(await hub.end('SIGTERM'), 0, hub.output());
   }
 
-  it('killed: 503 memory_unavailable in time, ready all the while, and there again by itself', (t) =>
+  it('killed: 503 memory_unavailable in time, ready all the while, and there again by itself', () =>
     recovers(
-      t,
       () => postgres.kill(),
       () => postgres.restart(),
     ));
 
-  it('hung: 503 memory_unavailable in time, ready all the while, and there again by itself', (t) =>
+  it('hung: 503 memory_unavailable in time, ready all the while, and there again by itself', () =>
     recovers(
-      t,
       () => postgres.stop(),
       () => postgres.cont(),
     ));
 });
 
 describe('the memory of a hub with an embedding model', () => {
-  async function start(t: TestContext): Promise<{ hub: HubProcess; model: Upstream }> {
-    const model = await startUpstream(t);
+  const suite = forTheSuite();
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+    suite.after(() => postgres.close());
+  });
+
+  async function start(): Promise<{ hub: HubHere; model: Upstream }> {
+    const model = await startUpstream(suite);
     model.otherwise = meanings;
+    const storage = { url: await postgres.createDatabase() };
     const providers = { test: { kind: 'openai-compatible', baseUrl: model.baseUrl, apiKey: 'sk-test' } };
     const memory = { embeddingModel: 'test/embedding', timeoutMs: 2_000 };
     const resilience = { retry: { retries: 0 }, breaker: { failures: 1_000 } };
-    return { hub: await startHubProcess(t, { config: { providers, memory, resilience } }), model };
+    return { hub: await startHubHere(suite, { config: { storage, providers, memory, resilience } }), model };
   }
-  const found = async (hub: HubProcess, question: string): Promise<string[]> => {
+  const found = async (hub: HubHere, question: string): Promise<string[]> => {
     const [status, text] = await ask(hub, 'GET', `/api/memories/search?q=${encodeURIComponent(question)}`);
     assert.equal(status, 200, text);
     const { data }: { data: { text: string }[] } = JSON.parse(text);
     return data.map((each) => each.text);
   };
-  const keep = async (hub: HubProcess, text: string): Promise<void> =>
+  const keep = async (hub: HubHere, text: string): Promise<void> =>
     assert.equal((await ask(hub, 'POST', '/api/memories', { text }))[0], 201);
 
-  it('finds a fact that shares no word with the question, and each embedding is a run', async (t) => {
-    const { hub, model } = await start(t);
+  it('finds a fact that shares no word with the question, and each embedding is a run', async () => {
+    const { hub, model } = await start();
     await keep(hub, 'Anna has a cat');
     await keep(hub, 'Berlin is wet');
     assert.deepEqual(await found(hub, 'feline'), ['Anna has a cat', 'Berlin is wet']);
@@ -137,8 +147,8 @@ describe('the memory of a hub with an embedding model', () => {
     ['refuses', refuses(500)],
     ['hangs', neverAnswers],
   ] as const)
-    it(`that ${what}: facts are kept and found by words, counted, and by meaning again when it is back`, async (t) => {
-      const { hub, model } = await start(t);
+    it(`that ${what}: facts are kept and found by words, counted, and by meaning again when it is back`, async () => {
+      const { hub, model } = await start();
       await keep(hub, 'Anna has a cat');
       model.otherwise = behaviour;
       await keep(hub, 'Berlin is wet');
