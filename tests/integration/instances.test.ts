@@ -1,11 +1,13 @@
 /**
  * Hubs that share a real Redis: who lives is known to all within seconds, also after `kill -9`; what one learns of an upstream the
- * others heed; an operator's order reaches all. And a Redis that goes changes nothing for a caller.
+ * others heed; an operator's order reaches all. And a Redis that goes changes nothing for a caller. Only the one that is killed needs a
+ * process of its own: the others speak with each other through Redis alone, wherever they run.
  */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { startHubHere } from '../helpers/hub-here.ts';
+import type { HubHere } from '../helpers/hub-here.ts';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
-import type { HubProcess } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
@@ -22,21 +24,21 @@ interface Listed {
   readonly data: readonly { readonly id: string; readonly answers: boolean; readonly draining: boolean }[];
 }
 
-async function getJson<T>(hub: HubProcess, path: string): Promise<T> {
+async function getJson<T>(hub: HubHere, path: string): Promise<T> {
   const body: T = JSON.parse(await (await fetch(`${hub.url}${path}`)).text());
   return body;
 }
 
-async function idsAt(hub: HubProcess): Promise<string> {
+async function idsAt(hub: HubHere): Promise<string> {
   const { data } = await getJson<Listed>(hub, '/api/instances');
   return data.map(({ id, answers: own }) => (own ? `(${id})` : id)).join(' ');
 }
 
-function seen(hub: HubProcess, ids: string, withinMs?: number): Promise<true> {
+function seen(hub: HubHere, ids: string, withinMs?: number): Promise<true> {
   return waitFor(async () => ((await idsAt(hub)) === ids ? true : null), withinMs);
 }
 
-async function chat(hub: HubProcess, model: string): Promise<number> {
+async function chat(hub: HubHere, model: string): Promise<number> {
   const response = await fetch(`${hub.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -46,18 +48,18 @@ async function chat(hub: HubProcess, model: string): Promise<number> {
   return response.status;
 }
 
-async function breakerAt(hub: HubProcess, model: string): Promise<{ state: string; suspect: boolean }> {
+async function breakerAt(hub: HubHere, model: string): Promise<{ state: string; suspect: boolean }> {
   return getJson(hub, `/api/circuit-breakers/${encodeURIComponent(`provider:up/${model}`)}`);
 }
 
-async function order(hub: HubProcess, model: string, what: string, body: unknown): Promise<number> {
+async function order(hub: HubHere, model: string, what: string, body: unknown): Promise<number> {
   const key = encodeURIComponent(`provider:up/${model}`);
   const headers = { 'content-type': 'application/json' };
   const at = `${hub.url}/api/circuit-breakers/${key}/${what}`;
   return (await fetch(at, { method: 'POST', headers, body: JSON.stringify(body) })).status;
 }
 
-async function metricAt(hub: HubProcess, name: string): Promise<number> {
+async function metricAt(hub: HubHere, name: string): Promise<number> {
   const text = await (await fetch(`${hub.url}/metrics`)).text();
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
 }
@@ -67,18 +69,17 @@ describe('hubs that share a Redis', () => {
   let redis: TestRedis;
   let url: string;
   let upstream: Upstream;
-  let one: HubProcess;
-  let two: HubProcess;
-  const start = (instance: string, sharedEvidence = 'advise'): Promise<HubProcess> =>
-    startHubProcess(suite, {
-      config: {
-        server: { instance, shutdownGraceMs: 0 },
-        storage: { url },
-        redis: { stateUrl: redis.url },
-        providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
-        resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 }, sharedEvidence },
-      },
-    });
+  let one: HubHere;
+  let two: HubHere;
+  const configOf = (instance: string, sharedEvidence = 'advise') => ({
+    server: { instance, shutdownGraceMs: 0 },
+    storage: { url },
+    redis: { stateUrl: redis.url },
+    providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
+    resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 }, sharedEvidence },
+  });
+  const start = (...how: Parameters<typeof configOf>): Promise<HubHere> =>
+    startHubHere(suite, { config: configOf(...how) });
   before(async () => {
     const postgres = await startPostgres();
     suite.after(() => postgres.close());
@@ -91,14 +92,14 @@ describe('hubs that share a Redis', () => {
     await seen(one, '(one) two');
     await seen(two, '(two) one');
     assert.equal(await metricAt(one, 'revoagent_instances'), 2);
-    const three = await start('three');
+    const three = await startHubProcess(suite, { config: configOf('three') });
     await seen(one, '(one) three two');
     await three.end('SIGKILL');
     await seen(one, '(one) two', VANISHES_MS);
     await seen(two, '(two) one', VANISHES_MS);
     const four = await start('four');
     await seen(one, '(one) four two');
-    await four.end('SIGTERM');
+    await four.end();
     // Signed off: gone with the next look, not only when its time has run out.
     await seen(one, '(one) two', 2_000);
   });
@@ -145,7 +146,7 @@ describe('hubs that share a Redis', () => {
     await waitFor(async () => ((await both()).every((status) => status === 200) ? true : null));
     for (const hub of [left, right]) {
       assert.equal((await breakerAt(hub, model)).state, 'closed');
-      await hub.end('SIGTERM');
+      await hub.end();
     }
   });
 
@@ -175,7 +176,7 @@ describe('hubs that share a Redis', () => {
     assert.equal(await order(two, model, 'reset', { reason: 'over' }), 200);
     for (const hub of [one, late])
       await waitFor(async () => ((await breakerAt(hub, model)).state === 'closed' ? true : null));
-    await late.end('SIGTERM');
+    await late.end();
   });
 
   it('go on alone while Redis is away, say so, and find each other again', async () => {
