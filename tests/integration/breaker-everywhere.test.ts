@@ -3,11 +3,14 @@
  * `/health` and `/metrics` say the same at each step. And what the hub writes on the way holds no key and no prompt.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
+import { startHubHere } from '../helpers/hub-here.ts';
+import type { HubHere } from '../helpers/hub-here.ts';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import type { TestPostgres } from '../helpers/postgres.ts';
 import { forTheSuite } from '../helpers/suite.ts';
-import type { Cleanup } from '../helpers/suite.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 
@@ -15,6 +18,8 @@ const KEY = 'provider:test/m';
 const PROMPT = 'canary-prompt-7731';
 const SECRET = 'sk-canary-secret-9942';
 const OPEN_MS = 1_500;
+
+type Asked = Pick<HubProcess, 'url'>;
 
 interface Views {
   readonly api: unknown;
@@ -24,14 +29,12 @@ interface Views {
   readonly metrics: { readonly closed: number; readonly open: number };
 }
 
-async function start(t: Cleanup): Promise<{ hub: HubProcess; upstream: Upstream }> {
-  const upstream = await startUpstream(t);
+function configOf(upstream: Upstream) {
   const providers = { test: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: SECRET } };
-  const resilience = { breaker: { openMs: OPEN_MS }, retry: { retries: 0 } };
-  return { hub: await startHubProcess(t, { config: { providers, resilience } }), upstream };
+  return { providers, resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 } } };
 }
 
-function chat(hub: HubProcess, headers: Record<string, string> = {}): Promise<Response> {
+function chat(hub: Asked, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${hub.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -39,18 +42,18 @@ function chat(hub: HubProcess, headers: Record<string, string> = {}): Promise<Re
   });
 }
 
-async function get(hub: HubProcess, path: string): Promise<{ text: string; json: () => Record<string, unknown> }> {
+async function get(hub: Asked, path: string): Promise<{ text: string; json: () => Record<string, unknown> }> {
   const text = await (await fetch(`${hub.url}${path}`)).text();
   return { text, json: () => JSON.parse(text) };
 }
 
-async function post(hub: HubProcess, path: string, body: unknown): Promise<number> {
+async function post(hub: Asked, path: string, body: unknown): Promise<number> {
   const headers = { 'content-type': 'application/json' };
   return (await fetch(`${hub.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).status;
 }
 
 /** What each of them says. Health keeps its results for a second, so it is asked until it has looked again. */
-async function views(hub: HubProcess): Promise<Views> {
+async function views(hub: Asked): Promise<Views> {
   const api = (await get(hub, `/api/circuit-breakers/${encodeURIComponent(KEY)}`)).json()['state'];
   const { deployments } = (await get(hub, '/api/models')).json();
   assert.ok(Array.isArray(deployments));
@@ -64,7 +67,7 @@ async function views(hub: HubProcess): Promise<Views> {
   return { api, models, health, metrics: { closed: count('closed'), open: count('open') } };
 }
 
-async function untilAllSay(hub: HubProcess, expected: Views): Promise<void> {
+async function untilAllSay(hub: Asked, expected: Views): Promise<void> {
   let seen: Views | undefined;
   await waitFor(
     async () => {
@@ -80,8 +83,21 @@ async function untilAllSay(hub: HubProcess, expected: Views): Promise<void> {
 const healthy: Views = { api: 'closed', models: 'closed', health: 'healthy', metrics: { closed: 5, open: 0 } };
 
 describe('a circuit of a started hub', () => {
-  it('opens after 5 failures, spares the upstream, closes by itself, and is the same in every view', async (t) => {
-    const { hub, upstream } = await start({ after: (end) => t.after(end) });
+  const suite = forTheSuite();
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+    suite.after(() => postgres.close());
+  });
+
+  async function start(): Promise<{ hub: HubHere; upstream: Upstream }> {
+    const upstream = await startUpstream(suite);
+    const storage = { url: await postgres.createDatabase() };
+    return { hub: await startHubHere(suite, { config: { ...configOf(upstream), storage } }), upstream };
+  }
+
+  it('opens after 5 failures, spares the upstream, closes by itself, and is the same in every view', async () => {
+    const { hub, upstream } = await start();
     assert.equal((await chat(hub)).status, 200);
     await untilAllSay(hub, healthy);
     upstream.otherwise = refuses(500);
@@ -103,14 +119,14 @@ describe('a circuit of a started hub', () => {
     assert.match((await get(hub, '/metrics')).text, /^revoagent_breaker_trips_total 1$/m);
   });
 
-  it('obeys an operator, and the audit says who, what and why', async (t) => {
-    const { hub, upstream } = await start({ after: (end) => t.after(end) });
+  it('obeys an operator, and the audit says who, what and why', async () => {
+    const { hub, upstream } = await start();
     await chat(hub);
     const path = `/api/circuit-breakers/${encodeURIComponent(KEY)}`;
     assert.equal(await post(hub, `${path}/force-open`, { reason: 'incident 4711' }), 200);
-    const before = upstream.received.length;
+    const earlier = upstream.received.length;
     assert.equal((await chat(hub)).status, 503);
-    assert.equal(upstream.received.length, before);
+    assert.equal(upstream.received.length, earlier);
     assert.equal(await post(hub, `${path}/close`, { reason: 'the rule is wrong' }), 200);
     upstream.otherwise = refuses(500);
     for (let call = 0; call < 8; call++) assert.equal((await chat(hub)).status, 502);
@@ -127,10 +143,10 @@ describe('a circuit of a started hub', () => {
 });
 
 describe('what a hub tells on the way', () => {
-  const suite = forTheSuite();
-
-  it('carries the trace through, names request and run in the log, and holds no key and no prompt', async () => {
-    const { hub, upstream } = await start(suite);
+  it('carries the trace through, names request and run in the log, and holds no key and no prompt', async (t) => {
+    const upstream = await startUpstream(t);
+    // In a process of its own, for all that it writes is looked at, whoever writes it.
+    const hub = await startHubProcess(t, { config: configOf(upstream) });
     const made = await fetch(`${hub.url}/api/keys`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
