@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { WebSocket } from 'ws';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 type Json = Record<string, unknown>;
@@ -81,9 +82,13 @@ const chat = (model = 'chat', more: Json = {}): Json => ({ model, messages, ...m
 describe('limits', () => {
   it('hold on every surface, and are told in its own form', async (t) => {
     const target = await startUpstream(t);
+    const postgres = await startPostgres();
+    t.after(() => postgres.close());
     const providers = { simulator: { kind: 'simulator' }, slow: { kind: 'simulator', tokensPerSecond: 1 } };
     const to = (provider: string, more: Json = {}): Json => ({ groups: [[{ provider, model: 'chat' }]], ...more });
     const config = {
+      server: { shutdownGraceMs: 0 },
+      storage: { url: postgres.url },
       providers,
       routes: {
         chat: to('simulator'),
@@ -255,8 +260,9 @@ async function stored(lab: Lab): Promise<void> {
 async function reloaded(lab: Lab, config: Json): Promise<void> {
   const { secret } = await lab.key({});
   const written = JSON.parse(JSON.stringify({ ...config, limits: { keys: { default: { concurrent: 3 } } } }));
-  const { server, storage } = { server: { port: 0 }, storage: { dataDir: `${lab.hub.dataDir}/data` } };
-  await writeFile(lab.hub.configFile, JSON.stringify({ server, storage, ...written }));
+  Object.assign(written.server, { port: 0 });
+  Object.assign(written.storage, { dataDir: `${lab.hub.dataDir}/data` });
+  await writeFile(lab.hub.configFile, JSON.stringify(written));
   lab.hub.process.kill('SIGHUP');
   const limit = await waitFor(async () => (await lab.left(secret))[0], 15_000, lab.hub.output);
   assert.deepEqual([limit['scope'], limit['kind'], limit['max']], ['key', 'concurrent', 3]);
