@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { temporaryFolder } from '../helpers/hub-process.ts';
 import { startNumbered } from '../helpers/numbered-upstream.ts';
+import { startPostgres } from '../helpers/postgres.ts';
 import type { ProjectHub } from '../helpers/project-hubs.ts';
-import { makeKeys, startProjectHub } from '../helpers/project-hubs.ts';
+import { makeKeys, postgresTarget, startProjectHub } from '../helpers/project-hubs.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 
 const SEED = 20_260_101;
@@ -72,14 +72,15 @@ describe('the cache of a hub with two projects', () => {
 
   before(async () => {
     const upstream = await startNumbered(suite);
-    const dataDir = await temporaryFolder(suite);
-    keys = await makeKeys({ kind: 'embedded', dataDir, queryTimeoutMs: 10_000 }, [2, 2]);
+    const postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    keys = await makeKeys(postgresTarget(postgres.url), [2, 2]);
     const config = {
       providers: { up: { kind: 'openai-compatible', baseUrl: upstream.url } },
       routes: { m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} } },
       external: { api: { baseUrl: upstream.url, cache: { staleOnErrorMs: 60_000 } } },
     };
-    hub = await startProjectHub(suite, config, { dataDir });
+    hub = await startProjectHub(suite, config, { url: postgres.url });
     for (const [key = ''] of keys) {
       const agent = { name: 'same', instructions: 'Answer with a number.', model: 'm' };
       assert.equal((await hub.ask(key, 'POST', '/api/agents', agent)).status, 201);
