@@ -3,13 +3,11 @@
  * and run records written meanwhile are there afterwards.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import pg from 'pg';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
-import type { TestPostgres } from '../helpers/postgres.ts';
 
 const HANG_BOUND_MS = 15_000;
 
@@ -18,10 +16,8 @@ interface Outage {
   back(): unknown;
 }
 
-async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back }: Outage): Promise<void> {
-  const url = await postgres.createDatabase();
-  const hub = await startHubProcess(t, { config: { storage: { url }, server: { shutdownGraceMs: 0 } } });
-  const key = await createKey(hub);
+/** Gives the runs of the outage. */
+async function chatSurvives(hub: HubProcess, key: string, { away, back }: Outage): Promise<readonly string[]> {
   assert.equal((await chat(hub, key)).status, 200);
   const talk = `conversations/${await beginConversation(hub, key)}`;
 
@@ -67,27 +63,28 @@ async function chatSurvives(t: TestContext, postgres: TestPostgres, { away, back
       (await fetch(`${hub.url}/api/runs/${run}`, { headers: bearer(key) })).status === 200 ? true : null,
     );
   }
-  assert.equal(await hub.end('SIGTERM'), 0, hub.output());
-  const stored = await storedRuns(url);
-  assert.deepEqual(
-    runs.filter((run) => !stored.has(run)),
-    [],
-    'runs of the outage that are not in the database',
-  );
+  return runs;
 }
 
 describe('PostgreSQL goes away and comes back', () => {
-  let postgres: TestPostgres;
-  before(async () => {
-    postgres = await startPostgres();
+  it('killed, and then hung: chat goes on, nobody waits for ever, nothing is lost', async (t) => {
+    const postgres = await startPostgres();
+    t.after(() => postgres.close());
+    const { url } = postgres;
+    const hub = await startHubProcess(t, { config: { storage: { url }, server: { shutdownGraceMs: 0 } } });
+    const key = await createKey(hub);
+    const runs = [
+      ...(await chatSurvives(hub, key, { away: () => postgres.kill(), back: () => postgres.restart() })),
+      ...(await chatSurvives(hub, key, { away: () => postgres.stop(), back: () => postgres.cont() })),
+    ];
+    assert.equal(await hub.end('SIGTERM'), 0, hub.output());
+    const stored = await storedRuns(url);
+    assert.deepEqual(
+      runs.filter((run) => !stored.has(run)),
+      [],
+      'runs of the outages that are not in the database',
+    );
   });
-  after(() => postgres.close());
-
-  it('killed: chat goes on, nothing is lost', (t) =>
-    chatSurvives(t, postgres, { away: () => postgres.kill(), back: () => postgres.restart() }));
-
-  it('hung: chat goes on, nobody waits for ever, nothing is lost', (t) =>
-    chatSurvives(t, postgres, { away: () => postgres.stop(), back: () => postgres.cont() }));
 });
 
 function bearer(key: string): Record<string, string> {
