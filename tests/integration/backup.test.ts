@@ -5,12 +5,15 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { startHubHere } from '../helpers/hub-here.ts';
 import { startHubProcess, temporaryFolder } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 
 const PAGE = await readFile(new URL('../../docs/backup.md', import.meta.url), 'utf8');
 const run = promisify(execFile);
+
+type Asked = Pick<HubProcess, 'url'>;
 
 function command(name: string): string {
   const [, text] = new RegExp(`\`\`\`sh ${name}\n([^]*?)\`\`\``).exec(PAGE) ?? [];
@@ -22,7 +25,7 @@ async function sh(name: string, cwd: string, env: Record<string, string>): Promi
 }
 
 async function call(
-  hub: HubProcess,
+  hub: Asked,
   method: string,
   at: string,
   key: string | null,
@@ -38,12 +41,12 @@ async function call(
   return JSON.parse(text) as Record<string, unknown>;
 }
 
-const names = async (hub: HubProcess, key: string): Promise<unknown[]> => {
+const names = async (hub: Asked, key: string): Promise<unknown[]> => {
   const { data } = (await call(hub, 'GET', '/api/agents', key)) as { data: { name: string }[] };
   return data.map(({ name }) => name).toSorted();
 };
 
-async function keep(hub: HubProcess): Promise<string> {
+async function keep(hub: Asked): Promise<string> {
   const made = await call(hub, 'POST', '/api/keys', null, { name: 'operator', scopes: ['admin'] });
   const key = String(made['secret']);
   await call(hub, 'POST', '/api/agents', key, { name: 'kept', instructions: 'Be brief.', model: 'simulator/chat' });
@@ -56,7 +59,7 @@ describe('a backup', () => {
     t.after(() => postgres.close());
     const cwd = await temporaryFolder(t);
     const from = await postgres.createDatabase();
-    const hub = await startHubProcess(t, { config: { storage: { url: from } } });
+    const hub = await startHubHere(t, { config: { storage: { url: from } } });
     const key = await keep(hub);
     await sh('backup', cwd, { DATABASE_URL: from });
     await call(hub, 'POST', '/api/agents', key, { name: 'later', instructions: 'Be brief.', model: 'simulator/chat' });
@@ -64,20 +67,20 @@ describe('a backup', () => {
 
     const to = await postgres.createDatabase();
     await sh('restore', cwd, { DATABASE_URL: to });
-    const restored = await startHubProcess(t, { config: { storage: { url: to } } });
+    const restored = await startHubHere(t, { config: { storage: { url: to } } });
     assert.deepEqual(await names(restored, key), ['kept'], 'with the key of then');
     await call(restored, 'POST', '/api/chat', key, { model: 'simulator/chat', prompt: 'Well?' });
   });
 
   it('of an embedded hub that was stopped comes back in another folder', async (t) => {
     const cwd = await temporaryFolder(t);
-    const hub = await startHubProcess(t, {});
+    const hub = await startHubProcess(t, { config: { server: { shutdownGraceMs: 0 } } });
     const key = await keep(hub);
     assert.equal(await hub.end('SIGTERM'), 0, hub.output());
     await sh('backup-embedded', cwd, { DATA_DIR: path.join(hub.dataDir, 'data') });
     const dataDir = await temporaryFolder(t);
     await sh('restore-embedded', cwd, { DATA_DIR: path.join(dataDir, 'data') });
-    const restored = await startHubProcess(t, { dataDir });
+    const restored = await startHubHere(t, { dataDir });
     assert.deepEqual(await names(restored, key), ['kept']);
   });
 });
