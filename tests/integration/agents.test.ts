@@ -3,13 +3,14 @@
  * acknowledged is whole, what was not is broken, and neither is ever the other.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { callsTool, callsWeather, startAgentHub, weatherTool } from '../helpers/agent-hub.ts';
 import type { AgentHub } from '../helpers/agent-hub.ts';
 import { waitFor } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 import { answers, streams, until } from '../helpers/upstream.ts';
 
 const HANG_BOUND_MS = 15_000;
@@ -29,14 +30,19 @@ async function turnsOf({ ask }: AgentHub, conversationId: unknown): Promise<Turn
 }
 
 describe('an agent of a started hub', () => {
+  const suite = forTheSuite();
   let postgres: TestPostgres;
+  /** Of the tests that leave the hub as they found it. */
+  let shared: AgentHub;
   before(async () => {
     postgres = await startPostgres();
+    suite.after(() => postgres.close());
+    shared = await startAgentHub(suite, { url: await postgres.createDatabase() });
+    suite.after(async () => assert.equal(await shared.hub.end('SIGTERM'), 0, shared.hub.output()));
   });
-  after(() => postgres.close());
 
   it('talks in a conversation whose every step is a run that is explained, and told to stop marks the turn under way', async (t) => {
-    const hub = await startAgentHub(t);
+    const hub = await startAgentHub(t, { url: await postgres.createDatabase() });
     const id = await hub.create({ tools: [weatherTool] });
     hub.upstream.script(callsWeather('Berlin'), answers('It is clear.'), answers('You are welcome.'));
     const first = await hub.ask('POST', `/api/agents/${id}/chat`, { prompt: 'The weather?', conversationId: 'new' });
@@ -72,9 +78,13 @@ describe('an agent of a started hub', () => {
     assert.equal(await again.hub.end('SIGTERM'), 0, again.hub.output());
   });
 
-  it('remembers, answers without its memory while that is out of order, says so, and uses it again afterwards', async (t) => {
-    const hub = await startAgentHub(t);
-    const id = await hub.create({ memory: { scope: 'agent', recall: 5 }, tools: [{ kind: 'memory' }] });
+  it('remembers, answers without its memory while that is out of order, says so, and uses it again afterwards', async () => {
+    const hub = shared;
+    const id = await hub.create({
+      name: 'remembering',
+      memory: { scope: 'agent', recall: 5 },
+      tools: [{ kind: 'memory' }],
+    });
     const chat = async (prompt: string) => (await hub.ask('POST', `/api/agents/${id}/chat`, { prompt })).body;
     const toldFirst = () => {
       const messages = hub.upstream.received.at(-1)?.body['messages'];
@@ -146,9 +156,9 @@ describe('an agent of a started hub', () => {
     ['killed', () => postgres.kill(), () => postgres.restart()],
     ['hung', () => postgres.stop(), () => postgres.cont()],
   ] as const) {
-    it(`with a database that is ${name} says 503 in time, while plain chat goes on, and talks again afterwards`, async (t) => {
-      const hub = await startAgentHub(t, { url: await postgres.createDatabase() });
-      const id = await hub.create();
+    it(`with a database that is ${name} says 503 in time, while plain chat goes on, and talks again afterwards`, async () => {
+      const hub = shared;
+      const id = await hub.create({ name });
       const chat = `/api/agents/${id}/chat`;
       const { conversationId } = (await hub.ask('POST', chat, { prompt: '1?', conversationId: 'new' })).body;
 
@@ -169,7 +179,6 @@ describe('an agent of a started hub', () => {
       }, 60_000);
       assert.equal(again.body['text'], 'All is well.');
       assert.equal((await turnsOf(hub, conversationId)).at(-1)?.state, 'whole');
-      assert.equal(await hub.hub.end('SIGTERM'), 0, hub.hub.output());
     });
   }
 });
