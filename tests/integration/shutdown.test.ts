@@ -6,10 +6,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import type { TestPostgres } from '../helpers/postgres.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 
 interface HeldUpstream {
   readonly baseUrl: string;
@@ -55,9 +58,10 @@ async function startHub(
   t: TestContext,
   upstream: HeldUpstream,
   server: Record<string, unknown> = {},
+  storage: Record<string, unknown> = {},
 ): Promise<HubProcess> {
   const providers = { held: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } };
-  return startHubProcess(t, { config: { providers, server } });
+  return startHubProcess(t, { config: { providers, server, storage } });
 }
 
 function openStream(hub: HubProcess): Promise<Response> {
@@ -80,13 +84,21 @@ function get(url: string, agent: Agent): Promise<IncomingMessage> {
 }
 
 describe('a hub that is told to stop', () => {
+  const suite = forTheSuite();
+  // Of those that are about the stream and the signal; the first one closes an embedded database too.
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+    suite.after(() => postgres.close());
+  });
+
   it('turns readiness red, refuses new connections, serves open ones, finishes its streams and exits 0', async (t) => {
     const upstream = await heldUpstream(t);
     const hub = await startHub(t, upstream);
     const kept = new Agent({ keepAlive: true, maxSockets: 1 });
     t.after(() => kept.destroy());
-    const before = await get(`${hub.url}/health/ready`, kept);
-    assert.equal(before.statusCode, 200);
+    const first = await get(`${hub.url}/health/ready`, kept);
+    assert.equal(first.statusCode, 200);
     const stream = await openStream(hub);
     assert.equal(stream.status, 200);
     await waitFor(() => upstream.streams[0]);
@@ -107,7 +119,7 @@ describe('a hub that is told to stop', () => {
 
   it('ends a stream that outlasts the grace with an honest error and still exits 0', async (t) => {
     const upstream = await heldUpstream(t);
-    const hub = await startHub(t, upstream, { shutdownGraceMs: 300 });
+    const hub = await startHub(t, upstream, { shutdownGraceMs: 300 }, { url: await postgres.createDatabase() });
     const stream = await openStream(hub);
     await waitFor(() => upstream.streams[0]);
     const ended = hub.end('SIGTERM');
@@ -118,7 +130,7 @@ describe('a hub that is told to stop', () => {
 
   it('ends at once at the second signal', async (t) => {
     const upstream = await heldUpstream(t);
-    const hub = await startHub(t, upstream);
+    const hub = await startHub(t, upstream, {}, { url: await postgres.createDatabase() });
     const stream = await openStream(hub);
     await waitFor(() => upstream.streams[0]);
     const ended = hub.end('SIGTERM');
