@@ -10,6 +10,8 @@ import type { AgentHub } from '../helpers/agent-hub.ts';
 import { startCollector } from '../helpers/collector.ts';
 import type { Collector, Span } from '../helpers/collector.ts';
 import { waitFor } from '../helpers/hub-process.ts';
+import { startPostgres } from '../helpers/postgres.ts';
+import type { TestPostgres } from '../helpers/postgres.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
@@ -57,6 +59,13 @@ function sectionsOf(collector: Collector, sick: Upstream) {
 }
 
 describe('a hub with a collector of traces', () => {
+  const suite = forTheSuite();
+  let postgres: TestPostgres;
+  before(async () => {
+    postgres = await startPostgres();
+    suite.after(() => postgres.close());
+  });
+
   describe('exports one tree a run, whose ids are those that callers, upstreams and tools see', () => {
     const toolHeaders: unknown[] = [];
     const t = forTheSuite();
@@ -67,7 +76,7 @@ describe('a hub with a collector of traces', () => {
       collector = await startCollector(t);
       sick = await startUpstream(t);
       sick.otherwise = refuses(500);
-      hub = await startAgentHub(t, {}, sectionsOf(collector, sick));
+      hub = await startAgentHub(t, { url: await postgres.createDatabase() }, sectionsOf(collector, sick));
       hub.tool = (response) => {
         toolHeaders.push(response.req.headers['traceparent']);
         response.writeHead(200, { 'content-type': 'application/json' }).end('{"sky":"canary-sky"}');
@@ -202,7 +211,7 @@ describe('a hub with a collector of traces', () => {
     const held: unknown[] = [];
     collector.answer = (response) => void held.push(response);
     const traces = { endpoint: `${collector.url}/v1/traces`, ratio: 1, timeoutMs: 60_000 };
-    const hub = await startAgentHub(t, {}, { telemetry: { traces } });
+    const hub = await startAgentHub(t, { url: await postgres.createDatabase() }, { telemetry: { traces } });
     const ask = () => hub.ask('POST', CHAT, { model: 'test/test-model', messages: [{ role: 'user', content: 'Hi' }] });
     assert.equal((await ask()).status, 200);
     await until('the collector holds a request that it does not answer', () => held.length === 1);
@@ -215,7 +224,7 @@ describe('a hub with a collector of traces', () => {
 
   it('serves the same without its collector, opens the circuit of it, and says so once', async (t) => {
     const traces = { endpoint: 'http://127.0.0.1:9/v1/traces', ratio: 1 };
-    const hub = await startAgentHub(t, {}, { telemetry: { traces } });
+    const hub = await startAgentHub(t, { url: await postgres.createDatabase() }, { telemetry: { traces } });
     const ask = () => hub.ask('POST', CHAT, { model: 'test/test-model', messages: [{ role: 'user', content: 'Hi' }] });
     for (let count = 0; count < 5; count++) assert.equal((await ask()).status, 200);
     await until('it was told', () => hub.hub.output().includes('"event":"spans-not-sent"'));
