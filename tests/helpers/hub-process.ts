@@ -11,6 +11,7 @@ import { readyDatabase } from './ready-database.ts';
 import type { Cleanup } from './suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
 const START_MS = 120_000;
 /** An Ollama on the machine that runs the tests is none of theirs. */
 const NO_OLLAMA = { OLLAMA_HOST: '127.0.0.1:1' };
@@ -95,6 +96,33 @@ export function runCli(
   options?: { env?: Record<string, string>; cwd?: string; withinMs?: number },
 ): Promise<CliEnd> {
   return runNode([BIN, ...args], options);
+}
+
+/**
+ * Several command lines that end by themselves, one after the other in one process: what each says and would end with. That a process ends
+ * with it too is proved by those that are run one a process.
+ */
+export async function runCliLines(
+  lines: readonly (readonly string[])[],
+  options: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<CliEnd[]> {
+  const script = `import { main } from ${JSON.stringify(MAIN)};
+    for (const words of ${JSON.stringify(lines)}) {
+      process.exitCode = 0;
+      await main(words);
+      process.stdout.write('\\0');
+      process.stderr.write(\`\\0\${process.exitCode}\\0\`);
+    }
+    process.exitCode = 0;`;
+  const { code, stdout, stderr } = await runNode(['--input-type=module', '--eval', script], options);
+  if (code !== 0) throw new Error(`the command lines ended with ${code}:\n${stderr}`);
+  const outputs = stdout.split('\0');
+  const errors = stderr.split('\0');
+  return lines.map((_, index) => ({
+    code: Number(errors[index * 2 + 1]),
+    stdout: outputs[index] ?? '',
+    stderr: errors[index * 2] ?? '',
+  }));
 }
 
 /** Runs Node with these arguments, and nothing of this process's environment but its path. */

@@ -5,18 +5,20 @@ import { once } from 'node:events';
 import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { runCli, runNode, startHubProcess, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
+import { startHubHere } from '../helpers/hub-here.ts';
+import { runCli, runCliLines, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import type { CliEnd } from '../helpers/hub-process.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
+import { forTheSuite } from '../helpers/suite.ts';
+import type { Cleanup } from '../helpers/suite.ts';
 
 const BIN = new URL('../../bin/revoagent.js', import.meta.url).pathname;
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
 const SECRET = 'sk-nobody-may-see-this';
 
 /** A folder to run in, with a file when there is one. */
-async function folderWith(t: TestContext, text?: string): Promise<string> {
+async function folderWith(t: Cleanup, text?: string): Promise<string> {
   const cwd = await temporaryFolder(t);
   if (text !== undefined) await writeFile(path.join(cwd, 'revoagent.yaml'), text);
   return cwd;
@@ -53,27 +55,53 @@ routes:
 `;
 const BAD = 'server:\n  prot: 1\nlogging:\n  level: loud\n';
 
-describe('config check', () => {
-  it('ends with 0 and a summary on standard output when the file is valid', async (t) => {
-    const cwd = await folderWith(t, GOOD);
-    const env = { KEY: SECRET };
-    const people = await runCli(['config', 'check'], { cwd, env });
-    assert.deepEqual([people.code, people.stderr], [0, '']);
-    assert.match(people.stdout, /revoagent\.yaml is valid: providers local; routes fast\./);
-    const machines = await runCli(['config', 'check', '--json'], { cwd, env });
-    const report = JSON.parse(machines.stdout);
+describe('config check and config print, of a valid file', () => {
+  let ended: CliEnd[];
+  const suite = forTheSuite();
+  before(async () => {
+    const env = { KEY: SECRET, REVOAGENT_PORT: '0', DATABASE_URL: `postgres://u:${SECRET}@h/d` };
+    const lines = ['config check', 'config check --json', 'config print', 'config print --json'];
+    ended = await runCliLines(
+      lines.map((line) => line.split(' ')),
+      { cwd: await folderWith(suite, GOOD), env },
+    );
+  });
+
+  it('check ends with 0 and a summary on standard output', () => {
+    const [people, machines] = ended;
+    assert.deepEqual([people?.code, people?.stderr], [0, '']);
+    assert.match(people?.stdout ?? '', /revoagent\.yaml is valid: providers local; routes fast\./);
+    const report = JSON.parse(machines?.stdout ?? '');
     assert.deepEqual([report.valid, report.providers, report.routes], [true, ['local'], ['fast']]);
   });
 
-  it('ends with 1 and every error with its line when it is not, on standard error or as JSON', async (t) => {
-    const cwd = await folderWith(t, BAD);
-    const people = await runCli(['config', 'check'], { cwd });
+  it('print shows each value with its origin and no secret, for people and as JSON', () => {
+    const [, , people = assert.fail(), machines = assert.fail()] = ended;
+    assert.equal(people.code, 0, people.stderr);
+    assert.match(people.stdout, /^server\.port = 0 +# env REVOAGENT_PORT$/m);
+    assert.match(people.stdout, /^providers\.local\.apiKey = "\[redacted\]" +# revoagent\.yaml:2$/m);
+    assert.match(people.stdout, /^storage\.url = "\[redacted\]" +# env DATABASE_URL$/m);
+    const values: unknown[] = JSON.parse(machines.stdout);
+    assert.equal(values.length, people.stdout.trim().split('\n').length);
+    assert.ok(!`${people.stdout}${people.stderr}${machines.stdout}${machines.stderr}`.includes(SECRET));
+  });
+});
+
+describe('config check, config print and serve, of an invalid file', () => {
+  let ended: CliEnd[];
+  const suite = forTheSuite();
+  before(async () => {
+    const lines = [['config', 'check'], ['config', 'check', '--json'], ['config', 'print'], []];
+    ended = await runCliLines(lines, { cwd: await folderWith(suite, BAD) });
+  });
+
+  it('check ends with 1 and every error with its line, on standard error or as JSON', () => {
+    const [people = assert.fail(), machines = assert.fail()] = ended;
     assert.deepEqual([people.code, people.stdout], [1, '']);
     assert.deepEqual(people.stderr.trim().split('\n'), [
       'revoagent.yaml:2: server.prot: is not known; did you mean "port"?',
       'revoagent.yaml:4: logging.level: must be one of debug, info, warn, error',
     ]);
-    const machines = await runCli(['config', 'check', '--json'], { cwd });
     const { valid, problems } = JSON.parse(machines.stdout);
     assert.deepEqual([machines.code, machines.stderr, valid], [1, '', false]);
     assert.deepEqual(problems[0], {
@@ -82,33 +110,23 @@ describe('config check', () => {
       message: 'is not known; did you mean "port"?',
     });
   });
-});
 
-describe('config print', () => {
-  it('shows each value with its origin and no secret, for people and as JSON', async (t) => {
-    const cwd = await folderWith(t, GOOD);
-    const env = { KEY: SECRET, REVOAGENT_PORT: '0', DATABASE_URL: `postgres://u:${SECRET}@h/d` };
-    const people = await runCli(['config', 'print'], { cwd, env });
-    assert.equal(people.code, 0, people.stderr);
-    assert.match(people.stdout, /^server\.port = 0 +# env REVOAGENT_PORT$/m);
-    assert.match(people.stdout, /^providers\.local\.apiKey = "\[redacted\]" +# revoagent\.yaml:2$/m);
-    assert.match(people.stdout, /^storage\.url = "\[redacted\]" +# env DATABASE_URL$/m);
-    const machines = await runCli(['config', 'print', '--json'], { cwd, env });
-    const values: unknown[] = JSON.parse(machines.stdout);
-    assert.equal(values.length, people.stdout.trim().split('\n').length);
-    assert.ok(!`${people.stdout}${people.stderr}${machines.stdout}${machines.stderr}`.includes(SECRET));
-  });
-
-  it('ends with 1 and the errors on standard error when the file is invalid', async (t) => {
-    const { code, stdout, stderr } = await runCli(['config', 'print'], { cwd: await folderWith(t, BAD) });
+  it('print ends with 1 and the errors on standard error', () => {
+    const { code, stdout, stderr } = ended[2] ?? assert.fail();
     assert.deepEqual([code, stdout], [1, '']);
     assert.match(stderr, /has 2 problems:\n {2}revoagent\.yaml:2/);
+  });
+
+  it('serve ends with 1 and the errors', () => {
+    const { code, stdout, stderr } = ended[3] ?? assert.fail();
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /The configuration has 2 problems/);
   });
 });
 
 describe('keys', () => {
   it('are made, listed and revoked at the running hub, which serves and refuses them at once', async (t) => {
-    const hub = await startHubProcess(t);
+    const hub = await startHubHere(t);
     const config = ['--config', hub.configFile];
     const made = await runCli(['keys', 'create', '--name', 'agent', '--scopes', 'read, chat', '--json', ...config]);
     assert.equal(made.code, 0, made.stderr);
@@ -129,16 +147,16 @@ describe('keys', () => {
     assert.match(again.stderr, /There is no active key key_\w+\. See: revoagent keys list/);
   });
 
-  it('are made from another folder by the command that the hub printed, with its file and its data folder', async (t) => {
+  it('are made from another folder by the command that the hub printed, with its file and its data folder; a hub prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
     const cwd = await temporaryFolder(t);
     await writeFile(path.join(cwd, "it's.yaml"), 'logging: { level: warn }\n');
     for (const [flags, shown] of [
-      [['--data-dir', 'my data'], `--data-dir '${cwd}/my data'`],
-      [['-c', "it's.yaml"], `-c '${cwd}/it'\\''s.yaml' --data-dir ${cwd}/.revoagent`],
+      [['--port', '0', '--data-dir', 'my data'], `--data-dir '${cwd}/my data'`],
+      [['serve', '-c', "it's.yaml", '--port', '0'], `-c '${cwd}/it'\\''s.yaml' --data-dir ${cwd}/.revoagent`],
     ] as const) {
-      const folder = path.join(cwd, flags[0] === '-c' ? '.revoagent' : 'my data');
+      const folder = path.join(cwd, flags[0] === 'serve' ? '.revoagent' : 'my data');
       await readyDatabase(folder);
-      const hub = await startServing(t, ['serve', ...flags, '--port', '0'], cwd);
+      const hub = await startServing(t, flags, cwd);
       const command = /Make one: npx revoagent (keys create .*)/.exec(hub.stdout())?.[1] ?? assert.fail(hub.stdout());
       assert.equal(command, `keys create --name me ${shown}`);
       const elsewhere = await temporaryFolder(t);
@@ -148,8 +166,20 @@ describe('keys', () => {
       });
       assert.deepEqual([made.status, made.stderr], [0, '']);
       const url = /listens on (\S+)/.exec(hub.stdout())?.[1];
-      assert.equal((await fetch(`${url}/v1/models`)).status, 401, 'the hub has a key now');
+      // Without a connection that it would serve on while it stops.
+      const init = { headers: { connection: 'close' } };
+      assert.equal((await fetch(`${url}/v1/models`, init)).status, 401, 'the hub has a key now');
       assert.deepEqual(await readdir(elsewhere), []);
+
+      hub.child.kill('SIGTERM');
+      const [code] = await once(hub.child, 'exit');
+      const [stdout, stderr] = [hub.stdout(), hub.stderr()];
+      assert.equal(code, 0, stderr);
+      assert.ok(!`${stdout}${stderr}`.includes('\u001B'));
+      assert.match(stdout, /reVoAgent \S+ listens on http:\/\/127\.0\.0\.1:\d+/);
+      for (const line of stderr.trim().split('\n').filter(Boolean)) assert.ok(JSON.parse(line).event, line);
+      // One of the two logs what it does.
+      assert.ok(flags[0] === 'serve' || stderr.includes('"event"'), stderr);
     }
   });
 
@@ -177,32 +207,11 @@ describe('keys', () => {
   });
 });
 
-/** Several command lines that end by themselves, one after the other in one process. */
-async function runAll(lines: readonly (readonly string[])[]): Promise<CliEnd[]> {
-  const script = `import { main } from ${JSON.stringify(MAIN)};
-    for (const words of ${JSON.stringify(lines)}) {
-      process.exitCode = 0;
-      await main(words);
-      process.stdout.write('\\0');
-      process.stderr.write(\`\\0\${process.exitCode}\\0\`);
-    }
-    process.exitCode = 0;`;
-  const { code, stdout, stderr } = await runNode(['--input-type=module', '--eval', script]);
-  assert.equal(code, 0, stderr);
-  const outputs = stdout.split('\0');
-  const errors = stderr.split('\0');
-  return lines.map((_, index) => ({
-    code: Number(errors[index * 2 + 1]),
-    stdout: outputs[index] ?? '',
-    stderr: errors[index * 2] ?? '',
-  }));
-}
-
 it('--help of every command shows an example and ends with 0', async () => {
   const commands = ['', 'serve', 'config', 'config print', 'config check', 'keys']
     .concat(['create', 'list', 'revoke', 'generate'].map((name) => `keys ${name}`))
     .map((text) => text.split(' ').filter(Boolean));
-  const ended = await runAll(commands.map((words) => [...words, '--help']));
+  const ended = await runCliLines(commands.map((words) => [...words, '--help']));
   for (const [index, { code, stdout, stderr }] of ended.entries()) {
     assert.deepEqual([code, stderr], [0, '']);
     assert.match(stdout, new RegExp(`Examples?:\\n {2}${['revoagent', ...(commands[index] ?? [])].join(' ')}`));
@@ -223,7 +232,7 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
     ],
     [['keys', 'revoke'], /missing required argument 'id'/],
   ];
-  const ended = await runAll(cases.map(([words]) => words));
+  const ended = await runCliLines(cases.map(([words]) => words));
   for (const [index, [, expected]] of cases.entries()) {
     const { code, stdout, stderr } = ended[index] ?? {};
     assert.match(stderr ?? '', expected);
@@ -234,17 +243,6 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
 });
 
 describe('serve', () => {
-  it('prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
-    const hub = await startServing(t, ['--port', '0'], await folderWithDatabase(t));
-    hub.child.kill('SIGTERM');
-    const [code] = await once(hub.child, 'exit');
-    const [stdout, stderr] = [hub.stdout(), hub.stderr()];
-    assert.equal(code, 0, stderr);
-    assert.ok(!`${stdout}${stderr}`.includes('\u001B'));
-    assert.match(stdout, /reVoAgent \S+ listens on http:\/\/127\.0\.0\.1:\d+/);
-    for (const line of stderr.trim().split('\n')) assert.ok(JSON.parse(line).event, line);
-  });
-
   it('ends with 1 when its port is taken, and says so', async (t) => {
     const taken = createServer().listen(0, '127.0.0.1');
     t.after(() => taken.close());
@@ -262,11 +260,5 @@ describe('serve', () => {
     const { code, stderr } = await runCli(['serve', '--data-dir', '/proc/x/y', '--port', '0'], { cwd });
     assert.equal(code, 1);
     assert.match(stderr, /storage\.dataDir cannot be used: \/proc\/x\/y /);
-  });
-
-  it('ends with 1 and the errors when the configuration is invalid', async (t) => {
-    const { code, stdout, stderr } = await runCli([], { cwd: await folderWith(t, BAD) });
-    assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /The configuration has 2 problems/);
   });
 });
