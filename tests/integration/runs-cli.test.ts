@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { before, describe, it } from 'node:test';
 import { runsAt } from '#hub/index';
-import { runCli, startHubProcess, temporaryFolder } from '../helpers/hub-process.ts';
-import type { CliEnd, HubProcess } from '../helpers/hub-process.ts';
+import { startHubHere } from '../helpers/hub-here.ts';
+import type { HubHere } from '../helpers/hub-here.ts';
+import { runCli, runCliLines, temporaryFolder } from '../helpers/hub-process.ts';
+import type { CliEnd } from '../helpers/hub-process.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 import { answersHtml, refuses, startUpstream } from '../helpers/upstream.ts';
 
@@ -25,7 +27,7 @@ function shapeOf(text: string): string {
 
 describe('revoagent runs', () => {
   const suite = forTheSuite();
-  let hub: HubProcess;
+  let hub: HubHere;
   let runId: string;
   let key: string;
 
@@ -40,7 +42,7 @@ describe('revoagent runs', () => {
       [{ provider: 'openai', model: 'gpt-4o-mini' }],
       [{ provider: 'groq', model: 'llama-3.3-70b-versatile' }],
     ];
-    hub = await startHubProcess(suite, {
+    hub = await startHubHere(suite, {
       config: {
         providers: { openai: provider, groq: provider },
         routes: { fast: { groups } },
@@ -69,12 +71,15 @@ describe('revoagent runs', () => {
   });
 
   it('is the API’s own answer with --json', async () => {
-    const shown = await cli(['show', runId, '--json', '--config', hub.configFile]);
+    const lines = [
+      ['runs', 'show', runId, '--json', '--config', hub.configFile],
+      ['runs', 'list', '--json', '--limit', '1', '--config', hub.configFile],
+    ];
+    const [shown, listed] = await runCliLines(lines);
     const headers = { authorization: `Bearer ${key}` };
     const told = await (await fetch(`${hub.url}/api/runs/${runId}`, { headers })).json();
-    assert.deepEqual(JSON.parse(shown.stdout), told);
-    const listed = await cli(['list', '--json', '--limit', '1', '--config', hub.configFile]);
-    assert.deepEqual(JSON.parse(listed.stdout), [told]);
+    assert.deepEqual(JSON.parse(shown?.stdout ?? ''), told);
+    assert.deepEqual(JSON.parse(listed?.stdout ?? ''), [told]);
   });
 
   it('reaches a hub by its address with the key in REVOAGENT_KEY, and shows the key to nobody', async () => {
@@ -117,15 +122,15 @@ describe('revoagent runs', () => {
     assert.match(none.stderr, /^revoagent: No hub runs on the data folder .*--url .*\n$/);
   });
 
-  it('refuses a limit that no page has, with 2', async () => {
-    const { code, stdout, stderr } = await cli(['list', '--limit', '201']);
-    assert.deepEqual([code, stdout], [2, '']);
-    assert.match(stderr, /whole number from 1 to 200/);
-  });
-
-  it('helps with examples', async () => {
-    const { code, stdout } = await cli(['show', '--help']);
-    assert.equal(code, 0);
-    assert.match(stdout, /Examples:\n {2}revoagent runs show run_/);
+  it('refuses a limit that no page has, with 2, and helps with examples', async () => {
+    const lines = [
+      ['runs', 'list', '--limit', '201'],
+      ['runs', 'show', '--help'],
+    ];
+    const [refused, help] = await runCliLines(lines);
+    assert.deepEqual([refused?.code, refused?.stdout], [2, '']);
+    assert.match(refused?.stderr ?? '', /whole number from 1 to 200/);
+    assert.equal(help?.code, 0);
+    assert.match(help?.stdout ?? '', /Examples:\n {2}revoagent runs show run_/);
   });
 });
