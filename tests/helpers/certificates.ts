@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
+import type { Cleanup } from './suite.ts';
 import { requireTool } from './tools.ts';
 
 export interface Certificates {
@@ -15,7 +15,7 @@ export interface Certificates {
   readonly ca: string;
 }
 
-export function makeCertificates(t: TestContext): Certificates {
+export function makeCertificates(t: Cleanup): Certificates {
   const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-tls-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const at = (name: string): string => path.join(folder, name);
