@@ -14,9 +14,8 @@ import { assertHonest, assertOneRowACall, configFor, rowsOf, sendAll } from '../
 import { startPostgres } from '../helpers/postgres.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
 
-/** Every tenth fails, and as many as there are callers are under way at each moment: ten of one and sixteen of the other before the kill. */
-const REQUESTS = 200;
-const KILL_AT = 100;
+const REQUESTS = 500;
+const KILL_AT = 250;
 
 async function killed(t: TestContext, target: (dataDir: string) => StorageTarget): Promise<void> {
   const upstream = await startUpstream(t);
@@ -45,7 +44,7 @@ async function killed(t: TestContext, target: (dataDir: string) => StorageTarget
   assert.ok(rows.some(({ state }) => state === 'interrupted') && rows.some(({ kind }) => kind === 'fallback'));
 }
 
-describe('kill -9 in the middle of many requests', () => {
+describe('kill -9 in the middle of 500 requests', () => {
   it('leaves one row for each call the upstream saw, on an embedded hub', (t) =>
     killed(t, (dataDir) => ({ kind: 'embedded', dataDir, queryTimeoutMs: 10_000 })));
 
