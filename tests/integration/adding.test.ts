@@ -100,9 +100,9 @@ describe('a copy of the source, after docs/adding-a-*.md', () => {
     const tsconfig = path.join(folder, 'tsconfig.new.json');
     const files = ['src/providers/index.ts', 'src/hub/health.ts'];
     await writeFile(tsconfig, JSON.stringify({ extends: './tsconfig.json', include: files }));
-    const { code, stdout } = await runNode([path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', tsconfig], {
-      cwd: folder,
-    });
+    // One checker: several each work out what the others do as well, which takes two and a half times the processor.
+    const words = [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', tsconfig, '--singleThreaded'];
+    const { code, stdout } = await runNode(words, { cwd: folder });
     assert.equal(code, 0, stdout);
   });
 });

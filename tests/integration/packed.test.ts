@@ -75,7 +75,8 @@ describe('the packed tarball, in an empty folder', () => {
 export const before = (_request: ChatRequest): GuardrailVerdict<ChatRequest> => ({ action: 'nonsense' });
 `,
     );
-    const flags = '--strict --noEmit --module nodenext --target esnext --lib esnext,dom --ignoreConfig --pretty false';
+    const flags =
+      '--strict --noEmit --module nodenext --target esnext --lib esnext,dom --ignoreConfig --pretty false --singleThreaded';
     const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
     const files = ['pii-redactor.ts', 'wrong.ts'].map((name) => `guardrails/${name}`);
     const compiled = run(process.execPath, [tsc, ...flags.split(' '), ...files], { cwd: folder });
