@@ -31,16 +31,20 @@ export const UNSERVED: readonly Unserved[] = [
   { path: '/v1/files/*', instead: VENDOR },
 ];
 
+/** As they are recognised. */
+const PATTERNS = UNSERVED.map(({ path, instead }) => {
+  const whole = path.replace(/\/\*$/, '');
+  const below = whole === path ? '' : '(?:/.*)?';
+  return {
+    asked: new RegExp(`^${whole.replace('{id}', '[^/]+')}${below}$`),
+    words: `${whole} is not served here; ${instead}.`,
+  };
+});
+
 /** What to tell who asks for this path; undefined where no vendor has it. */
 export function unservedWords(url: string): string | undefined {
-  const asked = url.split('?', 1)[0] ?? '';
-  for (const { path, instead } of UNSERVED) {
-    const whole = path.replace(/\/\*$/, '');
-    const below = whole === path ? '' : '(?:/.*)?';
-    if (new RegExp(`^${whole.replace('{id}', '[^/]+')}${below}$`).test(asked))
-      return `${whole} is not served here; ${instead}.`;
-  }
-  return undefined;
+  const path = url.split('?', 1)[0] ?? '';
+  return PATTERNS.find(({ asked }) => asked.test(path))?.words;
 }
 
 /** For `docs/clients.md`. */
