@@ -30,6 +30,11 @@ export function defined(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
+/** Without the fields that say nothing. */
+export function saying(fields: Json): Json {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => given(value)));
+}
+
 /** Whether a field says anything. */
 export function given(value: unknown): boolean {
   return value !== undefined && value !== null;

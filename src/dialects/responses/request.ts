@@ -4,7 +4,7 @@
  * as those of a chat do. Shapes after https://platform.openai.com/docs/api-reference/responses/create.
  */
 import type { ChatRequest } from '#contract/chat';
-import { defined, given, isRecord, textOf } from '../json.ts';
+import { defined, given, isRecord, saying, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
 import { untranslatable } from '../untranslatable.ts';
 import { toMessages } from './input.ts';
@@ -67,7 +67,7 @@ export function toChatRequest(request: ResponsesRequest): ChatRequest {
   if (given(truncation) && truncation !== 'disabled')
     throw untranslatable('truncation', 'it is not "disabled", and the hub leaves out nothing of the input');
   return {
-    ...Object.fromEntries(Object.entries(others).filter(([name, value]) => given(value) && !REFUSED.has(name))),
+    ...Object.fromEntries(Object.entries(saying(others)).filter(([name]) => !REFUSED.has(name))),
     model,
     messages: toMessages(instructions, input),
     ...(stream === true ? { stream, stream_options: { include_usage: true } } : {}),
@@ -101,8 +101,7 @@ function toResponseFormat(format: unknown): Json | undefined {
   if (type === 'json_object') return { type };
   if (type !== 'json_schema')
     throw untranslatable('text.format.type', `it is "${textOf(type)}", and none of text, json_object and json_schema`);
-  const said = Object.fromEntries(Object.entries(schema).filter(([, value]) => given(value)));
-  return { type, json_schema: said };
+  return { type, json_schema: saying(schema) };
 }
 
 function toTools(tools: unknown): Json {
@@ -118,8 +117,7 @@ function toTool(tool: unknown, where: string): Json {
       `it is "${textOf(type)}", a tool of OpenAI’s own, which no other provider has; use a function`,
     );
   refuseMore(more, where);
-  const said = { name, description, parameters, strict };
-  return { type, function: Object.fromEntries(Object.entries(said).filter(([, value]) => given(value))) };
+  return { type, function: saying({ name, description, parameters, strict }) };
 }
 
 function toToolChoice(choice: unknown): Json {
