@@ -84,11 +84,8 @@ export function redrilled(page: string, reports: readonly DrillReport[], empty: 
   for (const { alert } of reports.filter(({ outcome }) => outcome !== 'not run')) {
     if (lines.some((line) => line.startsWith(`| ${alert} | `))) continue;
     // One that was never drilled: where it stands in the order of names.
-    lines.splice(
-      lines.findIndex((line) => (ROW.exec(line)?.[1] ?? '') > alert),
-      0,
-      `| ${alert} | `,
-    );
+    const next = lines.findIndex((line) => (ROW.exec(line)?.[1] ?? '') > alert);
+    lines.splice(next === -1 ? lines.findLastIndex((line) => ROW.test(line)) + 1 : next, 0, `| ${alert} | `);
   }
   return lines
     .map((line) => {
