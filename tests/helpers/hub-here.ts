@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { loadConfig } from '#config/index';
 import { providerKinds, startHub } from '#hub/index';
-import { temporaryFolder } from './hub-process.ts';
+import { temporaryFolder, withDefaults } from './hub-process.ts';
 import type { HubProcess, HubProcessOptions } from './hub-process.ts';
 import { readyDatabase } from './ready-database.ts';
 import type { Cleanup } from './suite.ts';
@@ -20,13 +20,8 @@ export interface HubHere extends Pick<HubProcess, 'url' | 'dataDir' | 'configFil
 export async function startHubHere(t: Cleanup, options: HubProcessOptions = {}): Promise<HubHere> {
   const dataDir = options.dataDir ?? (await temporaryFolder(t));
   const file = path.join(dataDir, 'revoagent.json');
-  const { server, storage, ...others } = options.config ?? {};
-  const sections = {
-    ...others,
-    server: Object.assign({ port: 0, shutdownGraceMs: 0 }, server),
-    storage: Object.assign({ dataDir: path.join(dataDir, 'data') }, storage),
-  };
-  await writeFile(file, JSON.stringify(sections));
+  const { server, ...others } = withDefaults(options.config ?? {}, path.join(dataDir, 'data'));
+  await writeFile(file, JSON.stringify({ ...others, server: { shutdownGraceMs: 0, ...server } }));
   const { config } = loadConfig({ file, kinds: providerKinds, env: options.env ?? {} });
   if (config.storage.url === undefined) await readyDatabase(config.storage.dataDir);
   let output = '';

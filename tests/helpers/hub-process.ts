@@ -161,7 +161,8 @@ export async function waitFor<T>(
   }
 }
 
-function withDefaults(config: Record<string, unknown>, dataDir: string) {
+/** As `startHubProcess` configures a hub where its test does not. */
+export function withDefaults(config: Record<string, unknown>, dataDir: string) {
   const server = { port: 0, ...asRecord(config['server']) };
   const storage: Record<string, unknown> = { dataDir, ...asRecord(config['storage']) };
   return { ...config, server, storage };

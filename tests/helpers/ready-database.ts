@@ -1,6 +1,6 @@
 /**
  * A data folder as a hub leaves it that started once and was stopped: PGlite's files with the tables of this version. To make one takes
- * seconds of a core (PostgreSQL's initdb, in WebAssembly), to copy one takes a fraction of a second; so it is made once and copied for
+ * a second of a core and more, to copy one takes a fraction of that; so it is made once and copied for
  * every test that is not about a first start. It is made by the hub's own storage, and anew for each PGlite and each list of migrations.
  */
 import { createHash } from 'node:crypto';

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { request } from 'node:http';
 import { runCli, startHubProcess, temporaryFolder } from '../helpers/hub-process.ts';
+import type { CliEnd } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
 import { writeFile } from 'node:fs/promises';
@@ -26,17 +27,7 @@ describe('a hub without keys', () => {
     assert.equal(await statusWith(hub.url, { origin: hub.url }), 200);
     assert.match(hub.output(), /without any key|keyless/i);
 
-    const made = await runCli([
-      'keys',
-      'create',
-      '--name',
-      'first',
-      '--scopes',
-      'admin',
-      '--json',
-      '--config',
-      hub.configFile,
-    ]);
+    const made = await createFirstKey(hub.configFile);
     assert.equal(made.code, 0, made.stderr);
     const key: unknown = JSON.parse(made.stdout);
     assert.ok(
@@ -67,17 +58,7 @@ describe('a hub without keys', () => {
     assert.equal(refused.code, 1);
     assert.match(refused.stderr + refused.stdout, /keys create/);
 
-    const made = await runCli([
-      'keys',
-      'create',
-      '--name',
-      'first',
-      '--scopes',
-      'admin',
-      '--json',
-      '--config',
-      configFile,
-    ]);
+    const made = await createFirstKey(configFile);
     assert.equal(made.code, 0, made.stderr);
     const hub = await startHubProcess(t, { dataDir, config: { server: { host: '0.0.0.0' }, storage } });
     const local = hub.url.replace('0.0.0.0', '127.0.0.1');
@@ -112,4 +93,9 @@ function statusWith(url: string, headers: Record<string, string>): Promise<numbe
       .on('error', reject)
       .end();
   });
+}
+
+function createFirstKey(configFile: string): Promise<CliEnd> {
+  const words = ['keys', 'create', '--name', 'first', '--scopes', 'admin', '--json'];
+  return runCli([...words, '--config', configFile]);
 }
