@@ -3,7 +3,7 @@
  * told is refused by its name, so that what was told can be read back (`round-trip.test.ts`).
  */
 import type { ChatMessage } from '#contract/chat';
-import { isRecord, parseJson } from '#dialects/json';
+import { given, isRecord, parseJson } from '#dialects/json';
 import { untranslatable } from '#dialects/untranslatable';
 import { mediaPart } from './media.ts';
 import { FOREIGN_SIGNATURE, isGemini3 } from './wire.ts';
@@ -66,8 +66,7 @@ function refuseFields(message: ChatMessage, param: string): void {
   const known = Object.hasOwn(FIELDS, message.role) ? FIELDS[message.role] : undefined;
   if (known === undefined) throw untranslatable(`${param}.role`, `Gemini has no role "${message.role}".`);
   for (const [name, value] of Object.entries(message)) {
-    if (value !== undefined && value !== null && !known.includes(name))
-      throw untranslatable(`${param}.${name}`, 'Gemini has nothing like it.');
+    if (given(value) && !known.includes(name)) throw untranslatable(`${param}.${name}`, 'Gemini has nothing like it.');
   }
 }
 
@@ -93,7 +92,7 @@ function assistantParts(
 ): GeminiPart[] {
   const { content, refusal, tool_calls: calls, extra_content: extra } = message;
   const parts: GeminiPart[] = [];
-  if (content !== undefined && content !== null && content !== '') parts.push(...partsOf(content, param));
+  if (given(content) && content !== '') parts.push(...partsOf(content, param));
   if (typeof refusal === 'string') parts.push({ text: refusal });
   const signature = signatureOf(extra);
   if (signature !== undefined) {

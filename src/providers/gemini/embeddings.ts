@@ -4,7 +4,7 @@
  */
 import type { EmbeddingList, EmbeddingRequest } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { isRecord, parseJson } from '#dialects/json';
+import { given, isRecord, parseJson } from '#dialects/json';
 import { untranslatable } from '#dialects/untranslatable';
 import { vectorAs } from '../vectors.ts';
 import { parseGeminiError } from './errors.ts';
@@ -14,11 +14,10 @@ const FIELDS: readonly string[] = ['model', 'input', 'encoding_format', 'dimensi
 /** `resource`: the model as Google names it, `models/…`. Throws `UpstreamFailure('untranslatable')` that names the field. */
 export function toEmbeddingRequest(request: EmbeddingRequest, resource: string): { requests: unknown[] } {
   for (const [name, value] of Object.entries(request)) {
-    if (value !== undefined && value !== null && !FIELDS.includes(name))
-      throw untranslatable(name, 'Gemini has nothing like it.');
+    if (given(value) && !FIELDS.includes(name)) throw untranslatable(name, 'Gemini has nothing like it.');
   }
   const { input, dimensions, encoding_format: format } = request;
-  if (format !== undefined && format !== null && format !== 'float' && format !== 'base64')
+  if (given(format) && format !== 'float' && format !== 'base64')
     throw untranslatable('encoding_format', 'it may be "float" or "base64".');
   const texts = typeof input === 'string' ? [input] : input;
   const size = dimensions === undefined || dimensions === null ? {} : { outputDimensionality: dimensions };
