@@ -6,7 +6,7 @@
 import type { Clock } from '#core/clock';
 import type { ErrorCode } from '#core/errors';
 import { HubError, InvariantError } from '#core/errors';
-import { limits } from '#core/limits';
+import { Slots } from '#core/slots';
 import type { ContentRecord } from '#contract/content';
 import type { RunCall, RunSpent, RunSummary } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
@@ -23,24 +23,26 @@ import { Transcript } from './transcript.ts';
 
 /** Runs under way in this process. One for all gateways of a process, so that a reload forgets none. */
 export class RunningRuns {
-  readonly #runs = new Map<string, RunRecord>();
+  /** By id there would be an entry made and unmade for every run; one is looked for once in a while. */
+  readonly #runs = new Slots<RunRecord>();
 
-  /** Beyond the bound on requests in flight a run is served and not listed: that many are never let in. */
-  add(record: RunRecord): void {
-    if (this.#runs.size < limits.requestsInFlightMax) this.#runs.set(record.id, record);
+  /** The place to leave by; bounded as the requests in flight are. */
+  add(record: RunRecord): number {
+    return this.#runs.add(record);
   }
 
-  remove(id: string): void {
-    this.#runs.delete(id);
+  leave(place: number): void {
+    this.#runs.leave(place);
   }
 
   get(id: string): RunRecord | undefined {
-    return this.#runs.get(id);
+    for (const record of this.#runs) if (record.id === id) return record;
+    return undefined;
   }
 
-  /** Newest first. */
+  /** In no order. */
   list(): RunRecord[] {
-    return [...this.#runs.values()].toReversed();
+    return [...this.#runs];
   }
 }
 
@@ -84,6 +86,7 @@ export class Run {
   #waits = 0;
   #waitingSince = 0;
   #ended = false;
+  readonly #place: number;
 
   constructor(context: RunContext, call: RunCall, stream: boolean) {
     const { clock, running } = context;
@@ -110,7 +113,7 @@ export class Run {
       attempts: [],
     };
     this.trace = context.tracing?.run(call.traceparent, 'messages' in call.request ? 'chat' : 'embeddings');
-    running.add(this.record);
+    this.#place = running.add(this.record);
   }
 
   /** The route that the model name met. */
@@ -253,7 +256,7 @@ export class Run {
     record.errorCode = errorCode;
     record.durationMs = this.elapsedMs();
     record.overheadMs = this.#overheadMs(record.durationMs);
-    this.#context.running.remove(record.id);
+    this.#context.running.leave(this.#place);
     this.#context.observer.runFinished(record);
     this.trace?.finished(record);
     const { admission } = this.call;

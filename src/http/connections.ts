@@ -13,6 +13,7 @@ import type { Clock } from '#core/clock';
 import { onNextTurn } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { UnavailableError } from '#core/errors';
+import { Slots } from '#core/slots';
 import type { RequestContext } from './request-context.ts';
 
 /** Over the 4 s after which a balancer gives up its own idle connections (docs/operations.md). */
@@ -39,7 +40,7 @@ export class Connections {
   readonly #clock: Clock;
   readonly #servers = new Set<HttpServer>();
   readonly #sockets = new Set<Socket>();
-  readonly #inFlight = new Set<RequestContext>();
+  readonly #inFlight = new Slots<RequestContext>();
   /** Requests that are sent away and not answered yet. */
   readonly #refusals = new Map<Duplex, ServerResponse>();
   /** WebSockets; each ends itself. */
@@ -81,10 +82,10 @@ export class Connections {
   }
 
   begin(context: RequestContext): void {
-    this.#inFlight.add(context);
+    const place = this.#inFlight.add(context);
     if (this.#draining) sayClose(context);
     context.onEnd(() => {
-      this.#inFlight.delete(context);
+      this.#inFlight.leave(place);
       this.#answered(context.incoming.socket);
     });
   }

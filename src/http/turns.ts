@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from '#core/clock';
 import { onNextTurn } from '#core/clock';
+import { Fifo } from '#core/fifo';
 
 /** Some ten milliseconds of work. */
 const PER_TURN = 32;
@@ -32,8 +33,6 @@ const AWAY_MAX = 4_096;
 const HOLD_MS = 1_000;
 /** Those who are held are looked at so far apart at least. */
 const HOLD_GRAIN_MS = 10;
-/** So many are taken before their places are given back. */
-const SLICE = 1_024;
 
 export class Turns {
   readonly #clock: Pick<Clock, 'now' | 'schedule'>;
@@ -153,32 +152,5 @@ export class Turns {
       this.#apartMs += (apartMs - this.#apartMs) * WEIGHT;
     }
     this.#turnAt = now;
-  }
-}
-
-class Fifo<Item> {
-  /** Taken from `#from` on. */
-  #items: Item[] = [];
-  #from = 0;
-
-  get size(): number {
-    return this.#items.length - this.#from;
-  }
-
-  get first(): Item | undefined {
-    return this.#items[this.#from];
-  }
-
-  push(item: Item): void {
-    this.#items.push(item);
-  }
-
-  take(): Item | undefined {
-    const item = this.#items[this.#from++];
-    if (this.#from >= SLICE || this.#from >= this.#items.length) {
-      this.#items = this.#items.slice(this.#from);
-      this.#from = 0;
-    }
-    return item;
   }
 }

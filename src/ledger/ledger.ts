@@ -79,7 +79,7 @@ export class UsageLedger implements Ledger {
   /** Under way, or settled and not in the database yet. */
   readonly #entries = new Map<string, Entry>();
   /** Dispatched, not gone out, and the journal does not know yet. */
-  readonly #unsecured = new Set<Entry>();
+  #unsecured: Entry[] = [];
   /** Settled, and the journal does not know yet. */
   readonly #unflushed = new Set<Entry>();
   /** By row, all that wait for its end: an attempt may be in the journal and in Redis, which are read independently. */
@@ -123,25 +123,25 @@ export class UsageLedger implements Ledger {
     this.#entries.set(dispatch.id, entry);
     const { reservations } = this.#parts;
     if (reservations?.usable !== true) {
-      this.#unsecured.add(entry);
+      this.#unsecured.push(entry);
       return undefined;
     }
     entry.reserved = true;
     return reservations.reserve(dispatch).then((kept) => {
-      if (!kept) this.#unsecured.add(entry);
+      if (!kept) this.#unsecured.push(entry);
     });
   }
 
   secure(): void {
-    if (this.#unsecured.size === 0) return;
+    if (this.#unsecured.length === 0) return;
     let text = '';
     for (const { dispatch } of this.#unsecured) text += dispatchLine(dispatch);
-    const segment = this.#journal.append(text, this.#unsecured.size);
+    const segment = this.#journal.append(text, this.#unsecured.length);
     for (const entry of this.#unsecured) {
       entry.dispatchedIn = segment;
       if (segment === null) this.#parts.observer.ledgerUnjournalled();
     }
-    this.#unsecured.clear();
+    this.#unsecured = [];
   }
 
   /** Redis came back without them. */
@@ -155,12 +155,12 @@ export class UsageLedger implements Ledger {
     if (entry === undefined || entry.row !== null) return;
     // The journal may know of it through others that went out meanwhile: then it must also know the end.
     if (settlement.outcome === 'untranslatable' && entry.dispatchedIn === null) {
-      this.#unsecured.delete(entry);
+      this.#unsecured = this.#unsecured.filter((other) => other !== entry);
       this.#forget(entry);
       return;
     }
     // It never went out: no connection was to be had.
-    if (this.#unsecured.has(entry)) this.secure();
+    if (this.#unsecured.includes(entry)) this.secure();
     entry.row = settledRow(entry.dispatch, settlement);
     if (entry.dispatchedIn !== null || entry.reserved) {
       this.#unflushed.add(entry);
