@@ -10,6 +10,7 @@ import type { LookupFunction } from 'node:net';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { atTurnEnd } from '#core/turn-end';
 import { UpstreamFailure } from '#contract/provider';
 
 /** Bytes that may wait for the reader before the socket is paused. */
@@ -57,10 +58,10 @@ export function createConnections(
   return {
     open(request) {
       const exchange = new Exchange(request, clock);
-      if (!exchange.ended) {
-        const { path, method, headers, body } = request;
-        pool.dispatch({ path, method, headers, body }, exchange);
-      }
+      const { path, method, headers, body } = request;
+      atTurnEnd(() => {
+        if (!exchange.ended) pool.dispatch({ path, method, headers, body }, exchange);
+      });
       return exchange.opened;
     },
     // Not `close()`: that waits for exchanges which nobody reads any more.

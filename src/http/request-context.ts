@@ -8,6 +8,7 @@ import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import type { HubError } from '#core/errors';
 import { newId } from '#core/ids';
+import { atTurnEnd } from '#core/turn-end';
 import type { Caller, Surface } from '#contract/gateway';
 import { callerGone } from '#contract/gateway';
 import type { Observer } from '#contract/observer';
@@ -153,11 +154,10 @@ export class RequestContext {
       void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
       return;
     }
-    // Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes. ASCII is cheaper so.
-    if (typeof sent === 'string') outgoing.end(sent, byteCount === sent.length ? 'latin1' : 'utf8');
-    else if (sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
-    else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
-    untilTaken(outgoing, this.#clock);
+    atTurnEnd(() => {
+      end(outgoing, sent, byteCount);
+      untilTaken(outgoing, this.#clock);
+    });
   }
 
   /** `callback` runs when the response is whole or the connection closed. */
@@ -193,6 +193,13 @@ export class RequestContext {
     });
     this.#onEnd?.();
   }
+}
+
+/** Text goes out with the head in one write, bytes in a second one; as Latin-1 text they are the same bytes. ASCII is cheaper so. */
+function end(outgoing: ServerResponse, sent: Uint8Array | string, byteCount: number): void {
+  if (typeof sent === 'string') outgoing.end(sent, byteCount === sent.length ? 'latin1' : 'utf8');
+  else if (sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
+  else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
 }
 
 /** The caller's own where it is one, or a new one. */
