@@ -12,28 +12,34 @@ export function createLimitFigures(metrics: Metrics): {
   /** At a scrape. */
   read(mode: LimitModeReport | undefined): void;
 } {
-  const decided = memoised((labels) => metrics.counter('limitDecisions').series(...labels.split(' ')));
-  const asked = memoised((labels) => metrics.histogram('limitStore').series(...labels.split(' ')));
-  const left = new Map<string, number>();
+  const decided = memoised((...labels) => metrics.counter('limitDecisions').series(...labels));
+  const asked = memoised((...labels) => metrics.histogram('limitStore').series(...labels));
+  const least: { readonly labels: readonly string[]; share: number }[] = [];
+  const leastOf = memoised((...labels) => {
+    const left = { labels, share: 1 };
+    least.push(left);
+    return left;
+  });
   return {
     observer: {
       limitDecided(standings, refusedBy) {
-        if (refusedBy !== null) decided(`refused ${labelsOf(refusedBy)}`).inc();
+        if (refusedBy !== null) decided('refused', refusedBy.scope, kindOf(refusedBy)).inc();
         for (const standing of standings) {
-          const labels = labelsOf(standing);
-          if (refusedBy === null) decided(`admitted ${labels}`).inc();
-          const share = Math.max(0, 1 - standing.used / Math.max(1, standing.max));
-          if (share < (left.get(labels) ?? 2)) left.set(labels, share);
+          const { scope, used, max } = standing;
+          const kind = kindOf(standing);
+          if (refusedBy === null) decided('admitted', scope, kind).inc();
+          const left = leastOf(scope, kind);
+          left.share = Math.min(left.share, Math.max(0, 1 - used / Math.max(1, max)));
         }
       },
-      limitStoreAsked: (operation, outcome, ms) => asked(`${operation} ${outcome}`).observe(ms / 1000),
+      limitStoreAsked: (operation, outcome, ms) => asked(operation, outcome).observe(ms / 1000),
     },
     read(report) {
       const gauge = metrics.gauge('limitRemaining');
-      for (const [labels, share] of left) {
-        gauge.labels(...labels.split(' ')).set(share);
+      for (const left of least) {
+        gauge.labels(...left.labels).set(left.share);
         // Nobody has met less by then, where nobody calls.
-        left.set(labels, 1);
+        left.share = 1;
       }
       if (report === undefined) return;
       for (const mode of MODES) metrics.gauge('limitMode').set({ mode }, mode === report.mode ? 1 : 0);
@@ -42,6 +48,6 @@ export function createLimitFigures(metrics: Metrics): {
   };
 }
 
-function labelsOf({ scope, kind, period }: LimitStanding): string {
-  return `${scope} ${period === null || period === 'minute' ? kind : `${kind}-${period}`}`;
+function kindOf({ kind, period }: LimitStanding): string {
+  return period === null || period === 'minute' ? kind : `${kind}-${period}`;
 }

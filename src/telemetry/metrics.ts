@@ -37,17 +37,26 @@ function there<T>(metrics: ReadonlyMap<MetricKey, T>, key: MetricKey): T {
   return metric;
 }
 
-/** Keys are bounded by what the labels are made of: methods, routes and status codes of the API. */
-export function memoised<T>(make: (key: string) => T): (key: string) => T {
-  const made = new Map<string, T>();
-  return (key) => {
-    let value = made.get(key);
-    if (value === undefined) {
-      value = make(key);
-      made.set(key, value);
+/**
+ * What `make` gives for these labels, made once. Label by label: a text put together of them would be flattened, hashed and looked up
+ * among all texts of the process before it is found. They are bounded by what labels are made of: methods, routes, statuses, providers.
+ */
+export function memoised<T>(make: (...labels: string[]) => T): (...labels: (string | number)[]) => T {
+  const root: Branch<T> = { value: undefined, branches: new Map() };
+  return (...labels) => {
+    let at = root;
+    for (const label of labels) {
+      let next = at.branches.get(label);
+      if (next === undefined) at.branches.set(label, (next = { value: undefined, branches: new Map() }));
+      at = next;
     }
-    return value;
+    return (at.value ??= make(...labels.map(String)));
   };
+}
+
+interface Branch<T> {
+  value: T | undefined;
+  readonly branches: Map<string | number, Branch<T>>;
 }
 
 /** A counter whose sum is kept elsewhere. */

@@ -168,11 +168,11 @@ interface ObserverParts {
   readonly logger: Logger;
 }
 
-/** To find a series by its labels costs as much as to count in it: found once, by the labels with spaces between them. */
+/** To find a series by its labels costs as much as to count in it: found once. */
 function seriesOf(metrics: Metrics) {
   return {
-    counter: (key: MetricKey) => memoised((labels) => metrics.counter(key).series(...labels.split(' '))),
-    histogram: (key: MetricKey) => memoised((labels) => metrics.histogram(key).series(...labels.split(' '))),
+    counter: (key: MetricKey) => memoised((...labels) => metrics.counter(key).series(...labels)),
+    histogram: (key: MetricKey) => memoised((...labels) => metrics.histogram(key).series(...labels)),
   };
 }
 
@@ -209,23 +209,23 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     requestFinished(event) {
       const failed = event.status >= 500 || event.streamFailed;
       traffic.finished(event, failed, clock.now());
-      durations(`${event.method} ${event.route} ${event.status}`).observe(event.durationMs / 1000);
+      durations(event.method, event.route, event.status).observe(event.durationMs / 1000);
       hubTimes(event.route).observe(event.hubMs / 1000);
       const kind = event.streamFailed ? 'stream' : 'status';
-      if (failed) requestErrors(`${event.route} ${kind}`).inc();
+      if (failed) requestErrors(event.route, kind).inc();
       logger.info('request-finished', accessFields(event));
     },
     requestShed(reason, priority, request) {
-      shed(`${reason} ${priority}`).inc();
+      shed(reason, priority).inc();
       shedLog.count(reason);
       if (request === null) return;
       traffic.shed(clock.now());
-      durations(`${request.method} ${request.route} ${request.status}`).observe(request.durationMs / 1000);
-      requestErrors(`${request.route} status`).inc();
+      durations(request.method, request.route, request.status).observe(request.durationMs / 1000);
+      requestErrors(request.route, 'status').inc();
     },
     attemptFinished(attempt) {
       traffic.totals.attempts++;
-      attempts(`${attempt.provider} ${attempt.outcome}`).inc();
+      attempts(attempt.provider, attempt.outcome).inc();
       if (attempt.totalMs !== null) attemptTimes(attempt.provider).observe(attempt.totalMs / 1000);
       if (attempt.costMicroUsd !== null) costs(attempt.provider).inc(attempt.costMicroUsd / 1e6);
       else if (attempt.outcome === 'succeeded') unknownCosts(attempt.provider).inc();
@@ -233,17 +233,17 @@ function createObserver({ metrics, traffic, clock, logger }: ObserverParts): Obs
     },
     runFinished(run) {
       runs(run.status).inc();
-      for (const { stage, action } of run.guardrail ?? []) guardrails(`${stage} ${action}`).inc();
+      for (const { stage, action } of run.guardrail ?? []) guardrails(stage, action).inc();
       const provider = run.provider ?? 'none';
       if (run.answered !== undefined) {
         cachedRuns(run.answered.by).inc();
         return;
       }
-      if (run.promptTokens !== null) tokens(`${provider} input`).inc(run.promptTokens);
-      if (run.completionTokens !== null) tokens(`${provider} output`).inc(run.completionTokens);
+      if (run.promptTokens !== null) tokens(provider, 'input').inc(run.promptTokens);
+      if (run.completionTokens !== null) tokens(provider, 'output').inc(run.completionTokens);
     },
     turnFinished({ end, tools, memory: use }) {
-      agentTurns(`${end} ${use}`).inc();
+      agentTurns(end, use).inc();
       for (const { outcome } of tools) agentTools(outcome).inc();
     },
     ...createStoreObserver(metrics),
@@ -263,7 +263,7 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
   const externals = histogram('externals');
   return {
     queryFinished({ query, durationMs, failed }) {
-      queries(`${query} ${failed ? 'failed' : 'ok'}`).observe(durationMs / 1000);
+      queries(query, failed ? 'failed' : 'ok').observe(durationMs / 1000);
     },
     poolWaited: (waitedMs) => poolWaits.observe(waitedMs / 1000),
     runsDropped: (count) => metrics.counter('runsDropped').inc(count),
@@ -272,17 +272,16 @@ function createStoreObserver(metrics: Metrics): Omit<Observer, RequestEvents> {
     ledgerRow: (end) => ledgerRows(end).inc(),
     ledgerUnjournalled: () => metrics.counter('ledgerUnjournalled').inc(),
     memoryFinished({ operation, outcome, durationMs, withoutVector }) {
-      memory(`${operation} ${outcome}`).observe(durationMs / 1000);
+      memory(operation, outcome).observe(durationMs / 1000);
       if (withoutVector) metrics.counter('memoryWithoutVector').inc({ operation });
     },
-    externalFinished: ({ api, outcome, durationMs }) => externals(`${api} ${outcome}`).observe(durationMs / 1000),
-    cacheOperation: ({ tier, operation, outcome, ms }) =>
-      cacheOperations(`${tier} ${operation} ${outcome}`).observe(ms / 1000),
+    externalFinished: ({ api, outcome, durationMs }) => externals(api, outcome).observe(durationMs / 1000),
+    cacheOperation: ({ tier, operation, outcome, ms }) => cacheOperations(tier, operation, outcome).observe(ms / 1000),
     cacheLookup({ tier, result, bytes }) {
-      cacheTierLookups(`${tier} ${result}`).inc();
-      if (bytes > 0) cacheTierBytes(`${tier} read`).inc(bytes);
+      cacheTierLookups(tier, result).inc();
+      if (bytes > 0) cacheTierBytes(tier, 'read').inc(bytes);
     },
-    cacheStored: ({ tier, bytes }) => cacheTierBytes(`${tier} written`).inc(bytes),
+    cacheStored: ({ tier, bytes }) => cacheTierBytes(tier, 'written').inc(bytes),
     cacheGap: () => metrics.counter('cacheGaps').inc(),
     configReloaded(outcome) {
       metrics.counter('configReloads').inc({ outcome });
