@@ -334,7 +334,7 @@ export class UsageLedger implements Ledger {
       const batch: Batch = { left: rows.length, whole: true, ended };
       for (const { id } of rows) this.#replayed.set(id, [...(this.#replayed.get(id) ?? []), batch]);
       // The writer keeps the newest of an id, and one read elsewhere may know an end that this one does not.
-      for (const row of rows) if (this.#writer.get(row.id)?.state !== 'settled') this.#writer.append(row);
+      for (const row of rows) if (this.#writer.get(row.id)?.state !== 'settled') this.#writer.replace(row);
     });
   }
 

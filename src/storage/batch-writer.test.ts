@@ -31,7 +31,7 @@ function bench() {
 it('drops the oldest rows until the newest fits, and counts a row that comes again once', () => {
   const { ended, writer, append } = bench();
   for (const id of ['a', 'b', 'c']) append(id, 30);
-  append('a', 40);
+  writer.replace({ id: 'a', size: 40 });
   assert.deepEqual([ended, writer.backlog], [[], 3]);
   append('d', 50);
   assert.deepEqual(ended, [

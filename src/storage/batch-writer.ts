@@ -4,6 +4,7 @@
  * is dropped alone, so that one bad row never holds up the others; whoever made the writer is told of both.
  */
 import type { Clock, Timer } from '#core/clock';
+import { Fifo } from '#core/fifo';
 import { messageOf } from '#core/errors';
 import type { BatchWriter, RowEnd } from '#contract/batch-writer';
 import type { Logger } from '#contract/logger';
@@ -41,8 +42,8 @@ export function createBatchWriter<Row extends { readonly id: string }>(parts: Ba
 
 class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter<Row> {
   readonly #parts: BatchWriterParts<Row>;
-  /** In order of arrival; a row under way to the database stays in it until it is acknowledged. */
-  readonly #waiting = new Map<string, Row>();
+  /** A row under way to the database stays in it until it is acknowledged. By id there would be an entry made and unmade for every row. */
+  readonly #waiting = new Fifo<Row>();
   readonly #bytes: RowBytes<Row>;
   #waitingBytes = 0;
   #timer: Timer | undefined;
@@ -55,20 +56,33 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   }
 
   append(row: Row): void {
-    const before = this.#waiting.get(row.id);
-    if (before !== undefined) this.#waitingBytes -= this.#bytes.of(before);
-    this.#waiting.set(row.id, row);
+    this.#waiting.push(row);
+    this.#came(row);
+  }
+
+  replace(row: Row): void {
+    const before = this.get(row.id);
+    if (before === undefined) {
+      this.append(row);
+      return;
+    }
+    this.#waiting.replace(before, row);
+    this.#waitingBytes -= this.#bytes.of(before);
+    this.#came(row);
+  }
+
+  #came(row: Row): void {
     this.#waitingBytes += this.#bytes.of(row);
-    if (this.#isOver()) this.#makeRoom();
+    while (this.#isOver()) this.#leave('overflowed');
     if (this.#writing === undefined) this.#arm(BATCH_MS);
   }
 
   get(id: string): Row | undefined {
-    return this.#waiting.get(id);
+    return this.list().findLast((row) => row.id === id);
   }
 
   list(): readonly Row[] {
-    return [...this.#waiting.values()];
+    return this.#waiting.list();
   }
 
   get backlog(): number {
@@ -87,14 +101,6 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
 
   #isOver(): boolean {
     return this.#waiting.size > this.#parts.rowsMax || this.#waitingBytes > this.#bytes.waitingMax;
-  }
-
-  /** Looks at the oldest only where one has to go: a map that was taken from is walked from its beginning, over all that has left. */
-  #makeRoom(): void {
-    for (const oldest of this.#waiting.values()) {
-      if (!this.#isOver()) break;
-      this.#done(oldest, 'overflowed');
-    }
   }
 
   #arm(delayMs: number): void {
@@ -129,7 +135,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   #nextBatch(): Row[] {
     const batch: Row[] = [];
     let bytes = 0;
-    for (const row of this.#waiting.values().take(BATCH_ROWS)) {
+    for (const row of this.#waiting.list(BATCH_ROWS)) {
       bytes += this.#bytes.of(row);
       if (batch.length > 0 && bytes > this.#bytes.batchMax) break;
       batch.push(row);
@@ -154,10 +160,19 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
     return true;
   }
 
-  /** A row that was appended again meanwhile still waits in its newer form; one that had to leave has been told of. */
+  /** The row is the first that waits, unless it had to leave meanwhile and has been told of, or waits in a newer form, behind the others. */
   #done(row: Row, how: RowEnd): void {
-    if (this.#waiting.get(row.id) !== row) return;
-    this.#waiting.delete(row.id);
+    const { first } = this.#waiting;
+    if (first === row) this.#leave(how);
+    else if (first?.id === row.id) {
+      this.#waiting.take();
+      this.#waiting.push(first);
+    }
+  }
+
+  #leave(how: RowEnd): void {
+    const row = this.#waiting.take();
+    if (row === undefined) return;
     this.#waitingBytes -= this.#bytes.of(row);
     this.#parts.ended(row, how);
   }

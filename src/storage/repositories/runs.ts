@@ -9,18 +9,10 @@ export function databaseRunStore(ask: Ask): RunStore {
     upsertMany: (runs) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const rows = storableJson(
-          runs.map((run) => ({
-            id: run.id,
-            project_id: run.projectId,
-            key_id: run.keyId,
-            started_ms: run.startedWallMs,
-            record: run,
-          })),
-        );
+        const records = storableJson(runs);
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
-          select id, project_id, key_id, started_ms, record
-          from jsonb_to_recordset(${rows}::jsonb) as row (id text, project_id text, key_id text, started_ms bigint, record jsonb)
+          select record->>'id', record->>'projectId', record->>'keyId', (record->>'startedWallMs')::bigint, record
+          from jsonb_array_elements(${records}::jsonb) as record
           on conflict (id) do update set record = excluded.record where runs.project_id = excluded.project_id`.execute(
           db,
         );
