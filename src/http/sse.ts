@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from '#core/clock';
 import type { HubError } from '#core/errors';
+import { atTurnEnd } from '#core/turn-end';
 import { renderErrorEvent } from './errors/render.ts';
 import type { RequestContext } from './request-context.ts';
 import { drained, untilTaken } from './waiting.ts';
@@ -77,7 +78,7 @@ export class SseResponse {
     this.#lastByteAt = this.#clock.now();
     const text = lines(event);
     this.#context.recording?.write(text);
-    if (this.#pending === '') process.nextTick(this.#flush);
+    if (this.#pending === '') atTurnEnd(this.#flush);
     this.#pending += text;
     if (this.#pending.length >= PENDING_CHARS_MAX) this.#flush();
     return this.#context.outgoing.writableNeedDrain ? this.#drained() : taken;
