@@ -51,20 +51,26 @@ export interface UsageRecord extends UsageDispatch, Settlement {
   readonly state: 'settled' | 'interrupted';
 }
 
+/** An attempt that goes out. */
+export interface LedgerEntry {
+  /**
+   * The attempt waits for this before it goes out, a tenth of a second at most: then it is reserved where instances share a ledger.
+   * Undefined where there is nothing to wait for.
+   */
+  readonly recorded: Promise<void> | undefined;
+  /** Once. One that ends as `untranslatable` was never sent, and leaves no row. */
+  settled(settlement: Settlement): void;
+}
+
 /** None throws or rejects: a ledger that cannot write counts what it could not, and the call goes on. */
 export interface Ledger {
-  /**
-   * Before the attempt goes out, which waits for what is returned, a tenth of a second at most: then it is reserved where instances share a
-   * ledger. Undefined where there is nothing to wait for.
-   */
-  dispatched(entry: UsageDispatch): Promise<void> | undefined;
+  /** Before the attempt goes out. */
+  dispatched(dispatch: UsageDispatch): LedgerEntry;
   /**
    * Just before the first byte of an attempt goes out. Returns when a kill of the process can no longer lose what was dispatched so
    * far: attempts that go out at the same time share one write.
    */
   secure(): void;
-  /** Once for each that was dispatched. One that ends as `untranslatable` was never sent, and leaves no row. */
-  settled(id: string, settlement: Settlement): void;
 }
 
 export type UsageGrouping = 'key' | 'model' | 'deployment' | 'provider' | 'day';

@@ -6,6 +6,7 @@
 import { Canceller } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
 import type { CallTimeouts } from '#contract/gateway';
+import type { LedgerEntry } from '#contract/ledger';
 import type { Call } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, AttemptRecord, Verdict } from '#contract/runs';
@@ -58,9 +59,7 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new Canceller();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
-  /** Until then it must not go out; undefined where nothing is to be waited for. */
-  readonly recorded: Promise<void> | undefined;
-  readonly #ledgerId: string;
+  readonly #entry: LedgerEntry;
   #usage: StatedUsage | null | undefined;
   #settled = false;
   #timer: Timer | undefined;
@@ -89,12 +88,15 @@ export class Attempt {
     this.#expected = this.#nothing();
     deployment.inFlight++;
     run.dispatched++;
-    const entry = dispatchOf(run, parts.record, context.clock.wallMs());
-    this.#ledgerId = entry.id;
-    this.recorded = context.ledger.dispatched(entry);
+    this.#entry = context.ledger.dispatched(dispatchOf(run, parts.record, context.clock.wallMs()));
     run.call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (run.call.signal.aborted) this.#onAbort();
     this.expect('timeout_connect', timeouts.connectMs);
+  }
+
+  /** Until then it must not go out; undefined where nothing is to be waited for. */
+  get recorded(): Promise<void> | undefined {
+    return this.#entry.recorded;
   }
 
   /** The call for the provider. `request`: the caller's own, or another where a cut answer is gone on with. */
@@ -221,14 +223,15 @@ export class Attempt {
     record.outcome = outcome;
     record.verdict = verdict;
     record.totalMs = this.#clock.now() - this.#startedAt;
-    const { prices, ledger } = this.#context;
-    const spent = prices.usageOf(this.deployment, this.#usage, this.run.call.request['service_tier']);
-    record.promptTokens = spent.promptTokens;
-    record.completionTokens = spent.completionTokens;
-    record.cachedTokens = spent.cachedTokens;
-    record.costMicroUsd = spent.costMicroUsd;
-    ledger.settled(this.#ledgerId, { outcome, ...spent });
-    this.#context.observer.attemptFinished(record);
+    const { prices, observer } = this.#context;
+    const used = prices.usageOf(this.deployment, this.#usage, this.run.call.request['service_tier']);
+    const { promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource } = used;
+    record.promptTokens = promptTokens;
+    record.completionTokens = completionTokens;
+    record.cachedTokens = cachedTokens;
+    record.costMicroUsd = costMicroUsd;
+    this.#entry.settled({ outcome, promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource });
+    observer.attemptFinished(record);
     return true;
   }
 

@@ -9,10 +9,13 @@ import path from 'node:path';
 import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { limits } from '#core/limits';
+import { Slots } from '#core/slots';
 import type { BatchWriter, RowEnd } from '#contract/batch-writer';
-import type { Ledger, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
+import type { Ledger, LedgerEntry, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
+import { Entry, entryOf } from './entry.ts';
+import type { Book } from './entry.ts';
 import { Journal, segmentsAmong } from './journal.ts';
 import type { Segment } from './journal.ts';
 import type { Reservations } from './reservations.ts';
@@ -43,17 +46,6 @@ export interface LedgerParts {
   readonly observer: Pick<Observer, 'ledgerRow' | 'ledgerUnjournalled'>;
 }
 
-interface Entry {
-  readonly dispatch: UsageDispatch;
-  /** In Redis; where it did not say so in time, it may be there too. */
-  reserved: boolean;
-  /** Null before it is written, where it is reserved, and where the journal could not be written. */
-  dispatchedIn: Segment | null;
-  settledIn: Segment | null;
-  /** Null while the attempt is under way. */
-  row: UsageRecord | null;
-}
-
 /** Rows out of a journal or out of Redis, on their way to the database together. */
 interface Batch {
   left: number;
@@ -70,18 +62,18 @@ export function openLedger(parts: LedgerParts): UsageLedger {
   return new UsageLedger(parts, folder, lock);
 }
 
-export class UsageLedger implements Ledger {
+export class UsageLedger implements Ledger, Book {
   readonly #parts: LedgerParts;
   readonly #folder: string;
   readonly #lock: { release(): void };
   readonly #journal: Journal;
   readonly #writer: BatchWriter<UsageRecord>;
   /** Under way, or settled and not in the database yet. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Slots<Entry>();
   /** Dispatched, not gone out, and the journal does not know yet. */
   #unsecured: Entry[] = [];
   /** Settled, and the journal does not know yet. */
-  readonly #unflushed = new Set<Entry>();
+  readonly #unflushed = new Slots<Entry>();
   /** By row, all that wait for its end: an attempt may be in the journal and in Redis, which are read independently. */
   readonly #replayed = new Map<string, Batch[]>();
   #flushTimer: Timer | undefined;
@@ -114,22 +106,23 @@ export class UsageLedger implements Ledger {
   /** Attempts in Redis whose rows are not in the database yet. */
   get reserved(): number {
     let reserved = 0;
-    for (const entry of this.#entries.values()) if (entry.reserved) reserved++;
+    for (const entry of this.#entries) if (entry.reserved) reserved++;
     return reserved;
   }
 
-  dispatched(dispatch: UsageDispatch): Promise<void> | undefined {
-    const entry: Entry = { dispatch, reserved: false, dispatchedIn: null, settledIn: null, row: null };
-    this.#entries.set(dispatch.id, entry);
+  dispatched(dispatch: UsageDispatch): LedgerEntry {
+    const entry = new Entry(dispatch, this);
+    entry.place = this.#entries.add(entry);
     const { reservations } = this.#parts;
     if (reservations?.usable !== true) {
       this.#unsecured.push(entry);
-      return undefined;
+      return entry;
     }
     entry.reserved = true;
-    return reservations.reserve(dispatch).then((kept) => {
+    entry.recorded = reservations.reserve(dispatch).then((kept) => {
       if (!kept) this.#unsecured.push(entry);
     });
+    return entry;
   }
 
   secure(): void {
@@ -146,13 +139,12 @@ export class UsageLedger implements Ledger {
 
   /** Redis came back without them. */
   #restore(): void {
-    const reserved = [...this.#entries.values()].filter((entry) => entry.reserved);
+    const reserved = [...this.#entries].filter((entry) => entry.reserved);
     void this.#parts.reservations?.keep(reserved.map(({ row, dispatch }) => row ?? dispatch));
   }
 
-  settled(id: string, settlement: Settlement): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined || entry.row !== null) return;
+  settle(entry: Entry, settlement: Settlement): void {
+    if (entry.row !== null) return;
     // The journal may know of it through others that went out meanwhile: then it must also know the end.
     if (settlement.outcome === 'untranslatable' && entry.dispatchedIn === null) {
       this.#unsecured = this.#unsecured.filter((other) => other !== entry);
@@ -161,12 +153,12 @@ export class UsageLedger implements Ledger {
     }
     // It never went out: no connection was to be had.
     if (this.#unsecured.includes(entry)) this.secure();
-    entry.row = settledRow(entry.dispatch, settlement);
+    const row = entry.end(settlement);
     if (entry.dispatchedIn !== null || entry.reserved) {
-      this.#unflushed.add(entry);
+      entry.unflushedAt = this.#unflushed.add(entry);
       this.#flushTimer ??= this.#parts.clock.schedule(SETTLE_MS, () => void this.#flush());
     }
-    this.#writer.append(entry.row);
+    this.#writer.append(row);
   }
 
   /** Writes what waits until the signal ends; what is not written then is in the journal. */
@@ -194,13 +186,13 @@ export class UsageLedger implements Ledger {
     const journalled: Entry[] = [];
     const reserved: UsageRecord[] = [];
     for (const entry of this.#unflushed) {
+      this.#flushed(entry);
       if (entry.row === null) continue;
       if (entry.reserved) reserved.push(entry.row);
       if (entry.dispatchedIn === null) continue;
       journalled.push(entry);
       text += lineOf(entry.row);
     }
-    this.#unflushed.clear();
     if (journalled.length > 0) {
       const segment = this.#journal.append(text, journalled.length);
       for (const entry of journalled) entry.settledIn = segment;
@@ -210,8 +202,8 @@ export class UsageLedger implements Ledger {
 
   #ended(row: UsageRecord, how: RowEnd): void {
     const { observer } = this.#parts;
-    const entry = this.#entries.get(row.id);
-    if (entry?.row === row) {
+    const entry = entryOf(row);
+    if (entry !== undefined) {
       if (how === 'overflowed' && (entry.dispatchedIn !== null || entry.reserved)) this.#park(entry);
       else {
         observer.ledgerRow(how === 'written' ? 'written' : 'dropped');
@@ -226,17 +218,22 @@ export class UsageLedger implements Ledger {
   }
 
   #forget(entry: Entry): void {
-    this.#entries.delete(entry.dispatch.id);
-    this.#unflushed.delete(entry);
+    this.#entries.leave(entry.place);
+    this.#flushed(entry);
     if (entry.reserved) this.#parts.reservations?.release(entry.dispatch.id);
     if (entry.dispatchedIn !== null) this.#journal.release(entry.dispatchedIn);
     if (entry.settledIn !== null) this.#journal.release(entry.settledIn);
   }
 
+  #flushed(entry: Entry): void {
+    if (entry.unflushedAt !== null) this.#unflushed.leave(entry.unflushedAt);
+    entry.unflushedAt = null;
+  }
+
   /** Its lines stay in the journal, and what holds them too, until the journal is read again. */
   #park(entry: Entry): void {
-    if (this.#unflushed.has(entry)) void this.#flush();
-    this.#entries.delete(entry.dispatch.id);
+    if (entry.unflushedAt !== null) void this.#flush();
+    this.#entries.leave(entry.place);
     this.#parked = true;
   }
 
@@ -244,11 +241,11 @@ export class UsageLedger implements Ledger {
     await this.#flush();
     this.#journal.rotate();
     this.#parked = false;
-    const under = new Set(this.#entries.keys());
+    const under = new Set([...this.#entries].map(({ dispatch }) => dispatch.id));
     const segments = this.#journal.closed().map((segment) => segment.path);
     let whole = false;
     try {
-      const skips = (id: string): boolean => under.has(id) || this.#entries.has(id);
+      const skips = (id: string): boolean => under.has(id) || this.#isHere(id);
       whole = (await this.#replay(segments, skips)) && (await this.#replayReserved(skips));
     } finally {
       if (!whole) this.#parked = true;
@@ -257,13 +254,19 @@ export class UsageLedger implements Ledger {
     if (!this.#parked) this.#recount();
   }
 
+  /** Few are, while what was parked is read again. */
+  #isHere(id: string): boolean {
+    for (const { dispatch } of this.#entries) if (dispatch.id === id) return true;
+    return false;
+  }
+
   async #replayReserved(skips: (id: string) => boolean): Promise<boolean> {
     return (await this.#parts.reservations?.replayOwn(skips)) ?? true;
   }
 
   #recount(): void {
     const held = new Map<Segment, number>();
-    for (const { dispatchedIn, settledIn } of this.#entries.values())
+    for (const { dispatchedIn, settledIn } of this.#entries)
       for (const segment of [dispatchedIn, settledIn])
         if (segment !== null) held.set(segment, (held.get(segment) ?? 0) + 1);
     this.#journal.recount(held);
@@ -347,31 +350,6 @@ export class UsageLedger implements Ledger {
       if (batch.left === 0) batch.ended(batch.whole);
     }
   }
-}
-
-/** Field by field, which costs a fraction of a spread of two: it is done for every attempt. */
-function settledRow(dispatch: UsageDispatch, settlement: Settlement): UsageRecord {
-  return {
-    id: dispatch.id,
-    runId: dispatch.runId,
-    projectId: dispatch.projectId,
-    keyId: dispatch.keyId,
-    route: dispatch.route,
-    requestedModel: dispatch.requestedModel,
-    deployment: dispatch.deployment,
-    provider: dispatch.provider,
-    model: dispatch.model,
-    kind: dispatch.kind,
-    startedWallMs: dispatch.startedWallMs,
-    estimatedPromptTokens: dispatch.estimatedPromptTokens,
-    state: 'settled',
-    outcome: settlement.outcome,
-    promptTokens: settlement.promptTokens,
-    completionTokens: settlement.completionTokens,
-    cachedTokens: settlement.cachedTokens,
-    costMicroUsd: settlement.costMicroUsd,
-    priceSource: settlement.priceSource,
-  };
 }
 
 function lineOf(row: UsageRecord): string {

@@ -150,9 +150,11 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
 
 function ledgerInto(entries: Bench['ledger']): Ledger {
   return {
-    dispatched: (entry) => void entries.push(entry),
+    dispatched(dispatch) {
+      entries.push(dispatch);
+      return { recorded: undefined, settled: (settlement) => void entries.push({ of: dispatch.id, settlement }) };
+    },
     secure: () => undefined,
-    settled: (of, settlement) => void entries.push({ of, settlement }),
   };
 }
 

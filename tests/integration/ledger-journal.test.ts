@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { UnavailableError } from '#core/errors';
 import { seededRandom } from '#core/random';
-import type { Ledger, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
+import type { Ledger, LedgerEntry, Settlement, UsageDispatch, UsageRecord } from '#contract/ledger';
 import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
 import { Reservations } from '#ledger/reservations';
@@ -53,7 +53,7 @@ async function bench(t: TestContext, given?: string, rowsMax = 100, redis: Redis
         ended,
         write: async (rows) => {
           if (database.away) throw new UnavailableError('database_unavailable', 'away');
-          for (const row of rows) if (!database.rows.has(row.id)) database.rows.set(row.id, row);
+          for (const row of rows) if (!database.rows.has(row.id)) database.rows.set(row.id, structuredClone(row));
           database.writes++;
         },
       }),
@@ -100,9 +100,10 @@ async function passes({ clock }: Bench, ask: () => boolean): Promise<void> {
 
 const never = new AbortController().signal;
 
-function goesOut(ledger: Ledger, dispatch: UsageDispatch): void {
-  void ledger.dispatched(dispatch);
+function goesOut(ledger: Ledger, dispatch: UsageDispatch): LedgerEntry {
+  const entry = ledger.dispatched(dispatch);
   ledger.secure();
+  return entry;
 }
 
 it('what is dispatched is in the journal before it goes out, whole, without anything of the prompt', async (t) => {
@@ -112,13 +113,12 @@ it('what is dispatched is in the journal before it goes out, whole, without anyt
   assert.deepEqual(JSON.parse(readFileSync(path.join(own, segments(own)[0] ?? ''), 'utf8')), dispatch);
 });
 
-it('an attempt that is settled twice is written once, as it was settled first; one that was never dispatched not at all', async (t) => {
+it('an attempt that is settled twice is written once, as it was settled first', async (t) => {
   const { ledger, clock, database, told } = await bench(t);
   const { dispatch, settlement } = attempt();
-  goesOut(ledger, dispatch);
-  ledger.settled(dispatch.id, settlement);
-  ledger.settled(dispatch.id, { ...settlement, outcome: 'cut' });
-  ledger.settled('run_of_nobody.1', settlement);
+  const entry = goesOut(ledger, dispatch);
+  entry.settled(settlement);
+  entry.settled({ ...settlement, outcome: 'cut' });
   await clock.advance(100);
   assert.deepEqual([...database.rows.values()], [{ ...dispatch, ...settlement, state: 'settled' }]);
   assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
@@ -127,12 +127,10 @@ it('an attempt that is settled twice is written once, as it was settled first; o
 it('what turned out not to be sent has no row, unless the journal knew of it already', async (t) => {
   const { ledger, clock, database, told, own } = await bench(t);
   const [unsent, known] = [attempt({ outcome: 'untranslatable' }), attempt({ outcome: 'untranslatable' })];
-  void ledger.dispatched(unsent.dispatch);
-  ledger.settled(unsent.dispatch.id, unsent.settlement);
+  ledger.dispatched(unsent.dispatch).settled(unsent.settlement);
   ledger.secure();
   assert.deepEqual(segments(own), []);
-  goesOut(ledger, known.dispatch);
-  ledger.settled(known.dispatch.id, known.settlement);
+  goesOut(ledger, known.dispatch).settled(known.settlement);
   await clock.advance(1_000);
   assert.deepEqual([...database.rows.keys()], [known.dispatch.id]);
   assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
@@ -142,8 +140,8 @@ it('segments end at a mebibyte and go when the database has all of their rows, n
   const { ledger, clock, database, own } = await bench(t, undefined, 50_000);
   database.away = true;
   const all = Array.from({ length: 6_000 }, () => attempt());
-  for (const { dispatch } of all) goesOut(ledger, dispatch);
-  for (const { dispatch, settlement } of all) ledger.settled(dispatch.id, settlement);
+  const entries = all.map(({ dispatch }) => goesOut(ledger, dispatch));
+  for (const [at, entry] of entries.entries()) entry.settled(all[at]?.settlement ?? assert.fail());
   await clock.advance(1_000);
   assert.equal(segments(own).length, 2);
   assert.ok(ledger.journalBytes > 2 ** 21);
@@ -159,20 +157,17 @@ it('rows that memory has no room for wait in the journal, and are written when t
   const one = await bench(t, undefined, 600);
   const { ledger, database, told, own } = one;
   const open = attempt();
-  goesOut(ledger, open.dispatch);
+  const entry = goesOut(ledger, open.dispatch);
   database.away = true;
   const all = Array.from({ length: 1_500 }, (_, index) => attempt({ promptTokens: index }));
-  for (const { dispatch, settlement } of all) {
-    goesOut(ledger, dispatch);
-    ledger.settled(dispatch.id, settlement);
-  }
+  for (const { dispatch, settlement } of all) goesOut(ledger, dispatch).settled(settlement);
   assert.deepEqual([ledger.backlog, told.dropped], [600, 0]);
   database.away = false;
   await passes(one, () => database.rows.size === 1_500);
   for (const { dispatch, settlement } of all)
     assert.deepEqual(database.rows.get(dispatch.id), { ...dispatch, ...settlement, state: 'settled' });
   assert.ok(!database.rows.has(open.dispatch.id), 'one under way is not taken for interrupted');
-  ledger.settled(open.dispatch.id, open.settlement);
+  entry.settled(open.settlement);
   await ledger.close(never);
   assert.equal(database.rows.size, 1_501);
   assert.deepEqual(readdirSync(path.dirname(own)), [], 'nothing is left of it');
@@ -223,13 +218,13 @@ it('a journal that cannot be written stops no call: each is counted, its row is 
   const { ledger, clock, database, told, own } = await bench(t);
   rmSync(own, { recursive: true });
   const [first, second, third] = [attempt(), attempt(), attempt()];
-  for (const { dispatch } of [first, second]) goesOut(ledger, dispatch);
+  const entries = [first, second].map(({ dispatch }) => goesOut(ledger, dispatch));
   assert.equal(told.unjournalled, 2);
   mkdirSync(own);
   await clock.advance(1_000);
-  goesOut(ledger, third.dispatch);
+  entries.push(goesOut(ledger, third.dispatch));
   assert.equal(told.unjournalled, 2);
-  for (const { dispatch, settlement } of [first, second, third]) ledger.settled(dispatch.id, settlement);
+  for (const entry of entries) entry.settled(first.settlement);
   await clock.advance(1_000);
   assert.equal(database.rows.size, 3);
 });
@@ -238,8 +233,7 @@ it('a hub that stops while the database is away leaves its rows to the next star
   const stopping = await bench(t);
   stopping.database.away = true;
   const { dispatch, settlement } = attempt();
-  goesOut(stopping.ledger, dispatch);
-  stopping.ledger.settled(dispatch.id, settlement);
+  goesOut(stopping.ledger, dispatch).settled(settlement);
   const closed = assert.rejects(stopping.ledger.close(AbortSignal.abort(new Error('too long'))), /too long/);
   await closed;
   const next = await bench(t, stopping.folder);
