@@ -145,10 +145,13 @@ export class RequestContext {
     // What says "as you have it" has no length of its own.
     const sent = encoded?.bytes ?? body;
     const byteCount = Buffer.byteLength(sent);
-    const head = { ...this.headers };
-    for (const name in headers) head[name] = headers[name] ?? '';
-    if (encoded !== null) head['content-encoding'] = encoded.encoding;
-    if (status !== 304 && status !== 204) head['content-length'] = String(byteCount);
+    // Names and values in turn: an object of so many names is looked up by each of them once more.
+    const head: string[] = [];
+    for (const name in this.headers) if (!(name in headers)) head.push(name, this.headers[name] ?? '');
+    const counted = status !== 304 && status !== 204;
+    for (const name in headers) if (!counted || name !== 'content-length') head.push(name, headers[name] ?? '');
+    if (encoded !== null) head.push('content-encoding', encoded.encoding);
+    if (counted) head.push('content-length', String(byteCount));
     outgoing.writeHead(status, head);
     if (byteCount > SLICE_BYTES && this.incoming.method !== 'HEAD') {
       void sendAll(this, this.#clock, typeof sent === 'string' ? Buffer.from(sent) : sent);
