@@ -195,6 +195,8 @@ export class RequestContext {
       errorCode: this.error?.code ?? (whole ? null : 'cancelled'),
     });
     this.#onEnd?.();
+    // Its place is another's from now on.
+    this.#onEnd = null;
   }
 }
 
