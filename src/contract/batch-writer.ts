@@ -6,8 +6,8 @@ export type RowEnd = 'written' | 'refused' | 'overflowed';
 export interface BatchWriter<Row> {
   /** One whose id does not wait yet. */
   append(row: Row): void;
-  /** In place of one with its id that waits; as `append` where none does. */
-  replace(row: Row): void;
+  /** In place of `row`, which `list` or `get` gave; as `append` where it waits no more. */
+  replace(row: Row, by: Row): void;
   /** A row that is not in the database yet. */
   get(id: string): Row | undefined;
   /** All of them. */

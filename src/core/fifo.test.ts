@@ -41,7 +41,8 @@ it('puts one in the place of another', () => {
   const second = { name: 'b' };
   for (const item of [{ name: 'a' }, second, { name: 'c' }]) queue.push(item);
   queue.take();
-  queue.replace(second, { name: 'B' });
+  assert.equal(queue.replace(second, { name: 'B' }), true);
+  assert.equal(queue.replace(second, { name: 'nobody' }), false, 'it waits no more');
   assert.deepEqual(
     queue.list().map(({ name }) => name),
     ['B', 'c'],

@@ -36,8 +36,11 @@ export class Fifo<Item extends object> {
     return this.#items.slice(this.#from, this.#from + count).filter((item) => item !== undefined);
   }
 
-  /** In its place. `item` waits. */
-  replace(item: Item, by: Item): void {
-    this.#items[this.#items.indexOf(item, this.#from)] = by;
+  /** In its place; false where it does not wait, and then nothing is changed. */
+  replace(item: Item, by: Item): boolean {
+    const at = this.#items.indexOf(item, this.#from);
+    if (at === -1) return false;
+    this.#items[at] = by;
+    return true;
   }
 }

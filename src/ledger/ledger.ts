@@ -336,8 +336,15 @@ export class UsageLedger implements Ledger, Book {
     return new Promise((ended) => {
       const batch: Batch = { left: rows.length, whole: true, ended };
       for (const { id } of rows) this.#replayed.set(id, [...(this.#replayed.get(id) ?? []), batch]);
-      // The writer keeps the newest of an id, and one read elsewhere may know an end that this one does not.
-      for (const row of rows) if (this.#writer.get(row.id)?.state !== 'settled') this.#writer.replace(row);
+      // One read elsewhere may know an end that this one does not.
+      const waiting = new Map(this.#writer.list().map((row) => [row.id, row]));
+      for (const row of rows) {
+        const before = waiting.get(row.id);
+        if (before?.state === 'settled') continue;
+        if (before === undefined) this.#writer.append(row);
+        else this.#writer.replace(before, row);
+        waiting.set(row.id, row);
+      }
     });
   }
 

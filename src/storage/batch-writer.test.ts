@@ -15,23 +15,28 @@ function bench() {
   const clock = new VirtualClock();
   const batches: string[][] = [];
   const ended: [string, RowEnd][] = [];
+  /** While a batch is written. */
+  const meanwhile = { do: (): void => undefined };
   const writer = createBatchWriter<Row>({
     ...listeners(nothingTold()),
     noun: 'row',
     rowsMax: 4,
     bytes: { of: ({ size }) => size, waitingMax: 100, batchMax: 30 },
-    write: async (rows) => void batches.push(rows.map(({ id }) => id)),
+    write: async (rows) => {
+      batches.push(rows.map(({ id }) => id));
+      meanwhile.do();
+    },
     ended: ({ id }, how) => void ended.push([id, how]),
     clock,
   });
   const append = (id: string, size: number): void => writer.append({ id, size });
-  return { clock, batches, ended, writer, append };
+  return { clock, batches, ended, meanwhile, writer, append };
 }
 
 it('drops the oldest rows until the newest fits, and counts a row that comes again once', () => {
   const { ended, writer, append } = bench();
   for (const id of ['a', 'b', 'c']) append(id, 30);
-  writer.replace({ id: 'a', size: 40 });
+  writer.replace(writer.get('a') ?? assert.fail(), { id: 'a', size: 40 });
   assert.deepEqual([ended, writer.backlog], [[], 3]);
   append('d', 50);
   assert.deepEqual(ended, [
@@ -62,4 +67,22 @@ it('writes no more at once than its bound, but for a single row beyond it', asyn
   // What was written takes no room any more.
   append('e', 100);
   assert.equal(ended.length, 4);
+});
+
+it('writes a row again that was replaced while it was written, and tells of it once', async () => {
+  const { clock, batches, ended, meanwhile, writer, append } = bench();
+  for (const id of ['a', 'b', 'c']) append(id, 10);
+  const second = writer.get('b') ?? assert.fail();
+  meanwhile.do = () => {
+    meanwhile.do = () => undefined;
+    writer.replace(second, { id: 'b', size: 10 });
+  };
+  await clock.advance(1_000);
+  assert.deepEqual(batches, [['a', 'b', 'c'], ['b']]);
+  assert.deepEqual(
+    ended.map(([id]) => id),
+    ['a', 'c', 'b'],
+  );
+  writer.replace(second, { id: 'b', size: 10 });
+  assert.equal(writer.backlog, 1, 'what waits no more is as one that comes');
 });

@@ -60,15 +60,10 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
     this.#came(row);
   }
 
-  replace(row: Row): void {
-    const before = this.get(row.id);
-    if (before === undefined) {
-      this.append(row);
-      return;
-    }
-    this.#waiting.replace(before, row);
-    this.#waitingBytes -= this.#bytes.of(before);
-    this.#came(row);
+  replace(row: Row, by: Row): void {
+    if (this.#waiting.replace(row, by)) this.#waitingBytes -= this.#bytes.of(row);
+    else this.#waiting.push(by);
+    this.#came(by);
   }
 
   #came(row: Row): void {
