@@ -4,6 +4,7 @@
  * going first, so that nobody can fill the memory with names.
  */
 import { LRUCache } from 'lru-cache';
+import { flatText } from '#core/flat-text';
 import type { DeploymentStatus } from '#contract/gateway';
 import type { Provider } from '#contract/provider';
 import type { AttemptOutcome } from '#contract/runs';
@@ -27,7 +28,7 @@ export class Deployment {
   lastFailure: AttemptOutcome | null = null;
 
   constructor(provider: Provider, model: string) {
-    this.id = `${provider.name}/${model}`;
+    this.id = flatText(`${provider.name}/${model}`);
     this.provider = provider;
     this.model = model;
     this.breaker = `provider:${this.id}`;

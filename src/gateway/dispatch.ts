@@ -2,6 +2,7 @@
  * What the ledger is told when an attempt goes out. Guesses the prompt's tokens from the length of its text, for the rows of which
  * nothing else will ever be known; it is no bill.
  */
+import { flatText } from '#core/flat-text';
 import type { ChatRequest } from '#contract/chat';
 import type { UsageDispatch } from '#contract/ledger';
 import type { RunCall } from '#contract/gateway';
@@ -14,7 +15,7 @@ const CHARS_PER_TOKEN = 4;
 export function dispatchOf({ call, record }: Run, attempt: AttemptRecord, wallMs: number): UsageDispatch {
   const { number, kind, deployment, provider, model } = attempt;
   return {
-    id: `${record.id}.${number}`,
+    id: flatText(`${record.id}.${number}`),
     runId: record.id,
     projectId: record.projectId,
     keyId: record.keyId,

@@ -6,6 +6,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#core/clock';
 import { messageOf, UnavailableError } from '#core/errors';
+import { flatText } from '#core/flat-text';
 import { isId, newId } from '#core/ids';
 import { limits as bounds } from '#core/limits';
 import type { Caller, Scope } from '#contract/gateway';
@@ -27,7 +28,7 @@ const LOOKUP = { local: true, ttlMs: FRESH_MS, staleOnErrorMs: STALE_MAX_MS - FR
 
 const SECRET_BYTES = 32;
 const DIGEST_BYTES = 32;
-const SHAPE = /^rvk_([0-9a-z]{26})_([A-Za-z0-9_-]{43})$/;
+const SHAPE = /^rvk_([0-9a-hjkmnp-tv-z]{26})_([A-Za-z0-9_-]{43})$/;
 
 export interface ParsedKey {
   readonly id: string;
@@ -41,9 +42,8 @@ export function parseKey(text: string): ParsedKey | null {
 }
 
 function partsOf(text: string): { readonly id: string; readonly secret: string } | null {
-  const [, id = '', secret = ''] = SHAPE.exec(text) ?? [];
-  const keyId = `key_${id}`;
-  return isId('key', keyId) ? { id: keyId, secret } : null;
+  const [, id, secret] = SHAPE.exec(text) ?? [];
+  return id === undefined || secret === undefined ? null : { id: `key_${id}`, secret };
 }
 
 /** A new key that nobody knows yet: its text, and what a store keeps of it. */
@@ -202,7 +202,7 @@ class CachedKeys implements Keys {
     let known = this.#known.get(kept);
     if (known === undefined) {
       const { secret, scopes, ...facts } = kept;
-      const caller = { keyId: id, ...facts, scopes: new Set(scopes) };
+      const caller = { keyId: flatText(id), ...facts, scopes: new Set(scopes) };
       known = { secretHash: Buffer.from(secret, 'base64'), caller };
       this.#known.set(kept, known);
     }

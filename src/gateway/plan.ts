@@ -3,6 +3,7 @@
  * when none is left, one whose failure may pass, again, after a pause. Owns the attempt budget of the request. Makes no call.
  */
 import type { Clock } from '#core/clock';
+import { flatText } from '#core/flat-text';
 import type { Random } from '#core/random';
 import type { AttemptKind, StopReason } from '#contract/runs';
 import type { Classified } from './classify.ts';
@@ -116,7 +117,7 @@ export class Plan {
       const left = group.length;
       const choice = this.#take(group);
       this.#drawn++;
-      return { choice, kind, reason: this.#reason(left, choice), backoffMs: 0 };
+      return { choice, kind, reason: flatText(this.#reason(left, choice)), backoffMs: 0 };
     }
     return null;
   }

@@ -10,6 +10,6 @@ const PERHAPS_UNSTORABLE = /\\u(?:0000|d[89a-f])/;
 export function storableJson(value: unknown): string {
   const json = JSON.stringify(value);
   // Looking costs a fraction of a replacer, which is called for every value of every run.
-  if (!PERHAPS_UNSTORABLE.test(json)) return json;
+  if (!json.includes('\\u') || !PERHAPS_UNSTORABLE.test(json)) return json;
   return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? storableText(part) : part));
 }
