@@ -76,15 +76,13 @@ interface Reader {
 }
 
 export class Exchange implements Dispatcher.DispatchHandler {
-  readonly opened: Promise<Exchange>;
   status = 0;
   headers: IncomingHttpHeaders = {};
   readonly #clock: Clock;
   readonly #signal: CancelSignal;
   readonly #onConnected: (() => void) | undefined;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
-  #resolveOpened: (exchange: Exchange) => void = () => undefined;
-  #rejectOpened: (reason: unknown) => void = () => undefined;
+  readonly #opened = Promise.withResolvers<Exchange>();
   #controller: Dispatcher.DispatchController | undefined;
   #phase: 'waiting' | 'sent' | 'answered' | 'ended' | 'failed' = 'waiting';
   #failure: unknown;
@@ -98,12 +96,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#clock = clock;
     this.#signal = request.signal;
     this.#onConnected = request.onConnected;
-    this.opened = new Promise((resolve, reject) => {
-      this.#resolveOpened = resolve;
-      this.#rejectOpened = reject;
-    });
     if (request.signal.aborted) this.#fail(request.signal.reason);
     else request.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Resolves when the response's headers are there. */
+  get opened(): Promise<Exchange> {
+    return this.#opened.promise;
   }
 
   /** Nothing more will arrive. */
@@ -127,7 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#phase = 'answered';
     this.status = status;
     this.headers = headers;
-    this.#resolveOpened(this);
+    this.#opened.resolve(this);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
@@ -186,15 +185,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return bytes;
   }
 
-  /** The whole body. Throws `UpstreamFailure('oversize')` beyond `bytesMax`, and destroys the exchange. */
-  async readAll(bytesMax: number): Promise<Buffer> {
+  /**
+   * The whole body; at once where it has arrived, as a short one mostly has with its head. Throws `UpstreamFailure('oversize')` beyond
+   * `bytesMax`, and destroys the exchange.
+   */
+  readAll(bytesMax: number): Buffer | Promise<Buffer> {
+    const [only] = this.#chunks;
+    if (this.#phase !== 'ended' || this.#chunks.length !== 1 || only === undefined || only.length > bytesMax)
+      return this.#readOn(bytesMax);
+    this.#chunks = [];
+    return only;
+  }
+
+  async #readOn(bytesMax: number): Promise<Buffer> {
     const parts: Buffer[] = [];
     let byteCount = 0;
-    for (;;) {
-      // A short answer mostly has come as a whole, head and body together.
-      const arrived = this.#arrived();
-      const part = arrived === undefined ? await this.read() : arrived;
-      if (part === null) break;
+    for (let part = await this.read(); part !== null; part = await this.read()) {
       parts.push(part);
       byteCount += part.length;
       if (byteCount > bytesMax) {
@@ -204,8 +210,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
         });
       }
     }
-    const [only] = parts;
-    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, byteCount);
+    return Buffer.concat(parts, byteCount);
   }
 
   /** The first `bytesMax` bytes of the body; the connection is given up where there are more. */
@@ -246,7 +251,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // Bytes that came before a cut are still good; after an abort nobody wants them.
     if (!(reason instanceof UpstreamFailure)) this.#chunks = [];
     if (phase === 'answered') this.#reader?.reject(reason);
-    else this.#rejectOpened(reason);
+    else this.#opened.reject(reason);
     this.#reader = undefined;
     controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
   }

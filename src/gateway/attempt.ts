@@ -5,6 +5,7 @@
  */
 import { Canceller } from '#core/cancel';
 import type { Clock, Timer } from '#core/clock';
+import { whenSettled } from '#core/settled';
 import type { CallTimeouts } from '#contract/gateway';
 import type { LedgerEntry } from '#contract/ledger';
 import type { Call } from '#contract/provider';
@@ -59,6 +60,7 @@ export class Attempt {
   readonly #startedAt: number;
   readonly #controller = new Canceller();
   readonly #onAbort = (): void => this.#controller.abort(this.run.call.signal.reason);
+  readonly #endWait = (): void => this.run.endWait();
   readonly #entry: LedgerEntry;
   #usage: StatedUsage | null | undefined;
   #settled = false;
@@ -131,13 +133,9 @@ export class Attempt {
   }
 
   /** Waits for the upstream; the time is not the hub's. */
-  async upstream<T>(work: Promise<T>): Promise<T> {
+  upstream<T>(work: Promise<T>): Promise<T> {
     this.run.beginWait();
-    try {
-      return await work;
-    } finally {
-      this.run.endWait();
-    }
+    return whenSettled(work, this.#endWait);
   }
 
   sawFirstToken(): void {

@@ -15,33 +15,39 @@ const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*
 const PROTO_KEY =
   /"(?:_|\\u005[Ff]){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006[Ff])(?:t|\\u0074)(?:o|\\u006[Ff])(?:_|\\u005[Ff]){2}"\s*:/;
 
-/** Throws `CallerError`: 415, 413, `invalid_body`, or the signal's reason. */
-export async function readJsonBody(
-  incoming: IncomingMessage,
-  bytesMax: number,
-  signal: CancelSignal,
-): Promise<unknown> {
+/** Rejects with a `CallerError` (413, `invalid_body`) or the signal's reason; throws one (415) where nothing need be read. */
+export function readJsonBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<unknown> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw unsupportedMediaType();
   const hasBody = holdsBody(incoming);
   const isJson = headers['content-type'] !== undefined && JSON_TYPE.test(headers['content-type']);
   if (!isJson && (hasBody || headers['content-type'] !== undefined)) throw unsupportedMediaType();
-  return parseJson(await readBody(incoming, bytesMax, signal));
+  return read(incoming, bytesMax, signal, parseJson);
 }
 
 /** The body as it came; empty where there is none. Throws `body_too_large`, or the signal's reason. */
 export function readBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
-  if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge(bytesMax));
-  return holdsBody(incoming) ? readBytes(incoming, bytesMax, signal) : Promise.resolve(Buffer.alloc(0));
+  return read(incoming, bytesMax, signal, (bytes) => bytes);
 }
 
 function holdsBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-function readBytes(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
+/** What `take` makes of all bytes; what it throws, the promise rejects with. */
+function read<T>(
+  incoming: IncomingMessage,
+  bytesMax: number,
+  signal: CancelSignal,
+  take: (bytes: Buffer) => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+    if (!holdsBody(incoming)) {
+      resolve(take(Buffer.alloc(0)));
+      return;
+    }
     const chunks: Buffer[] = [];
     let length = 0;
     const stop = (): void => {
@@ -58,8 +64,15 @@ function readBytes(incoming: IncomingMessage, bytesMax: number, signal: CancelSi
       reject(tooLarge(bytesMax));
     };
     const onEnd = (): void => {
-      stop();
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+      signal.removeEventListener('abort', onAbort);
+      let taken: T;
+      try {
+        taken = take(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+      } catch (thrown) {
+        reject(thrown);
+        return;
+      }
+      resolve(taken);
     };
     const onAbort = (): void => {
       stop();

@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
+import { whenSettled } from '#core/settled';
 
 /** The request whose time is counted. */
 interface Waiting {
@@ -14,13 +15,11 @@ interface Waiting {
 }
 
 /** Waits for what upstreams do. */
-export async function waitedFor<T>(context: Pick<Waiting, 'waitedMs'>, clock: Clock, work: Promise<T>): Promise<T> {
+export function waitedFor<T>(context: Pick<Waiting, 'waitedMs'>, clock: Clock, work: Promise<T>): Promise<T> {
   const since = clock.now();
-  try {
-    return await work;
-  } finally {
+  return whenSettled(work, () => {
     context.waitedMs += clock.now() - since;
-  }
+  });
 }
 
 /** A caller who has taken nothing for so long is gone, whatever the network says. */

@@ -1,5 +1,6 @@
 /** The gateway that transports hold, while the one behind it is exchanged at a reload. */
 import type { CancelSignal } from '#core/cancel';
+import { whenSettled } from '#core/settled';
 import type {
   Caller,
   ChatAnswer,
@@ -52,12 +53,13 @@ export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway
     return this.current.addresses;
   }
 
-  async #whole<T>(ask: (gateway: Gateway) => Promise<T>): Promise<T> {
+  #whole<T>(ask: (gateway: Gateway) => Promise<T>): Promise<T> {
     const { part, leave } = this.enter();
     try {
-      return await ask(part.gateway);
-    } finally {
+      return whenSettled(ask(part.gateway), leave);
+    } catch (error) {
       leave();
+      throw error;
     }
   }
 }

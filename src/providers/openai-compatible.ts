@@ -141,7 +141,8 @@ export class OpenAiCompatible implements Provider {
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     const path = this.#pathOf('chat/completions', call.model);
     const exchange = await this.#upstream.post(path, bodyOf(call, false), call);
-    const raw = await exchange.readAll(limits.answerBytesMax);
+    const read = exchange.readAll(limits.answerBytesMax);
+    const raw = read instanceof Promise ? await read : read;
     return { body: this.#upstream.clean(() => parseCompletion(raw, exchange.status)), raw };
   }
 
