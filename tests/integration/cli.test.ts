@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -32,8 +32,8 @@ async function folderWithDatabase(t: TestContext): Promise<string> {
 }
 
 /** A hub that has said all it says to a person at its start. */
-async function startServing(t: TestContext, words: readonly string[], cwd: string) {
-  const env = { PATH: process.env['PATH'] ?? '', OLLAMA_HOST: '127.0.0.1:1' };
+async function startServing(t: TestContext, words: readonly string[], cwd: string, more: Record<string, string>) {
+  const env = { PATH: process.env['PATH'] ?? '', OLLAMA_HOST: '127.0.0.1:1', ...more };
   const child = spawn(process.execPath, [BIN, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   let stdout = '';
@@ -150,13 +150,20 @@ describe('keys', () => {
   it('are made from another folder by the command that the hub printed, with its file and its data folder; a hub prints without colour where there is no terminal, and ends with 0 on SIGTERM', async (t) => {
     const cwd = await temporaryFolder(t);
     await writeFile(path.join(cwd, "it's.yaml"), 'logging: { level: warn }\n');
-    for (const [flags, shown] of [
-      [['--port', '0', '--data-dir', 'my data'], `--data-dir '${cwd}/my data'`],
-      [['serve', '-c', "it's.yaml", '--port', '0'], `-c '${cwd}/it'\\''s.yaml' --data-dir ${cwd}/.revoagent`],
+    for (const [flags, shown, more] of [
+      [['--port', '0', '--data-dir', 'my data'], `--data-dir '${cwd}/my data'`, {}],
+      [
+        ['serve', '-c', "it's.yaml", '--port', '0'],
+        `-c '${cwd}/it'\\''s.yaml' --data-dir ${cwd}/.revoagent`,
+        { NODE_OPTIONS: '--max-semi-space-size=16' },
+      ],
     ] as const) {
       const folder = path.join(cwd, flags[0] === 'serve' ? '.revoagent' : 'my data');
       await readyDatabase(folder);
-      const hub = await startServing(t, flags, cwd);
+      const hub = await startServing(t, flags, cwd, more);
+      // A hub has more room for young objects than the runtime gives by itself, unless somebody has said how much.
+      const words = await readFile(`/proc/${hub.child.pid}/cmdline`, 'utf8');
+      assert.equal(words.includes('--max-semi-space-size='), !('NODE_OPTIONS' in more), words);
       const command = /Make one: npx revoagent (keys create .*)/.exec(hub.stdout())?.[1] ?? assert.fail(hub.stdout());
       assert.equal(command, `keys create --name me ${shown}`);
       const elsewhere = await temporaryFolder(t);
@@ -216,6 +223,11 @@ it('--help of every command shows an example and ends with 0', async () => {
     assert.deepEqual([code, stderr], [0, '']);
     assert.match(stdout, new RegExp(`Examples?:\\n {2}${['revoagent', ...(commands[index] ?? [])].join(' ')}`));
   }
+});
+
+it('a reader who leaves before the end is no error', () => {
+  const { stderr } = spawnSync('sh', ['-c', `{ ${process.execPath} ${BIN} --help; echo "ended with $?" >&2; } | true`]);
+  assert.equal(stderr.toString(), 'ended with 0\n');
 });
 
 it('wrong words end with 2 and name the nearest right ones', async () => {
