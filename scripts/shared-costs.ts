@@ -105,7 +105,7 @@ async function limited(redis: TestRedis, port: RedisPort): Promise<Pick<Costs, '
   const store = new RedisStore(port, 60_000);
   const seeds = new Map(rules.map(({ name }) => [name, 0]));
   const claim = { rules, requests: 1, tokens: 1_000, microUsd: 1_000, leaseMs: 30_000, seeds };
-  const reserve = await costOf(redis, CALLS, (at) => store.reserve({ ...claim, id: `run_${at}` }));
+  const reserve = await costOf(redis, CALLS, (at) => store.reserve([{ ...claim, id: `run_${at}` }]));
   const amend = await costOf(redis, CALLS, (at) =>
     store.amend([
       { kind: 'leave', name: rules[2]?.name ?? '', id: `run_${at}` },

@@ -12,18 +12,20 @@ export const beatOwner: Script = {
   lua: `${NOW}return redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])`,
 };
 
-/** KEYS: hash. ARGV: how many it may hold, then ids and texts. Returns how many it took; one that is in it is always taken. */
+/** KEYS: hash. ARGV: how many it may hold, then ids and texts. Returns for each whether it was taken, 1 or 0; one that is in it always is. */
 export const put: Script = {
   name: 'ledger-put',
   lua: `
 local room = tonumber(ARGV[1]) - redis.call('HLEN', KEYS[1])
-local taken = 0
+local taken = {}
 for i = 2, #ARGV, 2 do
   local known = redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1
   if known or room > 0 then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-    taken = taken + 1
+    table.insert(taken, 1)
     if not known then room = room - 1 end
+  else
+    table.insert(taken, 0)
   end
 end
 return taken`,

@@ -10,6 +10,7 @@ import type { Random } from '#core/random';
 import type { Guard } from '#contract/guard';
 import type { UsageDispatch, UsageRecord } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
+import { createConvoy } from '#redis/index';
 import type { RedisPort } from '#redis/index';
 import { isRow, parseReservation } from './lines.ts';
 import { interrupted } from './replay.ts';
@@ -54,6 +55,7 @@ export class Reservations {
   #adopting = false;
   #timer: Timer | undefined;
   readonly #released = new Set<string>();
+  readonly #together = createConvoy<UsageDispatch, unknown>((dispatches) => this.#reserve(dispatches));
 
   constructor(parts: ReservationParts) {
     this.#parts = parts;
@@ -70,27 +72,30 @@ export class Reservations {
     return this.#known;
   }
 
-  /** Resolves within a tenth of a second with whether it is kept; never rejects. */
+  /** Resolves within a tenth of a second with whether it is kept, or as long as another takes that it goes with; never rejects. */
   async reserve(dispatch: UsageDispatch): Promise<boolean> {
-    const { guard, clock, logger } = this.#parts;
     try {
-      await guard.run(async (signal) => {
-        const ask = (): Promise<number> => this.#put([[dispatch.id, textOf(dispatch)]]);
-        const taken = await within({ clock, limitMs: RESERVE_MS, signal }, ask);
-        if (taken !== 1) throw new Error('there is no room for it');
-      });
+      await this.#together(dispatch);
       return true;
     } catch (error) {
-      logger.debug('attempt-not-reserved', { reason: messageOf(error) });
+      this.#parts.logger.debug('attempt-not-reserved', { reason: messageOf(error) });
       return false;
     }
+  }
+
+  #reserve(dispatches: readonly UsageDispatch[]): Promise<readonly unknown[]> {
+    const { guard, clock } = this.#parts;
+    return guard.run(async (signal) => {
+      const taken = await within({ clock, limitMs: RESERVE_MS, signal }, () => this.#put(dispatches));
+      if (taken.includes(0)) throw new Error('there is no room for all of them');
+      return taken;
+    });
   }
 
   /** What became of them, for whoever finds them, and again what Redis has lost. While it is away they are known as interrupted. */
   async keep(entries: readonly (UsageDispatch | UsageRecord)[]): Promise<void> {
     try {
-      for (let at = 0; at < entries.length; at += SCAN_ROWS)
-        await this.#put(entries.slice(at, at + SCAN_ROWS).map((entry) => [entry.id, textOf(entry)]));
+      for (let at = 0; at < entries.length; at += SCAN_ROWS) await this.#put(entries.slice(at, at + SCAN_ROWS));
     } catch (error) {
       this.#parts.logger.debug('reservations-not-kept', { reason: messageOf(error) });
     }
@@ -126,8 +131,13 @@ export class Reservations {
     await this.forgetReleased();
   }
 
-  async #put(entries: readonly (readonly [string, string])[]): Promise<number> {
-    return Number(await this.#parts.redis.run(put, [this.#hash], [RESERVED_MAX, ...entries.flat()]));
+  /** For each whether it was taken, 1 or 0. */
+  async #put(entries: readonly (UsageDispatch | UsageRecord)[]): Promise<readonly unknown[]> {
+    const args = entries.flatMap((entry) => [entry.id, textOf(entry)]);
+    const taken = await this.#parts.redis.run(put, [this.#hash], [RESERVED_MAX, ...args]);
+    if (!Array.isArray(taken) || taken.length !== entries.length)
+      throw new Error('Redis answered a reservation of attempts with something else.');
+    return taken as readonly unknown[];
   }
 
   #beatAndGoOn(): void {

@@ -35,8 +35,8 @@ export class MemoryStore implements LimitStore {
     this.#windowMs = windowMs;
   }
 
-  reserve(claim: Claim): Promise<Reserved> {
-    return Promise.resolve(this.take(claim));
+  reserve(claims: readonly Claim[]): Promise<readonly Reserved[]> {
+    return Promise.resolve(claims.map((claim) => this.take(claim)));
   }
 
   amend(amendments: readonly Amendment[]): Promise<void> {

@@ -23,16 +23,20 @@ export class RedisStore implements LimitStore {
     this.#windowMs = windowMs;
   }
 
-  async reserve(claim: Claim): Promise<Reserved> {
-    const { rules, id, leaseMs, seeds } = claim;
+  async reserve(claims: readonly Claim[]): Promise<readonly Reserved[]> {
     const keys: string[] = [];
-    const args: (string | number)[] = [this.#windowMs, id ?? '', leaseMs];
-    for (const rule of rules) {
-      keys.push(PREFIX + rule.name);
-      args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
+    const args: (string | number)[] = [this.#windowMs];
+    for (const claim of claims) {
+      const { rules, id, leaseMs, seeds } = claim;
+      args.push(id ?? '', leaseMs, rules.length);
+      for (const rule of rules) {
+        keys.push(PREFIX + rule.name);
+        args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
+      }
+      keys.push(RESERVED + (id ?? ''));
     }
-    keys.push(RESERVED + (id ?? ''));
-    return reservedOf(await this.#redis.run(RESERVE, keys, args), rules);
+    const replies = await this.#redis.run(RESERVE, keys, args);
+    return claims.map(({ rules }, place) => reservedOf(Array.isArray(replies) ? replies[place] : replies, rules));
   }
 
   async amend(amendments: readonly Amendment[]): Promise<void> {

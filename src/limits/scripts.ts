@@ -81,16 +81,15 @@ end
 `;
 
 /**
- * KEYS: one a rule, and what is kept of the call. ARGV: window, id ('' only looks), lease in ms, and for each rule: kind (w, c, or d, k, m for a budget of a day, a
- * week, a month), its limit, the amount, the seed of a budget ('' for none). Replies {1 granted | 0 refused | -1 unseeded, now, and for
- * each rule: used, reset (-1: never), refused, mark, generation}.
+ * Several calls in one step, each admitted or not as if it came alone, in their order. KEYS for each: one a rule, and what is kept of the call.
+ * ARGV: window, and for each: id ('' only looks), lease in ms, how many rules, and for each of those: kind (w, c, or d, k, m for a budget of a
+ * day, a week, a month), its limit, the amount, the seed of a budget ('' for none). Replies for each {1 granted | 0 refused | -1 unseeded,
+ * now, and for each rule: used, reset (-1: never), refused, mark, generation}.
  */
 export const RESERVE: Script = {
   name: 'limits-reserve',
   lua: `#!lua
 ${PRELUDE}
-local id, lease = ARGV[2], tonumber(ARGV[3])
-
 ${DAYS}
 -- Until the amount has room, slot by slot from the oldest; -1 where it never has.
 local function wait(key, over, first, last)
@@ -101,91 +100,104 @@ local function wait(key, over, first, last)
   return -1
 end
 
-local status = id == '' and 2 or 1
-local reply = {0, now}
-local windows = {}
-local record, taken = KEYS[#KEYS], {}
-for i = 1, #KEYS - 1 do
-  local key, at = KEYS[i], i * 4
-  local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local used, reset, refused, mark, generation = 0, 0, 0, 0, 0
-  if kind == 'w' then
-    local first, last, oldest
-    used, first, last, oldest = trimmed(key)
-    windows[i] = {used, first, last}
-    if used + amount > max then
-      refused = 1
-      reset = wait(key, used + amount - max, first, last)
-    elseif oldest then
-      reset = oldest + window - now
-    elseif amount > 0 then
-      reset = window
-    end
-  elseif kind == 'c' then
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-    used = redis.call('ZCARD', key)
-    if used + amount > max then
-      refused = 1
-      reset = ${PLACE_WAIT_MS}
-    end
-  else
-    local start, finish = days(kind)
-    local found = redis.call('HMGET', key, 'p', 's', 'g')
-    generation = tonumber(found[3] or 0)
-    if found[1] and tonumber(found[1]) >= start then
-      used = tonumber(found[2])
-    elseif not found[1] and seed == '' then
-      status = -1
-    else
-      used = found[1] and 0 or tonumber(seed)
-      if id ~= '' then
-        redis.call('HSET', key, 'p', start, 's', used)
-        if not found[1] then
-          generation = now
-          redis.call('HSET', key, 'g', now)
-        end
-        redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+-- One call: its keys stand behind that place, its rules from that argument on.
+local function reserve(keys, args, count, id, lease)
+  local status = id == '' and 2 or 1
+  local reply = {0, now}
+  local windows = {}
+  local record, taken = KEYS[keys + count + 1], {}
+  for i = 1, count do
+    local key, at = KEYS[keys + i], args + (i - 1) * 4
+    local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local used, reset, refused, mark, generation = 0, 0, 0, 0, 0
+    if kind == 'w' then
+      local first, last, oldest
+      used, first, last, oldest = trimmed(key)
+      windows[i] = {used, first, last}
+      if used + amount > max then
+        refused = 1
+        reset = wait(key, used + amount - max, first, last)
+      elseif oldest then
+        reset = oldest + window - now
+      elseif amount > 0 then
+        reset = window
       end
+    elseif kind == 'c' then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+      used = redis.call('ZCARD', key)
+      if used + amount > max then
+        refused = 1
+        reset = ${PLACE_WAIT_MS}
+      end
+    else
+      local start, finish = days(kind)
+      local found = redis.call('HMGET', key, 'p', 's', 'g')
+      generation = tonumber(found[3] or 0)
+      if found[1] and tonumber(found[1]) >= start then
+        used = tonumber(found[2])
+      elseif not found[1] and seed == '' then
+        status = -1
+      else
+        used = found[1] and 0 or tonumber(seed)
+        if id ~= '' then
+          redis.call('HSET', key, 'p', start, 's', used)
+          if not found[1] then
+            generation = now
+            redis.call('HSET', key, 'g', now)
+          end
+          redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+        end
+      end
+      reset = finish * ${DAY_MS} - now
+      mark = start
+      if amount > 0 then
+        taken[1] = ARGV[at + 2]
+        table.insert(taken, start)
+      end
+      if amount > 0 and used + amount > max then refused = 1 end
     end
-    reset = finish * ${DAY_MS} - now
-    mark = start
-    if amount > 0 then
-      taken[1] = ARGV[at + 2]
-      table.insert(taken, start)
-    end
-    if amount > 0 and used + amount > max then refused = 1 end
+    if refused == 1 and status >= 1 then status = 0 end
+    local place = (i - 1) * 5 + 2
+    reply[place + 1], reply[place + 2], reply[place + 3] = used, reset, refused
+    reply[place + 4], reply[place + 5] = mark, generation
   end
-  if refused == 1 and status >= 1 then status = 0 end
-  local place = (i - 1) * 5 + 2
-  reply[place + 1], reply[place + 2], reply[place + 3] = used, reset, refused
-  reply[place + 4], reply[place + 5] = mark, generation
+
+  if status == 1 and #taken > 0 then
+    if redis.call('GET', record) == '' then
+      status = 0
+    else
+      redis.call('SET', record, table.concat(taken, ' '), 'PX', ${RESERVED_MS})
+    end
+  end
+  if status == 1 then
+    for i = 1, count do
+      local key, at = KEYS[keys + i], args + (i - 1) * 4
+      local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+      local place = (i - 1) * 5 + 2
+      if kind == 'w' then
+        reply[place + 4] = put(key, amount, max, unpack(windows[i]))
+      elseif kind == 'c' then
+        redis.call('ZADD', key, now + lease, id)
+        redis.call('PEXPIRE', key, lease)
+      else
+        redis.call('HINCRBY', key, 's', amount)
+      end
+      reply[place + 1] = reply[place + 1] + amount
+    end
+  end
+  reply[1] = status == 2 and 1 or status
+  return reply
 end
 
-if status == 1 and #taken > 0 then
-  if redis.call('GET', record) == '' then
-    status = 0
-  else
-    redis.call('SET', record, table.concat(taken, ' '), 'PX', ${RESERVED_MS})
-  end
+local replies = {}
+local keys, args = 0, 2
+while keys < #KEYS do
+  local count = tonumber(ARGV[args + 2])
+  table.insert(replies, reserve(keys, args + 3, count, ARGV[args], tonumber(ARGV[args + 1])))
+  keys = keys + count + 1
+  args = args + 3 + count * 4
 end
-if status == 1 then
-  for i = 1, #KEYS - 1 do
-    local key, at = KEYS[i], i * 4
-    local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local place = (i - 1) * 5 + 2
-    if kind == 'w' then
-      reply[place + 4] = put(key, amount, max, unpack(windows[i]))
-    elseif kind == 'c' then
-      redis.call('ZADD', key, now + lease, id)
-      redis.call('PEXPIRE', key, lease)
-    else
-      redis.call('HINCRBY', key, 's', amount)
-    end
-    reply[place + 1] = reply[place + 1] + amount
-  end
-end
-reply[1] = status == 2 and 1 or status
-return reply
+return replies
 `,
 };
 

@@ -7,7 +7,7 @@ import { messageOf } from '#core/errors';
 import { TooSlowError, within } from '#core/within';
 import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
-import { RedisNotSentError } from '#redis/index';
+import { createConvoy, RedisNotSentError } from '#redis/index';
 import type { Breaker } from '#resilience/index';
 import { undoOf } from './amendments.ts';
 import { Debts } from './debts.ts';
@@ -40,6 +40,8 @@ export class SharedCounts {
   readonly #debts: Debts;
   readonly #never = new AbortController().signal;
   readonly #pending: Amendment[] = [];
+  readonly #together = createConvoy<Claim, Reserved>((claims) => this.#reserve(claims));
+  #telling = 0;
 
   constructor(parts: SharedParts) {
     this.#parts = parts;
@@ -48,18 +50,36 @@ export class SharedCounts {
 
   /** Null: Redis does not answer. Once for each id: what an unanswered one took is taken back by it. */
   async reserve(claim: Claim): Promise<Reserved | null> {
-    this.#flush();
-    const answer = await this.#ask('reserve', (store) => store.reserve(claim));
-    if (answer.kind === 'answered') return answer.value;
-    // A Redis that hangs does what it was asked when it goes on, and the call is let in without it.
-    if (answer.kind === 'unknown') this.owe(undoOf(claim));
-    return null;
+    try {
+      return await this.#together(claim);
+    } catch {
+      return null;
+    }
   }
 
-  /** Told with the next question, or at the end of this turn. */
+  async #reserve(claims: readonly Claim[]): Promise<readonly Reserved[]> {
+    this.#flush();
+    const answer = await this.#ask('reserve', (store) => store.reserve(claims));
+    if (answer.kind === 'answered') return answer.value;
+    // A Redis that hangs does what it was asked when it goes on, and the calls are let in without it.
+    if (answer.kind === 'unknown') this.owe(claims.flatMap(undoOf));
+    this.#blame(claims.length - 1);
+    throw new Error('Redis did not answer.');
+  }
+
+  /** Each of those that asked together has had no answer. */
+  #blame(others: number): void {
+    for (let count = 0; count < others; count++) {
+      const permit = this.#parts.breaker.tryAcquire();
+      if (!permit.granted) return;
+      permit.failure();
+    }
+  }
+
+  /** Told with the next question, or at the end of this turn, or of what is being told just now. */
   amend(amendments: readonly Amendment[]): void {
     if (amendments.length === 0) return;
-    if (this.#pending.length === 0) process.nextTick(() => this.#flush());
+    if (this.#pending.length === 0 && this.#telling === 0) process.nextTick(() => this.#flush());
     this.#pending.push(...amendments);
   }
 
@@ -85,6 +105,7 @@ export class SharedCounts {
 
   /** Never rejects. */
   async #tell(amendments: readonly Amendment[]): Promise<void> {
+    this.#telling++;
     for (let from = 0; from < amendments.length; from += BATCH_MAX) {
       const batch = amendments.slice(from, from + BATCH_MAX);
       const { kind } = await this.#ask('amend', (store) => store.amend(batch));
@@ -93,6 +114,8 @@ export class SharedCounts {
       // Whether a sum was taken is not known: telling it again might count it twice. Leaving a place twice is leaving it.
       if (kind === 'unknown') this.owe(batch.filter((each) => each.kind === 'leave' || each.kind === 'undo'));
     }
+    this.#telling--;
+    if (this.#telling === 0) this.#flush();
   }
 
   /** Never rejects. */

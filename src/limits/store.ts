@@ -59,7 +59,8 @@ export type Amendment =
   | { readonly kind: 'undo'; readonly name: string; readonly budgets: readonly string[] };
 
 export interface LimitStore {
-  reserve(claim: Claim): Promise<Reserved>;
+  /** Each as if it came alone, in their order. */
+  reserve(claims: readonly Claim[]): Promise<readonly Reserved[]>;
   /** In order, before any `reserve` that is asked later of the same store. */
   amend(amendments: readonly Amendment[]): Promise<void>;
 }

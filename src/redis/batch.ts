@@ -16,9 +16,11 @@ interface Asked<Request, Reply> {
   readonly reject: (error: unknown) => void;
 }
 
-/** `send` answers every request of a batch, in order; where it rejects, all of them do. */
+/** Answers every request of a batch, in order; where it rejects, all of them do. */
+type Send<Request, Reply> = (requests: readonly Request[]) => Promise<readonly Awaitable<Reply>[]>;
+
 export function createBatch<Request, Reply>(
-  send: (requests: readonly Request[]) => Promise<readonly Awaitable<Reply>[]>,
+  send: Send<Request, Reply>,
   bytesOf: (request: Request) => number = () => 0,
 ): (request: Request) => Promise<Reply> {
   let open: Asked<Request, Reply>[] = [];
@@ -42,5 +44,44 @@ export function createBatch<Request, Reply>(
       }
       open.push({ request, resolve, reject });
       bytes += size;
+    });
+}
+
+/** What one call takes along at the most; it holds Redis up for a millisecond or two. */
+const CONVOY_MAX = 32;
+
+/**
+ * As `createBatch`, over turns: what is asked for while a call is under way goes with the next, so that the more is asked for, the more goes
+ * together. One that comes alone waits for nobody, nor does a full call, however far away Redis is. Where a call rejects, those
+ * that wait just then reject too, and have not been sent: nobody waits for one call after another.
+ */
+export function createConvoy<Request, Reply>(send: Send<Request, Reply>): (request: Request) => Promise<Reply> {
+  let waiting: Asked<Request, Reply>[] = [];
+  let underWay = 0;
+  const depart = (): void => {
+    while (waiting.length >= CONVOY_MAX || (waiting.length > 0 && underWay === 0)) {
+      const batch = waiting.slice(0, CONVOY_MAX);
+      waiting = waiting.slice(CONVOY_MAX);
+      underWay++;
+      void goWith(batch);
+    }
+  };
+  const goWith = async (batch: readonly Asked<Request, Reply>[]): Promise<void> => {
+    try {
+      const replies = await send(batch.map(({ request }) => request));
+      batch.forEach(({ resolve }, index) => resolve(replies[index] as Awaitable<Reply>));
+    } catch (error) {
+      const unsent = waiting;
+      waiting = [];
+      for (const { reject } of [...batch, ...unsent]) reject(error);
+    }
+    underWay--;
+    depart();
+  };
+  return (request) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ request, resolve, reject });
+      if (waiting.length >= CONVOY_MAX) depart();
+      else if (underWay === 0 && waiting.length === 1) process.nextTick(depart);
     });
 }

@@ -1,7 +1,7 @@
 /** What every store of limits promises, on a clock that the test moves. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { Claim, LimitStore, RuleState } from '#limits/store';
+import type { Claim, LimitStore, Reserved, RuleState } from '#limits/store';
 import type { Rule } from '#limits/rules';
 
 export interface LimitLab {
@@ -22,8 +22,15 @@ export function claimOf(id: string | null, given: readonly Rule[], more: Partial
   return { id, rules: given, tokens: 0, microUsd: 0, leaseMs: LEASE_MS, seeds: new Map(), ...more };
 }
 
+/** One claim alone. */
+export async function reserveOne(store: LimitStore, claim: Claim): Promise<Reserved> {
+  const [reserved] = await store.reserve([claim]);
+  assert.ok(reserved !== undefined);
+  return reserved;
+}
+
 async function answered(store: LimitStore, claim: Claim): Promise<{ granted: boolean; states: readonly RuleState[] }> {
-  const reserved = await store.reserve(claim);
+  const reserved = await reserveOne(store, claim);
   assert.notEqual(reserved.kind, 'unseeded');
   return { granted: reserved.kind === 'granted', states: reserved.kind === 'unseeded' ? [] : reserved.states };
 }
@@ -45,6 +52,34 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
         [1, true],
       ],
     );
+  });
+
+  promise('takes several claims of one step one after the other', async ({ store }) => {
+    const [requests, places, other] = [ruleOf('requests', 3), ruleOf('concurrent', 1), ruleOf('requests', 1)];
+    const claims = [
+      claimOf('a', [requests, places]),
+      claimOf('b', [requests, places]),
+      claimOf(null, [requests]),
+      claimOf('c', [requests]),
+      claimOf('d', [other, requests]),
+      claimOf('e', [requests]),
+      claimOf('f', []),
+    ];
+    const reserved = await store.reserve(claims);
+    assert.deepEqual(
+      reserved.map((each) => [each.kind, ...(each.kind === 'unseeded' ? [] : each.states.map(({ used }) => used))]),
+      [
+        ['granted', 1, 1],
+        ['refused', 1, 1],
+        ['granted', 1],
+        ['granted', 2],
+        ['granted', 1, 3],
+        ['refused', 3],
+        ['granted'],
+      ],
+    );
+    await store.amend([{ kind: 'leave', name: places.name, id: 'a' }]);
+    assert.ok((await answered(store, claimOf('g', [places]))).granted);
   });
 
   promise('frees a window sixty seconds after what filled it, and says so before', async ({ store, advance }) => {
@@ -102,7 +137,7 @@ function placesAndBudgets(promise: Promises): void {
     async ({ store, advance }) => {
       const rule = ruleOf('usd', 1_000, 'day');
       const claim = claimOf('a', [rule], { microUsd: 300 });
-      const asked = await store.reserve(claim);
+      const asked = await reserveOne(store, claim);
       assert.ok(asked.kind === 'unseeded');
       const startDay = asked.budgets[0]?.startDay ?? 0;
       const seeds = new Map([[rule.name, 500]]);

@@ -13,7 +13,7 @@ import type { Amendment, Claim, LimitStore, Reserved, RuleState } from '#limits/
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
-import { claimOf, limitSuite, ruleOf } from './limit-suite.ts';
+import { claimOf, limitSuite, reserveOne, ruleOf } from './limit-suite.ts';
 import type { LimitLab } from './limit-suite.ts';
 
 const WINDOW_MS = 60_000;
@@ -96,19 +96,19 @@ describe('a reservation in Redis of which nobody knows', () => {
   const claim = (id: string | null, microUsd: number): Claim => claimOf(id, [day, month], { microUsd, seeds });
   const undo = (id: string): Amendment => ({ kind: 'undo', name: id, budgets: [day.name, month.name] });
   const used = async (store: LimitStore): Promise<unknown> => {
-    const found = await store.reserve(claim(null, 0));
+    const found = await reserveOne(store, claim(null, 0));
     return found.kind === 'unseeded' ? found : found.states.map((state) => state.used);
   };
 
   it('is taken back once, however often that is told, and takes nothing where it comes later', async () => {
     clock = new VirtualClock();
     const store = new RedisStore(timed, WINDOW_MS);
-    await store.reserve(claim('first', 20));
-    await store.reserve(claim('second', 300));
+    await reserveOne(store, claim('first', 20));
+    await reserveOne(store, claim('second', 300));
     assert.deepEqual(await used(store), [420, 420]);
     for (let times = 0; times < 2; times++) await store.amend([undo('second'), undo('third')]);
     assert.deepEqual(await used(store), [120, 120]);
-    assert.equal((await store.reserve(claim('third', 300))).kind, 'refused');
+    assert.equal((await reserveOne(store, claim('third', 300))).kind, 'refused');
     assert.deepEqual(await used(store), [120, 120]);
   });
 
@@ -117,9 +117,9 @@ describe('a reservation in Redis of which nobody knows', () => {
     const store = new RedisStore(timed, WINDOW_MS);
     const [, kept = 0] = (await used(store)) as number[];
     await clock.advance(86_399_000);
-    await store.reserve(claim('late', 300));
+    await reserveOne(store, claim('late', 300));
     await clock.advance(2_000);
-    await store.reserve(claim('early', 50));
+    await reserveOne(store, claim('early', 50));
     await store.amend([undo('late')]);
     assert.deepEqual(await used(store), [50, kept + 50]);
   });
@@ -129,7 +129,10 @@ describe('a budget that Redis lost and began anew', () => {
   const rule = ruleOf('usd', 1_000, 'day');
   const ask = async (store: LimitStore, microUsd: number, seed = 0): Promise<RuleState> => {
     const seeds = new Map([[rule.name, seed]]);
-    const found = await store.reserve(claimOf(microUsd === 0 ? null : `call-${microUsd}`, [rule], { microUsd, seeds }));
+    const found = await reserveOne(
+      store,
+      claimOf(microUsd === 0 ? null : `call-${microUsd}`, [rule], { microUsd, seeds }),
+    );
     assert.ok(found.kind === 'granted' && found.states[0] !== undefined);
     return found.states[0];
   };
@@ -202,7 +205,7 @@ describe('the two stores', () => {
           }
           const asked = each.rules.flatMap((place) => rules[place] ?? []);
           const claim = claimOf(`c${number}`, asked, { tokens: each.tokens, microUsd: each.microUsd, seeds });
-          const answers = [await stores[0].reserve(claim), await stores[1].reserve(claim)];
+          const answers = [await reserveOne(stores[0], claim), await reserveOne(stores[1], claim)];
           assert.deepEqual(plain(answers[1]), plain(answers[0]));
           if (answers[0]?.kind !== 'granted') continue;
           made.push({ claim, answers });

@@ -42,8 +42,9 @@ const port = connectRedis({ url: job.url, name: 'limit-process' });
 const watching: Pick<RedisPort, 'run'> = {
   async run(script, keys, args) {
     const reply = await port.run(script, keys, args);
-    if (script.name === 'limits-reserve' && Array.isArray(reply) && args[1] !== '')
-      decisions.push([Number(reply[1]), reply[0] === 1]);
+    // Every claim here is a call's: none only looks.
+    if (script.name === 'limits-reserve')
+      for (const [granted, atMs] of reply as [number, number][]) decisions.push([atMs, granted === 1]);
     return reply;
   },
 };
