@@ -15,12 +15,25 @@ describe('the end of a turn', () => {
     assert.deepEqual(done, [0, 1, 2, 3, 4]);
   });
 
-  it('keeps nobody waiting for more than 31 others', async () => {
+  it('keeps nobody waiting for more than 32 others', async () => {
     let done = 0;
     for (let number = 0; number < 40; number++) atTurnEnd(() => done++);
     assert.equal(done, 32);
     await nextTurn();
     assert.equal(done, 40);
+  });
+
+  it('does nothing before it has been put off', async () => {
+    let ready = 0;
+    const early: number[] = [];
+    for (let number = 0; number < 70; number++) {
+      atTurnEnd(() => {
+        if (ready < number) early.push(number);
+      });
+      ready = number;
+    }
+    await nextTurn();
+    assert.deepEqual(early, []);
   });
 
   it('leaves to the next turn what is put off meanwhile', async () => {

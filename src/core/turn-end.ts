@@ -12,9 +12,9 @@ class TurnEnd {
   #row: (() => void)[] = [];
 
   add(work: () => void): void {
-    const length = this.#row.push(work);
-    if (length === 1) onNextTurn(this.#do);
-    else if (length >= ROW_MAX) this.#do();
+    // Those before it, and never the work itself: whoever puts it off may not have made ready yet what it works on.
+    if (this.#row.length >= ROW_MAX) this.#do();
+    if (this.#row.push(work) === 1) onNextTurn(this.#do);
   }
 
   readonly #do = (): void => {
@@ -26,7 +26,7 @@ class TurnEnd {
 
 const turnEnd = new TurnEnd();
 
-/** In the order in which it came. `work` must not throw. */
+/** In the order in which it came, and not before this has returned. `work` must not throw. */
 export function atTurnEnd(work: () => void): void {
   turnEnd.add(work);
 }

@@ -63,6 +63,28 @@ describe('an event stream', () => {
     assert.equal(clock.pending, 0, 'no timer is left behind');
   });
 
+  it('holds back no event of fifty streams that speak in the same turn', async (t) => {
+    const speaking = held<void>();
+    const ending = held<void>();
+    async function* together(): AsyncGenerator<string> {
+      await speaking.promise;
+      yield chunk('Hello.', 'stop');
+      await ending.promise;
+    }
+    const hub = await startHttpHub(t, {
+      keyless: true,
+      clock: new VirtualClock(),
+      stream: async ({ runId }) => streamOf(runId, together()),
+    });
+    const sockets = await Promise.all(Array.from({ length: 50 }, () => openSocket(t, hub.url)));
+    for (const socket of sockets) socket.write(RAW);
+    await waitFor(() => hub.calls[49]);
+    const heard = Promise.all(sockets.map((socket) => readUntil(socket, /Hello/)));
+    speaking.resolve();
+    await heard;
+    ending.resolve();
+  });
+
   it('tells a failure after a keep-alive as an event, because 200 is already sent', async (t) => {
     const clock = new VirtualClock();
     const opening = held<never>();

@@ -78,8 +78,9 @@ export class SseResponse {
     this.#lastByteAt = this.#clock.now();
     const text = lines(event);
     this.#context.recording?.write(text);
-    if (this.#pending === '') atTurnEnd(this.#flush);
+    const isFirst = this.#pending === '';
     this.#pending += text;
+    if (isFirst) atTurnEnd(this.#flush);
     if (this.#pending.length >= PENDING_CHARS_MAX) this.#flush();
     return this.#context.outgoing.writableNeedDrain ? this.#drained() : taken;
   }
