@@ -35,6 +35,34 @@ async function answered(store: LimitStore, claim: Claim): Promise<{ granted: boo
   return { granted: reserved.kind === 'granted', states: reserved.kind === 'unseeded' ? [] : reserved.states };
 }
 
+async function severalClaims({ store }: LimitLab): Promise<void> {
+  const [requests, places, other] = [ruleOf('requests', 3), ruleOf('concurrent', 1), ruleOf('requests', 1)];
+  const claims = [
+    claimOf('a', [requests, places]),
+    claimOf('b', [requests, places]),
+    claimOf(null, [requests]),
+    claimOf('c', [requests]),
+    claimOf('d', [other, requests]),
+    claimOf('e', [requests]),
+    claimOf('f', []),
+  ];
+  const reserved = await store.reserve(claims);
+  assert.deepEqual(
+    reserved.map((each) => [each.kind, ...(each.kind === 'unseeded' ? [] : each.states.map(({ used }) => used))]),
+    [
+      ['granted', 1, 1],
+      ['refused', 1, 1],
+      ['granted', 1],
+      ['granted', 2],
+      ['granted', 1, 3],
+      ['refused', 3],
+      ['granted'],
+    ],
+  );
+  await store.amend([{ kind: 'leave', name: places.name, id: 'a' }]);
+  assert.ok((await answered(store, claimOf('g', [places]))).granted);
+}
+
 export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
   const promise: Promises = (what, body) => {
     it(`${name}: ${what}`, async () => body(await open()));
@@ -54,33 +82,7 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
     );
   });
 
-  promise('takes several claims of one step one after the other', async ({ store }) => {
-    const [requests, places, other] = [ruleOf('requests', 3), ruleOf('concurrent', 1), ruleOf('requests', 1)];
-    const claims = [
-      claimOf('a', [requests, places]),
-      claimOf('b', [requests, places]),
-      claimOf(null, [requests]),
-      claimOf('c', [requests]),
-      claimOf('d', [other, requests]),
-      claimOf('e', [requests]),
-      claimOf('f', []),
-    ];
-    const reserved = await store.reserve(claims);
-    assert.deepEqual(
-      reserved.map((each) => [each.kind, ...(each.kind === 'unseeded' ? [] : each.states.map(({ used }) => used))]),
-      [
-        ['granted', 1, 1],
-        ['refused', 1, 1],
-        ['granted', 1],
-        ['granted', 2],
-        ['granted', 1, 3],
-        ['refused', 3],
-        ['granted'],
-      ],
-    );
-    await store.amend([{ kind: 'leave', name: places.name, id: 'a' }]);
-    assert.ok((await answered(store, claimOf('g', [places]))).granted);
-  });
+  promise('takes several claims of one step one after the other', severalClaims);
 
   promise('frees a window sixty seconds after what filled it, and says so before', async ({ store, advance }) => {
     const rule = ruleOf('requests', 2);

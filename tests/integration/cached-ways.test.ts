@@ -37,6 +37,8 @@ describe('what a hub keeps', () => {
     const [[made] = []] = await makeKeys({ kind: 'embedded', dataDir, queryTimeoutMs: 10_000 }, [1]);
     key = made ?? assert.fail();
     const config = {
+      // Beside other tests forty callers at once may be more than is answered in time: that has tests of its own.
+      server: { port: 0, shutdownGraceMs: 0, loadShedding: { enabled: false } },
       providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-test' } },
       routes: {
         m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} },
