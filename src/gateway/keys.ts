@@ -28,7 +28,7 @@ const LOOKUP = { local: true, ttlMs: FRESH_MS, staleOnErrorMs: STALE_MAX_MS - FR
 
 const SECRET_BYTES = 32;
 const DIGEST_BYTES = 32;
-const SHAPE = /^rvk_([0-9a-hjkmnp-tv-z]{26})_([A-Za-z0-9_-]{43})$/;
+const SHAPE = /^rvk_([0-9a-z]{26})_([A-Za-z0-9_-]{43})$/;
 
 export interface ParsedKey {
   readonly id: string;
@@ -42,8 +42,9 @@ export function parseKey(text: string): ParsedKey | null {
 }
 
 function partsOf(text: string): { readonly id: string; readonly secret: string } | null {
-  const [, id, secret] = SHAPE.exec(text) ?? [];
-  return id === undefined || secret === undefined ? null : { id: `key_${id}`, secret };
+  const [, id = '', secret = ''] = SHAPE.exec(text) ?? [];
+  const keyId = `key_${id}`;
+  return isId('key', keyId) ? { id: keyId, secret } : null;
 }
 
 /** A new key that nobody knows yet: its text, and what a store keeps of it. */
