@@ -19,6 +19,15 @@ interface Asked<Request, Reply> {
 /** Answers every request of a batch, in order; where it rejects, all of them do. */
 type Send<Request, Reply> = (requests: readonly Request[]) => Promise<readonly Awaitable<Reply>[]>;
 
+/** Rejects as `send` does, and then none of them is answered. */
+async function answer<Request, Reply>(
+  send: Send<Request, Reply>,
+  batch: readonly Asked<Request, Reply>[],
+): Promise<void> {
+  const replies = await send(batch.map(({ request }) => request));
+  batch.forEach(({ resolve }, index) => resolve(replies[index] as Awaitable<Reply>));
+}
+
 export function createBatch<Request, Reply>(
   send: Send<Request, Reply>,
   bytesOf: (request: Request) => number = () => 0,
@@ -27,10 +36,7 @@ export function createBatch<Request, Reply>(
   let bytes = 0;
   const flush = (batch: readonly Asked<Request, Reply>[]): void => {
     if (open === batch) open = [];
-    send(batch.map(({ request }) => request)).then(
-      (replies) => batch.forEach(({ resolve }, index) => resolve(replies[index] as Awaitable<Reply>)),
-      (error: unknown) => batch.forEach(({ reject }) => reject(error)),
-    );
+    answer(send, batch).catch((error: unknown) => batch.forEach(({ reject }) => reject(error)));
   };
   return (request) =>
     new Promise((resolve, reject) => {
@@ -68,8 +74,7 @@ export function createConvoy<Request, Reply>(send: Send<Request, Reply>): (reque
   };
   const goWith = async (batch: readonly Asked<Request, Reply>[]): Promise<void> => {
     try {
-      const replies = await send(batch.map(({ request }) => request));
-      batch.forEach(({ resolve }, index) => resolve(replies[index] as Awaitable<Reply>));
+      await answer(send, batch);
     } catch (error) {
       const unsent = waiting;
       waiting = [];
