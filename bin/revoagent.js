@@ -37,6 +37,10 @@ if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
   const flags = runtimeFlags();
   if (flags.length > 0 && process.execve !== undefined)
     process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, self, ...words], process.env);
+  // A reader who has seen enough (`| head`) is no failure: what is written from then on is for nobody.
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   // Compiled once for all starts to come; where nothing can be written here, each compiles for itself.
   nodeModule.enableCompileCache(COMPILED);
   const source = new URL('../src/cli/main.ts', import.meta.url);

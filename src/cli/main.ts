@@ -343,7 +343,6 @@ async function refuseUnknown(root: Command, [word]: readonly string[]): Promise<
 
 /** Runs one command line; sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  process.stdout.on('error', ignoreBrokenPipe);
   try {
     const root = program();
     await refuseUnknown(root, argv);
@@ -351,11 +350,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
   }
-}
-
-/** A reader who has seen enough (`| head`) is no failure: what is written from then on is for nobody. */
-function ignoreBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
 }
 
 function exitCodeOf(error: unknown): number {
