@@ -108,7 +108,7 @@ async function limited(redis: TestRedis, port: RedisPort): Promise<Pick<Costs, '
   const reserve = await costOf(redis, CALLS, (at) => store.reserve([{ ...claim, id: `run_${at}` }]));
   const amend = await costOf(redis, CALLS, (at) =>
     store.amend([
-      { kind: 'leave', name: rules[2]?.name ?? '', id: `run_${at}` },
+      { kind: 'leave', name: rules[2]?.name ?? '', ids: [`run_${at}`] },
       { kind: 'window', name: rules[1]?.name ?? '', mark: 0, by: -100 },
       { kind: 'budget', name: rules[3]?.name ?? '', mark: 0, generation: 0, by: -100, whole: 900, ageMs: 0 },
     ]),

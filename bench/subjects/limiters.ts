@@ -112,7 +112,7 @@ function timed(port: RedisPort): Pick<RedisPort, 'run'> & { decidedAt(): number 
   return {
     async run(script, keys, args) {
       const reply = await port.run(script, keys, args);
-      if (Array.isArray(reply)) at = Number(reply[1]);
+      if (script.name === 'limits-reserve') at = Number((reply as number[][][])[0]?.[0]?.[1]);
       return reply;
     },
     decidedAt: () => at,

@@ -131,7 +131,7 @@ export class MemoryStore implements LimitStore {
         this.#window(name).add(amendment.by, amendment.max, this.#clock.now());
         break;
       case 'leave':
-        this.#places.get(name)?.delete(amendment.id);
+        for (const id of amendment.ids) this.#places.get(name)?.delete(id);
         break;
       case 'hold':
         this.#taken(name).set(amendment.id, this.#clock.now() + amendment.leaseMs);

@@ -3,8 +3,9 @@ import type { RedisPort } from '#redis/index';
 import type { LimitPeriod } from '#contract/admission';
 import { AMEND, RESERVE } from './scripts.ts';
 import type { Rule } from './rules.ts';
-import { amountOf } from './store.ts';
-import type { Amendment, Claim, LimitStore, Reserved, RuleState } from './store.ts';
+import { summed } from './amendments.ts';
+import { amountOf, grouped } from './store.ts';
+import type { Amendment, Claim, ClaimGroup, LimitStore, Reserved, RuleState } from './store.ts';
 
 /** Before every key, beside those of other rooms in the same Redis. */
 const PREFIX = 'revoagent:limit:';
@@ -24,26 +25,31 @@ export class RedisStore implements LimitStore {
   }
 
   async reserve(claims: readonly Claim[]): Promise<readonly Reserved[]> {
+    const groups = grouped(claims);
     const keys: string[] = [];
     const args: (string | number)[] = [this.#windowMs];
-    for (const claim of claims) {
-      const { rules, id, leaseMs, seeds } = claim;
-      args.push(id ?? '', leaseMs, rules.length);
+    for (const group of groups) {
+      const [{ rules, id, leaseMs, seeds }] = group;
+      args.push(leaseMs, rules.length, group.length);
+      for (const { id: each, tokens, microUsd } of group) args.push(each ?? '', tokens, microUsd);
       for (const rule of rules) {
         keys.push(PREFIX + rule.name);
-        args.push(letterOf(rule), rule.max, amountOf(rule, claim), seeds?.get(rule.name) ?? '');
+        args.push(letterOf(rule), rule.max, seeds?.get(rule.name) ?? '');
       }
       keys.push(RESERVED + (id ?? ''));
     }
     const replies = await this.#redis.run(RESERVE, keys, args);
-    return claims.map(({ rules }, place) => reservedOf(Array.isArray(replies) ? replies[place] : replies, rules));
+    if (!Array.isArray(replies) || replies.length !== groups.length) throw new UnexpectedReplyError();
+    const reserved = new Map<Claim, Reserved>();
+    groups.forEach((group, place) => tellApart(group, replies[place], reserved));
+    return claims.map((claim) => reserved.get(claim) as Reserved);
   }
 
   async amend(amendments: readonly Amendment[]): Promise<void> {
     if (amendments.length === 0) return;
     const args: (string | number)[] = [this.#windowMs];
     const keys: string[] = [];
-    for (const amendment of amendments) {
+    for (const amendment of summed(amendments)) {
       args.push(AMENDMENTS[amendment.kind], ...valuesOf(amendment));
       if (amendment.kind !== 'undo') keys.push(PREFIX + amendment.name);
       else keys.push(RESERVED + amendment.name, ...amendment.budgets.map((name) => PREFIX + name));
@@ -54,7 +60,8 @@ export class RedisStore implements LimitStore {
 
 function letterOf({ kind, period }: Rule): string {
   if (kind === 'concurrent') return 'c';
-  return period === null || period === 'minute' ? 'w' : BUDGETS[period];
+  if (period === null || period === 'minute') return kind === 'tokens' ? 't' : 'r';
+  return BUDGETS[period];
 }
 
 function valuesOf(amendment: Amendment): (string | number)[] {
@@ -66,7 +73,7 @@ function valuesOf(amendment: Amendment): (string | number)[] {
     case 'add':
       return ['', amendment.by, amendment.max];
     case 'leave':
-      return [amendment.id, 0, 0];
+      return ['', amendment.ids.length, 0, ...amendment.ids];
     case 'hold':
       return [amendment.id, amendment.leaseMs, 0];
     case 'undo':
@@ -74,10 +81,40 @@ function valuesOf(amendment: Amendment): (string | number)[] {
   }
 }
 
-/** The script's own reply: anything else is a fault of the server's or of ours. */
+/** A reply for all of the group together, or for each. */
+function tellApart(group: ClaimGroup, replies: unknown, reserved: Map<Claim, Reserved>): void {
+  if (!Array.isArray(replies)) throw new UnexpectedReplyError();
+  const [{ rules }] = group;
+  if (replies.length === group.length) {
+    group.forEach((claim, place) => reserved.set(claim, reservedOf(replies[place], rules)));
+    return;
+  }
+  const together = reservedOf(replies[0], rules);
+  if (together.kind !== 'granted') {
+    for (const claim of group) reserved.set(claim, together);
+    return;
+  }
+  // As if they had come one after the other: of what is used then, a claim sees what came before it and itself.
+  const used = together.states.map((state) => state.used);
+  for (const claim of group.toReversed()) {
+    reserved.set(claim, {
+      kind: 'granted',
+      states: together.states.map((state, place) => ({ ...state, used: used[place] ?? 0 })),
+    });
+    rules.forEach((rule, place) => (used[place] = (used[place] ?? 0) - amountOf(rule, claim)));
+  }
+}
+
+/** Not what the script answers: a fault of the server's or of ours. */
+class UnexpectedReplyError extends Error {
+  constructor() {
+    super('Redis answered a reservation of limits with something else.');
+  }
+}
+
 function reservedOf(reply: unknown, rules: readonly Rule[]): Reserved {
   if (!Array.isArray(reply) || reply.length !== 2 + rules.length * FIELDS || reply.some((n) => typeof n !== 'number'))
-    throw new Error('Redis answered a reservation of limits with something else.');
+    throw new UnexpectedReplyError();
   const numbers = reply as number[];
   const at = (place: number, field: number): number => numbers[2 + place * FIELDS + field] ?? 0;
   const states = rules.map((_, place): RuleState => {

@@ -34,7 +34,8 @@ export interface Rule {
 
 /** Who calls a hub without keys. */
 const KEYLESS = 'local';
-const ROUTES_KEPT_MAX = 10_000;
+/** Of one caller: routes, and agents on them. */
+const CALLED_KEPT_MAX = 1_000;
 
 const FIELDS = [
   ['requestsPerMinute', 'requests', 'minute'],
@@ -47,40 +48,30 @@ const FIELDS = [
 
 export class Rules {
   readonly #settings: LimitsSettings;
-  /** A caller stays the same object while his key is known. */
-  readonly #ofCaller = new WeakMap<object, readonly Rule[]>();
-  readonly #ofRoute = new Map<string, readonly Rule[]>();
+  /** A caller stays the same object while his key is known; then so do the rules of what he calls. */
+  readonly #ofCaller = new WeakMap<object, Map<string, readonly Rule[]>>();
 
   constructor(settings: LimitsSettings) {
     this.#settings = settings;
   }
 
   of({ caller, agent, route }: LimitSubjects): readonly Rule[] {
-    let rules = this.#ofCaller.get(caller);
-    if (rules === undefined) {
-      const { organisations, projects, keys } = this.#settings;
-      const { organisationId = DEFAULT_ORGANISATION_ID, projectId, keyId, limits = {} } = caller;
-      rules = [
-        ...rulesOf('organisation', organisationId, organisations),
-        ...rulesOf('project', projectId, projects, limits.project),
-        ...rulesOf('key', keyId ?? KEYLESS, keys, limits.key),
-      ];
-      this.#ofCaller.set(caller, rules);
-    }
-    if (agent !== null) {
-      const { agents } = this.#settings;
-      rules = [...rules, ...rulesOf('agent', agent, agents, {}, `${caller.projectId}:${agent}`)];
-    }
-    const more = route === null ? [] : this.#routed(route);
-    return more.length === 0 ? rules : [...rules, ...more];
-  }
-
-  #routed(route: string): readonly Rule[] {
-    let rules = this.#ofRoute.get(route);
+    const called = agent === null ? (route ?? '') : `${route ?? ''}\n${agent}`;
+    let known = this.#ofCaller.get(caller);
+    if (known === undefined) this.#ofCaller.set(caller, (known = new Map<string, readonly Rule[]>()));
+    let rules = known.get(called);
     if (rules !== undefined) return rules;
-    rules = rulesOf('route', route, this.#settings.routes);
+    const { organisations, projects, keys, agents, routes } = this.#settings;
+    const { organisationId = DEFAULT_ORGANISATION_ID, projectId, keyId, limits = {} } = caller;
+    rules = [
+      ...rulesOf('organisation', organisationId, organisations),
+      ...rulesOf('project', projectId, projects, limits.project),
+      ...rulesOf('key', keyId ?? KEYLESS, keys, limits.key),
+      ...(agent === null ? [] : rulesOf('agent', agent, agents, {}, `${projectId}:${agent}`)),
+      ...(route === null ? [] : rulesOf('route', route, routes)),
+    ];
     // Calls name routes that there are; who looks at limits may name any.
-    if (this.#ofRoute.size < ROUTES_KEPT_MAX) this.#ofRoute.set(route, rules);
+    if (known.size < CALLED_KEPT_MAX) known.set(called, rules);
     return rules;
   }
 }

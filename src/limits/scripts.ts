@@ -3,9 +3,9 @@
  * that no instance's clock matters. A window is a hash: `n` what is in it, `h` and `t` its first and last slot, `a<slot>` and `l<slot>`
  * what is in a slot and its last time. Slots are numbered from the time on, so that a number never comes again. Places are a sorted set
  * by the time they end, a budget is a hash of its first day (`p`), what is spent (`s`) and when it was begun with what the database had
- * (`g`, its generation; hubs before that was kept begin one without). What a call took from budgets is kept for a
- * minute under its id, as its amount and the budgets' first days: who was not answered in time takes it back by that, and leaves '' behind
- * for a reservation that is still on its way. Needs Redis 7 (script flags).
+ * (`g`, its generation; hubs before that was kept begin one without). What the calls of a group took from budgets is
+ * kept for a minute under the first one's id, as its amount and the budgets' first days: who was not answered in time takes it back by
+ * that, and leaves '' behind for a reservation that is still on its way. Needs Redis 7 (script flags).
  */
 import type { Script } from '#redis/index';
 import { DAY_MS } from './calendar.ts';
@@ -81,10 +81,12 @@ end
 `;
 
 /**
- * Several calls in one step, each admitted or not as if it came alone, in their order. KEYS for each: one a rule, and what is kept of the call.
- * ARGV: window, and for each: id ('' only looks), lease in ms, how many rules, and for each of those: kind (w, c, or d, k, m for a budget of a
- * day, a week, a month), its limit, the amount, the seed of a budget ('' for none). Replies for each {1 granted | 0 refused | -1 unseeded,
- * now, and for each rule: used, reset (-1: never), refused, mark, generation}.
+ * Several groups of calls in one step. The calls of a group are held against the same rules: where their sum has room they are let in together,
+ * which costs what one of them costs, else one after the other, each as if it came alone. KEYS for each group: one a rule, and what is kept of
+ * what it took. ARGV: window, and for each group: lease in ms, how many rules, how many calls, for each call: id ('' only looks), tokens,
+ * micro-dollars, and for each rule: kind (r, t, c, or d, k, m for a budget of a day, a week, a month), its limit, the seed of a budget ('' for
+ * none). Replies for each group {of all calls together} or {of each}: {1 granted | 0 refused | -1 unseeded, now, and for each rule: used,
+ * reset (-1: never), refused, mark, generation}.
  */
 export const RESERVE: Script = {
   name: 'limits-reserve',
@@ -100,102 +102,116 @@ local function wait(key, over, first, last)
   return -1
 end
 
--- One call: its keys stand behind that place, its rules from that argument on.
-local function reserve(keys, args, count, id, lease)
-  local status = id == '' and 2 or 1
-  local reply = {0, now}
-  local windows = {}
-  local record, taken = KEYS[keys + count + 1], {}
-  for i = 1, count do
-    local key, at = KEYS[keys + i], args + (i - 1) * 4
-    local kind, max, amount, seed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+-- What is spent of a budget, its generation and its period's first day and end; begun where it is new, unless nobody said with what.
+local function budget(key, kind, seed, looks)
+  local start, finish = days(kind)
+  local found = redis.call('HMGET', key, 'p', 's', 'g')
+  local generation = tonumber(found[3] or 0)
+  if found[1] and tonumber(found[1]) >= start then return tonumber(found[2]), generation, start, finish end
+  if not found[1] and seed == '' then return nil, 0, start, finish end
+  local used = found[1] and 0 or tonumber(seed)
+  if not looks then
+    redis.call('HSET', key, 'p', start, 's', used)
+    if not found[1] then
+      generation = now
+      redis.call('HSET', key, 'g', now)
+    end
+    redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
+  end
+  return used, generation, start, finish
+end
+
+-- The calls of a group from the first to the last, as one: by all of its rules or by none.
+local function reserve(group, first, last)
+  local looks = ARGV[group.calls] == ''
+  local amounts = {r = looks and 0 or last - first + 1, t = 0, usd = 0}
+  amounts.c = amounts.r
+  for call = first, last do
+    local at = group.calls + (call - 1) * 3
+    amounts.t, amounts.usd = amounts.t + ARGV[at + 1], amounts.usd + ARGV[at + 2]
+  end
+  local status, reply = 1, {0, now}
+  local windows, spends = {}, {}
+  for i = 1, group.count do
+    local key, at, place = KEYS[group.keys + i], group.rules + (i - 1) * 3, (i - 1) * 5 + 2
+    local kind, max = ARGV[at], tonumber(ARGV[at + 1])
+    local amount = amounts[kind] or amounts.usd
     local used, reset, refused, mark, generation = 0, 0, 0, 0, 0
-    if kind == 'w' then
-      local first, last, oldest
-      used, first, last, oldest = trimmed(key)
-      windows[i] = {used, first, last}
+    if kind == 'c' then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+      used = redis.call('ZCARD', key)
+      if used + amount > max then refused, reset = 1, ${PLACE_WAIT_MS} end
+    elseif kind == 'r' or kind == 't' then
+      local head, tail, oldest
+      used, head, tail, oldest = trimmed(key)
+      windows[i] = {used, head, tail}
       if used + amount > max then
-        refused = 1
-        reset = wait(key, used + amount - max, first, last)
+        refused, reset = 1, wait(key, used + amount - max, head, tail)
       elseif oldest then
         reset = oldest + window - now
       elseif amount > 0 then
         reset = window
       end
-    elseif kind == 'c' then
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-      used = redis.call('ZCARD', key)
-      if used + amount > max then
-        refused = 1
-        reset = ${PLACE_WAIT_MS}
-      end
     else
-      local start, finish = days(kind)
-      local found = redis.call('HMGET', key, 'p', 's', 'g')
-      generation = tonumber(found[3] or 0)
-      if found[1] and tonumber(found[1]) >= start then
-        used = tonumber(found[2])
-      elseif not found[1] and seed == '' then
-        status = -1
-      else
-        used = found[1] and 0 or tonumber(seed)
-        if id ~= '' then
-          redis.call('HSET', key, 'p', start, 's', used)
-          if not found[1] then
-            generation = now
-            redis.call('HSET', key, 'g', now)
-          end
-          redis.call('PEXPIRE', key, (finish + 1) * ${DAY_MS} - now)
-        end
-      end
+      local finish
+      used, generation, mark, finish = budget(key, kind, ARGV[at + 2], looks)
+      if not used then used, status = 0, -1 end
       reset = finish * ${DAY_MS} - now
-      mark = start
-      if amount > 0 then
-        taken[1] = ARGV[at + 2]
-        table.insert(taken, start)
-      end
+      if amount > 0 then table.insert(spends, mark) end
       if amount > 0 and used + amount > max then refused = 1 end
     end
-    if refused == 1 and status >= 1 then status = 0 end
-    local place = (i - 1) * 5 + 2
+    if refused == 1 and status == 1 then status = 0 end
     reply[place + 1], reply[place + 2], reply[place + 3] = used, reset, refused
     reply[place + 4], reply[place + 5] = mark, generation
   end
 
-  if status == 1 and #taken > 0 then
-    if redis.call('GET', record) == '' then
+  if status == 1 and not looks and #spends > 0 then
+    if redis.call('GET', group.record) == '' then
       status = 0
     else
-      redis.call('SET', record, table.concat(taken, ' '), 'PX', ${RESERVED_MS})
+      group.taken = group.taken + amounts.usd
+      redis.call('SET', group.record, group.taken .. ' ' .. table.concat(spends, ' '), 'PX', ${RESERVED_MS})
     end
   end
-  if status == 1 then
-    for i = 1, count do
-      local key, at = KEYS[keys + i], args + (i - 1) * 4
-      local kind, max, amount = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-      local place = (i - 1) * 5 + 2
-      if kind == 'w' then
-        reply[place + 4] = put(key, amount, max, unpack(windows[i]))
-      elseif kind == 'c' then
-        redis.call('ZADD', key, now + lease, id)
-        redis.call('PEXPIRE', key, lease)
-      else
-        redis.call('HINCRBY', key, 's', amount)
+  reply[1] = status
+  if status ~= 1 or looks then return reply end
+
+  for i = 1, group.count do
+    local key, at, place = KEYS[group.keys + i], group.rules + (i - 1) * 3, (i - 1) * 5 + 2
+    local kind, max = ARGV[at], tonumber(ARGV[at + 1])
+    local amount = amounts[kind] or amounts.usd
+    if kind == 'c' then
+      local places = {}
+      for call = first, last do
+        table.insert(places, now + group.lease)
+        table.insert(places, ARGV[group.calls + (call - 1) * 3])
       end
-      reply[place + 1] = reply[place + 1] + amount
+      redis.call('ZADD', key, unpack(places))
+      redis.call('PEXPIRE', key, group.lease)
+    elseif windows[i] then
+      reply[place + 4] = put(key, amount, max, unpack(windows[i]))
+    else
+      redis.call('HINCRBY', key, 's', amount)
     end
+    reply[place + 1] = reply[place + 1] + amount
   end
-  reply[1] = status == 2 and 1 or status
   return reply
 end
 
 local replies = {}
 local keys, args = 0, 2
 while keys < #KEYS do
-  local count = tonumber(ARGV[args + 2])
-  table.insert(replies, reserve(keys, args + 3, count, ARGV[args], tonumber(ARGV[args + 1])))
-  keys = keys + count + 1
-  args = args + 3 + count * 4
+  local group = {lease = tonumber(ARGV[args]), count = tonumber(ARGV[args + 1]), keys = keys, calls = args + 3, taken = 0}
+  local calls = tonumber(ARGV[args + 2])
+  group.rules = group.calls + calls * 3
+  group.record = KEYS[keys + group.count + 1]
+  local found = {reserve(group, 1, calls)}
+  if calls > 1 and found[1][1] == 0 then
+    for call = 1, calls do found[call] = reserve(group, call, call) end
+  end
+  table.insert(replies, found)
+  keys = keys + group.count + 1
+  args = group.rules + group.count * 3
 end
 return replies
 `,
@@ -203,7 +219,8 @@ return replies
 
 /**
  * KEYS: one an amendment, and behind that of an undo its budgets'. ARGV: window, and for each: kind (w window, b budget, a add, l leave,
- * h hold, u undo), a mark or an id, a number (what is added, the lease, or how many budgets), and the limit for `a`; for `b` the generation, the whole and its age in ms. Goes on in a Redis that is full: it is what gives room back.
+ * h hold, u undo), a mark or the id that is held, a number (what is added, the lease, how many ids or budgets), and the limit for `a`; for
+ * `b` the generation, the whole and its age in ms; for `l` the ids. Goes on in a Redis that is full: it is what gives room back.
  */
 export const AMEND: Script = {
   name: 'limits-amend',
@@ -212,7 +229,8 @@ ${PRELUDE}
 local at, place = 2, 1
 while place <= #KEYS do
   local key = KEYS[place]
-  local kind, mark, by, max = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local kind, mark, by, last = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  at = at + 4
   if kind == 'w' then
     if redis.call('HEXISTS', key, 'a' .. mark) == 1 then
       redis.call('HINCRBY', key, 'a' .. mark, by)
@@ -221,17 +239,22 @@ while place <= #KEYS do
   elseif kind == 'b' then
     local found = redis.call('HMGET', key, 'p', 'g')
     local generation = found[2] or '0'
-    if found[1] == mark and generation == ARGV[at + 3] then
+    if found[1] == mark and generation == last then
       redis.call('HINCRBY', key, 's', by)
-    elseif found[1] == mark and now - tonumber(ARGV[at + 5]) >= tonumber(generation) then
-      redis.call('HINCRBY', key, 's', ARGV[at + 4])
+    elseif found[1] == mark and now - tonumber(ARGV[at + 1]) >= tonumber(generation) then
+      redis.call('HINCRBY', key, 's', ARGV[at])
     end
+    at = at + 2
   elseif kind == 'a' then
-    local used, first, last = trimmed(key)
-    put(key, by, max, used, first, last)
+    local used, first, tail = trimmed(key)
+    put(key, by, tonumber(last), used, first, tail)
   elseif kind == 'l' then
-    redis.call('ZREM', key, mark)
-  elseif kind == 'u' then
+    redis.call('ZREM', key, unpack(ARGV, at, at + by - 1))
+    at = at + by
+  elseif kind == 'h' then
+    redis.call('ZADD', key, now + by, mark)
+    if redis.call('PTTL', key) < by then redis.call('PEXPIRE', key, by) end
+  else
     local words = string.gmatch(redis.call('GET', key) or '', '%S+')
     local amount = words()
     redis.call('SET', key, '', 'PX', ${RESERVED_MS})
@@ -239,11 +262,8 @@ while place <= #KEYS do
       place = place + 1
       if amount and redis.call('HGET', KEYS[place], 'p') == words() then redis.call('HINCRBY', KEYS[place], 's', -amount) end
     end
-  else
-    redis.call('ZADD', key, now + by, mark)
-    if redis.call('PTTL', key) < by then redis.call('PEXPIRE', key, by) end
   end
-  place, at = place + 1, at + (kind == 'b' and 6 or 4)
+  place = place + 1
 end
 `,
 };

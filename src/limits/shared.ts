@@ -29,7 +29,7 @@ const DEADLINE_MS = 250;
 /** Amendments of one script: longer ones would hold up the other instances. */
 const BATCH_MAX = 500;
 /** Changes nothing. */
-const NOBODY: Amendment = { kind: 'leave', name: 'nobody', id: 'nobody' };
+const NOBODY: Amendment = { kind: 'leave', name: 'nobody', ids: ['nobody'] };
 
 /** `unsent`: nothing went out, so nothing happened. `unknown`: it may have, or may yet. */
 type Answer<T> = { readonly kind: 'answered'; readonly value: T } | { readonly kind: 'unsent' | 'unknown' };
@@ -62,7 +62,7 @@ export class SharedCounts {
     const answer = await this.#ask('reserve', (store) => store.reserve(claims));
     if (answer.kind === 'answered') return answer.value;
     // A Redis that hangs does what it was asked when it goes on, and the calls are let in without it.
-    if (answer.kind === 'unknown') this.owe(claims.flatMap(undoOf));
+    if (answer.kind === 'unknown') this.owe(undoOf(claims));
     this.#blame(claims.length - 1);
     throw new Error('Redis did not answer.');
   }

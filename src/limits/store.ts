@@ -52,17 +52,38 @@ export type Amendment =
   | BudgetAmendment
   /** Taken elsewhere, and counted here from now on. */
   | { readonly kind: 'add'; readonly name: string; readonly by: number; readonly max: number }
-  | { readonly kind: 'leave'; readonly name: string; readonly id: string }
+  | { readonly kind: 'leave'; readonly name: string; readonly ids: readonly string[] }
   /** The place is held for `leaseMs` from now; taken anew where it was lost. */
   | { readonly kind: 'hold'; readonly name: string; readonly id: string; readonly leaseMs: number }
-  /** What the reservation of the claim `name` took from these budgets, in its order, is given back; one that is made only later takes nothing. */
+  /** What the reservation of the group whose first claim is `name` took from these budgets, in its order, is given back; one that is made only later takes nothing. */
   | { readonly kind: 'undo'; readonly name: string; readonly budgets: readonly string[] };
 
 export interface LimitStore {
-  /** Each as if it came alone, in their order. */
+  /** Each as if it came alone; in their order, but that those of one group are taken with its first. Replies in the order of the claims. */
   reserve(claims: readonly Claim[]): Promise<readonly Reserved[]>;
   /** In order, before any `reserve` that is asked later of the same store. */
   amend(amendments: readonly Amendment[]): Promise<void>;
+}
+
+/** Claims that are held against the same rules: asked for together, and let in together where all have room. Never empty. */
+export type ClaimGroup = readonly [Claim, ...Claim[]];
+
+/** By the list of rules itself: those of one caller stay the same object. Who only looks, or brings what budgets begin with, is alone. */
+export function grouped(claims: readonly Claim[]): ClaimGroup[] {
+  const groups: [Claim, ...Claim[]][] = [];
+  const known = new Map<readonly Rule[], [Claim, ...Claim[]]>();
+  for (const claim of claims) {
+    const alone = claim.id === null || claim.seeds !== null;
+    const found = alone ? undefined : known.get(claim.rules);
+    if (found !== undefined && found[0].leaseMs === claim.leaseMs) {
+      found.push(claim);
+      continue;
+    }
+    const group: [Claim, ...Claim[]] = [claim];
+    groups.push(group);
+    if (!alone) known.set(claim.rules, group);
+  }
+  return groups;
 }
 
 /** What a claim asks of one rule. */

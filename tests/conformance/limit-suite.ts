@@ -59,7 +59,7 @@ async function severalClaims({ store }: LimitLab): Promise<void> {
       ['granted'],
     ],
   );
-  await store.amend([{ kind: 'leave', name: places.name, id: 'a' }]);
+  await store.amend([{ kind: 'leave', name: places.name, ids: ['a'] }]);
   assert.ok((await answered(store, claimOf('g', [places]))).granted);
 }
 
@@ -124,7 +124,7 @@ function placesAndBudgets(promise: Promises): void {
     assert.ok((await answered(store, claimOf('a', [rule]))).granted);
     assert.ok((await answered(store, claimOf('b', [rule]))).granted);
     assert.equal((await answered(store, claimOf('c', [rule]))).granted, false);
-    await store.amend([{ kind: 'leave', name: rule.name, id: 'a' }]);
+    await store.amend([{ kind: 'leave', name: rule.name, ids: ['a'] }]);
     assert.ok((await answered(store, claimOf('c', [rule]))).granted);
     await advance(LEASE_MS - 1);
     await store.amend([{ kind: 'hold', name: rule.name, id: 'c', leaseMs: LEASE_MS }]);

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { connectRedis } from '#redis/index';
 import type { RedisPort, Script } from '#redis/index';
-import { settlementOf } from '#limits/amendments';
+import { settlementOf, undoOf } from '#limits/amendments';
 import { daysOf } from '#limits/calendar';
 import { MemoryStore } from '#limits/memory-store';
 import { RedisStore } from '#limits/redis-store';
@@ -66,29 +66,37 @@ describe('limits', () => {
 
 type Step =
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'ask'; readonly rules: readonly number[]; readonly tokens: number; readonly microUsd: number }
+  | {
+      readonly kind: 'ask';
+      readonly rules: readonly number[];
+      readonly calls: readonly { readonly tokens: number; readonly microUsd: number }[];
+    }
   | { readonly kind: 'settle'; readonly which: number; readonly share: number };
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 25_000 }) }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('ask' as const),
-      rules: fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { minLength: 1 }),
-      tokens: fc.integer({ min: 0, max: 120 }),
-      microUsd: fc.integer({ min: 0, max: 400 }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('settle' as const),
-      which: fc.nat(),
-      share: fc.double({ min: 0, max: 3, noNaN: true }),
-    }),
-  },
-);
+/** So many calls at once under the same rules, and so many milliseconds between. */
+function stepsOf(callsMax: number, waitMs: number, waitsMax: number): fc.Arbitrary<Step[]> {
+  const wait = fc.record({
+    kind: fc.constant('wait' as const),
+    ms: fc.integer({ min: 0, max: waitsMax }).map((waits) => waits * waitMs),
+  });
+  const call = fc.record({ tokens: fc.integer({ min: 0, max: 120 }), microUsd: fc.integer({ min: 0, max: 400 }) });
+  const ask = fc.record({
+    kind: fc.constant('ask' as const),
+    rules: fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { minLength: 1 }),
+    calls: fc.array(call, { minLength: 1, maxLength: callsMax }),
+  });
+  const settle = fc.record({
+    kind: fc.constant('settle' as const),
+    which: fc.nat(),
+    share: fc.double({ min: 0, max: 3, noNaN: true }),
+  });
+  const step = fc.oneof(
+    { weight: 2, arbitrary: wait },
+    { weight: 5, arbitrary: ask },
+    { weight: 2, arbitrary: settle },
+  );
+  return fc.array(step, { minLength: 1, maxLength: 60 });
+}
 
 describe('a reservation in Redis of which nobody knows', () => {
   const [day, month] = [ruleOf('usd', 1_000, 'day'), ruleOf('usd', 1_000, 'month')];
@@ -122,6 +130,55 @@ describe('a reservation in Redis of which nobody knows', () => {
     await reserveOne(store, claim('early', 50));
     await store.amend([undo('late')]);
     assert.deepEqual(await used(store), [50, kept + 50]);
+  });
+});
+
+describe('calls that come at once under the same rules', () => {
+  const rules = [ruleOf('tokens', 1_000), ruleOf('concurrent', 3), ruleOf('usd', 1_000, 'day')];
+  const calls = (amount: number): Claim[] =>
+    ['a', 'b', 'c'].map((id) => claimOf(`${id}-${amount}`, rules, { tokens: amount, microUsd: amount, seeds: null }));
+  const used = (reserved: readonly Reserved[]): unknown =>
+    reserved.map((each) => [each.kind, each.kind === 'unseeded' ? [] : each.states.map((state) => state.used)]);
+
+  it('cost what one costs, are told what each of them met, and are taken back together', async () => {
+    clock = new VirtualClock();
+    let named: readonly string[] = [];
+    const run: RedisPort['run'] = (script, keys, args) => timed.run(script, (named = keys), args);
+    const store = new RedisStore({ run }, WINDOW_MS);
+    assert.deepEqual(used(await store.reserve(calls(0))), Array(3).fill(['unseeded', []]));
+    await reserveOne(store, claimOf(null, rules, { seeds: new Map([[rules[2]?.name ?? '', 0]]) }));
+    await reserveOne(store, claimOf('first', [...rules], { seeds: new Map([[rules[2]?.name ?? '', 0]]) }));
+    await store.amend([{ kind: 'leave', name: rules[1]?.name ?? '', ids: ['first'] }]);
+    const three = calls(100);
+    const reserved = await store.reserve(three);
+    assert.equal(named.length, rules.length + 1);
+    assert.deepEqual(
+      used(reserved),
+      [100, 200, 300].map((sum, place) => ['granted', [sum, place + 1, sum]]),
+    );
+    const [undo, ...others] = undoOf(three);
+    assert.deepEqual([undo?.name, others], ['a-100', []]);
+    await store.amend(undoOf(three));
+    const looked = await reserveOne(store, claimOf(null, rules));
+    assert.deepEqual(used([looked]), [['granted', [300, 3, 0]]]);
+  });
+
+  it('are let in as far as there is room, and only those are taken back', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    await redis.command('FLUSHALL');
+    await reserveOne(
+      store,
+      claimOf('first', [...rules], { seeds: new Map([[rules[2]?.name ?? '', 0]]), microUsd: 50 }),
+    );
+    const three = calls(400);
+    assert.deepEqual(used(await store.reserve(three)), [
+      ['granted', [400, 2, 450]],
+      ['granted', [800, 3, 850]],
+      ['refused', [800, 3, 850]],
+    ]);
+    await store.amend([...undoOf(three), ...undoOf(three)]);
+    assert.deepEqual(used([await reserveOne(store, claimOf(null, rules))]), [['granted', [800, 3, 50]]]);
   });
 });
 
@@ -167,54 +224,60 @@ describe('a budget that Redis lost and began anew', () => {
   });
 });
 
+/** Both stores through the same steps: asserts that they answer alike, and that no minute has more than its limit. */
+async function goThrough(steps: readonly Step[]): Promise<void> {
+  clock = new VirtualClock();
+  const stores = [new MemoryStore(clock, WINDOW_MS), new RedisStore(timed, WINDOW_MS)] as const;
+  const rules = [
+    ruleOf('requests', 7),
+    ruleOf('tokens', 300),
+    ruleOf('concurrent', 3),
+    ruleOf('usd', 1_000, 'day'),
+    ruleOf('requests', 250),
+  ];
+  const seeds = new Map([[rules[3]?.name ?? '', 0]]);
+  for (const store of stores) await reserveOne(store, claimOf('first', rules, { seeds }));
+  for (const store of stores) await store.amend([{ kind: 'leave', name: rules[2]?.name ?? '', ids: ['first'] }]);
+  const made: { readonly claim: Claim; readonly answers: readonly (Reserved | undefined)[] }[] = [];
+  const takenAt = [clock.now()];
+  for (const [number, each] of steps.entries()) {
+    if (each.kind === 'wait') {
+      await clock.advance(each.ms);
+    } else if (each.kind === 'settle') {
+      const [call] = made.splice(each.which % Math.max(1, made.length), 1);
+      if (call === undefined) continue;
+      const { claim, answers } = call;
+      const spent = {
+        tokens: Math.round(claim.tokens * each.share),
+        microUsd: Math.round(claim.microUsd * each.share),
+      };
+      for (const [place, store] of stores.entries()) {
+        const answer = answers[place];
+        if (answer?.kind === 'granted') await store.amend(settlementOf(claim, answer.states, spent));
+      }
+    } else {
+      const asked = each.rules.flatMap((place) => rules[place] ?? []);
+      const claims = each.calls.map((call, place) => claimOf(`c${number}.${place}`, asked, { ...call, seeds: null }));
+      const [inMemory, inRedis] = [await stores[0].reserve(claims), await stores[1].reserve(claims)];
+      assert.deepEqual(inRedis.map(plain), inMemory.map(plain));
+      for (const [place, claim] of claims.entries()) {
+        if (inMemory[place]?.kind !== 'granted') continue;
+        made.push({ claim, answers: [inMemory[place], inRedis[place]] });
+        if (each.rules.includes(0)) takenAt.push(clock.now());
+      }
+    }
+  }
+  for (const from of takenAt) assert.ok(takenAt.filter((at) => at >= from && at < from + WINDOW_MS).length <= 7);
+}
+
 describe('the two stores', () => {
   it('answer every sequence of claims the same, and let no minute have more than its limit', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
-        clock = new VirtualClock();
-        const stores = [new MemoryStore(clock, WINDOW_MS), new RedisStore(timed, WINDOW_MS)] as const;
-        const rules = [
-          ruleOf('requests', 7),
-          ruleOf('tokens', 300),
-          ruleOf('concurrent', 3),
-          ruleOf('usd', 1_000, 'day'),
-          ruleOf('requests', 250),
-        ];
-        const seeds = new Map([[rules[3]?.name ?? '', 0]]);
-        const made: { readonly claim: Claim; readonly answers: readonly Reserved[] }[] = [];
-        const takenAt: number[] = [];
-        for (const [number, each] of steps.entries()) {
-          if (each.kind === 'wait') {
-            await clock.advance(each.ms);
-            continue;
-          }
-          if (each.kind === 'settle') {
-            const call = made[each.which % Math.max(1, made.length)];
-            if (call === undefined) continue;
-            const { claim, answers } = call;
-            const spent = {
-              tokens: Math.round(claim.tokens * each.share),
-              microUsd: Math.round(claim.microUsd * each.share),
-            };
-            for (const [place, store] of stores.entries()) {
-              const answer = answers[place];
-              if (answer?.kind === 'granted') await store.amend(settlementOf(claim, answer.states, spent));
-            }
-            made.splice(each.which % made.length, 1);
-            continue;
-          }
-          const asked = each.rules.flatMap((place) => rules[place] ?? []);
-          const claim = claimOf(`c${number}`, asked, { tokens: each.tokens, microUsd: each.microUsd, seeds });
-          const answers = [await reserveOne(stores[0], claim), await reserveOne(stores[1], claim)];
-          assert.deepEqual(plain(answers[1]), plain(answers[0]));
-          if (answers[0]?.kind !== 'granted') continue;
-          made.push({ claim, answers });
-          if (each.rules.includes(0)) takenAt.push(clock.now());
-        }
-        for (const from of takenAt) assert.ok(takenAt.filter((at) => at >= from && at < from + WINDOW_MS).length <= 7);
-      }),
-      { numRuns: 60 },
-    );
+    await fc.assert(fc.asyncProperty(stepsOf(1, 1, 25_000), goThrough), { numRuns: 60 });
+  });
+
+  // By whole slots: what comes at once goes into one slot in Redis and into several in memory, which then end at the same time.
+  it('answer calls that come at once as if they came one after the other', async () => {
+    await fc.assert(fc.asyncProperty(stepsOf(5, 1_000, 25), goThrough), { numRuns: 60 });
   });
 
   it('begin and end days, weeks and months alike', async () => {

@@ -42,9 +42,9 @@ const port = connectRedis({ url: job.url, name: 'limit-process' });
 const watching: Pick<RedisPort, 'run'> = {
   async run(script, keys, args) {
     const reply = await port.run(script, keys, args);
-    // Every claim here is a call's: none only looks.
+    // Every claim here is a call's: none only looks; and this process makes one after the other, so that each is a group of its own.
     if (script.name === 'limits-reserve')
-      for (const [granted, atMs] of reply as [number, number][]) decisions.push([atMs, granted === 1]);
+      for (const [granted, atMs] of (reply as [number, number][][]).flat()) decisions.push([atMs, granted === 1]);
     return reply;
   },
 };
