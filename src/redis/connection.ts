@@ -10,6 +10,7 @@ import { messageOf } from '#core/errors';
 import { systemRandom } from '#core/random';
 import type { Random } from '#core/random';
 import { parseRedisUrl } from '#core/redis-url';
+import { atTurnEnd } from '#core/turn-end';
 import { inspect } from './inspection.ts';
 import { RedisNotSentError } from './not-sent.ts';
 
@@ -73,6 +74,18 @@ export function connectRedis(options: RedisOptions): RedisPort {
   const commands = connect('commands');
   let subscriber: Connection | undefined;
   const hashes = new Map<Script, string>();
+  let corked: Redis['stream'] | undefined;
+  /** What goes out in one turn of the event loop goes in one write: to wake the server costs more than to write. */
+  const cork = (): void => {
+    const { stream } = commands.redis;
+    if (stream === undefined || stream === corked) return;
+    corked = stream;
+    stream.cork();
+    atTurnEnd(() => {
+      if (corked === stream) corked = undefined;
+      stream.uncork();
+    });
+  };
   return {
     async run(script, keys, args) {
       const hash = hashes.get(script) ?? createHash('sha1').update(script.lua).digest('hex');
@@ -80,6 +93,7 @@ export function connectRedis(options: RedisOptions): RedisPort {
       const refusal = commands.refusal();
       if (refusal !== null) throw refusal;
       const rest = [keys.length, ...keys, ...args.map(asArgument)];
+      cork();
       try {
         return await commands.redis.callBuffer('EVALSHA', [hash, ...rest]);
       } catch (error) {
