@@ -75,6 +75,18 @@ describe('a wish by a header', () => {
     }
   });
 
+  it('to go on with a cut stream comes with whether the surface has a word for a restart', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    for (const [path, body] of Object.entries(SURFACES)) {
+      if (path === '/v1/embeddings') continue;
+      await (await post(hub, path, { ...body, stream: true }, { 'x-revoagent-continue': 'on' })).text();
+      const call = hub.calls.at(-1);
+      assert.ok(call !== undefined);
+      const told = 'restarts' in call ? call.restarts : undefined;
+      assert.equal(told, /messages|responses/.test(path) ? false : undefined, path);
+    }
+  });
+
   it('that cannot be read is refused by its name, and the gateway hears nothing', async (t) => {
     const hub = await startHttpHub(t, { keyless: true });
     for (const [path, body] of Object.entries(SURFACES))
