@@ -84,6 +84,8 @@ export interface RunCall {
 
 export interface ChatCall extends RunCall {
   readonly request: ChatRequest;
+  /** False where the caller's form has no word for an answer that begins anew: a cut one is gone on with from its text, or not at all. */
+  readonly restarts?: false;
 }
 
 export interface EmbedCall extends RunCall {

@@ -53,6 +53,8 @@ export interface AnswerParts {
   readonly committed: Committed;
   /** Whether another deployment goes on after a cut. */
   readonly continued: boolean;
+  /** Whether it may begin anew where it cannot go on from the text so far. */
+  readonly restarts: boolean;
 }
 
 export class AnswerEvents implements AsyncIterableIterator<string> {
@@ -74,12 +76,12 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
   /** It ended with the whole answer handed out. */
   #complete = false;
 
-  constructor({ context, attempts, request, committed, continued }: AnswerParts) {
+  constructor({ context, attempts, request, committed, continued, restarts }: AnswerParts) {
     this.#context = context;
     this.#attempts = attempts;
     this.#request = request;
     this.#run = attempts.run;
-    this.#said = continued ? new SaidSoFar() : null;
+    this.#said = continued ? new SaidSoFar(restarts) : null;
     this.#attempt = committed.attempt;
     this.#events = committed.events;
     this.#progress = committed.progress;

@@ -4,6 +4,7 @@
  * that another model takes for its own (tool calls, thoughts, several answers) is begun anew.
  */
 import type { ChatChunk, ChatMessage, ChatRequest } from '#contract/chat';
+import { UpstreamFailure } from '#contract/provider';
 import type { ProviderEvent } from '#contract/provider';
 import type { Deployment } from './deployment.ts';
 
@@ -17,6 +18,12 @@ export class SaidSoFar {
   /** The first text after a prefill is awaited, and the caller has the white space before it. */
   #seam = false;
   readonly #asked = new Set<Deployment>();
+  readonly #restarts: boolean;
+
+  /** `restarts`: whether the caller can be told that what he has is void. */
+  constructor(restarts: boolean) {
+    this.#restarts = restarts;
+  }
 
   /** The event's text for the caller: one stream, whoever speaks. */
   take({ chunk, data }: ProviderEvent): string {
@@ -36,12 +43,21 @@ export class SaidSoFar {
     return JSON.stringify(joined);
   }
 
-  /** How this deployment is to be asked. Each is asked to go on once: one that would not is asked from the start the next time. */
+  /**
+   * How this deployment is to be asked. Each is asked to go on once: one that would not is asked from the start the next time. Throws
+   * `UpstreamFailure('untranslatable')` where its answer could not be shown, so that it is not asked in vain.
+   */
   requestFor(deployment: Deployment, request: ChatRequest): { request: ChatRequest; prefilled: boolean } {
     const text = this.#text.trimEnd();
     const { prefill } = deployment.provider;
-    if (!prefill || !this.#textOnly || text === '' || isStructured(request) || this.#asked.has(deployment))
+    if (!prefill || !this.#textOnly || text === '' || isStructured(request) || this.#asked.has(deployment)) {
+      if (this.#shown && !this.#restarts)
+        throw new UpstreamFailure(
+          'untranslatable',
+          'It does not go on from what was said, and this caller cannot be told to drop it.',
+        );
       return { request, prefilled: false };
+    }
     this.#asked.add(deployment);
     return { request: { ...request, messages: withBeginning(request.messages, text) }, prefilled: true };
   }
@@ -53,11 +69,16 @@ export class SaidSoFar {
       this.#seam = this.#text !== this.#text.trimEnd();
       return false;
     }
-    const shown = this.#text !== '' || !this.#textOnly;
+    const shown = this.#shown;
     this.#text = '';
     this.#textOnly = true;
     this.#seam = false;
     return shown;
+  }
+
+  /** Whether the caller has anything of the answer. */
+  get #shown(): boolean {
+    return this.#text !== '' || !this.#textOnly;
   }
 
   /** The event that tells the caller to drop what came before: a chunk without choices, which clients pass over. */

@@ -31,7 +31,8 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
     if (guard?.judgesAnswers === true) return await judged(run, attempts, guard, request);
     const committed = await attempts.answer((attempt) => commit(attempt, request, StreamProgress.of(request)));
     const continued = call.preferences?.continueCut ?? route.settings.continueCut ?? false;
-    const events = new AnswerEvents({ context, attempts, request, committed, continued });
+    const restarts = call.restarts ?? true;
+    const events = new AnswerEvents({ context, attempts, request, committed, continued, restarts });
     const shown = run.transcript?.following(events) ?? events;
     return { summary: run.summary(committed.attempt.deployment), events: shown, spent };
   } catch (thrown) {

@@ -26,6 +26,8 @@ export interface ChatForm {
   stream(summary: RunSummary): StreamForm;
   /** Where a stream of this form has last events of its own, and no `[DONE]`: those of one that failed, also before it began. */
   readonly failed?: (error: HubError) => readonly StreamEvent[];
+  /** False where a stream of this form has no word for an answer that begins anew. */
+  readonly restarts?: false;
 }
 
 export interface StreamForm {
@@ -43,7 +45,10 @@ export function answerChat(
   context: RequestContext,
   services: Services,
 ): Promise<Answer> {
-  const call = callFor(request, context, services);
+  const call: ChatCall = {
+    ...callFor(request, context, services),
+    ...(form.restarts === false && { restarts: false }),
+  };
   if (request.stream === true) return streamChat(call, form, context, services);
   return answerWhole(services.gateway.complete(call), (answer) => form.plain(answer), context, services);
 }

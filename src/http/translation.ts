@@ -36,7 +36,8 @@ export function namedEvents(events: EventWriter): StreamForm {
       const chunk: unknown = JSON.parse(text);
       if (!isChunk(chunk))
         throw new UpstreamError('upstream_malformed', 'The provider sent an event that is no chunk.');
-      // Where another deployment began anew, what was sent so far is void, and these forms have no word for that.
+      // What was sent so far is void, and these forms have no word for that. Comes of an answer that is shared or kept; of a caller's own
+      // the gateway is told that it may not begin anew.
       if (isRecord(chunk['revoagent']) && chunk['revoagent']['event'] === 'restart')
         throw new UpstreamError('upstream_cut', 'The answer was cut, and could not be gone on with. Send it again.');
       return events.read(chunk).map(named);

@@ -119,6 +119,31 @@ describe('a stream that breaks after its first content, with continuation on', (
     assert.deepEqual(lastMessage(two), { role: 'user', content: 'Are you well?' });
   });
 
+  it('is gone on with from its text alone where the caller cannot be told of a restart: nobody is asked in vain', async (t) => {
+    for (const [prefill, refusal] of [
+      [true, null],
+      [false, null],
+      [true, 'Prefilling assistant messages is not supported for this model.'],
+    ] as const) {
+      const { bench, one, two } = await startPair(t, prefill);
+      one.script(streams(['All ', 'is '], { ending: 'cut' }));
+      if (refusal === null) two.script(streams(['well.']));
+      else two.script(refuses(400, { message: refusal, type: 'invalid_request_error' }));
+      const seen = await read(bench, { ...continued(bench), restarts: false });
+      const goesOn = prefill && refusal === null;
+      assert.deepEqual([seen.text, seen.restarts], [goesOn ? 'All is well.' : 'All is ', 0]);
+      assert.deepEqual([one.received.length, two.received.length], [1, prefill ? 1 : 0]);
+      if (goesOn) {
+        assert.deepEqual([seen.error, bench.lastRun.status], [null, 'succeeded']);
+        continue;
+      }
+      assert.ok(seen.error instanceof HubError && seen.error.code === 'upstream_cut');
+      assert.deepEqual([bench.lastRun.status, bench.lastRun.errorCode], ['failed', 'upstream_cut']);
+      assert.equal(bench.lastRun.attempts.at(-1)?.outcome, 'untranslatable');
+      for (const breaker of bench.breakers.values()) assert.equal(breaker.inFlight, 0);
+    }
+  });
+
   it('doubles no white space at the seam', async (t) => {
     const { bench, one, two } = await startPair(t, true);
     one.script(streams(['All is ', ' \n'], { ending: 'cut' }));

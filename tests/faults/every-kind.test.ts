@@ -224,6 +224,23 @@ for (const kind of KINDS) {
         assert.equal(two.received.length, 10);
       });
 
+      it('asks each silent deployment once, although it may be tried again', async (t) => {
+        const { bench, one, two } = await startScene(t, kind, { fallback: true, settings: retrying });
+        one.otherwise = neverAnswers;
+        two.otherwise = neverAnswers;
+        const pending = ask(bench);
+        const waits = form === 'stream' ? [one, two] : [one];
+        for (const silent of waits) {
+          await until('it is asked', () => silent.received.length === 1);
+          // The total of a plain answer leaves no time for another.
+          await bench.clock.advance(form === 'stream' ? 60_000 : 600_000);
+        }
+        assert.equal(hubError((await pending).error).code, 'upstream_timeout');
+        await bench.clock.advance(600_000);
+        assert.deepEqual([one.received.length, two.received.length], [1, waits.length - 1]);
+        await until('each is let go', () => waits.every(({ received }) => received[0]?.aborted === true));
+      });
+
       it('is told how long a limit lasts, and the upstream is not asked before', async (t) => {
         const { bench, one } = await startScene(t, kind);
         one.script(kindRefuses(kind, limited, { 'retry-after': '7' }));

@@ -119,6 +119,33 @@ describe('a guardrail', () => {
       });
     }
 
+    const SPOILT: Readonly<Record<string, Guardrail['after']>> = {
+      throws: () => {
+        throw new Error('a bug that quotes the answer');
+      },
+      hangs: () => new Promise(() => undefined),
+      'returns an answer without choices': () => Object({ action: 'change', value: { choices: [] } }),
+    };
+    for (const [name, broken] of Object.entries(SPOILT)) {
+      it(`that ${name} about an answer shows it where the route fails open, and nothing of it where it fails closed (${form})`, async (t) => {
+        assert.ok(broken);
+        for (const onFailure of ['open', 'closed'] as const) {
+          const { bench, upstream } = await start(t, { after: broken }, onFailure);
+          const result = ask(bench);
+          await until('the answer is there', () => bench.attempts.length === 1);
+          await bench.clock.advance(TIMEOUT_MS);
+          const { text, error } = await result;
+          if (onFailure === 'open') assert.deepEqual([text, error], ['All is well.', null]);
+          else assert.deepEqual([text, codeOf({ text, error })], ['', 'guardrail_failed']);
+          assert.equal(upstream.received.length, 1);
+          const [judged] = bench.lastRun.guardrail ?? [];
+          assert.deepEqual([judged?.stage, judged?.action], ['after', `failed_${onFailure}`]);
+          assert.equal(bench.lastRun.status, onFailure === 'open' ? 'succeeded' : 'failed');
+          assert.equal(bench.clock.pending, 0);
+        }
+      });
+    }
+
     it(`cannot change the caller’s own request by what it does to its copy (${form})`, async (t) => {
       const { bench, upstream } = await start(t, {
         before: (request) => {

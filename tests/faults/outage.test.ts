@@ -1,6 +1,8 @@
 /**
- * A minute in which an upstream is out of order, with the hub's own default settings and one request every 4 s: it is not hammered, it
- * is used again soon after it is well, and callers are served by the fallback all the time. For every provider kind; time is virtual.
+ * A minute in which an upstream is out of order, with one request every 4 s and the hub's own default settings but for the limits on
+ * silence, which are short enough for a caller to be answered before he asks again: it is not hammered, it is used again soon after it is
+ * well, and callers are served by the fallback all the time. For every provider kind; time is virtual. And outages of any length with the
+ * default limits too, by callers who do not wait for each other.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -135,4 +137,49 @@ async function comesBack(
     if ((await ask(scene, stream)).text === 'From the primary.') backAt = askedAt;
   }
   assert.ok(backAt - wellAt <= BACK_WITHIN_MS, `back after ${backAt - wellAt} ms`);
+}
+
+describe('an outage of any length, with the default limits on silence and callers who do not wait for each other', () => {
+  const [kind] = KINDS;
+  assert.ok(kind);
+  for (const [name, behaviour] of [
+    ['answers 503', kindRefuses(kind, { ...kind.errors.failed, status: 503 })],
+    ['is silent', neverAnswers],
+  ] as const) {
+    it(`in which the primary ${name}: it is used again within 30 s of its recovery`, async (t) => {
+      for (let outageMs = OUTAGE_MS; outageMs <= 4 * OUTAGE_MS; outageMs += 5 * EVERY_MS) {
+        const backMs = await backAfter(t, kind, behaviour, outageMs);
+        assert.ok(backMs <= BACK_WITHIN_MS, `after ${outageMs} ms without it, it was back after ${backMs} ms`);
+      }
+    });
+  }
+});
+
+/** Asks every 4 s, whether or not the last has its answer; returns when, after the recovery, the first was asked whom the primary answers. */
+async function backAfter(t: TestContext, kind: KindUnderTest, behaviour: Behaviour, outageMs: number): Promise<number> {
+  const primary = await startKindUpstream(t, kind);
+  const fallback = await startKindUpstream(t, kind);
+  primary.otherwise = behaviour;
+  const { breaker, retry, retryBudget, timeouts, concurrentMax } = resilience;
+  const bench = startBench(t, {
+    providers: { primary: providerOf(kind, primary), fallback: providerOf(kind, fallback) },
+    breaker,
+    settings: { retry, concurrentMax, timeouts },
+    retryBudget: new RetryBudget({ ratio: retryBudget }),
+  });
+  let backAt = Number.POSITIVE_INFINITY;
+  const askAt = async (at: number): Promise<void> => {
+    void streamResult(bench).then(({ text, error }) => {
+      assert.equal(error, null);
+      if (text === 'From the primary.') backAt = Math.min(backAt, at);
+    });
+    for (let second = 0; second < EVERY_MS; second += 1_000) {
+      for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await bench.clock.advance(1_000);
+    }
+  };
+  for (let at = 0; at < outageMs; at += EVERY_MS) await askAt(at);
+  primary.otherwise = fromPrimary(kind);
+  for (let at = outageMs; at <= outageMs + 2 * BACK_WITHIN_MS; at += EVERY_MS) await askAt(at);
+  return backAt - outageMs;
 }

@@ -34,6 +34,26 @@ function ask(bench: Bench, preferences: CallPreferences): Promise<Result> {
 
 const counts = ({ upstreams: { a, b, c } }: Three): number[] => [a, b, c].map(({ received }) => received.length);
 
+describe('weights', () => {
+  it('share the calls of a group, and what has none gets those alone that the others fail', async (t) => {
+    const upstreams = [await startUpstream(t), await startUpstream(t), await startUpstream(t)];
+    const weights = [1, 3, 0];
+    const bench = startBench(t, {
+      providers: Object.fromEntries(upstreams.map(({ baseUrl }, at) => [`p${at}`, baseUrl])),
+      routes: { m: { groups: [weights.map((weight, at) => ({ provider: `p${at}`, model: 'test-model', weight }))] } },
+    });
+    for (let call = 0; call < 400; call++) assert.equal((await plainResult(bench)).error, null);
+    const [first = 0, second = 0, third] = upstreams.map(({ received }) => received.length);
+    // The draws are from a seed: a quarter and three quarters, give or take three standard deviations.
+    assert.ok(Math.abs(first - 100) <= 26 && second === 400 - first, `${first} and ${second} of 400`);
+    assert.equal(third, 0);
+    assert.match(bench.lastRun.attempts[0]?.reason ?? '', /^drawn with weight [13] from 3 in group 1 of 1/);
+    for (const upstream of upstreams.slice(0, 2)) upstream.otherwise = refuses(503);
+    assert.equal((await plainResult(bench)).error, null);
+    assert.equal(bench.lastRun.provider, 'p2');
+  });
+});
+
 describe('least-busy', () => {
   it('gives a call to the deployment with the fewest in flight', async (t) => {
     const three = await startThree(t, 'least-busy');

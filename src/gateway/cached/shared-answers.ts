@@ -159,7 +159,9 @@ export class SharedAnswers {
     context: MakeContext,
   ): Promise<Ended> {
     try {
-      const asked = await ask({ ...call, signal: context.signal }, this.#staleOf(context, caching));
+      // May begin anew whoever asks: others may read it too, and the whole of it is kept for the next.
+      const { restarts: _asker, ...forAll } = call;
+      const asked = await ask({ ...forAll, signal: context.signal }, this.#staleOf(context, caching));
       const live = new LiveAnswer(asked);
       context.progress(live);
       const failure = await live.pump();

@@ -45,6 +45,7 @@ function toChatRequest(given: Static<typeof body>): ChatRequest {
 const anthropicForm: ChatForm = {
   plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion)),
   stream: () => namedEvents(new FromChunks()),
+  restarts: false,
 };
 
 export const createMessage = defineOperation({

@@ -63,6 +63,7 @@ function formFor(response: Record<string, unknown>): ChatForm {
   return {
     plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion, response)),
     stream: () => namedEvents(events),
+    restarts: false,
     failed: (error) => events.fail(openaiBody(error).error).map(named),
   };
 }

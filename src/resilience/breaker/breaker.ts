@@ -9,7 +9,7 @@ import type { BreakerDependencies, BreakerOptions } from './options.ts';
 import { CallPermit } from './permit.ts';
 import type { Permit, Rejection, Settlement, SettledPermit } from './permit.ts';
 import { goesOn, halfOpenAfter, snapshotOf, soonestBack } from './state.ts';
-import type { BreakerSnapshot, HalfOpen, Open, State } from './state.ts';
+import type { BreakerSnapshot, HalfOpen, Open, State, Tried } from './state.ts';
 import { SlidingWindow } from './window.ts';
 
 /** Longest wait that an upstream's Retry-After can impose. */
@@ -294,7 +294,8 @@ export class Breaker {
       case 'failure':
         // One that was given up has failed already; one that had begun well has not.
         if (permit.generation !== this.#generation && !proved) this.lateResults++;
-        else this.#open(state.round + 1, retryAfterMs, now, 'a probe failed');
+        else
+          this.#open(state.round + 1, retryAfterMs, now, 'a probe failed', proved ? {} : { askedAt: permit.startedAt });
         return;
       case 'success':
         if (!proved) this.#probeSucceeded(state, now);
@@ -340,15 +341,12 @@ export class Breaker {
     }
   }
 
-  /** `successes`: of probes, where one is given up that may still come back. */
-  #open(round: number, retryAfterMs: number, now: number, reason: string, successes?: number): void {
-    const waitMs = Math.max(
-      openWaitMs(this.options, round, this.#dependencies.random),
-      Math.min(retryAfterMs, RETRY_AFTER_MAX_MS),
-    );
+  #open(round: number, retryAfterMs: number, now: number, reason: string, tried: Tried = {}): void {
+    const { askedAt = now, successes } = tried;
+    const waitMs = openWaitMs(this.options, round, this.#dependencies.random);
+    const until = Math.max(askedAt + waitMs, now + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS), now);
     this.trips++;
-    const next: Open = { kind: 'open', since: now, until: now + waitMs, round, successes: successes ?? 0 };
-    this.#enter(next, reason, successes !== undefined);
+    this.#enter({ kind: 'open', since: now, until, round, successes: successes ?? 0 }, reason, successes !== undefined);
   }
 
   #probe(state: HalfOpen, now: number): Permit | Rejection {
@@ -369,7 +367,10 @@ export class Breaker {
     } else if (state.kind === 'open') {
       if (now >= state.until) this.#halfOpen(state, now, 'the wait is over');
     } else if (now >= soonestBack(state)) {
-      this.#open(state.round + 1, 0, now, 'a probe did not come back', state.successes);
+      const askedAt = soonestBack(state) - state.probeTimeoutMs;
+      this.#open(state.round + 1, 0, now, 'a probe did not come back', { askedAt, successes: state.successes });
+      // Where nobody looked until the wait after it was over as well.
+      return this.#settled(now);
     }
     return this.#state;
   }

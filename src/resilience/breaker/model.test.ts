@@ -27,6 +27,7 @@ const SEEDS = 300;
 const COMMANDS = 200;
 
 interface ModelProbe {
+  readonly askedAt: number;
   readonly endsAt: number;
   readonly series: number;
   proved: boolean;
@@ -80,20 +81,24 @@ class Model {
     return Math.min(OPTIONS.openMs * 2 ** round, OPTIONS.openMsMax);
   }
 
-  open(round: number, retryAfterMs: number): void {
-    this.enter('open', this.now + Math.max(this.waitMs(round), retryAfterMs));
+  open(round: number, retryAfterMs: number, askedAt = this.now): void {
+    this.enter('open', Math.max(askedAt + this.waitMs(round), this.now + retryAfterMs));
   }
 
   halfOpen(): void {
-    this.leaseMs = Math.min(this.until - this.opened, 30_000);
+    this.leaseMs = Math.min(Math.max(this.until - this.opened, OPTIONS.openMs), 30_000);
     this.move('half_open');
   }
 
   settleTime(): void {
     if (this.kind === 'forced_open' && this.now >= this.until) this.enter('closed');
-    if (this.kind === 'open' && this.now >= this.until) this.halfOpen();
-    else if (this.kind === 'half_open' && [...this.probes].some(({ endsAt }) => this.now >= endsAt))
-      this.move('open', this.now + this.waitMs(this.round + 1));
+    const lost = [...this.probes].find(({ endsAt }) => this.now >= endsAt);
+    if (this.kind === 'half_open' && lost !== undefined)
+      this.move('open', Math.max(lost.askedAt + this.waitMs(this.round + 1), this.now));
+    if (this.kind === 'open' && this.now >= this.until) {
+      if (lost !== undefined) this.met.add('nobody looked until a lost probe’s wait was over');
+      this.halfOpen();
+    }
   }
   leaseMs = 0;
 
@@ -103,7 +108,7 @@ class Model {
     if (this.kind === 'open' || this.kind === 'forced_open') return this.kind;
     if (this.kind !== 'half_open') return { era: this.era, probe: undefined };
     if (this.probes.size > 0) return 'half_open_full';
-    const probe = { endsAt: this.now + this.leaseMs, series: this.series, proved: false };
+    const probe = { askedAt: this.now, endsAt: this.now + this.leaseMs, series: this.series, proved: false };
     this.probes.add(probe);
     return { era: this.era, probe };
   }
@@ -141,8 +146,9 @@ class Model {
     }
     if (probing) {
       if (result === 'success') {
-        if (!probe?.proved) this.probeWell();
-      } else if (probe?.proved || era === this.era) this.open(this.round + 1, retryAfterMs);
+        if (!probe.proved) this.probeWell();
+      } else if (probe.proved) this.open(this.round + 1, retryAfterMs);
+      else if (era === this.era) this.open(this.round + 1, retryAfterMs, probe.askedAt);
       return;
     }
     const failed = result === 'failure';
@@ -308,5 +314,6 @@ it(`a breaker does what the reference does, over ${SEEDS} seeds of ${COMMANDS} c
     'a probe that was given up came back',
     'a probe went on in the closed circuit: failure',
     'a probe went on in the closed circuit: success',
+    'nobody looked until a lost probe’s wait was over',
   ]);
 });

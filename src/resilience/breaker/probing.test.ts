@@ -60,15 +60,34 @@ describe('a probe that was given up', () => {
       clock.jump(1_000);
       while (out[0] !== undefined && out[0].backAt <= clock.now()) out.shift()?.probe.success();
     }
-    assert.equal(clock.now() - begunAt, 80_000, 'two answers, one after the other');
+    assert.equal(clock.now() - begunAt, 70_000, 'two answers, asked for 30 s apart');
   });
 
   it('has failed already when it fails, and lengthens no wait', () => {
     const bench = halfOpen();
     const slow = givenUp(bench);
     slow.failure(500_000);
-    assert.equal(bench.breaker.snapshot().remainingMs, 20_000);
+    assert.equal(bench.breaker.snapshot().remainingMs, 10_000, 'of 20 s, which began with the probe');
     assert.equal(bench.breaker.lateResults, 1);
+  });
+
+  it('puts off the next no longer than one that fails at once: by the wait from its own beginning', () => {
+    for (const failsAfterMs of [0, 9_000]) {
+      const bench = halfOpen();
+      const probe = bench.permit();
+      bench.clock.jump(failsAfterMs);
+      probe.failure();
+      assert.equal(bench.breaker.snapshot().remainingMs, 20_000 - failsAfterMs);
+    }
+    const told = halfOpen();
+    const probe = told.permit();
+    told.clock.jump(9_000);
+    probe.failure(15_000);
+    assert.equal(told.breaker.snapshot().remainingMs, 15_000, 'a Retry-After counts from when it is said');
+    const lost = halfOpen();
+    lost.permit();
+    lost.clock.jump(20_000);
+    assert.equal(lost.permit().granted, true, 'nobody looked meanwhile, and nobody is refused for it');
   });
 
   it('changes nothing once another probe has failed, the circuit has closed, or an operator has spoken', () => {

@@ -171,7 +171,7 @@ describe('rule 2: a probe is a lease', () => {
     assert.equal(stateOf(breaker), 'half_open');
     clock.jump(1);
     assert.equal(stateOf(breaker), 'open');
-    assert.equal(refusal(breaker).retryAfterMs, 20_000);
+    assert.equal(refusal(breaker).retryAfterMs, 10_000);
   });
 
   it('a lease is 30 s at most', () => {

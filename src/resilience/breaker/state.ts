@@ -28,6 +28,14 @@ export interface ProbeLease {
   proved: boolean;
 }
 
+/** The probe that opens a circuit again. */
+export interface Tried {
+  /** The wait counts from here: a probe that fails slowly, or is given up, puts off the next no longer than one that fails at once. */
+  readonly askedAt?: number;
+  /** Of probes so far, where this one is given up and may still come back. */
+  readonly successes?: number;
+}
+
 export interface HalfOpen {
   readonly kind: 'half_open';
   readonly since: number;
@@ -79,7 +87,7 @@ export function snapshotOf(state: State, now: number): BreakerSnapshot {
 
 /** What follows a wait that is over. */
 export function halfOpenAfter({ since, until, round, successes }: Open, openMs: number, now: number): HalfOpen {
-  // One that was told late, or by a snapshot, has waited less than a probe may take.
+  // One that was told late, or by a snapshot, or whose wait began with a probe, has waited less than a probe may take.
   const probeTimeoutMs = Math.min(Math.max(until - since, openMs), PROBE_TIMEOUT_MAX_MS);
   return { kind: 'half_open', since: now, round, probeTimeoutMs, successes, leases: new Set() };
 }
