@@ -20,7 +20,6 @@ export interface Caching extends CacheLifetime {
   readonly key: string;
   /** The key as callers see it: without their project. */
   readonly name: string;
-  readonly tags: readonly string[];
   readonly anew: boolean;
   readonly ageMsMax: number;
 }
@@ -45,7 +44,6 @@ export function cachingOf(
     staleOnErrorMs,
     name,
     key: inProject(projectId, name),
-    tags: [inProject(projectId, EVERY_ANSWER), inProject(projectId, tagOf(route.name)).slice(0, TAG_CHARS_MAX)],
     anew: wishes?.anew === true,
     ageMsMax: wishes?.ageMsMax ?? Number.POSITIVE_INFINITY,
   };
@@ -55,7 +53,7 @@ export function cachingOf(
 export function routeText({ name, settings, groups }: Route): string {
   // A provider of the same name may be another one tomorrow.
   const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
-  return JSON.stringify(ordered([name, settings.groups, addresses]));
+  return said([name, settings.groups, addresses]);
 }
 
 function nameOf(
@@ -64,28 +62,46 @@ function nameOf(
   { settings }: Route,
   routeSaid: string,
 ): string {
-  const guarded = settings.guardrail === undefined ? null : [caller.keyId, ordered(settings.guardrail)];
-  const asked = [caller.projectId, guarded, ordered(preferences ?? {}, NOT_WISHED), ordered(request, NOT_ASKED)];
-  return `${kind}:${hash('sha256', JSON.stringify(asked) + routeSaid, 'base64url')}`;
+  const guarded = settings.guardrail === undefined ? '' : said([caller.keyId, settings.guardrail]);
+  const wishes = said(preferences ?? {}, NOT_WISHED);
+  const asked = `${said(caller.projectId)}${guarded}|${wishes}|${said(request, NOT_ASKED)}`;
+  return `${kind}:${hash('sha256', asked + routeSaid, 'base64url')}`;
 }
 
-/** Route names may hold what a tag may not. */
-function tagOf(route: string): string {
-  return `route:${encodeURIComponent(route)}`;
+/** Under which an answer is kept. */
+export function tagsOf({ caller: { projectId } }: RunCall, route: Route): string[] {
+  // Route names may hold what a tag may not.
+  const ofRoute = inProject(projectId, `route:${encodeURIComponent(route.name)}`).slice(0, TAG_CHARS_MAX);
+  return [inProject(projectId, EVERY_ANSWER), ofRoute];
 }
 
 /**
- * The names of objects and what they hold as lists, in order of the names: two clients that write the same in another order ask the
- * same. Never an object made anew, in which a name could have a meaning of its own (`__proto__`).
+ * A value as a text that no other value has, with the fields of objects in order of their names: two clients that write the same in another
+ * order ask the same. Strings go by their length, which costs less than to escape them.
  */
-function ordered(value: unknown, without?: ReadonlySet<string>): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((inner) => ordered(inner));
-  const fields = value as Readonly<Record<string, unknown>>;
-  const inOrder: unknown[] = [];
-  for (const name of Object.keys(fields).toSorted()) {
-    const inner = fields[name];
-    if (inner !== undefined && without?.has(name) !== true) inOrder.push(name, ordered(inner));
+function said(value: unknown, without?: ReadonlySet<string>): string {
+  if (typeof value === 'string') return saidText(value);
+  if (typeof value !== 'object' || value === null) return `${String(value)};`;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const inner of value) text += said(inner);
+    return `[${text}]`;
   }
-  return { inOrder };
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name of namesOf(fields)) {
+    const inner = fields[name];
+    if (inner !== undefined && without?.has(name) !== true) text += saidText(name) + said(inner);
+  }
+  return `{${text}}`;
+}
+
+/** Halves of surrogate pairs, which all look the same to a digest, are escaped. */
+function saidText(text: string): string {
+  return text.isWellFormed() ? `${text.length}"${text}` : `~${JSON.stringify(text)}`;
+}
+
+function namesOf(fields: Readonly<Record<string, unknown>>): string[] {
+  const names = Object.keys(fields);
+  for (let at = 1; at < names.length; at++) if ((names[at - 1] ?? '') > (names[at] ?? '')) return names.toSorted();
+  return names;
 }

@@ -31,7 +31,7 @@ import type { Ended, Kept, Stale } from './kept.ts';
 import { Failed, keptOf, StandIn } from './kept.ts';
 import { LiveAnswer } from './live-answer.ts';
 import type { Caching } from './policy.ts';
-import { cachingOf, routeText } from './policy.ts';
+import { cachingOf, routeText, tagsOf } from './policy.ts';
 import { SharedEvents } from './shared-events.ts';
 
 /** Asks the upstreams. `stale`: what may stand in for them. */
@@ -85,7 +85,8 @@ export class SharedAnswers {
       follower.shares = true;
       if (progress instanceof LiveAnswer) opened.resolve(progress);
     };
-    const options = { ...cached.caching, signal: reading.signal, onProgress };
+    const tags = tagsOf(call, cached.route);
+    const options = { ...cached.caching, tags, signal: reading.signal, onProgress };
     const whole = shared(this.#cache, cached.caching, make, options);
     // Whoever reads the live answer hears of its end from it.
     whole.catch(() => undefined);
@@ -140,7 +141,7 @@ export class SharedAnswers {
       const onProgress = (): void => {
         follower.shares = true;
       };
-      const options = { ...caching, signal: call.signal, onProgress };
+      const options = { ...caching, tags: tagsOf(call, cached.route), signal: call.signal, onProgress };
       const ended = await shared<Ended>(this.#cache, caching, make, options);
       if (ended === tooLarge) return await ask(call, undefined);
       if (ended instanceof Failed) throw ended.thrown;
