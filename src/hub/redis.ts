@@ -28,6 +28,8 @@ export function openRedis(stack: AsyncDisposableStack, role: RedisRole, parts: R
     name: `revoagent-${role}`,
     tls: tlsOf(config.redis.tls),
     mustKeep: role === 'state',
+    // Limits and ledger ask together; the cache's reads are all of one kind, and in batches.
+    byTurns: role === 'state',
     random,
     // It is tried once a second; the same reason is told once.
     onError: ({ name, message }) => {

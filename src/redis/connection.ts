@@ -52,6 +52,11 @@ export interface RedisOptions {
   readonly tls?: RedisTls;
   /** What it holds must not be evicted: a server with an eviction policy is used, and `onError` told. */
   readonly mustKeep?: boolean;
+  /**
+   * What is asked for in one turn of the event loop leaves in one write: less work where several kinds of calls come together. Default:
+   * each at once, so that the server is at work on one while the next is made.
+   */
+  readonly byTurns?: boolean;
   /** Why the connection is away or refused. It is tried again whatever the reason. */
   readonly onError?: (error: Error) => void;
   readonly random?: Random;
@@ -67,7 +72,7 @@ const SENTINEL_MS = 1_000;
 
 /** Connects at once, and goes on trying until it is closed. Throws a `TypeError` for a URL that is none, saying what is wrong with it. */
 export function connectRedis(options: RedisOptions): RedisPort {
-  const { name = 'revoagent-cache', onError } = options;
+  const { name = 'revoagent-cache', byTurns = false, onError } = options;
   const settings = settingsOf(options);
   const connect = (role: string): Connection =>
     openConnection({ ...settings, connectionName: `${name}-${role}` }, options);
@@ -75,7 +80,7 @@ export function connectRedis(options: RedisOptions): RedisPort {
   let subscriber: Connection | undefined;
   const hashes = new Map<Script, string>();
   let corked: Redis['stream'] | undefined;
-  /** What goes out in one turn of the event loop goes in one write: to wake the server costs more than to write. */
+  /** To wake the server costs more than to write. */
   const cork = (): void => {
     const { stream } = commands.redis;
     if (stream === undefined || stream === corked) return;
@@ -93,7 +98,7 @@ export function connectRedis(options: RedisOptions): RedisPort {
       const refusal = commands.refusal();
       if (refusal !== null) throw refusal;
       const rest = [keys.length, ...keys, ...args.map(asArgument)];
-      cork();
+      if (byTurns) cork();
       try {
         return await commands.redis.callBuffer('EVALSHA', [hash, ...rest]);
       } catch (error) {
