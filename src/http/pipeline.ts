@@ -57,6 +57,8 @@ export interface HttpDeps extends Ports {
   readonly settings: HttpSettings;
 }
 
+const NO_HEADERS = {};
+
 export class Pipeline {
   readonly #deps: HttpDeps & Services;
   readonly #connections: Connections;
@@ -167,19 +169,18 @@ export class Pipeline {
     if (claim?.kind === 'mine') context.recording = new Recording(claim, operation.idempotent !== 'unkept');
     if (claim?.kind !== 'answered') return false;
     const { status, headers, body: bytes } = claim.answer;
-    await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
+    const contentType = headers['content-type'] ?? '';
+    await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes, contentType);
     return true;
   }
 
   #send(context: RequestContext, answer: Answer): Promise<void> | undefined {
     if (answer.kind === 'sent') return undefined;
-    const { status, headers } = answer;
-    if (answer.kind === 'json') {
-      const body = JSON.stringify(answer.body);
-      return this.#respond(context, status, { 'content-type': 'application/json', ...headers }, body);
-    }
+    const { status, headers = NO_HEADERS } = answer;
+    if (answer.kind === 'json')
+      return this.#respond(context, status, headers, JSON.stringify(answer.body), 'application/json');
     const { contentType, bytes, keptAs } = answer;
-    return this.#respond(context, status, { 'content-type': contentType, ...headers }, bytes, keptAs);
+    return this.#respond(context, status, headers, bytes, contentType, keptAs);
   }
 
   /** Nothing to wait for where the answer goes out as it is. */
@@ -188,11 +189,12 @@ export class Pipeline {
     status: number,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | string | Precompressed,
+    contentType: string,
     keptAs?: string,
   ): Promise<void> | undefined {
     const plain = body instanceof Precompressed ? body.bytes : body;
-    if (!this.#compressor.concerns(headers['content-type'] ?? '', body)) {
-      context.respond(status, headers, plain);
+    if (!this.#compressor.concerns(contentType, body)) {
+      context.respond(status, headers, plain, { contentType });
       return undefined;
     }
     const { vary } = context.headers;
@@ -200,8 +202,8 @@ export class Pipeline {
     const accepts = context.incoming.headers['accept-encoding'];
     const encoding = this.#compressor.encode(accepts, body, keptAs);
     if (encoding instanceof Promise)
-      return encoding.then((encoded) => context.respond(status, headers, plain, encoded));
-    context.respond(status, headers, plain, encoding);
+      return encoding.then((encoded) => context.respond(status, headers, plain, { contentType, encoded }));
+    context.respond(status, headers, plain, { contentType, encoded: encoding });
     return undefined;
   }
 
@@ -227,7 +229,8 @@ export class Pipeline {
   check(context: RequestContext): void {
     const { settings, keyless } = this.#deps;
     const { headers, httpVersionMinor } = context.incoming;
-    Object.assign(context.headers, originHeaders(headers.origin, settings.corsOrigins));
+    if (settings.corsOrigins.length > 0)
+      Object.assign(context.headers, originHeaders(headers.origin, settings.corsOrigins));
     if (headers.host === undefined && httpVersionMinor > 0) {
       throw new CallerError('bad_request', 'HTTP/1.1 asks for a Host header, and the request has none.');
     }

@@ -100,7 +100,8 @@ export class RequestContext {
     // Where Anthropic's clients look for it.
     if (this.surface === 'anthropic') this.headers['request-id'] = this.requestId;
     observer.requestStarted();
-    outgoing.once('close', () => this.#end());
+    // Comes once, and `once` would make a function more for every request.
+    outgoing.on('close', () => this.#end());
   }
 
   /** Aborted with `callerGone` when the connection closes before the response is whole, or with what `abort` was given. */
@@ -128,17 +129,17 @@ export class RequestContext {
     this.#controller?.abort(reason);
   }
 
-  /** The whole response at once; where `encoded` is given, its bytes are sent in place of the body's. */
+  /** The whole response at once; where `encoded` is given, its bytes are sent in place of the body's. `headers` beat `contentType`. */
   respond(
     status: number,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | string,
-    encoded: Encoded | null = null,
+    { contentType, encoded = null }: { contentType?: string; encoded?: Encoded | null } = {},
   ): void {
     const { outgoing, recording } = this;
     if (outgoing.headersSent) return;
     // Also for a caller who has left: he will ask again.
-    recording?.head(status, headers);
+    recording?.head(status, contentType === undefined ? headers : { 'content-type': contentType, ...headers });
     recording?.write(body);
     recording?.end();
     if (outgoing.destroyed) return;
@@ -148,6 +149,7 @@ export class RequestContext {
     // Names and values in turn: an object of so many names is looked up by each of them once more.
     const head: string[] = [];
     for (const name in this.headers) if (!(name in headers)) head.push(name, this.headers[name] ?? '');
+    if (contentType !== undefined && !('content-type' in headers)) head.push('content-type', contentType);
     const counted = status !== 304 && status !== 204;
     for (const name in headers) if (!counted || name !== 'content-length') head.push(name, headers[name] ?? '');
     if (encoded !== null) head.push('content-encoding', encoded.encoding);
