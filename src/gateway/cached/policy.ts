@@ -49,11 +49,11 @@ export function cachingOf(
   };
 }
 
-/** What of a route and its upstreams an answer may depend on: the same for every call, so it is written once a route. */
+/** A digest of what of a route and its upstreams an answer may depend on: the same for every call, so it is made once a route. */
 export function routeText({ name, settings, groups }: Route): string {
   // A provider of the same name may be another one tomorrow.
   const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
-  return said([name, settings.groups, addresses]);
+  return digestOf(said([name, settings.groups, addresses]));
 }
 
 function nameOf(
@@ -65,7 +65,11 @@ function nameOf(
   const guarded = settings.guardrail === undefined ? '' : said([caller.keyId, settings.guardrail]);
   const wishes = said(preferences ?? {}, NOT_WISHED);
   const asked = `${said(caller.projectId)}${guarded}|${wishes}|${said(request, NOT_ASKED)}`;
-  return `${kind}:${hash('sha256', asked + routeSaid, 'base64url')}`;
+  return `${kind}:${digestOf(asked + routeSaid)}`;
+}
+
+function digestOf(text: string): string {
+  return hash('sha256', text, 'base64url');
 }
 
 /** Under which an answer is kept. */
