@@ -142,7 +142,7 @@ function atMost(what: string, value: number, bound: number): Row {
 function rateRows(rounds: Rounds): Row[] {
   return [...rounds.keys()].map((subject) => ({
     label: `calls a second · ${subject}`,
-    metrics: { callsASecond: median(of(rounds, subject)) },
+    metrics: { callsPerSecond: median(of(rounds, subject)) },
   }));
 }
 

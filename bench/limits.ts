@@ -136,6 +136,6 @@ function exactRows(exactness: ReadonlyMap<string, readonly Exactness[]>): Row[] 
 function rateRows(rates: ReadonlyMap<string, readonly number[]>): Row[] {
   return [...rates].map(([subject, each]) => ({
     label: `admissions a second, one process · ${subject}`,
-    metrics: { admissionsASecond: median([...each]) },
+    metrics: { admissionsPerSecond: median([...each]) },
   }));
 }

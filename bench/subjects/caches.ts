@@ -119,7 +119,7 @@ const subjects: Readonly<Record<string, Subject>> = {
   ...Object.fromEntries(Object.entries(onRedis).map(([name, make]) => [`miss and factory, ${name}`, miss(make)])),
 };
 
-async function callsASecond({ keys, callers }: Subject, call: Call, forMs: number): Promise<number> {
+async function callsPerSecond({ keys, callers }: Subject, call: Call, forMs: number): Promise<number> {
   let made = 0;
   const unique = process.hrtime.bigint().toString(36);
   const names = Array.from({ length: keys }, (_, key) => `key-${key}`);
@@ -179,6 +179,6 @@ const measure = alone[name];
 if (measure === undefined && subject === undefined)
   throw new Error(`no subject ${name}; there are ${Object.keys(subjects).join(', ')}`);
 const figure =
-  subject === undefined ? await measure?.(url) : await callsASecond(subject, await subject.make(url), Number(forMs));
+  subject === undefined ? await measure?.(url) : await callsPerSecond(subject, await subject.make(url), Number(forMs));
 process.send?.(figure);
 process.exit();
