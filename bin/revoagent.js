@@ -38,7 +38,9 @@ const PACKAGES = {
 const self = fileURLToPath(import.meta.url);
 const words = process.argv.slice(2);
 
-if (Number(process.versions.node.split('.')[0]) >= REQUIRED_MAJOR) {
+const runtimeMajor = Number(process.versions.node.split('.')[0]);
+
+if (runtimeMajor >= REQUIRED_MAJOR) {
   // The runtime takes it at its start only: the process begins anew in its own place, which takes 35 ms.
   const flags = runtimeFlags();
   if (flags.length > 0 && process.execve !== undefined)
@@ -77,7 +79,9 @@ function runtimeFlags() {
   const given = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`;
   const memoryMb = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 20;
   const youngMb = Math.min(YOUNG_MB_MAX, Math.floor(memoryMb * YOUNG_SHARE));
-  const flags = /allocation.site.pretenuring/.test(given) ? [] : [YOUNG_STAY_YOUNG];
+  // A newer one may not know it, and would not start.
+  const knows = runtimeMajor <= REQUIRED_MAJOR && !/allocation.site.pretenuring/.test(given);
+  const flags = knows ? [YOUNG_STAY_YOUNG] : [];
   if (youngMb >= YOUNG_MB_MIN && !/max.semi.space.size/.test(given)) flags.push(`--max-semi-space-size=${youngMb}`);
   return flags;
 }

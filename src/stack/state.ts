@@ -56,12 +56,16 @@ function isState(value: unknown): value is StackState {
   );
 }
 
+const ENDED: ReadonlySet<string> = new Set(['Z', 'X', 'x']);
+
 /** For this process now; empty where the system does not say. */
 export function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // After the name, which may hold anything: the 22nd field of all (proc(5)).
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // It has ended, and whoever is to hear of it has not asked yet; the first process of a container may never ask.
+    return ENDED.has(state) ? '' : (fields[18] ?? '');
   } catch {
     // Gone, or no Linux.
     return '';

@@ -145,7 +145,10 @@ describe('calls that come at once under the same rules', () => {
     let named: readonly string[] = [];
     const run: RedisPort['run'] = (script, keys, args) => timed.run(script, (named = keys), args);
     const store = new RedisStore({ run }, WINDOW_MS);
-    assert.deepEqual(used(await store.reserve(calls(0))), Array(3).fill(['unseeded', []]));
+    assert.deepEqual(
+      used(await store.reserve(calls(0))),
+      Array.from({ length: 3 }, () => ['unseeded', []]),
+    );
     await reserveOne(store, claimOf(null, rules, { seeds: new Map([[rules[2]?.name ?? '', 0]]) }));
     await reserveOne(store, claimOf('first', [...rules], { seeds: new Map([[rules[2]?.name ?? '', 0]]) }));
     await store.amend([{ kind: 'leave', name: rules[1]?.name ?? '', ids: ['first'] }]);
