@@ -37,7 +37,6 @@ const PACKAGES = {
 
 const self = fileURLToPath(import.meta.url);
 const words = process.argv.slice(2);
-
 const runtimeMajor = Number(process.versions.node.split('.')[0]);
 
 if (runtimeMajor >= REQUIRED_MAJOR) {

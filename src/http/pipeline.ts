@@ -169,8 +169,7 @@ export class Pipeline {
     if (claim?.kind === 'mine') context.recording = new Recording(claim, operation.idempotent !== 'unkept');
     if (claim?.kind !== 'answered') return false;
     const { status, headers, body: bytes } = claim.answer;
-    const contentType = headers['content-type'] ?? '';
-    await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes, contentType);
+    await this.#respond(context, status, { ...headers, 'idempotent-replayed': 'true' }, bytes);
     return true;
   }
 
@@ -189,11 +188,11 @@ export class Pipeline {
     status: number,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | string | Precompressed,
-    contentType: string,
+    contentType = headers['content-type'],
     keptAs?: string,
   ): Promise<void> | undefined {
     const plain = body instanceof Precompressed ? body.bytes : body;
-    if (!this.#compressor.concerns(contentType, body)) {
+    if (!this.#compressor.concerns(contentType ?? '', body)) {
       context.respond(status, headers, plain, { contentType });
       return undefined;
     }

@@ -134,7 +134,7 @@ export class RequestContext {
     status: number,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | string,
-    { contentType, encoded = null }: { contentType?: string; encoded?: Encoded | null } = {},
+    { contentType, encoded = null }: { contentType?: string | undefined; encoded?: Encoded | null } = {},
   ): void {
     const { outgoing, recording } = this;
     if (outgoing.headersSent) return;
