@@ -40,6 +40,8 @@ const subjects: Readonly<Record<string, () => Call>> = {
   'bare await': () => operation,
   // What any wrapper costs that waits for the operation and says how it ended: no library can be below.
   'an async function around it': () => async () => ({ value: await operation() }),
+  // What a call pays beside, that no other comes right after.
+  'reading the clock': () => async () => performance.now(),
   'closed, tryExecute': () => {
     const calls = pipeline().breaker(breaker()).build();
     return () => calls.tryExecute(operation);

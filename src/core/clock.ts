@@ -5,6 +5,7 @@
  */
 
 import type { CancelSignal } from './cancel.ts';
+import { RecentTime } from './recent-time.ts';
 
 /** A scheduled callback. `cancel` may be called at any time and any number of times. */
 export interface Timer {
@@ -14,6 +15,8 @@ export interface Timer {
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start, with a fraction. */
   now(): number;
+  /** As `now`, for what may be a few calls and never a turn of the event loop old. Where a clock has none, `now` is asked. */
+  recent?(): number;
   /** Milliseconds since the Unix epoch. */
   wallMs(): number;
   /**
@@ -28,8 +31,14 @@ export interface Clock {
 const DELAY_MAX_MS = 2 ** 31 - 1;
 
 class SystemClock implements Clock {
+  readonly #recent = new RecentTime(() => performance.now(), onNextTurn);
+
   now(): number {
     return performance.now();
+  }
+
+  recent(): number {
+    return this.#recent.now();
   }
 
   wallMs(): number {
@@ -64,6 +73,11 @@ export function sleepOn(clock: Pick<Clock, 'schedule'>, delayMs: number, signal?
     });
     signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+/** For counting what went well: nothing is decided by when exactly it did. */
+export function recentTime(clock: Clock): number {
+  return clock.recent === undefined ? clock.now() : clock.recent();
 }
 
 /** A wait that work goes on after: it keeps the process alive, which `sleep` does not. */

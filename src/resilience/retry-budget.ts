@@ -3,6 +3,7 @@
  * so that a quiet process may retry at all. Without one, an outage is multiplied by every caller's retries at once. After
  * Finagle's RetryBudget (https://twitter.github.io/finagle/guide/Clients.html#retries).
  */
+import { recentTime } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { systemClock } from '#core/clock';
 import { SlidingWindow } from './breaker/window.ts';
@@ -31,7 +32,7 @@ export class RetryBudget {
   }
 
   recordCall(): void {
-    this.#window.success(this.#clock.now());
+    this.#window.success(recentTime(this.#clock));
   }
 
   /** Takes one repeat out of the budget; false where none is left. */

@@ -3,6 +3,7 @@
  * it is asked, and keeps no timer. A result counts only in the generation its permit was given in; a probe is a lease that runs
  * out; a rejection allocates no error. What it refuses: to queue, to guess, and to be stuck in any state.
  */
+import { recentTime } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { openWaitMs } from './options.ts';
 import type { BreakerDependencies, BreakerOptions } from './options.ts';
@@ -93,7 +94,7 @@ export class Breaker {
   /** The good end of a call of `enterFree`. */
   succeedFree(generation: number): void {
     this.inFlight--;
-    const now = this.#clock.now();
+    const now = recentTime(this.#clock);
     this.lastUsed = now;
     // Every change of state is a new generation: it is closed as it was.
     if (generation === this.#generation) this.#succeeded(now);
