@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import { Slots } from '#core/slots';
 import { encode } from './codec.ts';
 import type { CacheStats } from './events.ts';
 import { Filler } from './fill.ts';
@@ -46,11 +47,12 @@ export class Cache {
   readonly #clock: Clock;
   readonly #stats: CacheStats;
   readonly #filler: Filler;
-  readonly #flights = new Map<string, Flight>();
+  /** In berths that are emptied when they are left: a table of the map that has grown old keeps what was in it (see core/slots). */
+  readonly #flights = new Map<string, { flight: Flight | null }>();
   /** Factories see none of the first caller's async context: the value is everybody's. */
   readonly #clean = AsyncLocalStorage.snapshot();
   /** What a flight does after it answered, too: storing its value. */
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Slots<Promise<void>>();
   #closed = false;
 
   constructor(parts: CacheParts) {
@@ -187,8 +189,9 @@ export class Cache {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const flight of this.#flights.values()) flight.abort(new CacheClosedError());
+    for (const { flight } of this.#flights.values()) flight?.abort(new CacheClosedError());
     await Promise.all(this.#running);
+    this.#filler.close();
     await this.#parts.end();
   }
 
@@ -216,7 +219,7 @@ export class Cache {
     if (this.#memory.number === under.since) return answer;
     // The factory may yet name a tag that was invalidated after it began and before this caller came.
     return answer.then((value) => {
-      const stands = this.#memory.judge(key, [...under.tags], under.since) === 'valid';
+      const stands = this.#memory.judge(key, under.tags, under.since) === 'valid';
       return stands ? value : this.#fly(key, factory, options);
     });
   }
@@ -234,9 +237,9 @@ export class Cache {
 
   /** A flight that still may answer: not left by all, and begun after every invalidation that touches it. */
   #underWay(key: string): Flight | undefined {
-    const flight = this.#flights.get(key);
-    if (flight === undefined || flight.aborted || flight.failed) return undefined;
-    return this.#memory.judge(key, [...flight.tags], flight.since) === 'valid' ? flight : undefined;
+    const flight = this.#flights.get(key)?.flight;
+    if (!flight || flight.aborted || flight.failed) return undefined;
+    return this.#memory.judge(key, flight.tags, flight.since) === 'valid' ? flight : undefined;
   }
 
   #begin(
@@ -252,12 +255,15 @@ export class Cache {
       since: this.#memory.number,
       background: how.background,
     });
-    this.#flights.set(key, flight);
-    const running = this.#clean(() => this.#filler.run(flight, factory, how.early)).then(() => {
-      this.#running.delete(running);
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    const berth: { flight: Flight | null } = { flight };
+    this.#flights.set(key, berth);
+    const running = this.#clean(() => this.#filler.run(flight, factory, how.early));
+    const place = this.#running.add(running);
+    void running.then(() => {
+      this.#running.leave(place);
+      if (this.#flights.get(key) === berth) this.#flights.delete(key);
+      berth.flight = null;
     });
-    this.#running.add(running);
     return flight;
   }
 

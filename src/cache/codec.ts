@@ -45,8 +45,8 @@ export function createCodec(bytesMax: number): Codec {
   const bounds = { maxOutputLength: bytesMax };
   return {
     pack({ json, bytes }) {
+      if (bytes < COMPRESS_FROM_BYTES) return framed(PLAIN, json, bytes);
       const text = Buffer.from(json);
-      if (bytes < COMPRESS_FROM_BYTES) return framed(PLAIN, text);
       if (bytes < ASYNC_FROM_BYTES) return framed(ZSTD, zstdCompressSync(text, LEVEL_1));
       return limit(() => compress(text, LEVEL_1)).then((body) => framed(ZSTD, body));
     },
@@ -61,11 +61,12 @@ export function createCodec(bytesMax: number): Codec {
   };
 }
 
-function framed(kind: number, body: Uint8Array): Uint8Array {
-  const payload = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+function framed(kind: number, body: Uint8Array | string, bytes = body.length): Uint8Array {
+  const payload = Buffer.allocUnsafe(HEADER_BYTES + bytes);
   payload[0] = kind;
-  payload.writeUInt32BE(crc32(body), 1);
-  payload.set(body, HEADER_BYTES);
+  if (typeof body === 'string') payload.write(body, HEADER_BYTES);
+  else payload.set(body, HEADER_BYTES);
+  payload.writeUInt32BE(crc32(payload.subarray(HEADER_BYTES)), 1);
   return payload;
 }
 

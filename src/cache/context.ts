@@ -62,7 +62,7 @@ export function createContext(flight: Flight, stale: FactoryContext['stale']): {
     },
     stale,
     tag(...tags) {
-      for (const tag of tags) flight.tags.add(checkTag(tag));
+      for (const tag of tags) flight.addTag(checkTag(tag));
     },
     setTtl(lifetime) {
       const given = typeof lifetime === 'number' ? { ttlMs: lifetime } : lifetime;

@@ -5,6 +5,8 @@
 import type { Clock, Timer } from '#core/clock';
 import { pause } from '#core/clock';
 import type { Random } from '#core/random';
+import { TimerQueue } from '#resilience/timer-queue';
+import type { TimerEntry } from '#resilience/timer-queue';
 import { encode } from './codec.ts';
 import type { Encoded } from './codec.ts';
 import { createContext, FactoryTimeoutError, NotModified } from './context.ts';
@@ -15,7 +17,7 @@ import { CacheValueError } from './json.ts';
 import { forbidsCover } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
 import type { LeaseSettings } from './options.ts';
-import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
+import { ENTRY_BYTES_MAX, FILL_DEFAULTS, fillOptions } from './options.ts';
 import type { Leases, Remote, RemoteAcquired } from './remote.ts';
 import type { Entry } from './tier.ts';
 
@@ -48,9 +50,18 @@ interface Found {
 
 export class Filler {
   readonly #its: FillDependencies;
+  /** Of the limit that was asked for last: nearly always the same. */
+  #limits: TimerQueue;
 
   constructor(dependencies: FillDependencies) {
     this.#its = dependencies;
+    this.#limits = new TimerQueue(dependencies.clock, FILL_DEFAULTS.hardTimeoutMs);
+  }
+
+  /** When no fill is under way any more. */
+  close(): void {
+    this.#limits.close();
+    this.#its.remote.close();
   }
 
   /** Never rejects: the flight is told. */
@@ -63,13 +74,14 @@ export class Filler {
       soft: undefined,
     };
     if (this.#its.memory.find(flight.key, found.beganAt) !== undefined) this.#answerStaleSoon(flight, found);
-    let hard = { cancel: (): void => undefined };
+    let hard: TimerEntry | undefined;
     let stopKeeping = (): void => undefined;
     try {
       if (!(await this.#lookUp(flight, found, early))) return;
       stopKeeping = this.#its.remote.keep(found.leases);
       const { hardTimeoutMs } = flight.options;
-      hard = clock.schedule(hardTimeoutMs, () => {
+      if (this.#limits.limitMs !== hardTimeoutMs) this.#limits = new TimerQueue(clock, hardTimeoutMs);
+      hard = this.#limits.add(() => {
         this.#answerStale(flight, found);
         flight.abort(new FactoryTimeoutError(flight.key, hardTimeoutMs));
       });
@@ -79,7 +91,7 @@ export class Filler {
       await this.#its.remote.release(found.leases);
     } finally {
       found.soft?.cancel();
-      hard.cancel();
+      hard?.remove();
       stopKeeping();
     }
   }
@@ -100,8 +112,7 @@ export class Filler {
     const freshShare = early ? flight.options.earlyRefreshFrom : 1;
     for (let pollMs = POLL_MS_FIRST; ; pollMs = Math.min(pollMs * 1.5, POLL_MS_MAX)) {
       if (!flight.answered) flight.since = memory.number;
-      const tags = [...flight.tags];
-      const acquired = await remote.acquire({ key: flight.key, tags, freshShare });
+      const acquired = await remote.acquire({ key: flight.key, tags: flight.tags, freshShare });
       if (acquired.kind === 'hit') {
         flight.resolve(this.#keep(flight, acquired.entry));
         return false;
@@ -138,7 +149,7 @@ export class Filler {
     stats.factoryCalls++;
     let value: unknown;
     try {
-      value = await Promise.race([produced(factory, context), flight.untilAborted()]);
+      value = await flight.whileWanted(() => factory(context));
       tell({ kind: 'factory', outcome: 'ok', ms: clock.now() - startedAt });
     } catch (error) {
       if (error instanceof NotModified) value = error.value;
@@ -165,13 +176,12 @@ export class Filler {
     const { jitter, ttlMs, swrMs, staleOnErrorMs } = fillOptions(flight.options, said.lifetime);
     const drawn = ttlMs * (1 + jitter * (2 * this.#its.random.next() - 1));
     const payload = encode(value);
-    const tags = [...flight.tags];
     return {
       payload,
       bytes: payload.bytes,
       ageMs: 0,
       computeMs,
-      tags,
+      tags: flight.tags,
       expired: false,
       ttlMs: drawn,
       swrMs,
@@ -219,8 +229,4 @@ export class Filler {
     const now = this.#its.clock.now();
     this.#its.memory.find(flight.key, now)?.rest(now + flight.options.retryAfterFailureMs);
   }
-}
-
-async function produced(factory: Factory, context: FactoryContext): Promise<unknown> {
-  return factory(context);
 }

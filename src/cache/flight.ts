@@ -4,13 +4,15 @@
  */
 import type { CallOptions, FillOptions } from './options.ts';
 
+const NONE: readonly string[] = Object.freeze([]);
+
 export class Flight {
   readonly key: string;
   readonly options: FillOptions;
   /** No tier beneath has to do with it. */
   readonly local: boolean;
   /** As far as they are known: the factory may add some. */
-  readonly tags: Set<string>;
+  tags: readonly string[];
   /** Memory's number from before anything was read that it may answer with. */
   since: number;
   readonly answer: Promise<unknown>;
@@ -20,7 +22,7 @@ export class Flight {
   /** Made when it is first asked for: most flights abort nothing. */
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
-  #untilAborted: PromiseWithResolvers<never> | undefined;
+  #whenAborted: ((reason: unknown) => void) | undefined;
   #progress: { readonly value: unknown } | undefined;
   #listeners: Set<(progress: unknown) => void> | undefined;
   #waiting = 0;
@@ -41,15 +43,13 @@ export class Flight {
     this.key = key;
     this.options = begin.options;
     this.local = begin.local;
-    this.tags = new Set(begin.tags);
+    this.tags = begin.tags === undefined ? NONE : [...new Set(begin.tags)];
     this.since = begin.since;
     this.#background = begin.background;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.answer = promise;
     this.#resolve = resolve;
     this.#reject = reject;
-    // Every caller may have left; then there is nobody to tell.
-    promise.catch(() => undefined);
   }
 
   get signal(): AbortSignal {
@@ -65,15 +65,21 @@ export class Flight {
   abort(reason: unknown): void {
     this.#aborted ??= { reason };
     this.#controller?.abort(reason);
-    this.#untilAborted?.reject(reason);
+    this.#whenAborted?.(reason);
     this.fail(reason);
   }
 
-  /** Rejects when it is aborted: a factory that minds no signal holds nobody. */
-  untilAborted(): Promise<never> {
+  /** Ends as the work does, or rejects when this is aborted: a factory that minds no signal holds nobody. Once a flight. */
+  whileWanted(work: () => unknown): Promise<unknown> {
     if (this.#aborted !== undefined) return Promise.reject(this.#aborted.reason);
-    this.#untilAborted ??= Promise.withResolvers<never>();
-    return this.#untilAborted.promise;
+    return new Promise((resolve, reject) => {
+      this.#whenAborted = reject;
+      Promise.resolve(work()).then(resolve, reject);
+    });
+  }
+
+  addTag(tag: string): void {
+    if (!this.tags.includes(tag)) this.tags = [...this.tags, tag];
   }
 
   /** The first answer counts. */
@@ -82,10 +88,12 @@ export class Flight {
     this.#resolve(value);
   }
 
-  fail(error: unknown): void {
+  fail(reason: unknown): void {
     this.failed ||= !this.answered;
     this.answered = true;
-    this.#reject(error);
+    // Every caller may have left; then there is nobody to tell.
+    this.answer.catch(() => undefined);
+    this.#reject(reason);
   }
 
   /** What the factory shows of its work before its value is there. */

@@ -18,51 +18,62 @@ export class CacheValueError extends TypeError {
 
 /** Throws a `CacheValueError` unless `JSON.parse(JSON.stringify(value))` gives the same value back, types included. */
 export function checkJson(value: unknown): void {
-  check(value, '$', 0);
+  const found = problemIn(value, 0);
+  if (found !== undefined) throw new CacheValueError(`$${found.path}`, found.problem);
 }
 
-function check(value: unknown, path: string, depth: number): void {
+interface Problem {
+  /** From the value that was looked at: put together on the way out, so that a good value costs no text. */
+  readonly path: string;
+  readonly problem: string;
+}
+
+function problemIn(value: unknown, depth: number): Problem | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
-      return;
+      return undefined;
     case 'number':
-      if (!Number.isFinite(value) || Object.is(value, -0)) {
-        throw new CacheValueError(path, `JSON has no ${Object.is(value, -0) ? '-0' : value}`);
-      }
-      return;
+      if (Number.isFinite(value) && !Object.is(value, -0)) return undefined;
+      return here(`JSON has no ${Object.is(value, -0) ? '-0' : value}`);
     case 'object':
-      if (value === null) return;
-      if (depth >= DEPTH_MAX) throw new CacheValueError(path, `it lies deeper than ${DEPTH_MAX}, or contains itself`);
-      if (Array.isArray(value)) checkArray(value, path, depth);
-      else checkObject(value, path, depth);
-      return;
+      if (value === null) return undefined;
+      if (depth >= DEPTH_MAX) return here(`it lies deeper than ${DEPTH_MAX}, or contains itself`);
+      return Array.isArray(value) ? problemInArray(value, depth) : problemInObject(value, depth);
     case 'undefined':
-      throw new CacheValueError(path, 'JSON has no undefined: use null, or leave the property out');
+      return here('JSON has no undefined: use null, or leave the property out');
     default:
-      throw new CacheValueError(path, `JSON has no ${typeof value}`);
+      return here(`JSON has no ${typeof value}`);
   }
 }
 
-function checkArray(value: readonly unknown[], path: string, depth: number): void {
-  if (Object.keys(value).length !== value.length) {
-    throw new CacheValueError(path, 'the array has holes, or properties beside its elements');
+function problemInArray(value: readonly unknown[], depth: number): Problem | undefined {
+  if (Object.keys(value).length !== value.length) return here('the array has holes, or properties beside its elements');
+  for (let index = 0; index < value.length; index++) {
+    const found = problemIn(value[index], depth + 1);
+    if (found !== undefined) return { ...found, path: `[${index}]${found.path}` };
   }
-  for (let index = 0; index < value.length; index++) check(value[index], `${path}[${index}]`, depth + 1);
+  return undefined;
 }
 
-function checkObject(value: object, path: string, depth: number): void {
-  if (Object.getPrototypeOf(value) !== Object.prototype) {
-    const kind = value.constructor?.name ?? 'object without a prototype';
-    throw new CacheValueError(path, `a ${kind} would come back as a plain object or text`);
+function problemInObject(value: object, depth: number): Problem | undefined {
+  if (Object.getPrototypeOf(value) !== Object.prototype)
+    return here(
+      `a ${value.constructor?.name ?? 'object without a prototype'} would come back as a plain object or text`,
+    );
+  if (Object.getOwnPropertySymbols(value).length > 0) return here('JSON leaves properties out whose keys are symbols');
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return here('its toJSON would make something else of it');
+  const named = value as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(named)) {
+    const found = problemIn(named[name], depth + 1);
+    if (found !== undefined) return { ...found, path: `.${name}${found.path}` };
   }
-  if (Object.getOwnPropertySymbols(value).length > 0) {
-    throw new CacheValueError(path, 'JSON leaves properties out whose keys are symbols');
-  }
-  if ('toJSON' in value && typeof value.toJSON === 'function') {
-    throw new CacheValueError(path, 'its toJSON would make something else of it');
-  }
-  for (const [name, each] of Object.entries(value)) check(each, `${path}.${name}`, depth + 1);
+  return undefined;
+}
+
+function here(problem: string): Problem {
+  return { path: '', problem };
 }
 
 /** For tests: who changes a value that others share finds out. */

@@ -4,6 +4,7 @@
  * not answer is passed over; one that missed an invalidation is not read until it has taken it.
  */
 import type { Clock } from '#core/clock';
+import { TimerQueue } from '#resilience/timer-queue';
 import { createCodec } from './codec.ts';
 import type { Encoded } from './codec.ts';
 import type { GuardedTier } from './guarded-tier.ts';
@@ -47,6 +48,7 @@ export class Remote {
   readonly #lease: LeaseSettings;
   readonly #origin: string;
   readonly #codec = createCodec(ENTRY_BYTES_MAX);
+  readonly #renewals: TimerQueue;
   #asked = 0;
 
   constructor(tiers: readonly RemoteTier[], clock: Clock, lease: LeaseSettings, origin: string) {
@@ -54,6 +56,12 @@ export class Remote {
     this.#clock = clock;
     this.#lease = lease;
     this.#origin = origin;
+    this.#renewals = new TimerQueue(clock, lease.leaseMs / 3);
+  }
+
+  /** When no fill is under way any more. */
+  close(): void {
+    this.#renewals.close();
   }
 
   get isEmpty(): boolean {
@@ -95,10 +103,10 @@ export class Remote {
     const again = (): void => {
       if (this.#clock.now() + leaseMs > until) return;
       for (const { tier, ticket } of held) void tier.guarded.renew(key, ticket.token, leaseMs);
-      timer = this.#clock.schedule(leaseMs / 3, again);
+      timer = this.#renewals.add(again);
     };
-    let timer = this.#clock.schedule(leaseMs / 3, again);
-    return () => timer.cancel();
+    let timer = this.#renewals.add(again);
+    return () => timer.remove();
   }
 
   /** Stores in every tier whose lease still holds. */

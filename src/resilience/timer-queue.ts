@@ -2,7 +2,7 @@
  * Many limits of the same length with one timer. What starts later ends later, so the entries stand in the order of their ends; the
  * timer is armed for the first, and one that was removed in time costs nothing but a look when the timer rings.
  */
-import type { Clock } from '#core/clock';
+import type { Clock, Timer } from '#core/clock';
 
 export interface TimerEntry {
   /** O(1); does nothing once it has rung. */
@@ -32,7 +32,7 @@ export class TimerQueue {
   readonly #clock: Clock;
   #first: Entry | undefined;
   #last: Entry | undefined;
-  #armed = false;
+  #armed: Timer | undefined;
 
   constructor(clock: Clock, limitMs: number) {
     this.#clock = clock;
@@ -46,8 +46,13 @@ export class TimerQueue {
     if (this.#last === undefined) this.#first = entry;
     else this.#last.next = entry;
     this.#last = entry;
-    if (!this.#armed) this.#arm(this.limitMs);
+    if (this.#armed === undefined) this.#arm(this.limitMs);
     return entry;
+  }
+
+  /** Lets go of the timer. For an owner who ends: nothing rings any more. */
+  close(): void {
+    this.#armed?.cancel();
   }
 
   unlink(entry: Entry): void {
@@ -62,18 +67,17 @@ export class TimerQueue {
   }
 
   #arm(delayMs: number): void {
-    this.#armed = true;
-    this.#clock.schedule(Math.ceil(delayMs), () => this.#ring());
+    this.#armed = this.#clock.schedule(Math.ceil(delayMs), () => this.#ring());
   }
 
   #ring(): void {
-    this.#armed = false;
+    this.#armed = undefined;
     const now = this.#clock.now();
     while (this.#first !== undefined && this.#first.at <= now) {
       const due = this.#first;
       this.unlink(due);
       due.ring();
     }
-    if (this.#first !== undefined && !this.#armed) this.#arm(this.#first.at - now);
+    if (this.#first !== undefined && this.#armed === undefined) this.#arm(this.#first.at - now);
   }
 }
