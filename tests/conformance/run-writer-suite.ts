@@ -37,7 +37,7 @@ export function writerSuite(storage: () => Storage): void {
       const good = [runOf(projectId), runOf(projectId)];
       const [first, second] = good;
       assert.ok(first !== undefined && second !== undefined);
-      for (const run of [first, runOf('prj_of_nobody'), second]) writer.append(run);
+      for (const run of [first, runOf(projectId, { startedWallMs: Number.MAX_VALUE }), second]) writer.append(run);
       await writer.flush(never);
       assert.deepEqual(
         (await runs.list(projectId, undefined, { limit: 10 })).map((run) => run.id).toSorted(),

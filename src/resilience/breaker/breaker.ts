@@ -105,10 +105,6 @@ export class Breaker {
     return this.#settled(this.#clock.now());
   }
 
-  get generation(): number {
-    return this.#generation;
-  }
-
   get suspect(): boolean {
     return this.#state.kind === 'closed' && this.#clock.now() < this.#suspectUntil;
   }

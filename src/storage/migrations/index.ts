@@ -10,6 +10,7 @@ import { limits } from './0008-limits.ts';
 import { auditAge } from './0009-audit-age.ts';
 import { usageMonths } from './0010-usage-months.ts';
 import { retention } from './0011-retention.ts';
+import { records } from './0012-records.ts';
 
 export interface Migration {
   readonly name: string;
@@ -28,4 +29,5 @@ export const migrations = [
   auditAge,
   usageMonths,
   retention,
+  records,
 ] as const satisfies readonly Migration[];
