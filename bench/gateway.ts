@@ -10,6 +10,7 @@ import { measureService } from './measures/service.ts';
 import { SUSTAINED, UPSTREAM_DELAY_MS, measureSustained } from './measures/sustained.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
+import { recordsLost } from './servers/hub.ts';
 import { createSite } from './site.ts';
 import type { Site } from './site.ts';
 
@@ -49,11 +50,8 @@ function targetRows(rows: readonly Row[], { governed }: Site): Row[] {
   ];
 }
 
-/** A hub that is quicker than its database would drop the records of runs, and be quicker for it. */
 async function lostRow({ governed }: Site): Promise<Row> {
-  const metrics = await fetch(new URL('/metrics', governed.url), { headers: governed.headers });
-  const lost = /^revoagent_runs_dropped_total (\d+)/m.exec(await metrics.text())?.[1];
-  return judge('run records lost', Number(lost), '≤', 0);
+  return judge('run records lost', await recordsLost(governed), '≤', 0);
 }
 
 function judge(what: string, value: number, sign: '≥' | '≤', bound: number, goal = ''): Row {

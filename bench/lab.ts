@@ -63,8 +63,8 @@ export interface Lab extends AsyncDisposable {
   ): Promise<Running>;
   /** Runs a command to its end and returns what it printed; throws with its errors when it fails. */
   run(command: Command): Promise<string>;
-  /** Tells the scheduler which side a thread or process belongs to. */
-  move(id: number, side: Side): Promise<void>;
+  /** To the load's side, where a thread then yields as a command that does. */
+  moveAside(thread: number): Promise<void>;
 }
 
 export async function createLab(): Promise<Lab> {
@@ -106,9 +106,14 @@ export async function createLab(): Promise<Lab> {
     startServer: ({ name, command: [file, ...args], user, stopSignal }, side, yields = false) =>
       lab.start({ name, file, args, side, yields, stopSignal, ...(user === undefined ? {} : { user }) }),
     run: (command) => runToEnd(pin(command), command),
-    async move(id, side) {
+    async moveAside(thread) {
       if (cores === null) return;
-      await lab.run({ name: 'move', file: 'taskset', args: ['-p', '-c', cores[side], String(id)], side: 'load' });
+      const id = String(thread);
+      await lab.run({ name: 'move', file: 'taskset', args: ['-p', '-c', cores.load, id], side: 'load' });
+      const [file, ...args] = isInstalled('chrt')
+        ? ['chrt', '--idle', '-p', '0', id]
+        : ['renice', '-n', '19', '-p', id];
+      await lab.run({ name: 'yield', file, args, side: 'load' });
     },
     async [Symbol.asyncDispose]() {
       process.off('SIGINT', interrupted).off('SIGTERM', interrupted);

@@ -8,7 +8,7 @@ import { createLab, untilQuiet } from '../lab.ts';
 import { chatBody } from '../load/chat.ts';
 import { createLoads } from '../load/loads.ts';
 import type { BenchOptions } from '../options.ts';
-import { startCachingHub } from '../servers/hub.ts';
+import { recordsLost, startCachingHub } from '../servers/hub.ts';
 import { startNginxUpstream } from '../servers/nginx.ts';
 import { askOnce, startBareFastify } from '../servers/subject.ts';
 import { medianRatio } from '../statistics.ts';
@@ -16,8 +16,14 @@ import { medianRatio } from '../statistics.ts';
 const CONNECTIONS = 64;
 const WARM_UP_SECONDS = 10;
 
-/** Requests a second of the hub / those of Fastify. */
-export async function measureCompletion({ rounds, seconds, quick, progress }: BenchOptions): Promise<number> {
+export interface Completion {
+  /** Requests a second of the hub / those of Fastify. */
+  readonly ratio: number;
+  /** Records of runs that the hub's database was too slow for. */
+  readonly lost: number;
+}
+
+export async function measureCompletion({ rounds, seconds, quick, progress }: BenchOptions): Promise<Completion> {
   await using lab = await createLab();
   progress('completion from memory: starting the hub, and Fastify with what it answers');
   const upstreamPort = await freePort();
@@ -48,5 +54,6 @@ export async function measureCompletion({ rounds, seconds, quick, progress }: Be
       progress(`round ${round} of ${rounds}: ${subject.name}, ${Math.round(requestsPerSecond)} a second`);
     }
   }
-  return medianRatio(perSecond.get(hub) ?? [], perSecond.get(fastify) ?? []);
+  const ratio = medianRatio(perSecond.get(hub) ?? [], perSecond.get(fastify) ?? []);
+  return { ratio, lost: await recordsLost(hub) };
 }

@@ -1,6 +1,6 @@
 /**
- * One cache library doing one thing, in a process of its own: `node bench/subjects/caches.ts <subject> <milliseconds> [<url of Redis>]`
- * prints operations a second; `hung` prints the 99th percentile of cold calls, in milliseconds, while Redis is stopped by its caller;
+ * One cache library doing one thing, in a process of its own: `node bench/subjects/caches.ts <subject> <milliseconds> [<url of Redis>
+ * [<milliseconds to warm up>]]` prints operations a second; `hung` prints the 99th percentile of cold calls, in milliseconds, while Redis is stopped by its caller;
  * `large` that of the event loop's delay while 5 MB values come from a factory, go to Redis where they may, and come back.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -119,7 +119,11 @@ const subjects: Readonly<Record<string, Subject>> = {
   ...Object.fromEntries(Object.entries(onRedis).map(([name, make]) => [`miss and factory, ${name}`, miss(make)])),
 };
 
-async function callsPerSecond({ keys, callers }: Subject, call: Call, forMs: number): Promise<number> {
+async function callsPerSecond(
+  { keys, callers }: Subject,
+  call: Call,
+  times: { forMs: number; warmUpMs: number },
+): Promise<number> {
   let made = 0;
   const unique = process.hrtime.bigint().toString(36);
   const names = Array.from({ length: keys }, (_, key) => `key-${key}`);
@@ -134,8 +138,8 @@ async function callsPerSecond({ keys, callers }: Subject, call: Call, forMs: num
     await Promise.all(Array.from({ length: callers }, caller));
     return ((made - from) * 1_000) / (performance.now() - startedAt);
   };
-  await load(forMs);
-  return load(forMs);
+  await load(times.warmUpMs);
+  return load(times.forMs);
 }
 
 async function hung(url: string): Promise<number> {
@@ -173,12 +177,14 @@ async function large(url: string): Promise<number> {
 }
 
 const alone: Readonly<Record<string, (url: string) => Promise<number>>> = { hung, large };
-const [name = '', forMs = '300', url = ''] = process.argv.slice(2);
+const [name = '', forMs = '300', url = '', warmUpMs = forMs] = process.argv.slice(2);
 const subject = subjects[name];
 const measure = alone[name];
 if (measure === undefined && subject === undefined)
   throw new Error(`no subject ${name}; there are ${Object.keys(subjects).join(', ')}`);
 const figure =
-  subject === undefined ? await measure?.(url) : await callsPerSecond(subject, await subject.make(url), Number(forMs));
+  subject === undefined
+    ? await measure?.(url)
+    : await callsPerSecond(subject, await subject.make(url), { forMs: Number(forMs), warmUpMs: Number(warmUpMs) });
 process.send?.(figure);
 process.exit();
