@@ -11,13 +11,18 @@ import { findPrograms } from '#stack/programs';
 import type { StackPlan } from '#stack/index';
 import { runCli, temporaryFolder } from '../helpers/hub-process.ts';
 import { freeOffset, stackFolder, startStack } from '../helpers/stack.ts';
+import { forTheSuite } from '../helpers/suite.ts';
 import type { Cleanup } from '../helpers/suite.ts';
 
 describe('the end of a stack', { concurrency: true }, () => {
-  it('leaves nothing running; and a killed supervisor’s processes are ended by the next one', async (t) => {
-    const first = await startStack(t, ['--no-monitoring']);
+  const suite = forTheSuite();
+
+  it('leaves nothing running; and a killed supervisor’s processes are ended by the next one', async () => {
+    const first = await startStack(suite, ['--no-monitoring']);
     const words = ['--no-monitoring', '--port-offset', String(first.offset)];
     const { parts } = await first.status();
+    // Where what is tested here fails, nobody else ends them.
+    suite.after(() => parts.forEach(({ pid }) => pid !== null && runs(pid) && process.kill(pid, 'SIGKILL')));
     const state: { pid: number } = JSON.parse(await readFile(path.join(first.folder, 'state.json'), 'utf8'));
     process.kill(state.pid, 'SIGKILL');
     const none = await runCli(['status', '--folder', first.folder]);
