@@ -82,8 +82,9 @@ end
 
 /** What lies under an entry's key. */
 const STORE = `
+local now = timeNow()
 local function store(key, since, age, header, payload, life)
-  local born = string.format('%.0f', timeNow() - age)
+  local born = string.format('%.0f', now - age)
   local head = '.' .. since .. ' ' .. epoch .. ' ' .. born .. ' ' .. header
   redis.call('SET', base .. 'e:' .. key, head .. '\\n' .. payload, 'PX', life)
 end
@@ -123,14 +124,12 @@ local entries, now = base .. 'e:', timeNow()
 
 local function lease(key, asked, fresh)
   local token, leaseMs, marks = match(asked, '^(%S+) (%d+) (.*)$')
-  local leaseKey = base .. 'l:' .. key
-  local held = leaseMs == '0'
-  if not held then
-    local there = call('GET', leaseKey)
-    held = there and judge(listOf(marks), tonumber(match(there, ' (%d+)$')), nil) == 0
-  end
-  if held then return fresh and 0 or 2 end
-  call('SET', leaseKey, token .. ' ' .. number, 'PX', leaseMs)
+  if leaseMs == '0' then return fresh and 0 or 2 end
+  local leaseKey, mine = base .. 'l:' .. key, token .. ' ' .. number
+  local there = call('SET', leaseKey, mine, 'NX', 'GET', 'PX', leaseMs)
+  if not there then return 1 end
+  if judge(listOf(marks), tonumber(match(there, ' (%d+)$')), nil) == 0 then return fresh and 0 or 2 end
+  call('SET', leaseKey, mine, 'PX', leaseMs)
   return 1
 end
 
@@ -167,11 +166,12 @@ export const PUT = script(
   'put',
   '',
   `${WRITES}${NOW}${STORE}
+local call, match = redis.call, string.match
 local function put(key, token, itsEpoch, since, age, header, payload, life, names)
   local leaseKey = base .. 'l:' .. key
-  local lease = redis.call('GET', leaseKey)
-  if not lease or string.match(lease, '^%S+') ~= token then return 0 end
-  redis.call('DEL', leaseKey)
+  local lease = call('GET', leaseKey)
+  if not lease or match(lease, '^%S+') ~= token then return 0 end
+  call('DEL', leaseKey)
   local marks = names == '[]' and {} or cjson.decode(names)
   if itsEpoch ~= epoch or judge(marks, tonumber(since), nil) == 2 then return 0 end
   extend(marks, since, life + ${MARK_MS})
