@@ -17,7 +17,7 @@ import type { HttpCache, HttpOptions } from './http.ts';
 import { checkTag, storedKey } from './key.ts';
 import type { Kept, MemoryStore } from './memory-store.ts';
 import { fillOptions } from './options.ts';
-import type { CallOptions, FillOptions } from './options.ts';
+import type { CallOptions } from './options.ts';
 import type { Remote } from './remote.ts';
 import { EVERYTHING, nameOfKey, nameOfPrefix, nameOfTag } from './tier.ts';
 import type { Invalidation } from './tier.ts';
@@ -36,7 +36,6 @@ export interface CacheParts extends FillDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly stats: CacheStats;
-  readonly defaults: FillOptions;
   /** Ends what stands beneath. */
   readonly end: () => Promise<void>;
 }

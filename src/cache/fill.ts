@@ -6,7 +6,6 @@ import type { Clock, Timer } from '#core/clock';
 import { pause } from '#core/clock';
 import type { Random } from '#core/random';
 import { TimerQueue } from '#resilience/timer-queue';
-import type { TimerEntry } from '#resilience/timer-queue';
 import { encode } from './codec.ts';
 import type { Encoded } from './codec.ts';
 import { createContext, FactoryTimeoutError, NotModified } from './context.ts';
@@ -16,8 +15,8 @@ import type { Flight } from './flight.ts';
 import { CacheValueError } from './json.ts';
 import { forbidsCover } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
-import type { LeaseSettings } from './options.ts';
-import { ENTRY_BYTES_MAX, FILL_DEFAULTS, fillOptions } from './options.ts';
+import type { FillOptions, LeaseSettings } from './options.ts';
+import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
 import type { Leases, Remote, RemoteAcquired } from './remote.ts';
 import type { Entry } from './tier.ts';
 
@@ -32,6 +31,7 @@ export interface FillDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly lease: LeaseSettings;
+  readonly defaults: FillOptions;
   readonly stats: CacheStats;
   readonly tell: (event: CacheEvent) => void;
   /** What every value goes through on its way out: frozen, or as it is. */
@@ -50,12 +50,12 @@ interface Found {
 
 export class Filler {
   readonly #its: FillDependencies;
-  /** Of the limit that was asked for last: nearly always the same. */
-  #limits: TimerQueue;
+  /** Of the limit of whoever asks for no other. */
+  readonly #limits: TimerQueue;
 
   constructor(dependencies: FillDependencies) {
     this.#its = dependencies;
-    this.#limits = new TimerQueue(dependencies.clock, FILL_DEFAULTS.hardTimeoutMs);
+    this.#limits = new TimerQueue(dependencies.clock, dependencies.defaults.hardTimeoutMs);
   }
 
   /** When no fill is under way any more. */
@@ -74,14 +74,14 @@ export class Filler {
       soft: undefined,
     };
     if (this.#its.memory.find(flight.key, found.beganAt) !== undefined) this.#answerStaleSoon(flight, found);
-    let hard: TimerEntry | undefined;
+    let hard: Timer | undefined;
     let stopKeeping = (): void => undefined;
     try {
       if (!(await this.#lookUp(flight, found, early))) return;
+      if (flight.aborted) return await this.#its.remote.release(found.leases);
       stopKeeping = this.#its.remote.keep(found.leases);
       const { hardTimeoutMs } = flight.options;
-      if (this.#limits.limitMs !== hardTimeoutMs) this.#limits = new TimerQueue(clock, hardTimeoutMs);
-      hard = this.#limits.add(() => {
+      hard = this.#limit(hardTimeoutMs, () => {
         this.#answerStale(flight, found);
         flight.abort(new FactoryTimeoutError(flight.key, hardTimeoutMs));
       });
@@ -91,9 +91,15 @@ export class Filler {
       await this.#its.remote.release(found.leases);
     } finally {
       found.soft?.cancel();
-      hard?.remove();
+      hard?.cancel();
       stopKeeping();
     }
+  }
+
+  #limit(limitMs: number, ring: () => void): Timer {
+    if (limitMs !== this.#limits.limitMs) return this.#its.clock.schedule(limitMs, ring);
+    const entry = this.#limits.add(ring);
+    return { cancel: () => entry.remove() };
   }
 
   #fail(flight: Flight, found: Found, error: unknown): void {

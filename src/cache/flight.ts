@@ -11,8 +11,9 @@ export class Flight {
   readonly options: FillOptions;
   /** No tier beneath has to do with it. */
   readonly local: boolean;
-  /** As far as they are known: the factory may add some. */
-  tags: readonly string[];
+  #tags: readonly string[] | undefined;
+  /** Made when the factory names one: most name none. */
+  #named: Set<string> | undefined;
   /** Memory's number from before anything was read that it may answer with. */
   since: number;
   readonly answer: Promise<unknown>;
@@ -43,7 +44,7 @@ export class Flight {
     this.key = key;
     this.options = begin.options;
     this.local = begin.local;
-    this.tags = begin.tags === undefined ? NONE : [...new Set(begin.tags)];
+    this.#tags = begin.tags === undefined ? NONE : [...new Set(begin.tags)];
     this.since = begin.since;
     this.#background = begin.background;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -78,8 +79,16 @@ export class Flight {
     });
   }
 
+  /** As far as they are known: the factory may add some. A list that was given out stays as it is. */
+  get tags(): readonly string[] {
+    return (this.#tags ??= [...(this.#named ?? NONE)]);
+  }
+
   addTag(tag: string): void {
-    if (!this.tags.includes(tag)) this.tags = [...this.tags, tag];
+    this.#named ??= new Set(this.tags);
+    if (this.#named.has(tag)) return;
+    this.#named.add(tag);
+    this.#tags = undefined;
   }
 
   /** The first answer counts. */

@@ -71,13 +71,17 @@ export class TimerQueue {
   }
 
   #ring(): void {
-    this.#armed = undefined;
     const now = this.#clock.now();
-    while (this.#first !== undefined && this.#first.at <= now) {
-      const due = this.#first;
-      this.unlink(due);
-      due.ring();
+    // Armed as it is until all have rung: what a callback adds must not arm it past those that stand before.
+    try {
+      while (this.#first !== undefined && this.#first.at <= now) {
+        const due = this.#first;
+        this.unlink(due);
+        due.ring();
+      }
+    } finally {
+      this.#armed = undefined;
+      if (this.#first !== undefined) this.#arm(Math.max(0, this.#first.at - now));
     }
-    if (this.#first !== undefined && this.#armed === undefined) this.#arm(this.#first.at - now);
   }
 }

@@ -5,6 +5,8 @@
 export const records = {
   name: '0012-records',
   statements: [
+    // Before projects, as whoever inserts into them: the other way round one of the two is ended for a deadlock.
+    `lock table runs, usage in access exclusive mode`,
     `alter table runs drop constraint runs_project_id_fkey`,
     `alter table usage drop constraint usage_project_id_fkey`,
   ],
