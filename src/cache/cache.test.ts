@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { held, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle } from '../../tests/helpers/virtual-clock.ts';
 import { CacheClosedError } from './cache.ts';
+import { FactoryTimeoutError } from './context.ts';
 import type { FactoryContext } from './context.ts';
 import type { createCache } from './create.ts';
 
@@ -117,6 +118,57 @@ describe('a caller who leaves', () => {
     const { factory } = held<number>();
     await assert.rejects(cache.getOrSet('k', factory, { signal: AbortSignal.abort(new Error('early')) }), /early/);
   });
+});
+
+describe('a failure that nobody waits for', () => {
+  const ends: Record<string, (bench: ReturnType<typeof setUp>) => Promise<void>> = {
+    'of a refresh whose copy was deleted meanwhile': async ({ cache, clock }) => {
+      await cache.set('k', 1);
+      clock.jump(1_500);
+      const { factory, answer } = held<number>();
+      assert.equal(await cache.getOrSet('k', factory), 1);
+      await settle();
+      await cache.delete('k');
+      answer(0).reject(new Error('down'));
+    },
+    'of a factory that everybody left': async ({ cache }) => {
+      const leaver = new AbortController();
+      const { factory, answer } = held<number>();
+      const left = assert.rejects(cache.getOrSet('k', factory, { signal: leaver.signal }), /gone home/);
+      await settle();
+      leaver.abort(new Error('gone home'));
+      await left;
+      answer(0).reject(new Error('late'));
+    },
+    'of a factory that ran out of time': async ({ cache, clock }) => {
+      const { factory, answer } = held<number>();
+      const late = assert.rejects(cache.getOrSet('k', factory), FactoryTimeoutError);
+      await clock.advance(10_000);
+      await late;
+      answer(0).reject(new Error('late'));
+    },
+    'of a factory that ends its only caller, and then throws': async ({ cache }) => {
+      const leaver = new AbortController();
+      const factory = (): never => {
+        leaver.abort(new Error('gone home'));
+        throw new Error('late');
+      };
+      await assert.rejects(cache.getOrSet('k', factory, { signal: leaver.signal }), /gone home/);
+    },
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    it(`${name}, ends no process`, async (t) => {
+      const unhandled: unknown[] = [];
+      const note = (reason: unknown): void => void unhandled.push(reason);
+      process.on('unhandledRejection', note);
+      t.after(() => process.off('unhandledRejection', note));
+      const bench = setUp();
+      await end(bench);
+      for (let turn = 0; turn < 3; turn++) await settle();
+      await bench.cache.close();
+      assert.deepEqual(unhandled, []);
+    });
+  }
 });
 
 describe('an invalidation in the middle of a fill', () => {

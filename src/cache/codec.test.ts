@@ -29,6 +29,15 @@ describe('what is encoded', () => {
     assert.ok((await there('x'.repeat(1_000))).length > 1_000);
   });
 
+  it('comes back where its text has more bytes than characters, on either side of where it is compressed', async () => {
+    for (const text of ['é', '漢', '😀', '\u2028', '\ufeff', '\ud800', '\udfffx'])
+      for (const bytes of [1, 500, 2_040, 2_046, 2_052, 6_000]) {
+        const value = text.repeat(Math.ceil(bytes / Buffer.byteLength(JSON.stringify(text))));
+        const encoded = encode({ value });
+        assert.deepEqual(await codec.unpack(await codec.pack(encoded)), encoded);
+      }
+  });
+
   it('reports the bytes of its JSON', () => {
     assert.equal(encode('é').bytes, 4);
     assert.equal(encode({ a: 1 }).bytes, 7);
