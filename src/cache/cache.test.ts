@@ -113,6 +113,22 @@ describe('a caller who leaves', () => {
     assert.equal(calls.length, 2);
   });
 
+  it('before its factory was called, is no call of it, and no failure', async () => {
+    const told: unknown[] = [];
+    const { cache } = setUp({ onEvent: (event) => told.push(event) });
+    const { factory, calls } = held<number>();
+    const leaver = new AbortController();
+    const left = cache.getOrSet('k', factory, { signal: leaver.signal });
+    leaver.abort(new Error('gone home'));
+    await assert.rejects(left, /gone home/);
+    await settle();
+    const { factoryCalls, factoryFailures } = cache.stats();
+    assert.deepEqual(
+      { calls: calls.length, factoryCalls, factoryFailures, told },
+      { calls: 0, factoryCalls: 0, factoryFailures: 0, told: [] },
+    );
+  });
+
   it('before it came, calls nothing', async () => {
     const { cache } = setUp();
     const { factory } = held<number>();
