@@ -49,4 +49,25 @@ describe('TimerQueue', () => {
     await clock.advance(20);
     assert.deepEqual(rang, ['first', 'third']);
   });
+
+  it('rings what stood in it before at its own time, whatever a callback adds', async () => {
+    const clock = new VirtualClock();
+    const queue = new TimerQueue(clock, 100);
+    const rang: [string, number][] = [];
+    const renew = (): void => {
+      rang.push(['renewed', clock.now()]);
+      if (clock.now() < 300) queue.add(renew);
+    };
+    queue.add(renew);
+    await clock.advance(1);
+    queue.add(() => rang.push(['once', clock.now()]));
+    await clock.advance(500);
+    assert.deepEqual(rang, [
+      ['renewed', 100],
+      ['once', 101],
+      ['renewed', 200],
+      ['renewed', 300],
+    ]);
+    assert.equal(clock.pending, 0);
+  });
 });
