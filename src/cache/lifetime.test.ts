@@ -72,6 +72,27 @@ describe('time', () => {
     assert.equal(clock.pending, 0);
   });
 
+  it('hard timeouts of different lengths each hold, and leave no timer for every value that came in time', async () => {
+    const { cache, clock } = setUp();
+    const limits = [20_000, 10_000, 30_000];
+    for (let each = 0; each < 300; each++)
+      await cache.getOrSet(`k${each}`, () => each, { hardTimeoutMs: limits[each % 3] ?? 0 });
+    assert.ok(clock.pending <= limits.length, `${clock.pending} timers`);
+    const { factory } = held<number>();
+    const endedAt = new Map<number, number>();
+    for (const hardTimeoutMs of limits) {
+      const caller = cache.getOrSet(`held for ${hardTimeoutMs}`, factory, { hardTimeoutMs });
+      void assert.rejects(caller, FactoryTimeoutError).then(() => endedAt.set(hardTimeoutMs, clock.now()));
+    }
+    await clock.advance(30_000);
+    assert.deepEqual(
+      [...endedAt],
+      limits.toSorted((one, other) => one - other).map((limitMs) => [limitMs, limitMs]),
+    );
+    await cache.close();
+    assert.equal(clock.pending, 0);
+  });
+
   it('the hard timeout of a refresh leaves the copy', async () => {
     const { cache, clock } = setUp();
     await cache.getOrSet('k', () => 1);
