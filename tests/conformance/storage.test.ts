@@ -4,11 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { systemClock } from '#core/clock';
+import { migrate } from '../../src/storage/migrate.ts';
 import { migrations } from '../../src/storage/migrations/index.ts';
+import { postgresSource } from '../../src/storage/postgres.ts';
+import { waitFor } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { TestPostgres } from '../helpers/postgres.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
 import { openTestStorage, POOL } from '../helpers/storage.ts';
+import { unobserved } from '../helpers/unobserved.ts';
 import { storageSuite } from './storage-suite.ts';
 
 let postgres: TestPostgres;
@@ -47,5 +52,35 @@ describe('several hubs on one PostgreSQL', () => {
       await storage.ping();
       await storage.close();
     }
+  });
+
+  it('write while a newer one takes the foreign keys away, and neither ends the other', async () => {
+    const url = await postgres.createDatabase();
+    const onIdleError = (error: Error): never => assert.fail(error);
+    const source = postgresSource(url, POOL, { clock: systemClock, observer: unobserved, onIdleError });
+    const place = migrations.findIndex(({ name }) => name === '0012-records');
+    await migrate(source, migrations.slice(0, place));
+    const writer = await source.acquire();
+    // An insert of the version before: it has its table, and comes to the one that its foreign key names.
+    await writer.query('begin', []);
+    await writer.query('lock table usage in row exclusive mode', []);
+    const write = async (): Promise<void> => {
+      const waits = `select from pg_locks where relation = 'usage'::regclass and not granted`;
+      await waitFor(async () => (await writer.query(waits, [])).rows[0]);
+      await writer.query('select from projects for key share', []);
+      await writer.query('commit', []);
+    };
+    const [migrated, written] = await Promise.allSettled([
+      migrate(source, migrations.slice(0, place + 1)),
+      write().finally(() => writer.release()),
+    ]);
+    await source.close();
+    assert.deepEqual(
+      [migrated, written],
+      [
+        { status: 'fulfilled', value: ['0012-records'] },
+        { status: 'fulfilled', value: undefined },
+      ],
+    );
   });
 });
