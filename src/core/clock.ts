@@ -15,7 +15,7 @@ export interface Timer {
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start, with a fraction. */
   now(): number;
-  /** As `now`, for what may be a few calls and never a turn of the event loop old. Where a clock has none, `now` is asked. */
+  /** As `now`, for what may be some calls in a row old, and at most a turn of the event loop. Where a clock has none, `now` is asked. */
   recent?(): number;
   /** Milliseconds since the Unix epoch. */
   wallMs(): number;

@@ -1,7 +1,7 @@
 /**
  * A clock's time for those who ask often and do not mind a time that is a little old. To read the clock costs 25 to 60 ns, about as
  * much as a call through a circuit breaker otherwise does. Where readings come in a row, less than a microsecond apart, one of
- * them serves 64, and none serves longer than the turn of the event loop in which it was made.
+ * them serves 64, until the event loop next comes to its immediates at the latest.
  */
 
 const CLOSE_MS = 0.001;

@@ -50,7 +50,7 @@ export class TimerQueue {
     return entry;
   }
 
-  /** Lets go of the timer. For an owner who ends: nothing rings any more. */
+  /** Lets go of the timer. For an owner who has ended, and adds nothing any more. */
   close(): void {
     this.#armed?.cancel();
   }
