@@ -12,7 +12,7 @@ import { measureCompletion } from './measures/completion.ts';
 import type { Completion } from './measures/completion.ts';
 import type { BenchOptions } from './options.ts';
 import type { BenchResult } from './result.ts';
-import { median } from './statistics.ts';
+import { median, medianRatio } from './statistics.ts';
 
 const SUBJECT = fileURLToPath(new URL('subjects/caches.ts', import.meta.url));
 const CALLER = fileURLToPath(new URL('../tests/helpers/cache-process.ts', import.meta.url));
@@ -118,12 +118,10 @@ async function ofManyProcesses(redis: TestRedis): Promise<number> {
 }
 
 function targetRows(rounds: Rounds, hung: readonly number[], factoryCalls: readonly number[]): Row[] {
-  const ratio = (subject: string, others: readonly string[]): number =>
-    median(
-      of(rounds, subject).map(
-        (figure, round) => figure / Math.max(...others.map((other) => of(rounds, other)[round] ?? NaN)),
-      ),
-    );
+  const ratio = (subject: string, others: readonly string[]): number => {
+    const [quickest = ''] = others.toSorted((a, b) => median(of(rounds, b)) - median(of(rounds, a)));
+    return medianRatio(of(rounds, subject), of(rounds, quickest));
+  };
   const peers = (what: string): string[] => PEERS.map((who) => `${what}, ${who}`);
   return [
     atLeast('memory hits a second', median(of(rounds, `memory hit, ${OURS}`)), 1_500_000),

@@ -54,36 +54,66 @@ export class NotModified extends CacheFactoryError {
   }
 }
 
-export function createContext(flight: Flight, stale: FactoryContext['stale']): { context: FactoryContext; said: Said } {
-  const said: Said = { lifetime: {}, stored: true };
-  const context: FactoryContext = {
-    get signal() {
-      return flight.signal;
-    },
-    stale,
-    tag(...tags) {
-      for (const tag of tags) flight.addTag(checkTag(tag));
-    },
-    setTtl(lifetime) {
+/** Its functions are made when they are asked for: most factories ask for none, and each stands without the context, as `({tag}) => …` needs. */
+export class Context implements FactoryContext {
+  readonly stale: FactoryContext['stale'];
+  readonly #flight: Flight;
+  readonly #said: Said = { lifetime: {}, stored: true };
+
+  constructor(flight: Flight, stale: FactoryContext['stale']) {
+    this.#flight = flight;
+    this.stale = stale;
+  }
+
+  /** For whoever runs the factory. */
+  static said(context: Context): Said {
+    return context.#said;
+  }
+
+  get signal(): AbortSignal {
+    return this.#flight.signal;
+  }
+
+  get tag(): FactoryContext['tag'] {
+    return (...tags) => {
+      for (const tag of tags) this.#flight.addTag(checkTag(tag));
+    };
+  }
+
+  get setTtl(): FactoryContext['setTtl'] {
+    return (lifetime) => {
       const given = typeof lifetime === 'number' ? { ttlMs: lifetime } : lifetime;
-      said.lifetime = { ...said.lifetime, ...given };
-    },
-    progress: (value) => flight.tell(value),
-    notModified() {
-      if (stale === undefined) {
-        throw new CacheFactoryError(`The factory of ${JSON.stringify(flight.key)} has no stale value to keep`);
-      }
-      throw new NotModified(stale.value);
-    },
-    skip() {
-      said.stored = false;
-    },
-    negative(ttlMs = NEGATIVE_TTL_MS) {
-      said.lifetime = { ttlMs, swrMs: 0, staleOnErrorMs: 0 };
-    },
-    fail(reason) {
+      this.#said.lifetime = { ...this.#said.lifetime, ...given };
+    };
+  }
+
+  get progress(): FactoryContext['progress'] {
+    return (value) => this.#flight.tell(value);
+  }
+
+  get notModified(): FactoryContext['notModified'] {
+    return () => {
+      if (this.stale === undefined)
+        throw new CacheFactoryError(`The factory of ${JSON.stringify(this.#flight.key)} has no stale value to keep`);
+      throw new NotModified(this.stale.value);
+    };
+  }
+
+  get skip(): FactoryContext['skip'] {
+    return () => {
+      this.#said.stored = false;
+    };
+  }
+
+  get negative(): FactoryContext['negative'] {
+    return (ttlMs = NEGATIVE_TTL_MS) => {
+      this.#said.lifetime = { ttlMs, swrMs: 0, staleOnErrorMs: 0 };
+    };
+  }
+
+  get fail(): FactoryContext['fail'] {
+    return (reason) => {
       throw new CacheFactoryError(reason);
-    },
-  };
-  return { context, said };
+    };
+  }
 }

@@ -8,7 +8,7 @@ import type { Random } from '#core/random';
 import { TimerQueue } from '#resilience/timer-queue';
 import { encode } from './codec.ts';
 import type { Encoded } from './codec.ts';
-import { createContext, FactoryTimeoutError, NotModified } from './context.ts';
+import { Context, FactoryTimeoutError, NotModified } from './context.ts';
 import type { FactoryContext, Said } from './context.ts';
 import type { CacheEvent, CacheStats } from './events.ts';
 import type { Flight } from './flight.ts';
@@ -150,7 +150,8 @@ export class Filler {
 
   async #make(flight: Flight, factory: Factory, found: Found): Promise<void> {
     const { clock, stats, tell, remote, memory } = this.#its;
-    const { context, said } = createContext(flight, this.#stale(flight, found));
+    const context = new Context(flight, this.#stale(flight, found));
+    const said = Context.said(context);
     const startedAt = clock.now();
     stats.factoryCalls++;
     let value: unknown;
