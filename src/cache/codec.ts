@@ -5,6 +5,7 @@
  */
 import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { promisify } from 'node:util';
+import { bufferOf } from '#core/buffers';
 import { checkJson } from './json.ts';
 
 const COMPRESS_FROM_BYTES = 2 * 1024;
@@ -51,8 +52,10 @@ export function createCodec(bytesMax: number): Codec {
       return limit(() => compress(text, LEVEL_1)).then((body) => framed(ZSTD, body));
     },
     unpack(payload) {
-      const body = payload.subarray(HEADER_BYTES);
-      if (payload.length <= HEADER_BYTES || readCrc(payload) !== crc32(body)) return undefined;
+      if (payload.length <= HEADER_BYTES) return undefined;
+      const whole = bufferOf(payload);
+      const body = whole.subarray(HEADER_BYTES);
+      if (whole.readUInt32BE(1) !== crc32(body)) return undefined;
       if (payload[0] === PLAIN) return parsed(body);
       if (payload[0] !== ZSTD) return undefined;
       if (body.length < ASYNC_FROM_BYTES / 4) return parsedOr(() => zstdDecompressSync(body, bounds));
@@ -70,11 +73,7 @@ function framed(kind: number, body: Uint8Array | string, bytes = body.length): U
   return payload;
 }
 
-function readCrc(payload: Uint8Array): number {
-  return new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(1);
-}
-
-function parsedOr(decompressed: () => Uint8Array): Encoded | undefined {
+function parsedOr(decompressed: () => Buffer): Encoded | undefined {
   try {
     return parsed(decompressed());
   } catch {
@@ -83,9 +82,9 @@ function parsedOr(decompressed: () => Uint8Array): Encoded | undefined {
   }
 }
 
-function parsed(text: Uint8Array): Encoded | undefined {
+function parsed(text: Buffer): Encoded | undefined {
   try {
-    const json = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString();
+    const json = text.toString();
     const value: unknown = JSON.parse(json);
     return { value, json, bytes: text.length };
   } catch {

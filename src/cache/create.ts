@@ -42,7 +42,12 @@ export function createCache(options: CacheOptions): Cache {
   });
   const lease = { ...LEASE_DEFAULTS, ...options.lease };
   const remotes = tiers.map((tier, index): RemoteTier => {
-    const guarded = new GuardedTier(tier, { clock, random, onEvent: tell, breakers: options.breakers });
+    const guarded = new GuardedTier(tier, {
+      clock,
+      random,
+      ...(options.onEvent && { onEvent: tell }),
+      breakers: options.breakers,
+    });
     const outbox = new Outbox({
       clock,
       send: async (batch) => {

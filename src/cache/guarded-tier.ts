@@ -48,7 +48,8 @@ export class GuardedTier {
   readonly tier: Tier;
   readonly breaker: Breaker;
   readonly #clock: Clock;
-  readonly #onEvent: (event: CacheEvent) => void;
+  /** Where nobody listens, nothing is timed either. */
+  readonly #onEvent: ((event: CacheEvent) => void) | undefined;
   readonly #forget: () => void;
   /** Deadlines of all operations alike: one timer each, however many are under way. */
   readonly #reads: TimerQueue;
@@ -60,12 +61,12 @@ export class GuardedTier {
     this.#clock = clock;
     this.#reads = new TimerQueue(clock, tier.limits.readMs);
     this.#writes = new TimerQueue(clock, tier.limits.writeMs);
-    this.#onEvent = onEvent ?? ((): void => undefined);
+    this.#onEvent = onEvent;
     const registry = breakers ?? new BreakerRegistry({ clock, random });
     this.breaker = registry.get(`cache:${tier.name}`, BREAKER);
     this.#forget = registry.onTransition(({ key, to, reason }) => {
       if (to === 'half_open' || key !== this.breaker.key) return;
-      this.#onEvent({ kind: to === 'closed' ? 'tier-closed' : 'tier-opened', tier: tier.name, reason });
+      this.#onEvent?.({ kind: to === 'closed' ? 'tier-closed' : 'tier-opened', tier: tier.name, reason });
     });
   }
 
@@ -79,7 +80,7 @@ export class GuardedTier {
       if (late.kind === 'leased') void this.release(request.key, request.token);
     };
     const tell = (acquired: Acquired<Uint8Array>): void =>
-      this.#onEvent({ kind: 'lookup', tier: this.tier.name, ...foundIn(acquired) });
+      this.#onEvent?.({ kind: 'lookup', tier: this.tier.name, ...foundIn(acquired) });
     return this.#run('acquire', this.#reads, () => this.tier.acquire(request), tell, giveBack);
   }
 
@@ -132,7 +133,7 @@ export class GuardedTier {
   }
 
   #stored({ payload }: Entry<Uint8Array>): void {
-    this.#onEvent({ kind: 'stored', tier: this.tier.name, bytes: payload.byteLength });
+    this.#onEvent?.({ kind: 'stored', tier: this.tier.name, bytes: payload.byteLength });
   }
 
   #run<T>(
@@ -142,7 +143,7 @@ export class GuardedTier {
     onTime?: (value: T) => void,
     onLate?: (late: T) => void,
   ): Promise<T | undefined> {
-    const startedAt = this.#clock.now();
+    const startedAt = this.#onEvent === undefined ? 0 : this.#clock.now();
     const permit = this.#inFlight < this.tier.limits.inFlightMax ? this.breaker.tryAcquire() : undefined;
     if (permit?.granted !== true) {
       this.#tell(operation, 'refused', startedAt);
@@ -184,7 +185,7 @@ export class GuardedTier {
   }
 
   #tell(operation: string, outcome: 'ok' | 'failed' | 'timeout' | 'refused', startedAt: number): void {
-    this.#onEvent({ kind: 'operation', tier: this.tier.name, operation, outcome, ms: this.#clock.now() - startedAt });
+    this.#onEvent?.({ kind: 'operation', tier: this.tier.name, operation, outcome, ms: this.#clock.now() - startedAt });
   }
 }
 

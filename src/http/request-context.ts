@@ -3,6 +3,7 @@
  * when the caller leaves, and the one report to the observer, whichever way the request ends.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { bufferOf } from '#core/buffers';
 import { Canceller } from '#core/cancel';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
@@ -206,7 +207,7 @@ export class RequestContext {
 function end(outgoing: ServerResponse, sent: Uint8Array | string, byteCount: number): void {
   if (typeof sent === 'string') outgoing.end(sent, byteCount === sent.length ? 'latin1' : 'utf8');
   else if (sent.byteLength > ONE_WRITE_BYTES_MAX) outgoing.end(sent);
-  else outgoing.end(Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength).toString('latin1'), 'latin1');
+  else outgoing.end(bufferOf(sent).toString('latin1'), 'latin1');
 }
 
 /** The caller's own where it is one, or a new one. */

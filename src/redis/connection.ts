@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { RedisOptions as AnySettings } from 'ioredis';
+import { bufferOf } from '#core/buffers';
 import { messageOf } from '#core/errors';
 import { systemRandom } from '#core/random';
 import type { Random } from '#core/random';
@@ -196,9 +197,7 @@ function sentOrNot(error: unknown): unknown {
 }
 
 function asArgument(argument: RedisArgument): string | number | Buffer {
-  return typeof argument === 'object'
-    ? Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
-    : argument;
+  return typeof argument === 'object' ? bufferOf(argument) : argument;
 }
 
 function asError(thrown: unknown): Error {

@@ -2,6 +2,7 @@
  * Redis as a tier: entries, leases, marks and the log of invalidations of one namespace. Every operation is one script, so that
  * each happens wholly or not at all. Where Redis is out of memory nothing new is stored, and invalidations still are.
  */
+import { bufferOf } from '#core/buffers';
 import { messageOf } from '#core/errors';
 import { createBatch } from '#redis/index';
 import type { RedisArgument, RedisPort, Script } from '#redis/index';
@@ -197,15 +198,16 @@ function headerOf(entry: Entry<unknown>, marks: string): string {
 }
 
 function parseEntry(value: Uint8Array, ageMs: number, expired: boolean): Entry<Uint8Array> | undefined {
-  const end = value.indexOf(NEWLINE);
-  const header = textOf(value.subarray(0, Math.max(end, 0)));
+  const bytes = bufferOf(value);
+  const end = bytes.indexOf(NEWLINE);
+  const header = bytes.toString('utf8', 0, Math.max(end, 0));
   const parts = /^.\d+ \S+ \d+ (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\[.*\])$/.exec(header);
   if (parts === null) return undefined;
   const tagCount = Number(parts[6]);
   const marks: unknown = tagCount === 0 ? [] : JSON.parse(parts[7] ?? '[]');
   const tags = Array.isArray(marks) && tagCount > 0 ? marks.slice(-tagCount).map((mark) => String(mark).slice(2)) : [];
   return {
-    payload: value.subarray(end + 1),
+    payload: bytes.subarray(end + 1),
     ttlMs: Number(parts[1]),
     swrMs: Number(parts[2]),
     staleOnErrorMs: Number(parts[3]),
@@ -217,16 +219,12 @@ function parseEntry(value: Uint8Array, ageMs: number, expired: boolean): Entry<U
   };
 }
 
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
-}
-
 function asList(reply: unknown): unknown[] {
   return Array.isArray(reply) ? reply : [];
 }
 
 function asText(reply: unknown): string {
-  return reply instanceof Uint8Array ? textOf(reply) : String(reply);
+  return reply instanceof Uint8Array ? bufferOf(reply).toString() : String(reply);
 }
 
 function isOutOfMemory(error: unknown): boolean {
