@@ -1,7 +1,7 @@
 /**
  * One cache library doing one thing, in a process of its own: `node bench/subjects/caches.ts <subject> <milliseconds> [<url of Redis>
- * [<milliseconds to warm up>]]` prints operations a second; `hung` prints the 99th percentile of cold calls, in milliseconds, while Redis is stopped by its caller;
- * `large` that of the event loop's delay while 5 MB values come from a factory, go to Redis where they may, and come back.
+ * [<milliseconds to warm up>]]` prints operations a second; `hung` prints the 99th percentile of cold calls, in milliseconds, while Redis is
+ * stopped by its caller; `large` that of the event loop's delay while 5 MB values come from a factory, go to Redis where they may, and come back.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { BentoCache, bentostore } from 'bentocache';

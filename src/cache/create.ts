@@ -81,7 +81,8 @@ export function createCache(options: CacheOptions): Cache {
     seal: options.freeze === true ? deepFreeze : (value) => value,
     defaults: fillOptions(FILL_DEFAULTS, options.defaults ?? {}),
     end: async () => {
-      for (const each of [...listeners, ...remotes.flatMap(({ outbox, guarded }) => [outbox, guarded])]) each.close();
+      for (const each of [...listeners, remote, ...remotes.flatMap(({ outbox, guarded }) => [outbox, guarded])])
+        each.close();
       for (const tier of tiers) await tier.close();
     },
   });

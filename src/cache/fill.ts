@@ -61,7 +61,6 @@ export class Filler {
   /** When no fill is under way any more. */
   close(): void {
     this.#limits.close();
-    this.#its.remote.close();
   }
 
   /** Never rejects: the flight is told. */
@@ -97,9 +96,7 @@ export class Filler {
   }
 
   #limit(limitMs: number, ring: () => void): Timer {
-    if (limitMs !== this.#limits.limitMs) return this.#its.clock.schedule(limitMs, ring);
-    const entry = this.#limits.add(ring);
-    return { cancel: () => entry.remove() };
+    return limitMs === this.#limits.limitMs ? this.#limits.add(ring) : this.#its.clock.schedule(limitMs, ring);
   }
 
   #fail(flight: Flight, found: Found, error: unknown): void {

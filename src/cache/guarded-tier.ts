@@ -154,7 +154,7 @@ export class GuardedTier {
       let open = true;
       const end = (outcome: 'ok' | 'failed' | 'timeout', value: T | undefined): void => {
         open = false;
-        deadline.remove();
+        deadline.cancel();
         if (outcome === 'ok') permit.success();
         else permit.failure();
         this.#tell(operation, outcome, startedAt);

@@ -106,7 +106,7 @@ export class Remote {
       timer = this.#renewals.add(again);
     };
     let timer = this.#renewals.add(again);
-    return () => timer.remove();
+    return () => timer.cancel();
   }
 
   /** Stores in every tier whose lease still holds. */

@@ -91,7 +91,7 @@ export class Attempt implements Stage {
       }
     }
     const outcome = this.#judged(ended);
-    timer?.remove();
+    timer?.cancel();
     if (outcome.kind === 'ok' && outcome.value instanceof OpenStream) {
       permit?.wellSoFar();
       outcome.value.onEnd((verdict) => this.#settle(permit, verdict, startedAt, false));

@@ -2,11 +2,10 @@
  * A bound on calls at the same time, with a bounded queue in front. One slow upstream must not take every socket and all memory of
  * the process; a queue only hides that, so there is none unless one is asked for.
  */
-import type { Clock } from '#core/clock';
+import type { Clock, Timer } from '#core/clock';
 import { systemClock } from '#core/clock';
 import type { Scope } from './scope.ts';
 import { TimerQueue } from './timer-queue.ts';
-import type { TimerEntry } from './timer-queue.ts';
 import type { Refusal } from './outcome.ts';
 
 export interface BulkheadOptions {
@@ -23,7 +22,7 @@ interface Waiter {
   readonly admit: (admitted: boolean) => void;
   previous: Waiter | undefined;
   next: Waiter | undefined;
-  timer: TimerEntry | undefined;
+  timer: Timer | undefined;
 }
 
 export class Bulkhead {
@@ -99,7 +98,7 @@ export class Bulkhead {
 
   #remove(waiter: Waiter): void {
     this.#waiting--;
-    waiter.timer?.remove();
+    waiter.timer?.cancel();
     if (waiter.previous === undefined) this.#first = waiter.next;
     else waiter.previous.next = waiter.next;
     if (waiter.next === undefined) this.#last = waiter.previous;

@@ -10,7 +10,6 @@ import type { Outcome, Refusal } from './outcome.ts';
 import { Scope } from './scope.ts';
 import type { CallContext, Operation } from './scope.ts';
 import { TimerQueue } from './timer-queue.ts';
-import type { TimerEntry } from './timer-queue.ts';
 import { FAILURE, NEUTRAL, SUCCESS } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -110,7 +109,7 @@ export class Pipeline<F> {
       yield part.value;
       const timer = idle?.add(() => scope.cancel({ kind: 'idle', limitMs: idle.limitMs }));
       const next = await scope.run(() => iterator.next(), judgeError);
-      timer?.remove();
+      timer?.cancel();
       if (next.kind !== 'ok') throw errorOf(next);
       part = next.value;
     }
@@ -136,7 +135,7 @@ export class Pipeline<F> {
   /** Ties the scope to its caller and its deadline. The function that comes back unties it. */
   #bind(scope: Scope, { signal, deadlineMs }: CallOptions): () => void {
     const { clock, deadline } = this.#parts;
-    let timer: TimerEntry | undefined;
+    let timer: Timer | undefined;
     let ownTimer: Timer | undefined;
     const onAbort = (): void => scope.cancel({ kind: 'caller', reason: signal?.reason });
     if (deadline !== undefined) {
@@ -156,7 +155,7 @@ export class Pipeline<F> {
       else signal.addEventListener('abort', onAbort);
     }
     return () => {
-      timer?.remove();
+      timer?.cancel();
       ownTimer?.cancel();
       signal?.removeEventListener('abort', onAbort);
     };

@@ -3,9 +3,8 @@
  * so that a quiet process may retry at all. Without one, an outage is multiplied by every caller's retries at once. After
  * Finagle's RetryBudget (https://twitter.github.io/finagle/guide/Clients.html#retries).
  */
-import { recentTime } from '#core/clock';
+import { recentTime, systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { systemClock } from '#core/clock';
 import { SlidingWindow } from './breaker/window.ts';
 
 const WINDOW_MS = 10_000;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { Timer } from '#core/clock';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { TimerQueue } from './timer-queue.ts';
-import type { TimerEntry } from './timer-queue.ts';
 
 describe('TimerQueue', () => {
   it('rings every entry that was not removed, at its own time, with one timer at most', async () => {
@@ -12,7 +12,7 @@ describe('TimerQueue', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const clock = new VirtualClock();
         const queue = new TimerQueue(clock, 100);
-        const entries: { at: number; timer: TimerEntry; removedAt: number; rangAt: number[] }[] = [];
+        const entries: { at: number; timer: Timer; removedAt: number; rangAt: number[] }[] = [];
         for (const { afterMs, removes } of steps) {
           await clock.advance(afterMs);
           const rangAt: number[] = [];
@@ -20,7 +20,7 @@ describe('TimerQueue', () => {
           entries.push({ at, timer: queue.add(() => rangAt.push(clock.now())), removedAt: Infinity, rangAt });
           const removed = removes === null ? undefined : entries[removes];
           if (removed !== undefined) {
-            removed.timer.remove();
+            removed.timer.cancel();
             removed.removedAt = Math.min(removed.removedAt, clock.now());
           }
           assert.ok(clock.pending <= 1);
@@ -39,10 +39,10 @@ describe('TimerQueue', () => {
     const clock = new VirtualClock();
     const queue = new TimerQueue(clock, 10);
     const rang: string[] = [];
-    const second: TimerEntry[] = [];
+    const second: Timer[] = [];
     queue.add(() => {
       rang.push('first');
-      second[0]?.remove();
+      second[0]?.cancel();
       queue.add(() => rang.push('third'));
     });
     second.push(queue.add(() => rang.push('second')));

@@ -1,15 +1,10 @@
 /**
  * Many limits of the same length with one timer. What starts later ends later, so the entries stand in the order of their ends; the
- * timer is armed for the first, and one that was removed in time costs nothing but a look when the timer rings.
+ * timer is armed for the first, and one that was cancelled in time costs nothing but a look when the timer rings.
  */
 import type { Clock, Timer } from '#core/clock';
 
-export interface TimerEntry {
-  /** O(1); does nothing once it has rung. */
-  remove(): void;
-}
-
-class Entry implements TimerEntry {
+class Entry implements Timer {
   readonly at: number;
   readonly ring: () => void;
   previous: Entry | undefined;
@@ -22,7 +17,8 @@ class Entry implements TimerEntry {
     this.queue = queue;
   }
 
-  remove(): void {
+  /** O(1); does nothing once it has rung. */
+  cancel(): void {
     this.queue?.unlink(this);
   }
 }
@@ -39,8 +35,8 @@ export class TimerQueue {
     this.limitMs = limitMs;
   }
 
-  /** Calls `ring` after `limitMs`, unless the entry is removed before. */
-  add(ring: () => void): TimerEntry {
+  /** Calls `ring` after `limitMs`, unless it is cancelled before. */
+  add(ring: () => void): Timer {
     const entry = new Entry(this.#clock.now() + this.limitMs, ring, this);
     entry.previous = this.#last;
     if (this.#last === undefined) this.#first = entry;
