@@ -1,5 +1,6 @@
 /** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
 import type { BreakerStateName } from './breakers.ts';
+import type { Page } from './page.ts';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled' | 'degraded' | 'interrupted';
 
@@ -125,4 +126,19 @@ export interface RunRecord {
   guardrail?: GuardrailRecord[];
   /** Left out where nothing that is said is kept. */
   content?: ContentPolicy;
+}
+
+/** Runs that have ended and are not stored yet. */
+export interface WaitingRuns {
+  get(id: string): RunRecord | undefined;
+  /** Newest first; of the project, and unless it is undefined of this key, as a store lists them. */
+  list(projectId: string, keyId: string | null | undefined, page: Page): readonly RunRecord[];
+}
+
+/** Writes them behind the requests. */
+export interface RunWriter extends WaitingRuns {
+  append(run: RunRecord): void;
+  readonly backlog: number;
+  /** Resolves when all that was appended is written; rejects with the signal's reason where it ends first. Nothing is written on its own from then on. */
+  flush(signal: AbortSignal): Promise<void>;
 }

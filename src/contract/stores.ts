@@ -50,8 +50,8 @@ export interface KeyStore {
 }
 
 export interface RunStore {
-  /** Writes many at once; a run whose id is there already is replaced. */
-  upsertMany(runs: readonly RunRecord[]): Promise<void>;
+  /** Writes many at once, given as a JSON array in UTF-8; a run whose id is there already is replaced. */
+  upsertMany(json: Uint8Array): Promise<void>;
   /** `keyId` undefined: any key of the project (the admin scope's view). */
   find(projectId: string, keyId: string | null | undefined, id: string): Promise<RunRecord | null>;
   list(projectId: string, keyId: string | null | undefined, page: Page): Promise<readonly RunRecord[]>;

@@ -64,8 +64,10 @@ export const limits = {
   /** One import of conversations: its bytes, and the turns in it. */
   importBytesMax: 16 * 1024 * 1024,
   importTurnsMax: 5_000,
-  /** Run records that wait for the database; the oldest go first, counted. */
-  runBacklogMax: 20_000,
+  /** Run records that wait for the database, in bytes: 60,000 to 140,000. The oldest go first, counted. */
+  runBacklogBytesMax: 64 * 1024 * 1024,
+  /** What was said in runs that wait for the database; the oldest go first, counted. */
+  contentBacklogMax: 20_000,
   /** Rows of the usage ledger that wait in memory for the database; more wait in the journal. */
   ledgerBacklogMax: 20_000,
   /** The ledger's journal on disk, in bytes: about 600,000 attempts. */

@@ -3,19 +3,13 @@
  * admin key those of its project; to everybody else a run does not exist.
  */
 import type { Caller, RunReader } from '#contract/gateway';
-import type { RunRecord } from '#contract/runs';
+import type { RunRecord, WaitingRuns } from '#contract/runs';
 import type { RunStore } from '#contract/stores';
 import type { RunningRuns } from './runs.ts';
 
-/** Runs that have ended and are not stored yet. */
-export interface PendingRuns {
-  get(id: string): RunRecord | undefined;
-  list(): readonly RunRecord[];
-}
-
 export interface RunReaderParts {
   readonly running: RunningRuns;
-  readonly pending: PendingRuns;
+  readonly pending: WaitingRuns;
   readonly store: RunStore;
 }
 
@@ -28,11 +22,12 @@ export function createRunReader({ running, pending, store }: RunReaderParts): Ru
     },
     async list(caller, { before, limit }) {
       // What is here is read before what is stored: a run that is written meanwhile is then in both, never in neither.
-      const here = [...pending.list(), ...running.list()].filter(
+      const [owner, page] = [ownerOf(caller), { before, limit }];
+      const here = [...pending.list(caller.projectId, owner, page), ...running.list()].filter(
         (run) => mayRead(caller, run) && (before === undefined || run.id < before),
       );
       const runs = new Map(here.map((run) => [run.id, run]));
-      for (const run of await store.list(caller.projectId, ownerOf(caller), { before, limit })) runs.set(run.id, run);
+      for (const run of await store.list(caller.projectId, owner, page)) runs.set(run.id, run);
       return [...runs.values()].toSorted((one, other) => (one.id < other.id ? 1 : -1)).slice(0, limit);
     },
   };

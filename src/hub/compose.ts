@@ -11,7 +11,7 @@ import type { Config, Discovered } from '#config/index';
 import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
 import type { Observer } from '#contract/observer';
-import type { RunRecord } from '#contract/runs';
+import type { RunRecord, RunWriter } from '#contract/runs';
 import type { Tracing } from '#contract/tracing';
 import { createContents } from '#gateway/contents';
 import { createIdempotency } from '#gateway/idempotency';
@@ -132,7 +132,7 @@ function joinOthers(stack: AsyncDisposableStack, config: Config, ground: ReturnT
 }
 
 /** Where a run that has ended goes, and what was said in it. */
-function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentRecord>) {
+function sinksOf(runs: RunWriter, contents: BatchWriter<ContentRecord>) {
   return {
     runSink: (run: RunRecord): void => runs.append(run),
     contentSink: (content: ContentRecord): void => contents.append(content),
@@ -142,7 +142,7 @@ function sinksOf(runs: BatchWriter<RunRecord>, contents: BatchWriter<ContentReco
 /** What was kept, for whoever asks: also what is on its way to the database. */
 function readersOf(
   { stores }: Storage,
-  parts: { running: RunningRuns; runs: BatchWriter<RunRecord>; contents: BatchWriter<ContentRecord>; clock: Clock },
+  parts: { running: RunningRuns; runs: RunWriter; contents: BatchWriter<ContentRecord>; clock: Clock },
 ) {
   const { usage, audit, conversations } = stores;
   const runs = createRunReader({ running: parts.running, pending: parts.runs, store: stores.runs });

@@ -15,13 +15,14 @@ import { heapCheck } from '#health/checks/heap';
 import { limitsCheck } from '#health/checks/limits';
 import { memoryCheck } from '#health/checks/memory';
 import { providersCheck } from '#health/checks/providers';
-import type { RunWriter, Storage } from '#storage/index';
+import type { Storage } from '#storage/index';
+import type { RunWriter } from '#contract/runs';
 
 export interface CheckedParts {
   readonly config: Config;
   readonly storage: Storage;
   readonly memory: Pick<Memory, 'find'>;
-  readonly runs: { readonly writer: RunWriter };
+  readonly runs: { readonly writer: Pick<RunWriter, 'backlog'> };
   readonly gateway: Pick<Gateway, 'deployments'>;
   readonly breakers: BreakerControl;
   readonly limits: Pick<Limits, 'mode'>;

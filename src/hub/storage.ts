@@ -9,7 +9,7 @@ import type { BatchWriter } from '#contract/batch-writer';
 import type { ContentRecord } from '#contract/content';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
-import type { RunRecord } from '#contract/runs';
+import type { RunWriter } from '#contract/runs';
 import type { Stores } from '#contract/stores';
 import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
@@ -66,8 +66,8 @@ export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => 
 }
 
 /** A writer of rows behind the requests, and how it ends. */
-export interface WrittenBehind<Row> {
-  readonly writer: BatchWriter<Row>;
+export interface WrittenBehind<Writer> {
+  readonly writer: Writer;
   /** Writes what waits, for at most five seconds. */
   close(): Promise<void>;
 }
@@ -75,20 +75,20 @@ export interface WrittenBehind<Row> {
 type WriterParts = Omit<StorageParts, 'config' | 'breakers'>;
 
 /** Run records on their way to the database. */
-export function keepRuns({ stores }: Storage, parts: WriterParts): WrittenBehind<RunRecord> {
+export function keepRuns({ stores }: Storage, parts: WriterParts): WrittenBehind<RunWriter> {
   return writtenBehind('runs', createRunWriter({ store: stores.runs, ...parts }), parts);
 }
 
 /** What was said in runs, on its way. */
-export function keepContents({ stores }: Storage, parts: WriterParts): WrittenBehind<ContentRecord> {
+export function keepContents({ stores }: Storage, parts: WriterParts): WrittenBehind<BatchWriter<ContentRecord>> {
   return writtenBehind('contents', createContentWriter({ store: stores.contents, ...parts }), parts);
 }
 
-function writtenBehind<Row>(
+function writtenBehind<Writer extends Pick<RunWriter, 'backlog' | 'flush'>>(
   what: string,
-  writer: BatchWriter<Row>,
+  writer: Writer,
   { clock, logger }: Pick<StorageParts, 'clock' | 'logger'>,
-): WrittenBehind<Row> {
+): WrittenBehind<Writer> {
   return {
     writer,
     close: () =>

@@ -11,7 +11,7 @@ import type { Logger } from '#contract/logger';
 import { isRefused } from './ask.ts';
 
 const BATCH_ROWS = 500;
-const BATCH_MS = 50;
+export const BATCH_MS = 50;
 const RETRY_MS = 500;
 
 interface RowBytes<Row> {
@@ -29,6 +29,10 @@ export interface BatchWriterParts<Row> {
   readonly rowsMax: number;
   /** For rows of unequal size. */
   readonly bytes?: RowBytes<Row>;
+  /** How many a row stands for; 1 unless told. */
+  readonly countOf?: (row: Row) => number;
+  /** How long a row waits for others; 50 unless told. */
+  readonly waitMs?: number;
   readonly write: (rows: readonly Row[]) => Promise<void>;
   /** Each row's end, once; must not throw. */
   readonly ended: (row: Row, how: RowEnd) => void;
@@ -45,6 +49,9 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   /** A row under way to the database stays in it until it is acknowledged. By id there would be an entry made and unmade for every row. */
   readonly #waiting = new Fifo<Row>();
   readonly #bytes: RowBytes<Row>;
+  readonly #countOf: (row: Row) => number;
+  readonly #waitMs: number;
+  #waitingRows = 0;
   #waitingBytes = 0;
   #timer: Timer | undefined;
   #writing: Promise<boolean> | undefined;
@@ -53,6 +60,8 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   constructor(parts: BatchWriterParts<Row>) {
     this.#parts = parts;
     this.#bytes = parts.bytes ?? { of: () => 0, waitingMax: 0, batchMax: 0 };
+    this.#countOf = parts.countOf ?? (() => 1);
+    this.#waitMs = parts.waitMs ?? BATCH_MS;
   }
 
   append(row: Row): void {
@@ -61,15 +70,21 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   }
 
   replace(row: Row, by: Row): void {
-    if (this.#waiting.replace(row, by)) this.#waitingBytes -= this.#bytes.of(row);
+    if (this.#waiting.replace(row, by)) this.#gone(row);
     else this.#waiting.push(by);
     this.#came(by);
   }
 
   #came(row: Row): void {
+    this.#waitingRows += this.#countOf(row);
     this.#waitingBytes += this.#bytes.of(row);
     while (this.#isOver()) this.#leave('overflowed');
-    if (this.#writing === undefined) this.#arm(BATCH_MS);
+    if (this.#writing === undefined) this.#arm(this.#waitMs);
+  }
+
+  #gone(row: Row): void {
+    this.#waitingRows -= this.#countOf(row);
+    this.#waitingBytes -= this.#bytes.of(row);
   }
 
   get(id: string): Row | undefined {
@@ -81,7 +96,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   }
 
   get backlog(): number {
-    return this.#waiting.size;
+    return this.#waitingRows;
   }
 
   async flush(signal: AbortSignal): Promise<void> {
@@ -95,7 +110,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   }
 
   #isOver(): boolean {
-    return this.#waiting.size > this.#parts.rowsMax || this.#waitingBytes > this.#bytes.waitingMax;
+    return this.#waitingRows > this.#parts.rowsMax || this.#waitingBytes > this.#bytes.waitingMax;
   }
 
   #arm(delayMs: number): void {
@@ -106,7 +121,8 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
       this.#writing
         .then((written) => {
           this.#writing = undefined;
-          if (this.#waiting.size > 0) this.#arm(written ? (this.#waiting.size >= BATCH_ROWS ? 0 : BATCH_MS) : RETRY_MS);
+          if (this.#waiting.size > 0)
+            this.#arm(written ? (this.#waiting.size >= BATCH_ROWS ? 0 : this.#waitMs) : RETRY_MS);
         })
         .catch((error: unknown) => this.#parts.logger.error(`${this.#parts.noun}-writer-failed`, {}, error));
     });
@@ -120,7 +136,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
       await write(batch);
     } catch (error) {
       if (isRefused(error)) return this.#writeOneByOne(batch);
-      logger.warn(`${noun}s-not-written`, { waiting: this.#waiting.size, reason: messageOf(error) });
+      logger.warn(`${noun}s-not-written`, { waiting: this.backlog, reason: messageOf(error) });
       return false;
     }
     for (const row of batch) this.#done(row, 'written');
@@ -168,7 +184,7 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   #leave(how: RowEnd): void {
     const row = this.#waiting.take();
     if (row === undefined) return;
-    this.#waitingBytes -= this.#bytes.of(row);
+    this.#gone(row);
     this.#parts.ended(row, how);
   }
 }

@@ -23,7 +23,7 @@ export function createContentWriter({
 }: ContentWriterParts): BatchWriter<ContentRecord> {
   return createBatchWriter<ContentRecord>({
     noun: 'content',
-    rowsMax: limits.runBacklogMax,
+    rowsMax: limits.contentBacklogMax,
     bytes: { of: bytesOf, waitingMax: limits.contentBacklogBytesMax, batchMax: limits.contentBatchBytesMax },
     write: (contents) => store.insertMany(contents),
     ended: (_content, how) => {

@@ -23,7 +23,6 @@ export { FolderLockedError, lockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export { monthOf } from './repositories/usage-months.ts';
 export { statementsAs } from './statements.ts';
-export type { RunWriter } from './run-writer.ts';
 
 export type StorageTarget =
   | { readonly kind: 'embedded'; readonly dataDir: string; readonly queryTimeoutMs: number }

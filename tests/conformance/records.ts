@@ -36,6 +36,11 @@ export function keyOf(projectId: string, fields: Partial<KeyRecord> = {}): KeyRe
   };
 }
 
+/** As a writer hands them to the store. */
+export function packed(...runs: readonly RunRecord[]): Uint8Array {
+  return Buffer.from(JSON.stringify(runs));
+}
+
 export function runOf(projectId: string, fields: Partial<RunRecord> = {}): RunRecord {
   const startedWallMs = fields.startedWallMs ?? START_MS;
   return {

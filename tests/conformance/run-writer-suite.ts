@@ -17,15 +17,16 @@ export function writerSuite(storage: () => Storage): void {
       const told = nothingTold();
       // The clock stands still, so that nothing is written before the flush.
       const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
-      const made = Array.from({ length: 501 }, (_, index) => runOf(projectId, { startedWallMs: index }));
+      const made = Array.from({ length: 1_501 }, (_, index) => runOf(projectId, { startedWallMs: index }));
       for (const run of made) writer.append(run);
       await settle();
-      assert.deepEqual([writer.backlog, writer.list().length, writer.get(made[0]?.id ?? '')], [501, 501, made[0]]);
+      const waiting = writer.list(projectId, undefined, { limit: 2_000 });
+      assert.deepEqual([writer.backlog, waiting.length, writer.get(made[0]?.id ?? '')], [1_501, 1_501, made[0]]);
       assert.deepEqual(await runs.list(projectId, undefined, { limit: 1 }), []);
 
       await writer.flush(never);
       assert.deepEqual([writer.backlog, writer.get(made[0]?.id ?? '')], [0, undefined]);
-      assert.equal((await runs.list(projectId, undefined, { limit: 1_000 })).length, 501);
+      assert.equal((await runs.list(projectId, undefined, { limit: 2_000 })).length, 1_501);
       assert.deepEqual(told, nothingTold());
     });
 

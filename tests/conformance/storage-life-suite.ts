@@ -7,7 +7,7 @@ import { UnavailableError } from '#core/errors';
 import type { StorageTarget } from '#storage/index';
 import { migrations } from '../../src/storage/migrations/index.ts';
 import { openTestStorage } from '../helpers/storage.ts';
-import { auditOf, keyOf, newProject, runOf, START_MS, usageOf } from './records.ts';
+import { auditOf, keyOf, newProject, packed, runOf, START_MS, usageOf } from './records.ts';
 
 export function lifeSuite(create: () => Promise<StorageTarget>): void {
   it('is migrated by its first start, left as it is by the second, and refused by a third with an edited migration', async () => {
@@ -57,7 +57,7 @@ export function lifeSuite(create: () => Promise<StorageTarget>): void {
       () => keys.list(projectId, page),
       () => keys.revoke(projectId, key.id, START_MS),
       () => keys.anyActive(),
-      () => runs.upsertMany([runOf(projectId)]),
+      () => runs.upsertMany(packed(runOf(projectId))),
       () => runs.find(projectId, undefined, run),
       () => runs.list(projectId, undefined, page),
       () => runs.purge(START_MS, 1),

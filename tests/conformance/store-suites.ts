@@ -5,7 +5,7 @@ import { newId } from '#core/ids';
 import type { KeyRecord } from '#contract/stores';
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
 import type { Storage } from '#storage/index';
-import { auditOf, claimOf, keyOf, newProject, pages, runOf, START_MS } from './records.ts';
+import { auditOf, claimOf, keyOf, newProject, packed, pages, runOf, START_MS } from './records.ts';
 
 /** Half a surrogate pair, NUL, quotes, an emoji, and what would end a statement built by hand. */
 const HARD_TEXT = `'"\\ \u{1F600} é \n'; drop table runs; --`;
@@ -75,7 +75,7 @@ export function runSuite(storage: () => Storage): void {
       const projectId = await newProject(storage());
       const run = runOf(projectId, { requestedModel: HARD_TEXT, overheadMs: 0.25 });
       const odd = runOf(projectId, { requestedModel: UNSTORABLE });
-      await runs.upsertMany([run, odd]);
+      await runs.upsertMany(packed(run, odd));
       assert.deepEqual(await runs.find(projectId, undefined, run.id), run);
       assert.deepEqual(await runs.find(projectId, undefined, odd.id), { ...odd, requestedModel: STORED });
       assert.equal(await runs.find(projectId, undefined, runOf(projectId).id), null);
@@ -84,11 +84,11 @@ export function runSuite(storage: () => Storage): void {
     it('that are written again are replaced, unless they are another project’s', async () => {
       const { runs } = storage().stores;
       const run = runOf(await newProject(storage()));
-      await runs.upsertMany([run]);
-      await runs.upsertMany([{ ...run, status: 'failed' }]);
+      await runs.upsertMany(packed(run));
+      await runs.upsertMany(packed({ ...run, status: 'failed' }));
       assert.equal((await runs.find(run.projectId, undefined, run.id))?.status, 'failed');
       const thief = await newProject(storage());
-      await runs.upsertMany([{ ...run, projectId: thief, status: 'cancelled' }]);
+      await runs.upsertMany(packed({ ...run, projectId: thief, status: 'cancelled' }));
       assert.equal((await runs.find(run.projectId, undefined, run.id))?.status, 'failed');
       assert.equal(await runs.find(thief, undefined, run.id), null);
     });
@@ -97,7 +97,7 @@ export function runSuite(storage: () => Storage): void {
       const { runs } = storage().stores;
       const [mine, others] = [await newProject(storage()), await newProject(storage())];
       const [ofKey, ofNone] = [runOf(mine, { keyId: 'key_a' }), runOf(mine, { keyId: null })];
-      await runs.upsertMany([ofKey, ofNone, runOf(others, { keyId: 'key_a' })]);
+      await runs.upsertMany(packed(ofKey, ofNone, runOf(others, { keyId: 'key_a' })));
       const seen = async (keyId: string | null | undefined): Promise<string[]> => {
         const listed = (await runs.list(mine, keyId, { limit: 10 })).map((run) => run.id);
         for (const run of [ofKey, ofNone])
@@ -115,7 +115,7 @@ export function runSuite(storage: () => Storage): void {
       const { runs } = storage().stores;
       const projectId = await newProject(storage());
       const made = Array.from({ length: 7 }, (_, index) => runOf(projectId, { startedWallMs: START_MS + index }));
-      await runs.upsertMany(made);
+      await runs.upsertMany(packed(...made));
       const ids = made.map((run) => run.id).toReversed();
       for (const keyId of [undefined, null])
         assert.deepEqual(await pages((page) => runs.list(projectId, keyId, page), 3), [
@@ -134,7 +134,7 @@ export function purgeSuite(storage: () => Storage): void {
       const projectId = await newProject(storage());
       const old = Array.from({ length: 5 }, (_, index) => runOf(projectId, { startedWallMs: index + 1 }));
       const kept = runOf(projectId);
-      await runs.upsertMany([...old, kept]);
+      await runs.upsertMany(packed(...old, kept));
       const left = async (): Promise<number[]> =>
         (await runs.list(projectId, undefined, { limit: 10 })).map((run) => run.startedWallMs);
       assert.equal(await runs.purge(6, 3), 3);

@@ -29,6 +29,7 @@ import {
   contentOf,
   conversationOf,
   memoryOf,
+  packed,
   runOf,
   START_MS,
   turnOf,
@@ -82,7 +83,7 @@ function everyCall({
   return {
     keys: keyCalls(keys, project, key),
     runs: {
-      upsertMany: [() => runs.upsertMany(Array.from({ length: 500 }, () => runOf(project)))],
+      upsertMany: [() => runs.upsertMany(packed(...Array.from({ length: 500 }, () => runOf(project))))],
       find: [undefined, null, key].map((owner) => () => runs.find(project, owner, numbered('run', 7))),
       list: [undefined, null, key].flatMap((owner) => [
         () => runs.list(project, owner, newest),

@@ -1,15 +1,16 @@
 /** Run records in the database: columns for what is asked by, the rest as JSON. */
 import { sql } from 'kysely';
+import { bufferOf } from '#core/buffers';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
-import { storableJson } from '../storable.ts';
+import { storable } from '../storable.ts';
 
 export function databaseRunStore(ask: Ask): RunStore {
   return {
-    upsertMany: (runs) =>
+    upsertMany: (json) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const records = storableJson(runs);
+        const records = storable(bufferOf(json).toString());
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select record->>'id', record->>'projectId', record->>'keyId', (record->>'startedWallMs')::bigint, record
           from jsonb_array_elements(${records}::jsonb) as record
