@@ -26,7 +26,7 @@ export interface AdjustableLogger extends Logger {
 const FORBIDDEN = /authorization|api_?key|password|secret|token$|prompt$|content|messages|cookie/i;
 
 /** A write to standard error costs as much as many lines do: under load they wait for each other, and never for longer than this. */
-const LINES_CHARS = 32_768;
+const LINES_CHARS = 65_536;
 const LINES_MS = 50;
 
 /**
