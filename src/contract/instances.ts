@@ -25,7 +25,7 @@ export type InstancesSource = 'alone' | 'shared' | 'away';
 
 /** What a limit that is divided among the instances needs. Synchronous, from memory, never throws. */
 export interface LiveInstances {
-  /** Those that live, this one included: 1 or more. While Redis is away the last number known. */
+  /** Those that live, this one included: 1 or more. While Redis is away the last number known; one that is gone counts for a few seconds yet. */
   liveInstances(): number;
 }
 

@@ -42,7 +42,7 @@ export function watchHub(stack: AsyncDisposableStack, parts: WatchedParts): { he
     checks: () => health.last(),
     admittedShare: () => load.admittedShare,
     instances: () => ({
-      live: instances.registry.liveInstances(),
+      live: instances.registry.list().length,
       degraded: instances.registry.source === 'away',
     }),
   });

@@ -35,6 +35,9 @@ export class InstanceRegistry implements Instances {
   readonly #parts: RegistryParts;
   #self: Instance;
   #others: readonly Instance[] = [];
+  /** Others that are counted with; fewer are believed only when that was so for the time of a life. */
+  #counted = 0;
+  #fewerSince: number | null = null;
   #reached = false;
   #timer: Timer | undefined;
   #closed = false;
@@ -54,7 +57,7 @@ export class InstanceRegistry implements Instances {
   }
 
   liveInstances(): number {
-    return 1 + this.#others.length;
+    return 1 + this.#counted;
   }
 
   list(): readonly Instance[] {
@@ -119,7 +122,24 @@ export class InstanceRegistry implements Instances {
     this.#others = [...others.values()].toSorted((one, other) => (one.id < other.id ? -1 : 1));
     const first = !this.#reached;
     this.#reached = true;
+    this.#count(first);
     if (first) onReachable();
+  }
+
+  /**
+   * A Redis that comes back empty learns of the instances one by one: whoever reads it first would take himself to be alone, and allow all
+   * of a limit that is divided among them.
+   */
+  #count(first: boolean): void {
+    const { length } = this.#others;
+    const now = this.#parts.clock.now();
+    if (first) this.#fewerSince = null;
+    if (length < this.#counted) {
+      this.#fewerSince ??= now;
+      if (now - this.#fewerSince < LIFE_MS) return;
+    }
+    this.#counted = length;
+    this.#fewerSince = null;
   }
 }
 
