@@ -1,10 +1,10 @@
 /** What the end of a call changes in what was counted at its beginning. */
 import type { LimitAmounts } from '#contract/admission';
 import { grouped } from './store.ts';
-import type { Amendment, Claim, RuleState } from './store.ts';
+import type { Amendment, Claim, Mark } from './store.ts';
 
 /** Where it was reserved. `spent` null: nobody knows, and the estimate stays. */
-export function settlementOf(claim: Claim, states: readonly RuleState[], spent: LimitAmounts | null): Amendment[] {
+export function settlementOf(claim: Claim, states: readonly Mark[], spent: LimitAmounts | null): Amendment[] {
   return claim.rules.flatMap(({ kind, name }, place): Amendment[] => {
     const { mark = 0, generation = 0 } = states[place] ?? {};
     const { tokens, microUsd } = spent ?? claim;
@@ -19,7 +19,7 @@ export function settlementOf(claim: Claim, states: readonly RuleState[], spent: 
 }
 
 /** The whole of it, for a store in which nothing was reserved. */
-export function additionsOf(claim: Claim, states: readonly RuleState[], spent: LimitAmounts | null): Amendment[] {
+export function additionsOf(claim: Claim, states: readonly Mark[], spent: LimitAmounts | null): Amendment[] {
   const { tokens, microUsd } = spent ?? claim;
   return claim.rules.flatMap(({ kind, name, max }, place): Amendment[] => {
     if (kind === 'concurrent') return [];

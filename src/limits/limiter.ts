@@ -18,7 +18,7 @@ import type { LimitsSettings, Rule } from './rules.ts';
 import { SharedCounts } from './shared.ts';
 import { SpendBook } from './spend.ts';
 import { amountOf } from './store.ts';
-import type { Amendment, Claim, Reserved, RuleState } from './store.ts';
+import type { Amendment, Claim, Mark, Reserved, RuleState } from './store.ts';
 import { exceeded } from './words.ts';
 
 export interface LimiterParts {
@@ -39,6 +39,14 @@ interface Asked {
   readonly granted: boolean;
   /** Granted by all instances' count, not by this one's alone. */
   readonly shared: boolean;
+  /** Where it is counted in memory. */
+  readonly local: readonly Mark[];
+}
+
+interface Answered {
+  readonly reserved: Reserved;
+  readonly shared: boolean;
+  readonly mirrored?: readonly Mark[];
 }
 
 const WINDOW_MS = 60_000;
@@ -145,33 +153,32 @@ export class Limiter implements Limits {
       // Redis may be gone, or the day over, since it was asked.
       if (asked.reserved.kind === 'unseeded') asked = await this.#ask({ ...claim, seeds: zeros(claim.rules) }, among());
     }
-    const { reserved, shared } = asked;
+    const { reserved, shared, mirrored } = asked;
     const states = reserved.kind === 'unseeded' ? [] : reserved.states;
-    return { states, granted: reserved.kind === 'granted', shared };
+    return { states, granted: reserved.kind === 'granted', shared, local: mirrored ?? states };
   }
 
-  async #ask(claim: Claim, among: SharedCounts | null): Promise<{ reserved: Reserved; shared: boolean }> {
+  async #ask(claim: Claim, among: SharedCounts | null): Promise<Answered> {
     const reserved = among === null ? null : await among.reserve(claim);
     if (reserved === null) return { reserved: this.#local.take(claim, this.mode().dividedBy), shared: false };
-    if (reserved.kind !== 'unseeded') this.#mirror(claim, reserved.states, reserved.kind === 'granted');
-    return { reserved, shared: true };
+    if (reserved.kind === 'unseeded') return { reserved, shared: true };
+    return { reserved, shared: true, mirrored: this.#mirror(claim, reserved.states, reserved.kind === 'granted') };
   }
 
-  #mirror(claim: Claim, states: readonly RuleState[], granted: boolean): void {
+  #mirror(claim: Claim, states: readonly RuleState[], granted: boolean): readonly Mark[] {
     claim.rules.forEach(({ kind, name }, place) => {
       const state = states[place];
       if (kind === 'usd' && state !== undefined) this.#local.learn(name, state.mark, state.used, state.generation);
     });
-    if (!granted || claim.id === null) return;
-    void this.#local.amend(additionsOf(claim, [], null).filter(({ kind }) => kind === 'add'));
-    void this.#local.amend(placesOf(claim, claim.leaseMs));
+    return granted ? this.#local.mirror(claim) : [];
   }
 
-  #settle(claim: Claim, { states, shared }: Asked, spent: LimitAmounts | null): void {
+  #settle(claim: Claim, { states, shared, local }: Asked, spent: LimitAmounts | null): void {
     const settlement = settlementOf(claim, states, spent);
     if (shared) {
       this.#shared?.owe(settlement);
-      void this.#local.amend(placesOf(claim, null));
+      // Of budgets it knows what all have spent.
+      void this.#local.amend(settlementOf(claim, local, spent).filter(({ kind }) => kind !== 'budget'));
     } else {
       void this.#local.amend(settlement);
       this.#shared?.owe([...additionsOf(claim, states, spent), ...placesOf(claim, null)]);

@@ -7,7 +7,7 @@ import { limits } from '#core/limits';
 import { DAY_MS, daysOf } from './calendar.ts';
 import type { Rule } from './rules.ts';
 import { amountOf } from './store.ts';
-import type { Amendment, Claim, LimitStore, Reserved, RuleState } from './store.ts';
+import type { Amendment, Claim, LimitStore, Mark, Reserved, RuleState } from './store.ts';
 import { SlidingWindow } from './window.ts';
 
 /** A place that is taken says nothing of when it will be free. */
@@ -59,6 +59,16 @@ export class MemoryStore implements LimitStore {
       return { used: used + amount, resetMs, refused: false, mark, generation };
     });
     return { kind: 'granted', states };
+  }
+
+  /** Counts what was granted by whoever counts for all, whatever is held here; budgets apart, which are learned. */
+  mirror(claim: Claim): readonly Mark[] {
+    const { id, leaseMs, rules } = claim;
+    if (id === null) return [];
+    return rules.map((rule): Mark => {
+      const mark = rule.kind === 'usd' ? 0 : this.#commit(rule, amountOf(rule, claim), id, leaseMs);
+      return { mark, generation: 0 };
+    });
   }
 
   /** What all have spent in this period, as somebody knows who counts for all. */

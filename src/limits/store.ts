@@ -14,16 +14,20 @@ export interface Claim extends LimitAmounts {
   readonly seeds: ReadonlyMap<string, number> | null;
 }
 
-export interface RuleState {
+/** Where something was counted, for `amend`. */
+export interface Mark {
+  /** A slot of a window, the first day of a budget. */
+  readonly mark: number;
+  /** Of a budget: when it was begun here with what was written down, in a number that never comes again; 0 where that is not known. */
+  readonly generation: number;
+}
+
+export interface RuleState extends Mark {
   /** The claim's own included where it is granted. */
   readonly used: number;
   /** Until there is room for what was refused, else until the oldest counts no more. Infinity: there never is. */
   readonly resetMs: number;
   readonly refused: boolean;
-  /** Where it was counted, for `amend`: a slot of a window, the first day of a budget. */
-  readonly mark: number;
-  /** Of a budget: when it was begun here with what was written down, in a number that never comes again; 0 where that is not known. */
-  readonly generation: number;
 }
 
 /** In the order of the claim's rules. `unseeded`: these budgets are not known here; nothing was taken. */

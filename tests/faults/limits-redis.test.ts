@@ -187,6 +187,18 @@ describe('limits without their Redis', () => {
     assert.ok(lab.told.includes('limits-shared-again'));
   });
 
+  it('hold what calls came to against their share of tokens, not what they were thought to come to', async (t) => {
+    const lab = await open(t, { tokensPerMinute: 1_000 });
+    for (let call = 0; call < 4; call++) (await lab.begin({ tokens: 150 })).settle({ tokens: 10, microUsd: 0 });
+    (await lab.begin({ tokens: 10 })).settle(null);
+    const under = await lab.begin({ tokens: 50 });
+    await lab.redis.kill();
+    assert.equal(await lab.ask({ tokens: 101 }), 'over', '100 of its 200 are left');
+    under.settle({ tokens: 20, microUsd: 0 });
+    assert.equal(await lab.ask({ tokens: 130 }), 'in');
+    assert.equal(await lab.ask({ tokens: 1 }), 'over');
+  });
+
   it('wait for one that hangs no longer than their deadline, and never let all in or none', async (t) => {
     const lab = await open(t, { requestsPerMinute: 10 });
     lab.redis.stop();
