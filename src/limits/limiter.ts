@@ -11,9 +11,9 @@ import type { Logger } from '#contract/logger';
 import type { RedisPort } from '#redis/index';
 import type { Breaker } from '#resilience/index';
 import { additionsOf, placesOf, settlementOf } from './amendments.ts';
-import { MemoryStore, shareOf } from './memory-store.ts';
+import { MemoryStore } from './memory-store.ts';
 import { RedisStore } from './redis-store.ts';
-import { Rules, standingOf } from './rules.ts';
+import { Rules } from './rules.ts';
 import type { LimitsSettings, Rule } from './rules.ts';
 import { SharedCounts } from './shared.ts';
 import { SpendBook } from './spend.ts';
@@ -106,7 +106,7 @@ export class Limiter implements Limits {
     if (rules.length === 0) return { ...this.mode(), limits: [] };
     const { leaseMs } = this.#settings;
     const asked = await this.#reserve({ id: null, rules, ...NOTHING, leaseMs, seeds: null });
-    return { ...this.mode(), limits: this.#standings(rules, asked) };
+    return { ...this.mode(), limits: standingsOf(rules, asked.states) };
   }
 
   /** What waits is told and written. */
@@ -121,7 +121,7 @@ export class Limiter implements Limits {
     const estimate = sized ? call.estimate() : NOTHING;
     const claim: Claim = { id: call.id, rules, ...estimate, leaseMs: this.#settings.leaseMs, seeds: null };
     const asked = await this.#reserve(claim);
-    const standings = this.#standings(rules, asked);
+    const standings = standingsOf(rules, asked.states);
     const worst = asked.granted ? -1 : longestOf(asked.states);
     const rule = rules[worst];
     const standing = standings[worst];
@@ -189,14 +189,6 @@ export class Limiter implements Limits {
     });
   }
 
-  #standings(rules: readonly Rule[], { states, shared }: Asked): LimitStanding[] {
-    const dividedBy = shared ? 1 : this.mode().dividedBy;
-    return rules.map((rule, place) => {
-      const { used = 0, resetMs = 0 } = states[place] ?? {};
-      return standingOf(rule, { used, resetMs, max: shareOf(rule, dividedBy) });
-    });
-  }
-
   #divisor(): number {
     return Math.max(1, this.#parts.instances.liveInstances());
   }
@@ -226,6 +218,13 @@ function longestOf(states: readonly RuleState[]): number {
     if (refused && (worst === -1 || resetMs > (states[worst]?.resetMs ?? 0))) worst = place;
   });
   return worst;
+}
+
+function standingsOf(rules: readonly Rule[], states: readonly RuleState[]): LimitStanding[] {
+  return rules.map(({ scope, id, kind, period, max: limit }, place) => {
+    const { used = 0, resetMs = 0, max = limit } = states[place] ?? {};
+    return { scope, id, kind, period, max, used, resetMs };
+  });
 }
 
 function zeros(rules: readonly Rule[]): Map<string, number> {

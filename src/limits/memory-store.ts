@@ -55,8 +55,8 @@ export class MemoryStore implements LimitStore {
     const states = claim.rules.map((rule, place): RuleState => {
       const amount = amountOf(rule, claim);
       const mark = this.#commit(rule, amount, id, leaseMs);
-      const { used = 0, resetMs = 0, generation = 0 } = looked[place] ?? {};
-      return { used: used + amount, resetMs, refused: false, mark, generation };
+      const { used = 0, max = rule.max, resetMs = 0, generation = 0 } = looked[place] ?? {};
+      return { used: used + amount, max, resetMs, refused: false, mark, generation };
     });
     return { kind: 'granted', states };
   }
@@ -91,26 +91,26 @@ export class MemoryStore implements LimitStore {
 
   #look(rule: Rule, amount: number, share: number): RuleState {
     const { name, kind, period } = rule;
-    const max = shareOf(rule, share);
+    // Never nothing: an instance's share of one request is one request.
+    const max = share === 1 ? rule.max : Math.max(1, Math.floor(rule.max / share));
     if (kind === 'concurrent') {
       const used = this.#taken(name).size;
       const refused = used + amount > max;
-      return { used, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0, generation: 0 };
+      return { used, max, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0, generation: 0 };
     }
     if (kind === 'usd' && period !== null && period !== 'minute') {
       const { spent = 0, base = 0, generation = 0 } = this.#budgets.get(name) ?? {};
       const wallMs = this.#clock.wallMs();
       const { start, end } = daysOf(period, wallMs);
-      const used = share === 1 ? spent : spent - base;
-      const room = share === 1 ? rule.max : Math.max(0, Math.floor((rule.max - base) / share));
-      const refused = amount > 0 && used + amount > room;
-      return { used: spent, resetMs: end * DAY_MS - wallMs, refused, mark: start, generation };
+      const allowed = share === 1 ? rule.max : base + Math.max(0, Math.floor((rule.max - base) / share));
+      const refused = amount > 0 && spent + amount > allowed;
+      return { used: spent, max: allowed, resetMs: end * DAY_MS - wallMs, refused, mark: start, generation };
     }
     const now = this.#clock.now();
     const window = this.#windows.get(name) ?? new SlidingWindow(this.#windowMs);
     const waitMs = window.waitMs(amount, max, now);
     const resetMs = waitMs > 0 ? waitMs : window.resetMs(now) || (amount > 0 ? this.#windowMs : 0);
-    return { used: window.used(now), resetMs, refused: waitMs > 0, mark: 0, generation: 0 };
+    return { used: window.used(now), max, resetMs, refused: waitMs > 0, mark: 0, generation: 0 };
   }
 
   #commit({ name, kind, period, max }: Rule, amount: number, id: string, leaseMs: number): number {
@@ -193,9 +193,3 @@ export class MemoryStore implements LimitStore {
 }
 
 const DROP_LOOKS = 100;
-
-/** Never nothing: an instance's share of one request is one request. */
-export function shareOf({ kind, max }: Pick<Rule, 'kind' | 'max'>, share: number): number {
-  if (share === 1) return max;
-  return kind === 'usd' ? Math.floor(max / share) : Math.max(1, Math.floor(max / share));
-}

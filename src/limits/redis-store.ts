@@ -117,10 +117,11 @@ function reservedOf(reply: unknown, rules: readonly Rule[]): Reserved {
     throw new UnexpectedReplyError();
   const numbers = reply as number[];
   const at = (place: number, field: number): number => numbers[2 + place * FIELDS + field] ?? 0;
-  const states = rules.map((_, place): RuleState => {
+  const states = rules.map(({ max }, place): RuleState => {
     const resetMs = at(place, 1);
     return {
       used: at(place, 0),
+      max,
       resetMs: resetMs < 0 ? Number.POSITIVE_INFINITY : resetMs,
       refused: at(place, 2) === 1,
       mark: at(place, 3),

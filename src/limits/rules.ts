@@ -1,6 +1,6 @@
 /** Which limits hold for a call: what is stored with a key or a project before what the configuration names, before its defaults. */
 import { DEFAULT_ORGANISATION_ID } from '#contract/stores';
-import type { LimitKind, LimitPeriod, LimitScope, LimitSettings, LimitStanding } from '#contract/admission';
+import type { LimitKind, LimitPeriod, LimitScope, LimitSettings } from '#contract/admission';
 import type { LimitSubjects } from '#contract/limits';
 
 export const MICRO_USD = 1_000_000;
@@ -92,11 +92,4 @@ function rulesOf(
     rules.push({ scope, id, kind, period, max: kind === 'usd' ? Math.round(max * MICRO_USD) : max, name });
   }
   return rules;
-}
-
-export function standingOf(
-  { scope, id, kind, period }: Rule,
-  { used, resetMs, max }: { readonly used: number; readonly resetMs: number; readonly max: number },
-): LimitStanding {
-  return { scope, id, kind, period, max, used, resetMs };
 }

@@ -25,6 +25,8 @@ export interface Mark {
 export interface RuleState extends Mark {
   /** The claim's own included where it is granted. */
   readonly used: number;
+  /** What `used` is held against: the limit, or this instance's share; of a budget, its share of what was left and what was spent before. */
+  readonly max: number;
   /** Until there is room for what was refused, else until the oldest counts no more. Infinity: there never is. */
   readonly resetMs: number;
   readonly refused: boolean;

@@ -43,6 +43,7 @@ interface Lab {
   /** Admits, and ends the call with what it used; `over` where it is refused. Without `used` the call stays under way. */
   ask(used?: Partial<LimitAmounts>): Promise<'in' | 'over'>;
   used(): Promise<readonly number[]>;
+  left(): Promise<readonly number[]>;
   /** Until the limiter has been answered by Redis again. */
   shared(): Promise<void>;
 }
@@ -131,6 +132,7 @@ async function instance(
       }
     },
     used: async () => (await limiter.report(subjects)).limits.map(({ used }) => used),
+    left: async () => (await limiter.report(subjects)).limits.map(({ max, used }) => max - used),
     async shared() {
       await waitFor(async () => {
         // Less than a deadline, so that an answer that is on its way is never late.
@@ -237,7 +239,9 @@ describe('limits without their Redis', () => {
     assert.equal(await lab.ask({ microUsd: 300 }), 'in');
     await lab.redis.kill();
     assert.equal(await lab.ask({ microUsd: 141 }), 'over', 'a fifth of 700 is 140');
+    assert.deepEqual(await lab.left(), [140], 'and is shown so');
     assert.equal(await lab.ask({ microUsd: 140 }), 'in');
+    assert.deepEqual(await lab.left(), [0]);
     assert.equal(await lab.ask({ microUsd: 1 }), 'over');
     await lab.clock.advance(TICK_MS);
     await lab.redis.restart();
