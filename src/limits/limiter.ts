@@ -160,7 +160,8 @@ export class Limiter implements Limits {
 
   async #ask(claim: Claim, among: SharedCounts | null): Promise<Answered> {
     const reserved = among === null ? null : await among.reserve(claim);
-    if (reserved === null) return { reserved: this.#local.take(claim, this.mode().dividedBy), shared: false };
+    // A share also where Redis has answered something else meanwhile: this call it did not take.
+    if (reserved === null) return { reserved: this.#local.take(claim, this.#divisor()), shared: false };
     if (reserved.kind === 'unseeded') return { reserved, shared: true };
     return { reserved, shared: true, mirrored: this.#mirror(claim, reserved.states, reserved.kind === 'granted') };
   }
@@ -190,7 +191,7 @@ export class Limiter implements Limits {
   }
 
   #divisor(): number {
-    return Math.max(1, this.#parts.instances.liveInstances());
+    return this.#shared === null ? 1 : Math.max(1, this.#parts.instances.liveInstances());
   }
 
   #tickLater(): void {

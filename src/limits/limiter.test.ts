@@ -1,0 +1,82 @@
+/** A limiter over a Redis that answers when and what the test says: orders of answers that a real one gives once in a while. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { seededRandom } from '#core/random';
+import type { RedisArgument } from '#redis/index';
+import { BreakerRegistry } from '#resilience/index';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { Limiter } from './limiter.ts';
+
+const INSTANCES = 5;
+const LEASE_MS = 30_000;
+const none = { default: {}, named: {} };
+const ignore = (): void => undefined;
+const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+interface Asked {
+  readonly script: string;
+  readonly args: readonly RedisArgument[];
+  readonly answer: PromiseWithResolvers<unknown>;
+}
+
+function lab(concurrent: number) {
+  const clock = new VirtualClock();
+  const asked: Asked[] = [];
+  const limiter = new Limiter({
+    settings: {
+      organisations: none,
+      projects: none,
+      agents: none,
+      routes: none,
+      keys: { default: { concurrent }, named: {} },
+      leaseMs: LEASE_MS,
+    },
+    shared: {
+      redis: {
+        run({ name: script }, _keys, args) {
+          const answer = Promise.withResolvers<unknown>();
+          asked.push({ script, args, answer });
+          return answer.promise;
+        },
+      },
+      breaker: new BreakerRegistry({ clock, random: seededRandom(1) }).get('limits'),
+    },
+    instances: { liveInstances: () => INSTANCES },
+    spend: { read: async () => new Map(), add: async () => undefined },
+    clock,
+    logger,
+    observer: { limitDecided: ignore, limitStoreAsked: ignore },
+  });
+  const caller = { keyId: 'key_one', projectId: 'prj_one', scopes: new Set(['chat'] as const) };
+  const nothing = { tokens: 0, microUsd: 0 };
+  const admit = (id: string) =>
+    limiter.admit({ caller, agent: null, route: null, id, estimate: () => nothing }) ?? assert.fail('not limited');
+  /** What Redis is asked by this script, once it is. */
+  const next = async (script: string): Promise<Asked> => {
+    await clock.advance(0);
+    const place = asked.findIndex((each) => each.script === script);
+    return asked.splice(place, 1)[0] ?? assert.fail(`${script} is not asked`);
+  };
+  return { clock, admit, next };
+}
+
+/** To one claim with one rule: let in, at 0, one is used, no wait, not refused, no mark. */
+const GRANTED = [[[1, 0, 1, 0, 0, 0, 0]]];
+
+describe('a limiter', () => {
+  it('holds a call that Redis did not take against a share, though Redis took something else just then', async () => {
+    const { admit, next } = lab(10);
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    (await first).settle(null);
+    const amending = await next('limits-amend');
+    const second = admit('second');
+    const reserving = await next('limits-reserve');
+    reserving.answer.reject(new Error('OOM'));
+    amending.answer.resolve(null);
+    assert.deepEqual(
+      (await second).standings.map(({ max }) => max),
+      [10 / INSTANCES],
+    );
+  });
+});
