@@ -31,7 +31,7 @@ export function additionsOf(claim: Claim, states: readonly Mark[], spent: LimitA
   });
 }
 
-/** For a store that may have reserved them and did not say so. Places are left when a call ends, as all are; windows run out. */
+/** For a store that may have reserved them and did not say so; beside it their places are left. Windows run out. */
 export function undoOf(claims: readonly Claim[]): Amendment[] {
   return grouped(claims).flatMap((group): Amendment[] => {
     const [{ id, rules }] = group;

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '#core/random';
+import { LimitExceededError } from '#contract/limits';
 import type { RedisArgument } from '#redis/index';
 import { BreakerRegistry } from '#resilience/index';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { Limiter } from './limiter.ts';
 
 const INSTANCES = 5;
+const TICK_MS = 1_000;
 const LEASE_MS = 30_000;
 const none = { default: {}, named: {} };
 const ignore = (): void => undefined;
@@ -78,5 +80,20 @@ describe('a limiter', () => {
       (await second).standings.map(({ max }) => max),
       [10 / INSTANCES],
     );
+  });
+
+  it('leaves the place that a Redis may yet take which hung, for a call that was refused meanwhile', async () => {
+    const { clock, admit, next } = lab(INSTANCES);
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    await first;
+    const second = admit('second');
+    const refused = assert.rejects(second, LimitExceededError);
+    await next('limits-reserve');
+    await clock.advance(TICK_MS);
+    await refused;
+    (await next('limits-amend')).answer.resolve(null);
+    const { args } = await next('limits-amend');
+    assert.deepEqual(args.slice(1), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
   });
 });

@@ -9,7 +9,7 @@ import type { LimitObserver } from '#contract/limit-observer';
 import type { Logger } from '#contract/logger';
 import { createConvoy, RedisNotSentError } from '#redis/index';
 import type { Breaker } from '#resilience/index';
-import { undoOf } from './amendments.ts';
+import { placesOf, undoOf } from './amendments.ts';
 import { Debts } from './debts.ts';
 import type { Amendment, Claim, LimitStore, Reserved } from './store.ts';
 
@@ -61,8 +61,9 @@ export class SharedCounts {
     this.#flush();
     const answer = await this.#ask('reserve', (store) => store.reserve(claims));
     if (answer.kind === 'answered') return answer.value;
-    // A Redis that hangs does what it was asked when it goes on, and the calls are let in without it.
-    if (answer.kind === 'unknown') this.owe(undoOf(claims));
+    // A Redis that hangs does what it was asked when it goes on, and the calls are let in without it, or refused. Places of those
+    // that are let in are held when it is back.
+    if (answer.kind === 'unknown') this.owe([...undoOf(claims), ...claims.flatMap((claim) => placesOf(claim, null))]);
     this.#blame(claims.length - 1);
     throw new Error('Redis did not answer.');
   }
