@@ -10,7 +10,7 @@
 import type { Script } from '#redis/index';
 import { DAY_MS } from './calendar.ts';
 import { PLACE_WAIT_MS } from './memory-store.ts';
-import { SHARES, SLOTS } from './window.ts';
+import { SHARES, SLOTS, SLOTS_MAX } from './window.ts';
 
 /** A Redis that hung is told what to take back as soon as it answers, which is within seconds. */
 const RESERVED_MS = 60_000;
@@ -45,7 +45,8 @@ end
 local function put(key, amount, max, used, first, last)
   local slot = first <= last and redis.call('HMGET', key, 'l' .. last, 'a' .. last) or {}
   local held = tonumber(slot[2])
-  local fits = held and math.floor(slot[1] / sixtieth) == math.floor(now / sixtieth) and held + amount <= max / ${SHARES}
+  local fits = held and math.floor(slot[1] / sixtieth) == math.floor(now / sixtieth)
+    and (held + amount <= max / ${SHARES} or last - first + 1 >= ${SLOTS_MAX})
   if not fits then
     last = last + 1
     held = 0

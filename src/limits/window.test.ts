@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { SHARES, SlidingWindow } from './window.ts';
+import { SHARES, SLOTS, SLOTS_MAX, SlidingWindow } from './window.ts';
 
 const WINDOW_MS = 60_000;
 
@@ -66,5 +66,19 @@ describe('a sliding window', () => {
     const window = new SlidingWindow(WINDOW_MS);
     const marks = new Set(Array.from({ length: 5_000 }, (_, number) => window.add(1, 5_000, number * 11)));
     assert.ok(marks.size <= 60 + SHARES + 1, `${marks.size} slots`);
+  });
+
+  it('keeps few slots also where calls turn out to be far smaller than was thought', () => {
+    const window = new SlidingWindow(WINDOW_MS);
+    const [estimate, max] = [1_500, 100_000];
+    const marks = new Set<number>();
+    for (let number = 0; number < 5_000; number++) {
+      assert.equal(window.waitMs(estimate, max, number * 11), 0);
+      const mark = window.add(estimate, max, number * 11);
+      window.amend(mark, 1 - estimate);
+      marks.add(mark);
+    }
+    assert.equal(window.used(5_000 * 11), 5_000);
+    assert.ok(marks.size <= SLOTS_MAX + SLOTS, `${marks.size} slots`);
   });
 });

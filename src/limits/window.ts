@@ -1,12 +1,17 @@
 /**
  * A sliding window in slots of a sixtieth: how much was taken within the last `windowMs`. A slot counts until `windowMs` after the last
  * time that something was put into it, so no interval of that length ever holds more than the limit; and a slot that has a hundredth of
- * the limit in it is full, so what comes free comes at most a hundredth late. 160 slots at most, whatever the traffic.
+ * the limit in it is full, so what comes free comes at most a hundredth late. Bounded, whatever the traffic: two slots of one sixtieth have
+ * more than a hundredth in them when they are made; where it turns out to be less, and there are more slots than that allows, those of a
+ * sixtieth are one.
  */
 
 export const SLOTS = 60;
 /** Shares of the limit that one slot holds at most, a single large call apart. */
 export const SHARES = 100;
+
+/** From here on one for each sixtieth. Fewer where nothing is amended. */
+export const SLOTS_MAX = 2 * SHARES + SLOTS;
 
 interface Slot {
   readonly mark: number;
@@ -57,7 +62,9 @@ export class SlidingWindow {
     this.#trim(nowMs);
     const place = Math.floor(nowMs / Math.max(1, Math.floor(this.#windowMs / SLOTS)));
     let slot = this.#slots.at(-1);
-    if (this.#first === this.#slots.length || slot?.place !== place || slot.amount + amount > max / SHARES) {
+    const count = this.#slots.length - this.#first;
+    const full = slot !== undefined && slot.amount + amount > max / SHARES && count < SLOTS_MAX;
+    if (count === 0 || slot?.place !== place || full) {
       slot = { mark: ++this.#mark, place, lastMs: nowMs, amount: 0 };
       this.#slots.push(slot);
     }

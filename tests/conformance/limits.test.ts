@@ -10,6 +10,7 @@ import { MemoryStore } from '#limits/memory-store';
 import { RedisStore } from '#limits/redis-store';
 import { DAYS } from '#limits/scripts';
 import type { Amendment, Claim, LimitStore, Reserved, RuleState } from '#limits/store';
+import { SLOTS, SLOTS_MAX } from '#limits/window';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
@@ -182,6 +183,25 @@ describe('calls that come at once under the same rules', () => {
     ]);
     await store.amend([...undoOf(three), ...undoOf(three)]);
     assert.deepEqual(used([await reserveOne(store, claimOf(null, rules))]), [['granted', [800, 3, 50]]]);
+  });
+});
+
+describe('a window in Redis', () => {
+  it('keeps few slots where calls turn out to be far smaller than was thought', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    const rule = ruleOf('tokens', 100_000);
+    const claim = claimOf('call', [rule], { tokens: 1_500 });
+    for (let call = 0; call < 600; call++) {
+      const found = await reserveOne(store, claim);
+      assert.ok(found.kind === 'granted');
+      await store.amend(settlementOf(claim, found.states, { tokens: 1, microUsd: 0 }));
+      await clock.advance(10);
+    }
+    const found = await reserveOne(store, claimOf(null, [rule]));
+    assert.deepEqual(found.kind === 'granted' && found.states.map(({ used }) => used), [600]);
+    const fields = await redis.command('HLEN', `revoagent:limit:${rule.name}`);
+    assert.ok(Number(fields) <= 3 + 2 * (SLOTS_MAX + SLOTS), `${Number(fields)} fields`);
   });
 });
 
