@@ -113,7 +113,7 @@ export class Limiter implements Limits {
   async close(): Promise<void> {
     this.#tick?.cancel();
     await this.#shared?.close();
-    await this.#book.flush();
+    await this.#book.close();
   }
 
   async #admit(call: LimitedCall, rules: readonly Rule[]): Promise<Admission> {

@@ -63,6 +63,12 @@ export class SpendBook {
     return this.#writing;
   }
 
+  /** As `flush`, with what was spent since a writing began that is under way. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.flush();
+  }
+
   async #write(): Promise<void> {
     if (this.#owed.size === 0) return;
     const rows = [...this.#owed.values()];
