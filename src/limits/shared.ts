@@ -81,7 +81,8 @@ export class SharedCounts {
   amend(amendments: readonly Amendment[]): void {
     if (amendments.length === 0) return;
     if (this.#pending.length === 0 && this.#telling === 0) process.nextTick(() => this.#flush());
-    this.#pending.push(...amendments);
+    // One by one: as arguments of one call, what is owed after a long time away is more than a stack holds.
+    for (const amendment of amendments) this.#pending.push(amendment);
   }
 
   /** Told when Redis is back. */
