@@ -21,7 +21,7 @@ interface Asked {
   readonly answer: PromiseWithResolvers<unknown>;
 }
 
-function lab(concurrent: number) {
+function lab(concurrent: number, leaseMs = LEASE_MS) {
   const clock = new VirtualClock();
   const asked: Asked[] = [];
   const limiter = new Limiter({
@@ -31,7 +31,7 @@ function lab(concurrent: number) {
       agents: none,
       routes: none,
       keys: { default: { concurrent }, named: {} },
-      leaseMs: LEASE_MS,
+      leaseMs,
     },
     shared: {
       redis: {
@@ -95,5 +95,15 @@ describe('a limiter', () => {
     (await next('limits-amend')).answer.resolve(null);
     const { args } = await next('limits-amend');
     assert.deepEqual(args.slice(1), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
+  });
+
+  it('renews the places of calls under way at a third of the shortest lease there may be', async () => {
+    const { clock, admit, next } = lab(INSTANCES, 1_000);
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    await first;
+    await clock.advance(334);
+    const { args } = await next('limits-amend');
+    assert.deepEqual(args.slice(1), ['h', 'first', 1_000, 0]);
   });
 });

@@ -52,7 +52,7 @@ interface Answered {
 const WINDOW_MS = 60_000;
 /** Of a place, before it would end. */
 const RENEWALS = 3;
-/** Between two looks at what waits: spending to be written, places to be renewed, a Redis to be found again. */
+/** Between two looks at what waits, or less where leases are short: spending to be written, places to be renewed, a Redis to be found again. */
 const TICK_MS = 1_000;
 const NOTHING: LimitAmounts = { tokens: 0, microUsd: 0 };
 
@@ -195,7 +195,8 @@ export class Limiter implements Limits {
   }
 
   #tickLater(): void {
-    this.#tick = this.#parts.clock.schedule(TICK_MS, () => {
+    const waitMs = Math.min(TICK_MS, this.#settings.leaseMs / RENEWALS);
+    this.#tick = this.#parts.clock.schedule(waitMs, () => {
       void this.#book.flush();
       const now = this.#parts.clock.now();
       const due = now - this.#renewedAt >= this.#settings.leaseMs / RENEWALS - TICK_MS / 2;
