@@ -1,38 +1,42 @@
-/** What instances count together, told to a store that was away. */
+/** What instances count together, told to a store that was away, or while calls begin and end. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '#core/random';
 import { BreakerRegistry } from '#resilience/index';
 import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { SharedCounts } from './shared.ts';
-import type { Amendment, LimitStore } from './store.ts';
+import type { Amendment, Claim, LimitStore } from './store.ts';
 
 const ignore = (): void => undefined;
 const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+const CLAIM: Claim = { id: 'call', rules: [], tokens: 0, microUsd: 0, leaseMs: 1_000, seeds: null };
+
+function countsIn(store: LimitStore, live: ReadonlySet<string> = new Set()): SharedCounts {
+  const clock = new VirtualClock();
+  return new SharedCounts({
+    store,
+    breaker: new BreakerRegistry({ clock, random: seededRandom(1) }).get('limits'),
+    clock,
+    logger,
+    observer: { limitDecided: ignore, limitStoreAsked: ignore },
+    windowMs: 60_000,
+    held: () => [...live].map((id) => ({ kind: 'hold', name: 'places', id, leaseMs: 1_000 })),
+  });
+}
 
 describe('counts that are shared', () => {
   it('are told all that is owed after a long time away, however much it is', async () => {
-    const clock = new VirtualClock();
     let away = true;
     let told = 0;
     const answered = (amendments: readonly Amendment[]): void => {
       if (away) throw new Error('away');
       told += amendments.length;
     };
-    const store: LimitStore = {
+    const counts = countsIn({
       reserve: () => Promise.reject(new Error('away')),
       amend: async (amendments) => answered(amendments),
-    };
-    const counts = new SharedCounts({
-      store,
-      breaker: new BreakerRegistry({ clock, random: seededRandom(1) }).get('limits'),
-      clock,
-      logger,
-      observer: { limitDecided: ignore, limitStoreAsked: ignore },
-      windowMs: 60_000,
-      held: () => [],
     });
-    await counts.reserve({ id: 'call', rules: [], tokens: 0, microUsd: 0, leaseMs: 1_000, seeds: null });
+    await counts.reserve(CLAIM);
     const each = Array.from({ length: 70_000 }, (_, number) => `n${number}`);
     counts.owe(each.map((id) => ({ kind: 'leave', name: 'places', ids: [id] })));
     counts.owe(each.map((name) => ({ kind: 'add', name, by: 1, max: 10 })));
@@ -44,5 +48,34 @@ describe('counts that are shared', () => {
       [false, 1 + 2 * each.length],
       'all of it, behind the question whether it is back',
     );
+  });
+
+  it('hold no place that was left while others are told to be held', async () => {
+    const live = new Set(Array.from({ length: 600 }, (_, number) => `n${number}`));
+    const held = new Set(live);
+    const answers: PromiseWithResolvers<void>[] = [];
+    const store: LimitStore = {
+      reserve: async () => [{ kind: 'granted', states: [] }],
+      amend(amendments) {
+        for (const each of amendments) {
+          if (each.kind === 'hold') held.add(each.id);
+          if (each.kind === 'leave') for (const id of each.ids) held.delete(id);
+        }
+        const answer = Promise.withResolvers<void>();
+        answers.push(answer);
+        return answer.promise;
+      },
+    };
+    const counts = countsIn(store, live);
+    const renewed = counts.renew(true);
+    live.delete('n599');
+    counts.owe([{ kind: 'leave', name: 'places', ids: ['n599'] }]);
+    await counts.reserve(CLAIM);
+    while (answers.length > 0) {
+      answers.shift()?.resolve();
+      await settle();
+    }
+    await renewed;
+    assert.deepEqual([held.size, held.has('n599')], [599, false]);
   });
 });

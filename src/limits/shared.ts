@@ -109,7 +109,8 @@ export class SharedCounts {
   async #tell(amendments: readonly Amendment[]): Promise<void> {
     this.#telling++;
     for (let from = 0; from < amendments.length; from += BATCH_MAX) {
-      const batch = amendments.slice(from, from + BATCH_MAX);
+      const next = amendments.slice(from, from + BATCH_MAX);
+      const batch = from === 0 ? next : this.#stillHeld(next);
       const { kind } = await this.#ask('amend', (store) => store.amend(batch));
       // What is held is told anew when Redis is back, and may have been left by then.
       if (kind === 'unsent') this.owe(batch.filter((amendment) => amendment.kind !== 'hold'));
@@ -118,6 +119,13 @@ export class SharedCounts {
     }
     this.#telling--;
     if (this.#telling === 0) this.#flush();
+  }
+
+  /** Without the places that were left while others were told: a question since then has told that already, and nobody would leave them again. */
+  #stillHeld(amendments: readonly Amendment[]): readonly Amendment[] {
+    if (!amendments.some(({ kind }) => kind === 'hold')) return amendments;
+    const held = new Set(this.#parts.held().flatMap((each) => (each.kind === 'hold' ? [each.id] : [])));
+    return amendments.filter((each) => each.kind !== 'hold' || held.has(each.id));
   }
 
   /** Never rejects. */
