@@ -21,9 +21,9 @@ const provider: Provider = {
 };
 
 /** Of a call of at most ten tokens on a route over these models. */
-function microUsdOf(models: readonly string[], prices: PriceSettings): number {
+function microUsdOf(models: readonly string[], prices: PriceSettings, answerTokens = 6): number {
   const choices = models.map((model) => ({ deployment: new Deployment(provider, model), weight: 1, timeouts: {} }));
-  const request: ChatRequest = { model: 'any', messages: [{ role: 'user', content: '' }], max_tokens: 6 };
+  const request: ChatRequest = { model: 'any', messages: [{ role: 'user', content: '' }], max_tokens: answerTokens };
   return estimateOf({ request }, { groups: [choices] }, new Prices(prices)).microUsd;
 }
 
@@ -37,5 +37,13 @@ describe('the money that a call may take', () => {
     assert.equal(microUsdOf(['a'], {}), 1);
     assert.equal(microUsdOf(['a'], { 'own/*': { inputUsd: 0, outputUsd: 0 } }), 0);
     assert.equal(microUsdOf([], {}), 0);
+  });
+
+  it('is no less where a caller allows more tokens than can be reckoned with', () => {
+    const prices = { 'own/*': { inputUsd: 1, outputUsd: 10 } };
+    const most = microUsdOf(['a'], prices, 10_000_000);
+    assert.equal(most, 100_000_004);
+    for (const tokens of [10_000_001, 1_000_000_000, Number.MAX_SAFE_INTEGER])
+      assert.equal(microUsdOf(['a'], prices, tokens), most);
   });
 });

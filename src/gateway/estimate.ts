@@ -15,6 +15,8 @@ const TOKENS_PER_MESSAGE = 4;
 const TOKENS_PER_PICTURE = 1_600;
 /** An answer that nobody bounds. */
 const ANSWER_TOKENS = 1_024;
+/** More than any model gives for one call. What costs more than can be reckoned exactly would have no price, and be let in as such. */
+const ANSWER_TOKENS_MAX = 10_000_000;
 /** Where nobody knows the price: the least there is, so that a budget that is spent holds such a call back too. What is free costs 0. */
 const UNPRICED_MICRO_USD = 1;
 
@@ -26,7 +28,7 @@ export function estimateOf(
   const prompt = promptTokens(request);
   const answer = answerTokens(request);
   let microUsd = 0;
-  const stated = { prompt_tokens: prompt, completion_tokens: answer };
+  const stated = { prompt_tokens: prompt, completion_tokens: Math.min(answer, ANSWER_TOKENS_MAX) };
   for (const { deployment } of route?.groups.flat() ?? []) {
     const { costMicroUsd } = prices.usageOf(deployment, stated, request['service_tier']);
     microUsd = Math.max(microUsd, costMicroUsd ?? UNPRICED_MICRO_USD);
