@@ -46,4 +46,14 @@ describe('the money that a call may take', () => {
     for (const tokens of [10_000_001, 1_000_000_000, Number.MAX_SAFE_INTEGER])
       assert.equal(microUsdOf(['a'], prices, tokens), most);
   });
+
+  it('is that of the listed tier where a caller asks for another, whose price nobody knows', () => {
+    const openai = { ...provider, address: 'https://api.openai.com/v1' };
+    const groups = [[{ deployment: new Deployment(openai, 'gpt-4o'), weight: 1, timeouts: {} }]];
+    const held = [undefined, 'default', 'flex', 'priority'].map((tier) => {
+      const request: ChatRequest = { model: 'any', messages: [{ role: 'user', content: '' }], max_tokens: 100 };
+      return estimateOf({ request: { ...request, service_tier: tier } }, { groups }, new Prices({})).microUsd;
+    });
+    assert.deepEqual(held, [1_010, 1_010, 1_010, 1_010]);
+  });
 });

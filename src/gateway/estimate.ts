@@ -30,7 +30,8 @@ export function estimateOf(
   let microUsd = 0;
   const stated = { prompt_tokens: prompt, completion_tokens: Math.min(answer, ANSWER_TOKENS_MAX) };
   for (const { deployment } of route?.groups.flat() ?? []) {
-    const { costMicroUsd } = prices.usageOf(deployment, stated, request['service_tier']);
+    // Whatever tier the caller asks for: the price of others is not known, and he would choose not to be counted.
+    const { costMicroUsd } = prices.usageOf(deployment, stated, undefined);
     microUsd = Math.max(microUsd, costMicroUsd ?? UNPRICED_MICRO_USD);
   }
   return { tokens: prompt + answer, microUsd };
