@@ -120,7 +120,8 @@ export class UsageLedger implements Ledger, Book {
     }
     entry.reserved = true;
     entry.recorded = reservations.reserve(dispatch).then((kept) => {
-      if (!kept) this.#unsecured.push(entry);
+      // One that has ended meanwhile never goes out: its line would be nobody's to release.
+      if (!kept && entry.row === null) this.#unsecured.push(entry);
     });
     return entry;
   }

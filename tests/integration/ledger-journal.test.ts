@@ -304,6 +304,22 @@ async function leftInBoth(t: TestContext) {
   return { one, redis, reserved, settled: [here, there], open: [journalOnly, redisOnly] };
 }
 
+it('an attempt that ended before Redis took it is written, and no line of it is left in the journal', async (t) => {
+  const none = (): void => undefined;
+  const run: RedisPort['run'] = async ({ name }) =>
+    name === 'ledger-put' ? new Promise(none) : Number(name === 'ledger-beat');
+  const one = await bench(t, undefined, 100, { run, subscribe: none, close: none });
+  await one.clock.advance(0);
+  const { dispatch, settlement } = attempt({ outcome: 'superseded' });
+  const entry = one.ledger.dispatched(dispatch);
+  assert.ok(entry.recorded !== undefined, 'Redis is asked');
+  entry.settled(settlement);
+  await passes(one, () => one.database.rows.size === 1);
+  await entry.recorded;
+  one.ledger.secure();
+  assert.deepEqual([one.ledger.journalBytes, segments(one.own)], [0, []]);
+});
+
 it('an attempt that is in the journal and in Redis has one row, settled where either of them knows its end', async (t) => {
   const { one, settled, open } = await leftInBoth(t);
   one.database.away = false;
