@@ -146,7 +146,7 @@ export class Limiter implements Limits {
   async #reserve(claim: Claim): Promise<Asked> {
     let asked = await this.#ask(claim, this.#shared);
     if (asked.reserved.kind === 'unseeded') {
-      const seeds = await this.#book.read(asked.reserved.budgets);
+      const seeds = await this.#book.read(asked.reserved.budgets, (...budget) => this.#local.spentOf(...budget));
       // A Redis that did not answer is not asked for the same call again: what it may do yet is taken back by the call's id.
       const among = (): SharedCounts | null => (asked.shared ? this.#shared : null);
       asked = await this.#ask({ ...claim, seeds }, among());

@@ -76,6 +76,12 @@ export class MemoryStore implements LimitStore {
     this.#put(this.#budgets, name, { start, generation, spent, base: spent });
   }
 
+  /** What of a budget is known here to be spent in the period that began then; null where nothing is. */
+  spentOf(name: string, start: number): number | null {
+    const budget = this.#budgets.get(name);
+    return budget?.start === start ? budget.spent : null;
+  }
+
   #missing(rule: Rule, { seeds }: Claim): { name: string; startDay: number }[] {
     const { kind, period, name } = rule;
     if (kind !== 'usd' || period === null || period === 'minute') return [];

@@ -27,23 +27,23 @@ export class SpendBook {
     this.#parts = parts;
   }
 
-  /** Never rejects: what cannot be read is begun with what this process knows. */
-  async read(budgets: readonly { readonly name: string; readonly startDay: number }[]): Promise<Map<string, number>> {
+  /** Never rejects: what cannot be read is begun with what is known here, which is null of a budget that is not. */
+  async read(
+    budgets: readonly { readonly name: string; readonly startDay: number }[],
+    knownHere: (name: string, startDay: number) => number | null,
+  ): Promise<Map<string, number>> {
     const { store, clock, logger } = this.#parts;
     const known = new Map<string, number>();
     const signal = new AbortController().signal;
     for (const startDay of new Set(budgets.map((budget) => budget.startDay))) {
       const names = budgets.filter((budget) => budget.startDay === startDay).map(({ name }) => name);
+      const owed = (name: string): number => this.#owed.get(placeOf(name, startDay))?.microUsd ?? 0;
       try {
         const read = await within({ clock, limitMs: READ_MS, signal }, () => store.read(names, startDay));
-        for (const name of names) known.set(name, read.get(name) ?? 0);
+        for (const name of names) known.set(name, (read.get(name) ?? 0) + owed(name));
       } catch (error) {
         logger.warn('limit-budgets-not-read', { count: names.length, reason: messageOf(error) });
-        for (const name of names) known.set(name, 0);
-      }
-      for (const name of names) {
-        const owed = this.#owed.get(placeOf(name, startDay));
-        if (owed !== undefined) known.set(name, (known.get(name) ?? 0) + owed.microUsd);
+        for (const name of names) known.set(name, knownHere(name, startDay) ?? owed(name));
       }
     }
     return known;

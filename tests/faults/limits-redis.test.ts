@@ -249,6 +249,19 @@ describe('limits without their Redis', () => {
     assert.deepEqual(await lab.used(), [440], 'read from what was written down, since Redis knows nothing any more');
   });
 
+  it('begin a budget again with what is known here where the database is away as well', async (t) => {
+    const lab = await open(t, { usdPerMonth: 0.001 });
+    assert.equal(await lab.ask({ microUsd: 300 }), 'in');
+    await lab.redis.kill();
+    assert.equal(await lab.ask({ microUsd: 40 }), 'in');
+    t.mock.method(lab.spend, 'read', () => Promise.reject(new Error('away')));
+    await lab.redis.restart();
+    await lab.shared();
+    assert.equal(await lab.ask({ microUsd: 661 }), 'over');
+    assert.equal(await lab.ask({ microUsd: 660 }), 'in');
+    assert.deepEqual(await lab.used(), [1_000]);
+  });
+
   it('owe what the circuit gave no leave to tell', async (t) => {
     const lab = await open(t, { usdPerMonth: 0.001 });
     const call = await lab.begin({ microUsd: 300 });
