@@ -57,3 +57,18 @@ describe('the money that a call may take', () => {
     assert.deepEqual(held, [1_010, 1_010, 1_010, 1_010]);
   });
 });
+
+describe('the tokens that a call may take', () => {
+  it('are those of a picture in place of its bytes, and those of what is said beside it', () => {
+    const tokensOf = (part: Record<string, unknown>): number => {
+      const request: ChatRequest = { model: 'any', messages: [{ role: 'user', content: [part] }], max_tokens: 1 };
+      return estimateOf({ request }, null, new Prices({})).tokens;
+    };
+    const text = 'x'.repeat(30_000);
+    const url = `data:image/png;base64,${text}`;
+    assert.equal(tokensOf({ type: 'text', text }), 10_005);
+    assert.equal(tokensOf({ type: 'image_url', image_url: { url } }), 1_605);
+    assert.equal(tokensOf({ type: 'image', source: { type: 'base64', data: text } }), 1_605);
+    assert.equal(tokensOf({ type: 'text', text, source: 1 }), 11_605);
+  });
+});

@@ -51,9 +51,12 @@ function sizeOf(value: unknown): number {
   if (typeof value === 'number') return 1;
   if (Array.isArray(value)) return (value as unknown[]).reduce((sum: number, part) => sum + sizeOf(part), 0);
   if (typeof value !== 'object' || value === null) return 0;
-  if ('image_url' in value || 'source' in value) return TOKENS_PER_PICTURE;
   let size = 'role' in value ? TOKENS_PER_MESSAGE : 0;
-  for (const [name, part] of Object.entries(value)) if (name !== 'role' && name !== 'type') size += sizeOf(part);
+  for (const [name, part] of Object.entries(value)) {
+    // In place of the picture alone: a text that has such a field beside it is a text.
+    if (name === 'image_url' || name === 'source') size += TOKENS_PER_PICTURE;
+    else if (name !== 'role' && name !== 'type') size += sizeOf(part);
+  }
   return size;
 }
 
