@@ -59,7 +59,7 @@ function lab(concurrent: number, leaseMs = LEASE_MS) {
     const place = asked.findIndex((each) => each.script === script);
     return asked.splice(place, 1)[0] ?? assert.fail(`${script} is not asked`);
   };
-  return { clock, admit, next };
+  return { clock, admit, next, limiter };
 }
 
 /** To one claim with one rule: let in, at 0, one is used, no wait, not refused, no mark. */
@@ -82,6 +82,24 @@ describe('a limiter', () => {
     );
   });
 
+  it('counts by shares as long as Redis reserves nothing, also where it takes what calls came to', async () => {
+    const { clock, admit, next, limiter } = lab(10);
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    (await first).settle(null);
+    const amending = await next('limits-amend');
+    const second = admit('second');
+    (await next('limits-reserve')).answer.reject(new Error('OOM'));
+    await second;
+    amending.answer.resolve(null);
+    await clock.advance(0);
+    assert.equal(limiter.mode().mode, 'share');
+    await clock.advance(TICK_MS);
+    (await next('limits-reserve')).answer.resolve([[[1, 0]]]);
+    await clock.advance(0);
+    assert.equal(limiter.mode().mode, 'shared');
+  });
+
   it('leaves the place that a Redis may yet take which hung, for a call that was refused meanwhile', async () => {
     const { clock, admit, next } = lab(INSTANCES);
     const first = admit('first');
@@ -92,7 +110,7 @@ describe('a limiter', () => {
     await next('limits-reserve');
     await clock.advance(TICK_MS);
     await refused;
-    (await next('limits-amend')).answer.resolve(null);
+    (await next('limits-reserve')).answer.resolve([[[1, 0]]]);
     const { args } = await next('limits-amend');
     assert.deepEqual(args.slice(1), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
   });

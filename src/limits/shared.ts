@@ -28,8 +28,8 @@ export interface SharedParts {
 const DEADLINE_MS = 250;
 /** Amendments of one script: longer ones would hold up the other instances. */
 const BATCH_MAX = 500;
-/** Changes nothing. */
-const NOBODY: Amendment = { kind: 'leave', name: 'nobody', ids: ['nobody'] };
+/** Takes nothing. */
+const NOBODY: Claim = { id: null, rules: [], tokens: 0, microUsd: 0, leaseMs: 0, seeds: null };
 
 /** `unsent`: nothing went out, so nothing happened. `unknown`: it may have, or may yet. */
 type Answer<T> = { readonly kind: 'answered'; readonly value: T } | { readonly kind: 'unsent' | 'unknown' };
@@ -93,7 +93,7 @@ export class SharedCounts {
 
   /** Holds what is held, where that is due; and finds out whether Redis is back. */
   async renew(due: boolean): Promise<void> {
-    if (this.away) await this.#ask('amend', (store) => store.amend([NOBODY]));
+    if (this.away) await this.#ask('reserve', (store) => store.reserve([NOBODY]));
     else if (due) await this.#tell(this.#parts.held());
   }
 
@@ -142,7 +142,8 @@ export class SharedCounts {
       const value = await within(limits, () => ask(store));
       permit.success();
       observer.limitStoreAsked(operation, 'ok', clock.now() - startedAt);
-      if (this.away) this.#back();
+      // A full one takes amendments, and reserves nothing.
+      if (this.away && operation === 'reserve') this.#back();
       return { kind: 'answered', value };
     } catch (error) {
       permit.failure();
