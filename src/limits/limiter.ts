@@ -34,19 +34,17 @@ export interface LimiterParts {
   readonly windowMs?: number;
 }
 
-interface Asked {
-  readonly states: readonly RuleState[];
-  readonly granted: boolean;
-  /** Granted by all instances' count, not by this one's alone. */
+interface Answered {
+  readonly reserved: Reserved;
+  /** By all instances' count, not by this one's alone. */
   readonly shared: boolean;
   /** Where it is counted in memory. */
   readonly local: readonly Mark[];
 }
 
-interface Answered {
-  readonly reserved: Reserved;
-  readonly shared: boolean;
-  readonly mirrored?: readonly Mark[];
+interface Asked extends Pick<Answered, 'shared' | 'local'> {
+  readonly states: readonly RuleState[];
+  readonly granted: boolean;
 }
 
 const WINDOW_MS = 60_000;
@@ -153,25 +151,25 @@ export class Limiter implements Limits {
       // Redis may be gone, or the day over, since it was asked.
       if (asked.reserved.kind === 'unseeded') asked = await this.#ask({ ...claim, seeds: zeros(claim.rules) }, among());
     }
-    const { reserved, shared, mirrored } = asked;
-    const states = reserved.kind === 'unseeded' ? [] : reserved.states;
-    return { states, granted: reserved.kind === 'granted', shared, local: mirrored ?? states };
+    const { reserved, shared, local } = asked;
+    return { states: statesOf(reserved), granted: reserved.kind === 'granted', shared, local };
   }
 
   async #ask(claim: Claim, among: SharedCounts | null): Promise<Answered> {
     const reserved = among === null ? null : await among.reserve(claim);
+    if (reserved !== null) return { reserved, shared: true, local: this.#mirror(claim, reserved) };
     // A share also where Redis has answered something else meanwhile: this call it did not take.
-    if (reserved === null) return { reserved: this.#local.take(claim, this.#divisor()), shared: false };
-    if (reserved.kind === 'unseeded') return { reserved, shared: true };
-    return { reserved, shared: true, mirrored: this.#mirror(claim, reserved.states, reserved.kind === 'granted') };
+    const taken = this.#local.take(claim, this.#divisor());
+    return { reserved: taken, shared: false, local: statesOf(taken) };
   }
 
-  #mirror(claim: Claim, states: readonly RuleState[], granted: boolean): readonly Mark[] {
+  #mirror(claim: Claim, reserved: Reserved): readonly Mark[] {
+    const states = statesOf(reserved);
     claim.rules.forEach(({ kind, name }, place) => {
       const state = states[place];
       if (kind === 'usd' && state !== undefined) this.#local.learn(name, state.mark, state.used, state.generation);
     });
-    return granted ? this.#local.mirror(claim) : [];
+    return reserved.kind === 'granted' ? this.#local.mirror(claim) : [];
   }
 
   #settle(claim: Claim, { states, shared, local }: Asked, spent: LimitAmounts | null): void {
@@ -220,6 +218,10 @@ function longestOf(states: readonly RuleState[]): number {
     if (refused && (worst === -1 || resetMs > (states[worst]?.resetMs ?? 0))) worst = place;
   });
   return worst;
+}
+
+function statesOf(reserved: Reserved): readonly RuleState[] {
+  return reserved.kind === 'unseeded' ? [] : reserved.states;
 }
 
 function standingsOf(rules: readonly Rule[], states: readonly RuleState[]): LimitStanding[] {
