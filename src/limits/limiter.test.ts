@@ -124,4 +124,12 @@ describe('a limiter', () => {
     const { args } = await next('limits-amend');
     assert.deepEqual(args.slice(1), ['h', 'first', 1_000, 0]);
   });
+
+  it('finds out that Redis is away also where nobody calls', async () => {
+    const { clock, next, limiter } = lab(10);
+    await clock.advance(LEASE_MS / 3);
+    (await next('limits-reserve')).answer.reject(new Error('away'));
+    await clock.advance(0);
+    assert.deepEqual(limiter.mode(), { mode: 'share', dividedBy: INSTANCES });
+  });
 });

@@ -91,10 +91,11 @@ export class SharedCounts {
     else this.amend(amendments);
   }
 
-  /** Holds what is held, where that is due; and finds out whether Redis is back. */
+  /** Holds what is held, where that is due; and finds out whether Redis is back, or away where nothing is held that would show it. */
   async renew(due: boolean): Promise<void> {
-    if (this.away) await this.#ask('reserve', (store) => store.reserve([NOBODY]));
-    else if (due) await this.#tell(this.#parts.held());
+    const held = due && !this.away ? this.#parts.held() : [];
+    if (held.length > 0) await this.#tell(held);
+    else if (due || this.away) await this.#ask('reserve', (store) => store.reserve([NOBODY]));
   }
 
   async close(): Promise<void> {
