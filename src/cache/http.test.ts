@@ -83,6 +83,28 @@ describe('an HTTP answer', () => {
     assert.equal(state.calls, 1);
   });
 
+  it('goes on for the others when its first caller leaves, and is given up when none is left', async () => {
+    const cached = createCache({ namespace: 'left', clock: new VirtualClock() }).http();
+    const opened = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<Response>();
+    const signals: AbortSignal[] = [];
+    const handler: HttpHandler = ({ signal }) => {
+      signals.push(signal);
+      opened.resolve();
+      return answered.promise;
+    };
+    const callers = [new AbortController(), new AbortController()];
+    const [first, second] = callers.map(({ signal }) => cached(new Request(URL, { signal }), handler));
+    await opened.promise;
+    callers[0]?.abort(new Error('left'));
+    await assert.rejects(first ?? assert.fail(), /left/);
+    assert.equal(signals[0]?.aborted, false);
+    callers[1]?.abort(new Error('left too'));
+    await assert.rejects(second ?? assert.fail(), /left too/);
+    assert.equal(signals[0]?.aborted, true);
+    assert.equal(signals.length, 1);
+  });
+
   it('depends on what `vary` names, and is not kept where it depends on more', async () => {
     const { ask, state } = scene({ vary: ['accept-language'] });
     const texts = async (...languages: string[]) =>

@@ -86,10 +86,11 @@ class HttpAnswers {
     let own: Response | undefined;
     let made: Kept | Alone | undefined;
     let shares = false;
-    const whole = new Request(request, { method: 'GET' });
-    for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
     const factory = async (context: FactoryContext): Promise<Kept | Alone> => {
       context.progress(null);
+      // Not with the caller's own signal: others may wait when he has left.
+      const whole = new Request(request, { method: 'GET', signal: context.signal });
+      for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
       own = await handler(whole, context);
       made = await this.#keep(own, context);
       return made;
