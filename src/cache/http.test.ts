@@ -176,6 +176,7 @@ describe('an HTTP answer', () => {
     state.answer = () => new Response('sorry', { status: 503 });
     const stale = await ask();
     assert.deepEqual([stale.status, stale.text], [200, 'number 1']);
+    assert.deepEqual([stale.said('age'), stale.said('cache-status')], ['61', 'revoagent; hit; ttl=-1']);
     clock.jump(61_000);
     state.answer = () => {
       throw new Error('gone');

@@ -45,6 +45,11 @@ interface Alone {
   readonly alone: true;
 }
 
+/** One call of a handler, as those who wait for it hear of it. */
+interface Making {
+  made?: Kept | Alone;
+}
+
 /** RFC 9110, 15.1: those that may be kept without being told to, of whole answers. */
 const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
 const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
@@ -83,30 +88,30 @@ class HttpAnswers {
   }
 
   async #keptOrMade(key: string, request: Request, handler: HttpHandler): Promise<Response> {
-    let own: Response | undefined;
-    let made: Kept | Alone | undefined;
-    let shares = false;
+    const own: Making = {};
+    let making: Making | undefined;
+    let response: Response | undefined;
     const factory = async (context: FactoryContext): Promise<Kept | Alone> => {
-      context.progress(null);
+      context.progress(own);
       // Not with the caller's own signal: others may wait when he has left.
       const whole = new Request(request, { method: 'GET', signal: context.signal });
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
-      own = await handler(whole, context);
-      made = await this.#keep(own, context);
-      return made;
+      response = await handler(whole, context);
+      own.made = await this.#keep(response, context);
+      return own.made;
     };
-    const onProgress = (): void => {
-      shares = true;
+    const onProgress = (progress: unknown): void => {
+      making = progress as Making;
     };
     const kept = await this.#cache.getOrSet(key, factory, { ...this.#options, signal: request.signal, onProgress });
-    // Another value than its own factory's is one that was kept.
-    const led = kept === made;
+    const led = kept === own.made;
     if ('alone' in kept) {
-      if (!led || own === undefined) return this.#pass(request, handler, 'miss');
-      return withHeaders(own, { 'cache-status': `${this.#name}; fwd=miss` });
+      if (!led || response === undefined) return this.#pass(request, handler, 'miss');
+      return withHeaders(response, { 'cache-status': `${this.#name}; fwd=miss` });
     }
-    const status = led ? 'fwd=miss; stored' : shares ? 'fwd=miss; collapsed' : 'hit';
-    return answerOf(request, kept, `${this.#name}; ${status}`, led || shares ? undefined : this.#cache.life(key));
+    // What nobody made while this caller waited was kept, a copy too that stood in for what was being made.
+    if (kept !== making?.made) return answerOf(request, kept, `${this.#name}; hit`, this.#cache.life(key));
+    return answerOf(request, kept, `${this.#name}; fwd=miss; ${led ? 'stored' : 'collapsed'}`, undefined);
   }
 
   /** Null where the request is nobody's to keep the answer of. */
