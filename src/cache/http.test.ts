@@ -187,6 +187,42 @@ describe('an HTTP answer', () => {
     assert.equal((await ask({}, {}, `${URL}&q=3`)).status, 503);
   });
 
+  it('is never given past its time where it forbids that', async () => {
+    for (const control of ['no-cache', 'max-age=5, must-revalidate', 'max-age=5, proxy-revalidate']) {
+      const { ask, clock, state } = scene({ swrMs: 60_000 });
+      state.answer = (number) => new Response(`number ${number}`, { headers: { 'cache-control': control } });
+      assert.equal((await ask()).text, 'number 1', control);
+      clock.jump(5_000);
+      assert.equal((await ask()).text, 'number 2', control);
+      clock.jump(5_000);
+      state.answer = () => new Response('sorry', { status: 503 });
+      assert.equal((await ask()).status, 503, control);
+    }
+  });
+
+  it('is made anew for who wants no old one, however long that takes', async () => {
+    const clock = new VirtualClock();
+    const cached = createCache({ namespace: 'slow', clock }).http();
+    const ask = (control: string, handler: HttpHandler) =>
+      cached(new Request(URL, { headers: { 'cache-control': control } }), handler);
+    for (const control of ['no-cache', 'max-age=0']) {
+      await ask('', () => new Response('old'));
+      clock.jump(10);
+      const opened = Promise.withResolvers<void>();
+      const answered = Promise.withResolvers<Response>();
+      const asking = ask(control, () => {
+        opened.resolve();
+        return answered.promise;
+      });
+      await opened.promise;
+      await clock.advance(1_000);
+      answered.resolve(new Response('new'));
+      const response = await asking;
+      assert.equal(await response.text(), 'new', control);
+      assert.equal(response.headers.get('cache-status'), 'revoagent; fwd=miss; stored');
+    }
+  });
+
   it('keeps its bytes', async () => {
     const bytes = Uint8Array.from([0, 255, 128, 10]);
     const clock = new VirtualClock();

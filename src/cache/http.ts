@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
-import { directivesOf, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import { directivesOf, forbidsStale, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
 import type { FactoryContext } from './context.ts';
-import type { CallOptions } from './options.ts';
+import type { CallOptions, FillOptions } from './options.ts';
+import type { Lifetime } from './tier.ts';
 
 export interface HttpOptions extends Omit<CallOptions, 'signal' | 'onProgress' | 'local'> {
   /** Names the answer. Default: the whole URL. The method and what `vary` names come to it. */
@@ -55,8 +56,8 @@ const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
 const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
-export function createHttpCache(cache: Keeps, options: HttpOptions, defaultTtlMs: number): HttpCache {
-  const answers = new HttpAnswers(cache, { ...options, ttlMs: options.ttlMs ?? defaultTtlMs });
+export function createHttpCache(cache: Keeps, options: HttpOptions, defaults: FillOptions): HttpCache {
+  const answers = new HttpAnswers(cache, { ...options, ttlMs: options.ttlMs ?? defaults.ttlMs }, defaults);
   return (request, handler) => answers.answer(request, handler);
 }
 
@@ -64,9 +65,11 @@ class HttpAnswers {
   readonly #cache: Keeps;
   readonly #options: HttpOptions & { readonly ttlMs: number };
   readonly #name: string;
+  readonly #defaults: FillOptions;
 
-  constructor(cache: Keeps, options: HttpOptions & { readonly ttlMs: number }) {
+  constructor(cache: Keeps, options: HttpOptions & { readonly ttlMs: number }, defaults: FillOptions) {
     this.#cache = cache;
+    this.#defaults = defaults;
     this.#options = options;
     this.#name = options.name ?? 'revoagent';
   }
@@ -83,11 +86,16 @@ class HttpAnswers {
     const asked = directivesOf(request.headers.get('cache-control'));
     if (asked.has('no-store')) return this.#pass(request, handler, 'request');
     if (key === null || (method !== 'GET' && method !== 'HEAD')) return this.#pass(request, handler, 'bypass');
-    if (!(await this.#isRefused(key, asked))) return this.#keptOrMade(key, request, handler);
+    if (!(await this.#isRefused(key, asked))) return this.#keptOrMade(key, request, handler, asked);
     return new Response(null, { status: 504, headers: { 'cache-status': `${this.#name}; fwd=miss` } });
   }
 
-  async #keptOrMade(key: string, request: Request, handler: HttpHandler): Promise<Response> {
+  async #keptOrMade(
+    key: string,
+    request: Request,
+    handler: HttpHandler,
+    asked: ReadonlyMap<string, string>,
+  ): Promise<Response> {
     const own: Making = {};
     let making: Making | undefined;
     let response: Response | undefined;
@@ -103,7 +111,11 @@ class HttpAnswers {
     const onProgress = (progress: unknown): void => {
       making = progress as Making;
     };
-    const kept = await this.#cache.getOrSet(key, factory, { ...this.#options, signal: request.signal, onProgress });
+    const options: CallOptions = { ...this.#options, signal: request.signal, onProgress };
+    // Who wants no old copy gets none for the handler's being slow.
+    const softTimeoutMs = this.#options.hardTimeoutMs ?? this.#defaults.hardTimeoutMs;
+    const anew = asked.has('no-cache') || asked.has('max-age');
+    const kept = await this.#cache.getOrSet(key, factory, anew ? { ...options, softTimeoutMs } : options);
     const led = kept === own.made;
     if ('alone' in kept) {
       if (!led || response === undefined) return this.#pass(request, handler, 'miss');
@@ -138,12 +150,12 @@ class HttpAnswers {
 
   async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
     if (response.status >= 500 && context.stale !== undefined) context.fail(`status ${response.status}`);
-    const lifeMs = keepsFor(response, this.#options);
-    if (lifeMs === null) {
+    const lifetime = lifetimeOf(response, this.#options);
+    if (lifetime === null) {
       context.skip();
       return { alone: true };
     }
-    context.setTtl({ ttlMs: lifeMs });
+    context.setTtl(lifetime);
     const bytes = Buffer.from(await response.arrayBuffer());
     const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
     const { vary = [], private: whoseOf } = this.#options;
@@ -152,7 +164,7 @@ class HttpAnswers {
       headers.set('etag', `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`);
     if (!headers.has('cache-control')) {
       const reach = whoseOf === undefined ? 'public' : 'private';
-      headers.set('cache-control', `${reach}, max-age=${Math.floor(lifeMs / 1_000)}`);
+      headers.set('cache-control', `${reach}, max-age=${Math.floor(lifetime.ttlMs / 1_000)}`);
     }
     for (const header of [...vary, ...(whoseOf === undefined ? [] : CREDENTIALS)]) headers.append('vary', header);
     return { status: response.status, headers: [...headers], text: bytes.toString(encoding), encoding };
@@ -164,17 +176,21 @@ class HttpAnswers {
   }
 }
 
-/** Milliseconds; null where it is not to be kept. */
-function keepsFor({ status, headers }: Response, options: HttpOptions & { readonly ttlMs: number }): number | null {
-  const { ttlMs } = options;
+/** Null where it is not to be kept. */
+function lifetimeOf(
+  { status, headers }: Response,
+  options: HttpOptions & { readonly ttlMs: number },
+): (Partial<Lifetime> & { readonly ttlMs: number }) | null {
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
   if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
   const known = (options.vary ?? []).map((header) => header.toLowerCase());
   const varies = (headers.get('vary') ?? '').split(',').map((header) => header.trim().toLowerCase());
   if (varies.some((header) => header !== '' && header !== 'accept-encoding' && !known.includes(header))) return null;
-  if (said.has('no-cache')) return 0;
-  return Math.min(ttlMs, freshMsOf(said, headers.get('age')) ?? ttlMs);
+  const ttlMs = said.has('no-cache')
+    ? 0
+    : Math.min(options.ttlMs, freshMsOf(said, headers.get('age')) ?? options.ttlMs);
+  return { ttlMs, ...(forbidsStale(said) && { swrMs: 0, staleOnErrorMs: 0 }) };
 }
 
 function answerOf(

@@ -17,6 +17,11 @@ export function freshMsOf(said: ReadonlyMap<string, string>, age: string | null 
   return Math.max(0, (wholeNumber(text) ?? 0) - (wholeNumber(age ?? '') ?? 0)) * 1_000;
 }
 
+/** Whether the answer forbids to be given past its time, whatever stands in its way (RFC 9111, 4.2.4). */
+export function forbidsStale(said: ReadonlyMap<string, string>): boolean {
+  return ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
+}
+
 export function wholeNumber(text: string): number | undefined {
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }

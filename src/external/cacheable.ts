@@ -1,6 +1,6 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { directivesOf, freshMsOf, isUnchanged } from '#core/http-caching';
+import { directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
 /** The API's word beside the configuration's. Milliseconds. */
@@ -18,7 +18,7 @@ export function keepable({ status, headers }: Head, ttlMsMax: number): Keepable 
   const said = directivesOf(headers['cache-control']);
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
-  const strict = ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
+  const strict = forbidsStale(said);
   if (said.has('no-cache')) return { ttlMs: 0, strict };
   return { ttlMs: Math.min(ttlMsMax, freshMsOf(said, headers.age) ?? ttlMsMax), strict };
 }
