@@ -148,7 +148,8 @@ describe('an HTTP answer', () => {
     );
     await ask();
     clock.jump(4_000);
-    assert.equal((await ask()).text, 'number 1');
+    const kept = await ask();
+    assert.deepEqual([kept.text, kept.said('age'), kept.said('cache-control')], ['number 1', '8', 'max-age=9']);
     clock.jump(1_000);
     assert.equal((await ask()).text, 'number 2');
   });

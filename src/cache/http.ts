@@ -202,7 +202,9 @@ function answerOf(
   const headers = new Headers(kept.headers);
   const ttl = life === undefined ? '' : `; ttl=${Math.floor(life.ttlMs / 1_000)}`;
   headers.set('cache-status', status + ttl);
-  if (life !== undefined) headers.set('age', String(Math.floor(life.ageMs / 1_000)));
+  // It may have been some seconds old when it came.
+  const came = wholeNumber(headers.get('age') ?? '') ?? 0;
+  if (life !== undefined) headers.set('age', String(came + Math.floor(life.ageMs / 1_000)));
   const conditions = {
     ifNoneMatch: request.headers.get('if-none-match'),
     ifModifiedSince: request.headers.get('if-modified-since'),
