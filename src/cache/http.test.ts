@@ -112,6 +112,11 @@ describe('an HTTP answer', () => {
     assert.deepEqual(await texts('de', 'en', 'de'), ['number 1', 'number 2', 'number 1']);
     state.answer = (number) => new Response(`number ${number}`, { headers: { vary: 'accept-language, user-agent' } });
     assert.deepEqual([await texts('fr'), await texts('fr')], [['number 3'], ['number 4']]);
+    const vary = 'Accept-Encoding';
+    state.answer = (number) => new Response(`number ${number}`, { headers: { vary, 'content-encoding': 'gzip' } });
+    assert.deepEqual([await texts('it'), await texts('it')], [['number 5'], ['number 6']]);
+    state.answer = (number) => new Response(`number ${number}`, { headers: { vary } });
+    assert.deepEqual([await texts('it'), await texts('it')], [['number 7'], ['number 7']]);
   });
 
   it('is nobody’s but whose it is', async () => {

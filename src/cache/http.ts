@@ -186,7 +186,9 @@ function lifetimeOf(
   if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
   const known = (options.vary ?? []).map((header) => header.toLowerCase());
   const varies = (headers.get('vary') ?? '').split(',').map((header) => header.trim().toLowerCase());
-  if (varies.some((header) => header !== '' && header !== 'accept-encoding' && !known.includes(header))) return null;
+  // Bytes as they are suit everybody; an encoding does not.
+  const suits = headers.has('content-encoding') ? [''] : ['', 'accept-encoding'];
+  if (varies.some((header) => !suits.includes(header) && !known.includes(header))) return null;
   const ttlMs = said.has('no-cache')
     ? 0
     : Math.min(options.ttlMs, freshMsOf(said, headers.get('age')) ?? options.ttlMs);
