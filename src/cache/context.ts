@@ -65,8 +65,9 @@ export class Context implements FactoryContext {
     this.stale = stale;
   }
 
-  /** For whoever runs the factory. */
-  static said(context: Context): Said {
+  /** For whoever runs the factory, or wraps one. */
+  static said(context: FactoryContext): Said {
+    if (!(#said in context)) throw new TypeError('this context was made by no cache');
     return context.#said;
   }
 

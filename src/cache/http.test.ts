@@ -193,6 +193,40 @@ describe('an HTTP answer', () => {
     assert.equal((await ask({}, {}, `${URL}&q=3`)).status, 503);
   });
 
+  it('is kept as its handler says in the context', async () => {
+    const clock = new VirtualClock();
+    const cached = createCache({ namespace: 'said', clock, defaults: { jitter: 0, swrMs: 0 } }).http({ ttlMs: 60_000 });
+    const ask = async (path: string, handler: HttpHandler = () => new Response('new')) => {
+      const response = await cached(new Request(`${URL}/${path}`), handler);
+      const [status, control] = ['cache-status', 'cache-control'].map((name) => response.headers.get(name));
+      return [await response.text(), status, control];
+    };
+    const negative: HttpHandler = (_request, context) => {
+      context.negative();
+      return new Response('none', { status: 404 });
+    };
+    const short: HttpHandler = (_request, context) => {
+      context.setTtl(5_000);
+      return new Response('short');
+    };
+    const skipped: HttpHandler = (_request, { skip }) => {
+      skip();
+      return new Response('once');
+    };
+    const once: HttpHandler = () => new Response('once', { headers: { 'cache-control': 'no-cache' } });
+    assert.deepEqual(await ask('negative', negative), ['none', 'revoagent; fwd=miss; stored', 'public, max-age=5']);
+    assert.deepEqual(await ask('short', short), ['short', 'revoagent; fwd=miss; stored', 'public, max-age=5']);
+    assert.equal((await ask('skipped', skipped))[1], 'revoagent; fwd=miss');
+    assert.equal((await ask('once', once))[1], 'revoagent; fwd=miss');
+    clock.jump(4_999);
+    assert.deepEqual(
+      [(await ask('negative'))[0], (await ask('short'))[0], (await ask('skipped'))[0]],
+      ['none', 'short', 'new'],
+    );
+    clock.jump(1);
+    assert.deepEqual([(await ask('negative'))[0], (await ask('short'))[0]], ['new', 'new']);
+  });
+
   it('is never given past its time where it forbids that', async () => {
     for (const control of ['no-cache', 'max-age=5, must-revalidate', 'max-age=5, proxy-revalidate']) {
       const { ask, clock, state } = scene({ swrMs: 60_000 });

@@ -5,8 +5,11 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { directivesOf, forbidsStale, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
+import { fillOptions } from './options.ts';
 import type { CallOptions, FillOptions } from './options.ts';
+import { lifeMs } from './tier.ts';
 import type { Lifetime } from './tier.ts';
 
 export interface HttpOptions extends Omit<CallOptions, 'signal' | 'onProgress' | 'local'> {
@@ -49,6 +52,7 @@ interface Alone {
 /** One call of a handler, as those who wait for it hear of it. */
 interface Making {
   made?: Kept | Alone;
+  stored?: boolean;
 }
 
 /** RFC 9110, 15.1: those that may be kept without being told to, of whole answers. */
@@ -57,19 +61,19 @@ const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
 export function createHttpCache(cache: Keeps, options: HttpOptions, defaults: FillOptions): HttpCache {
-  const answers = new HttpAnswers(cache, { ...options, ttlMs: options.ttlMs ?? defaults.ttlMs }, defaults);
+  const answers = new HttpAnswers(cache, options, fillOptions(defaults, options));
   return (request, handler) => answers.answer(request, handler);
 }
 
 class HttpAnswers {
   readonly #cache: Keeps;
-  readonly #options: HttpOptions & { readonly ttlMs: number };
+  readonly #options: HttpOptions;
+  readonly #fill: FillOptions;
   readonly #name: string;
-  readonly #defaults: FillOptions;
 
-  constructor(cache: Keeps, options: HttpOptions & { readonly ttlMs: number }, defaults: FillOptions) {
+  constructor(cache: Keeps, options: HttpOptions, fill: FillOptions) {
     this.#cache = cache;
-    this.#defaults = defaults;
+    this.#fill = fill;
     this.#options = options;
     this.#name = options.name ?? 'revoagent';
   }
@@ -106,6 +110,8 @@ class HttpAnswers {
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
       response = await handler(whole, context);
       own.made = await this.#keep(response, context);
+      const { stored, lifetime } = Context.said(context);
+      own.stored = stored && lifeMs(fillOptions(this.#fill, lifetime)) > 0;
       return own.made;
     };
     const onProgress = (progress: unknown): void => {
@@ -113,7 +119,7 @@ class HttpAnswers {
     };
     const options: CallOptions = { ...this.#options, signal: request.signal, onProgress };
     // Who wants no old copy gets none for the handler's being slow.
-    const softTimeoutMs = this.#options.hardTimeoutMs ?? this.#defaults.hardTimeoutMs;
+    const softTimeoutMs = this.#fill.hardTimeoutMs;
     const anew = asked.has('no-cache') || asked.has('max-age');
     const kept = await this.#cache.getOrSet(key, factory, anew ? { ...options, softTimeoutMs } : options);
     const led = kept === own.made;
@@ -123,7 +129,8 @@ class HttpAnswers {
     }
     // What nobody made while this caller waited was kept, a copy too that stood in for what was being made.
     if (kept !== making?.made) return answerOf(request, kept, `${this.#name}; hit`, this.#cache.life(key));
-    return answerOf(request, kept, `${this.#name}; fwd=miss; ${led ? 'stored' : 'collapsed'}`, undefined);
+    const how = led ? (own.stored === true ? '; stored' : '') : '; collapsed';
+    return answerOf(request, kept, `${this.#name}; fwd=miss${how}`, undefined);
   }
 
   /** Null where the request is nobody's to keep the answer of. */
@@ -150,7 +157,9 @@ class HttpAnswers {
 
   async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
     if (response.status >= 500 && context.stale !== undefined) context.fail(`status ${response.status}`);
-    const lifetime = lifetimeOf(response, this.#options);
+    // What the handler said of its own, and no longer than the answer says.
+    const { ttlMs } = fillOptions(this.#fill, Context.said(context).lifetime);
+    const lifetime = lifetimeOf(response, this.#options, ttlMs);
     if (lifetime === null) {
       context.skip();
       return { alone: true };
@@ -179,7 +188,8 @@ class HttpAnswers {
 /** Null where it is not to be kept. */
 function lifetimeOf(
   { status, headers }: Response,
-  options: HttpOptions & { readonly ttlMs: number },
+  options: HttpOptions,
+  ttlMsMax: number,
 ): (Partial<Lifetime> & { readonly ttlMs: number }) | null {
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
@@ -189,9 +199,7 @@ function lifetimeOf(
   // Bytes as they are suit everybody; an encoding does not.
   const suits = headers.has('content-encoding') ? [''] : ['', 'accept-encoding'];
   if (varies.some((header) => !suits.includes(header) && !known.includes(header))) return null;
-  const ttlMs = said.has('no-cache')
-    ? 0
-    : Math.min(options.ttlMs, freshMsOf(said, headers.get('age')) ?? options.ttlMs);
+  const ttlMs = said.has('no-cache') ? 0 : Math.min(ttlMsMax, freshMsOf(said, headers.get('age')) ?? ttlMsMax);
   return { ttlMs, ...(forbidsStale(said) && { swrMs: 0, staleOnErrorMs: 0 }) };
 }
 
