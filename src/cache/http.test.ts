@@ -175,6 +175,23 @@ describe('an HTTP answer', () => {
     assert.equal(await text(), 'number 6');
   });
 
+  it('is old in every variant, and whosever it is, after a request that changes it', async () => {
+    const { ask } = scene({ vary: ['accept-language'], private: (request) => request.headers.get('cookie') ?? '' });
+    const variants = [{ 'accept-language': 'de' }, { 'accept-language': 'en' }, { cookie: 'who=a' }];
+    const texts = () => Promise.all(variants.map(async (headers) => (await ask(headers)).text));
+    const elsewhere = async () => (await ask({}, {}, `${URL}&q=1`)).text;
+    const [before, other] = [await texts(), await elsewhere()];
+    assert.deepEqual(await texts(), before);
+    await ask({ authorization: 'b' }, { method: 'PUT', body: 'x' });
+    assert.deepEqual(await texts(), ['number 6', 'number 7', 'number 8']);
+    assert.equal(await elsewhere(), other);
+    // Who writes has credentials; what all may read is old all the same.
+    const open = scene();
+    await open.ask();
+    await open.ask({ authorization: 'a' }, { method: 'DELETE' });
+    assert.equal((await open.ask()).text, 'number 3');
+  });
+
   it('stands in for a handler that throws or answers 5xx, and is no 5xx itself', async () => {
     const { ask, clock, state } = scene();
     await ask();

@@ -34,6 +34,7 @@ interface Keeps {
   life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
   get(key: string): Promise<unknown>;
   expire(key: string): Promise<void>;
+  expireTag(tag: string): Promise<void>;
 }
 
 interface Kept {
@@ -80,13 +81,13 @@ class HttpAnswers {
 
   async answer(request: Request, handler: HttpHandler): Promise<Response> {
     const { method } = request;
-    const key = this.#keyOf(request);
     if (!SAFE.includes(method)) {
       const response = await this.#pass(request, handler, 'method');
-      // RFC 9111, 4.4.
-      if (key !== null && response.status < 400) await this.#cache.expire(key);
+      // RFC 9111, 4.4: every answer of the URL, in whatever language and whosever it is.
+      if (response.status < 400) await this.#cache.expireTag(this.#tagOf(request));
       return response;
     }
+    const key = this.#keyOf(request);
     const asked = directivesOf(request.headers.get('cache-control'));
     if (asked.has('no-store')) return this.#pass(request, handler, 'request');
     if (key === null || (method !== 'GET' && method !== 'HEAD')) return this.#pass(request, handler, 'bypass');
@@ -117,7 +118,8 @@ class HttpAnswers {
     const onProgress = (progress: unknown): void => {
       making = progress as Making;
     };
-    const options: CallOptions = { ...this.#options, signal: request.signal, onProgress };
+    const tags = [...(this.#options.tags ?? []), this.#tagOf(request)];
+    const options: CallOptions = { ...this.#options, tags, signal: request.signal, onProgress };
     // Who wants no old copy gets none for the handler's being slow.
     const softTimeoutMs = this.#fill.hardTimeoutMs;
     const anew = asked.has('no-cache') || asked.has('max-age');
@@ -135,13 +137,20 @@ class HttpAnswers {
 
   /** Null where the request is nobody's to keep the answer of. */
   #keyOf(request: Request): string | null {
-    const { vary = [], key, private: whoseOf } = this.#options;
+    const { vary = [], private: whoseOf } = this.#options;
     const whose = whoseOf === undefined ? '' : whoseOf(request);
     const theirs = CREDENTIALS.some((header) => request.headers.has(header));
     if (whose === null || (whoseOf === undefined && theirs)) return null;
     const varies = vary.map((header) => request.headers.get(header));
-    const all = JSON.stringify([whose, key === undefined ? request.url : key(request), varies]);
-    return `http:${createHash('sha256').update(all).digest('base64url')}`;
+    return named([whose, this.#nameOf(request), varies]);
+  }
+
+  #tagOf(request: Request): string {
+    return named([this.#nameOf(request)]);
+  }
+
+  #nameOf(request: Request): string {
+    return this.#options.key?.(request) ?? request.url;
   }
 
   /** Makes old what the request does not take; true where it wants nothing but what is kept, and there is nothing it takes. */
@@ -183,6 +192,10 @@ class HttpAnswers {
     const response = await handler(request, unkept(request.signal));
     return withHeaders(response, { 'cache-status': `${this.#name}; fwd=${why}` });
   }
+}
+
+function named(parts: readonly unknown[]): string {
+  return `http:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
 }
 
 /** Null where it is not to be kept. */
