@@ -131,8 +131,10 @@ describe('a caller who leaves', () => {
 
   it('before it came, calls nothing', async () => {
     const { cache } = setUp();
-    const { factory } = held<number>();
+    const { factory, calls } = held<number>();
     await assert.rejects(cache.getOrSet('k', factory, { signal: AbortSignal.abort(new Error('early')) }), /early/);
+    await settle();
+    assert.equal(calls.length, 0);
   });
 });
 

@@ -209,6 +209,8 @@ export class Cache {
 
   #fly(key: string, factory: (context: FactoryContext) => unknown, options: CallOptions | undefined): Promise<unknown> {
     if (this.#closed) return Promise.reject(new CacheClosedError());
+    // Who has left already waits for nothing: what is begun for him alone, nobody could stop.
+    if (options?.signal?.aborted === true) return Promise.reject(options.signal.reason);
     this.#stats.misses++;
     const under = this.#underWay(key);
     if (under === undefined)
