@@ -250,6 +250,33 @@ describe('an invalidation in the middle of a fill', () => {
   });
 });
 
+describe('a key or tag that is none', () => {
+  it('is refused wherever something would be kept or ended under it, and leaves nothing under way', async () => {
+    const { cache } = setUp();
+    const refused = { name: 'CacheKeyError' };
+    const call = async (work: () => unknown): Promise<unknown> => work();
+    for (const wrong of ['\0', '\ud800', '']) {
+      await assert.rejects(cache.set(wrong, 1), refused);
+      await assert.rejects(cache.get(wrong), refused);
+      await assert.rejects(
+        call(() => cache.getOrSet(wrong, () => 1)),
+        refused,
+      );
+      await assert.rejects(
+        call(() => cache.delete(wrong)),
+        refused,
+      );
+      await assert.rejects(cache.set('k', 1, { tags: [wrong] }), refused);
+      await assert.rejects(
+        call(() => cache.getOrSet('k', () => 1, { tags: [wrong] })),
+        refused,
+      );
+    }
+    assert.equal(cache.stats().entries, 0);
+    assert.equal(await cache.getOrSet('k', () => 2), 2);
+  });
+});
+
 describe('expire and delete', () => {
   const fails = (): never => {
     throw new Error('down');

@@ -14,7 +14,7 @@ import { Flight } from './flight.ts';
 import type { FactoryContext } from './context.ts';
 import { createHttpCache } from './http.ts';
 import type { HttpCache, HttpOptions } from './http.ts';
-import { checkTag, storedKey } from './key.ts';
+import { checkKey, checkTags, storedKey } from './key.ts';
 import type { Kept, MemoryStore } from './memory-store.ts';
 import { fillOptions } from './options.ts';
 import type { CallOptions } from './options.ts';
@@ -113,7 +113,7 @@ export class Cache {
     }
     this.#stats.misses++;
     const since = this.#memory.number;
-    const ask = { key: stored, tags: [], freshShare: 1 };
+    const ask = { key: checkKey(stored), tags: [], freshShare: 1 };
     const acquired = await this.#parts.remote.acquire(ask, 0);
     if (acquired.kind !== 'hit') return undefined;
     const value = this.#parts.seal(acquired.entry.payload.value);
@@ -123,12 +123,12 @@ export class Cache {
 
   /** Stores a value in every tier. Throws a `CacheValueError` where JSON would change it. */
   async set(key: string, value: unknown, options: Omit<CallOptions, 'signal'> = {}): Promise<void> {
-    const stored = storedKey(key);
+    const stored = checkKey(storedKey(key));
     const { ttlMs, swrMs, staleOnErrorMs, jitter } = fillOptions(this.#parts.defaults, options);
     const payload = encode(value);
     const drawn = ttlMs * (1 + jitter * (2 * this.#parts.random.next() - 1));
     const lifetime = { ttlMs: drawn, swrMs, staleOnErrorMs };
-    const tags = (options.tags ?? []).map(checkTag);
+    const tags = checkTags(options.tags);
     const entry = { ...lifetime, payload, bytes: payload.bytes, ageMs: 0, computeMs: 0, tags, expired: false };
     const keep = (): number => {
       this.#memory.invalidate({ name: nameOfKey(key), hard: true });
@@ -249,10 +249,10 @@ export class Cache {
     options: CallOptions | undefined,
     how: { background: boolean; early: boolean },
   ): Flight {
-    const flight = new Flight(key, {
+    const flight = new Flight(checkKey(key), {
       options: fillOptions(this.#parts.defaults, options),
       local: options?.local ?? false,
-      tags: options?.tags,
+      tags: checkTags(options?.tags),
       since: this.#memory.number,
       background: how.background,
     });

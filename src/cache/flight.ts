@@ -4,8 +4,6 @@
  */
 import type { CallOptions, FillOptions } from './options.ts';
 
-const NONE: readonly string[] = Object.freeze([]);
-
 export class Flight {
   readonly key: string;
   readonly options: FillOptions;
@@ -36,7 +34,8 @@ export class Flight {
     begin: {
       options: FillOptions;
       local: boolean;
-      tags?: readonly string[] | undefined;
+      /** Each once. */
+      tags: readonly string[];
       since: number;
       background: boolean;
     },
@@ -44,7 +43,7 @@ export class Flight {
     this.key = key;
     this.options = begin.options;
     this.local = begin.local;
-    this.#tags = begin.tags === undefined ? NONE : [...new Set(begin.tags)];
+    this.#tags = begin.tags;
     this.since = begin.since;
     this.#background = begin.background;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -81,7 +80,7 @@ export class Flight {
 
   /** As far as they are known: the factory may add some. A list that was given out stays as it is. */
   get tags(): readonly string[] {
-    return (this.#tags ??= [...(this.#named ?? NONE)]);
+    return (this.#tags ??= [...(this.#named ?? [])]);
   }
 
   addTag(tag: string): void {

@@ -3,7 +3,7 @@
  * ticket carries the number from before the factory ran, so that a fill that began before an invalidation never undoes it.
  * Ages are told by the tier's own clock and lent out as durations: no clock of another machine is trusted.
  */
-import { checkPrefix, checkTag, prefixOf, storedKey } from './key.ts';
+import { checkKey, checkPrefix, checkTag, prefixOf, storedKey } from './key.ts';
 
 export type Awaitable<T> = T | Promise<T>;
 
@@ -112,7 +112,7 @@ export interface Tier<Payload = Uint8Array> {
 }
 
 export const EVERYTHING = '*';
-export const nameOfKey = (key: string): string => `k:${storedKey(key)}`;
+export const nameOfKey = (key: string): string => `k:${checkKey(storedKey(key))}`;
 export const nameOfTag = (tag: string): string => `t:${checkTag(tag)}`;
 export const nameOfPrefix = (prefix: string): string => `p:${checkPrefix(prefix)}`;
 

@@ -15,6 +15,7 @@ const query = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 512,
+        pattern: '^[!-~]+$',
         description: 'One answer, by its `x-revoagent-cache-key`.',
         examples: [KEY],
       }),
@@ -23,7 +24,7 @@ const query = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 512,
-        pattern: '^(route|external):',
+        pattern: '^(route|external):[!-~]+$',
         description:
           'All of a route, `route:<name>` with the name URL-encoded, or of an external API: `external:<name>`.',
         examples: ['route:gpt-4o'],
