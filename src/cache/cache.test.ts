@@ -8,6 +8,7 @@ import { CacheClosedError } from './cache.ts';
 import { FactoryTimeoutError } from './context.ts';
 import type { FactoryContext } from './context.ts';
 import type { createCache } from './create.ts';
+import { MemoryTier } from './memory-tier.ts';
 
 describe('one factory call', () => {
   it('for 1,000 callers of a missing key, who all get its value', async () => {
@@ -307,6 +308,16 @@ describe('expire and delete', () => {
     await cache.expire('k');
     assert.equal(await cache.getOrSet('k', () => 2), 2);
   });
+});
+
+it('a local value is in no tier, whether it was made or set', async () => {
+  const { clock } = setUp();
+  const tier = new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 });
+  const [one, other] = [setUp({ clock, tiers: [tier] }).cache, setUp({ clock, tiers: [tier] }).cache];
+  await one.set('set', 1, { local: true });
+  await one.getOrSet('made', () => 2, { local: true });
+  assert.deepEqual([one.peek('set'), one.peek('made')], [1, 2]);
+  assert.deepEqual([await other.get('set'), await other.get('made')], [undefined, undefined]);
 });
 
 it('close ends what is under way, and refuses what comes after', async () => {

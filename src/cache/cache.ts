@@ -121,7 +121,7 @@ export class Cache {
     return value;
   }
 
-  /** Stores a value in every tier. Throws a `CacheValueError` where JSON would change it. */
+  /** Stores a value in every tier, or in memory alone where it is `local`. Throws a `CacheValueError` where JSON would change it. */
   async set(key: string, value: unknown, options: Omit<CallOptions, 'signal'> = {}): Promise<void> {
     const stored = checkKey(storedKey(key));
     const { ttlMs, swrMs, staleOnErrorMs, jitter } = fillOptions(this.#parts.defaults, options);
@@ -137,7 +137,7 @@ export class Cache {
       return since;
     };
     const since = keep();
-    if (this.#parts.remote.isEmpty) return;
+    if (this.#parts.remote.isEmpty || options.local === true) return;
     await this.#parts.remote.set(stored, entry);
     // Somebody may have read the old value from a tier meanwhile. If nobody wrote or deleted since, this value stands.
     if (this.#memory.judge(stored, tags, since) === 'valid') keep();
