@@ -146,6 +146,15 @@ function leases(bench: Bench): void {
 
 function lifetimes(bench: Bench): void {
   const { open, fill, read, valueAt, pass } = bench;
+  it('keeps what is never to end', async () => {
+    const tier = await open();
+    const forEver = Number.MAX_SAFE_INTEGER;
+    const entry = await entryOf(1, { tags: ['t'], ttlMs: forEver, swrMs: forEver, staleOnErrorMs: forEver });
+    assert.equal(await fill(tier, 'put', entry), true);
+    await tier.set('set', entry, 'me');
+    assert.deepEqual([await valueAt(tier, 'put'), await valueAt(tier, 'set')], [1, 1]);
+  });
+
   it('gives a stale entry with the lease, and forgets it at the end of its life', async () => {
     const tier = await open();
     await fill(tier, 'k', await entryOf('old', { ttlMs: 100, swrMs: 300, staleOnErrorMs: 300 }));

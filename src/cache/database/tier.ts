@@ -38,6 +38,8 @@ export interface DatabaseTierOptions {
 const LIMITS: TierLimits = Object.freeze({ readMs: 250, writeMs: 250, inFlightMax: 512 });
 /** A mark outlives every fill that began before it: longer than a lease can be renewed. */
 const MARK_MS = 120_000;
+/** A thousand years, for who says for ever in milliseconds: PostgreSQL's own time ends before the longest that a lifetime may be. */
+const LIFE_MS_MAX = 1_000 * 365 * 86_400_000;
 const LOG_LENGTH = 1_000;
 const PURGE_BATCH = 500;
 
@@ -174,7 +176,7 @@ export class DatabaseTier implements Tier {
 
   async #store(query: Query, key: string, entry: Entry<Uint8Array>, { epoch, number }: Position): Promise<void> {
     const { ttlMs, swrMs, staleOnErrorMs, bytes, computeMs, ageMs, payload, tags } = entry;
-    const left = lifeMs(entry) - ageMs;
+    const left = Math.min(lifeMs(entry) - ageMs, LIFE_MS_MAX);
     // In one order everywhere: two transactions never wait for each other's.
     const marks = marksOf(key, tags).slice(1).toSorted();
     if (marks.length > 0) await query(sql.EXTEND_MARKS, [this.#namespace, marks, number, left + MARK_MS]);
