@@ -1,7 +1,7 @@
 /**
  * Hears what other instances invalidate, from the nearest tier beneath memory. Announcements are numbered: one that was missed shows
  * in the next one's number, or in the heartbeat, and is replayed from the tier's log. What cannot be replayed any more marks all
- * of memory stale. While the tier is away, memory's own time limit bounds what it may miss.
+ * of memory stale. A tier whose numbers went back came back as it was before, with what was deleted since: it is cleared. While the tier is away, memory's own time limit bounds what it may miss.
  */
 import type { Clock, Timer } from '#core/clock';
 import type { Random } from '#core/random';
@@ -25,6 +25,8 @@ export interface BusDependencies {
   readonly tell: (event: CacheEvent) => void;
   /** This instance: what it invalidated itself, it has done already. */
   readonly origin: string;
+  /** Has the tier forget all that it holds, and lets nobody read it before it has. */
+  readonly distrust: () => void;
 }
 
 export class Bus {
@@ -66,20 +68,29 @@ export class Bus {
 
   async #beat(): Promise<void> {
     const { guarded, clock, random } = this.#its;
+    const before = this.#position;
     const position = await guarded.position();
     if (this.#closed) return;
-    if (position !== undefined) await this.#compare(position);
+    if (position !== undefined) await this.#compare(position, before);
     if (this.#closed) return;
     // Where nobody asks, the heartbeat is the probe: those that are still wanted follow at once.
     const periodMs = guarded.breaker.state.kind === 'half_open' ? PROBE_MS : HEARTBEAT_MS;
     this.#timer = clock.schedule(periodMs * (0.9 + 0.2 * random.next()), () => void this.#beat());
   }
 
-  async #compare(position: Position): Promise<void> {
+  /** `before`: what was known when the tier was asked, which it cannot be behind of unless it lost something. */
+  async #compare(position: Position, before: Position | undefined): Promise<void> {
     if (this.#position === undefined) {
       // What memory took before this, it may have heard nothing about.
       this.#position = position;
       if (this.#its.memory.size > 0) this.#markStale();
+      return;
+    }
+    if (before !== undefined && position.epoch === before.epoch && position.number < before.number) {
+      // A snapshot, or a replica that had not heard the last of its primary.
+      this.#position = position;
+      this.#its.distrust();
+      this.#markStale();
       return;
     }
     if (this.#isBehind(position) && this.#its.guarded.tier.subscribe !== undefined)

@@ -15,7 +15,10 @@ import { Outbox } from './outbox.ts';
 import { Purger } from './purge.ts';
 import { Remote } from './remote.ts';
 import type { RemoteTier } from './remote.ts';
+import { EVERYTHING } from './tier.ts';
 import { newToken } from './token.ts';
+
+const ALL = [{ name: EVERYTHING, hard: true }];
 
 /**
  * Throws a `CacheKeyError` for a namespace that is none, and a `RangeError` for a default out of its bounds. Connects nothing: the
@@ -65,8 +68,9 @@ export function createCache(options: CacheOptions): Cache {
   const origin = newToken();
   const remote = new Remote(remotes, clock, lease, origin);
   const [nearest] = remotes;
+  const shared = { memory, clock, random, stats, tell, origin };
   const listeners = [
-    ...(nearest ? [new Bus({ guarded: nearest.guarded, memory, clock, random, stats, tell, origin })] : []),
+    ...(nearest ? [new Bus({ ...shared, guarded: nearest.guarded, distrust: () => nearest.outbox.add(ALL) })] : []),
     ...remotes.map(({ guarded }) => new Purger(guarded, clock, random)),
   ];
   for (const listener of listeners) listener.start();

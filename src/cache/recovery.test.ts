@@ -4,9 +4,11 @@ import { it } from 'node:test';
 import { seededRandom } from '#core/random';
 import { CALM, ChaosTier } from '../../tests/helpers/chaos-tier.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import type { Cache } from './cache.ts';
 import { createCache } from './create.ts';
 import type { CacheEvent } from './events.ts';
 import { MemoryTier } from './memory-tier.ts';
+import type { Tier } from './tier.ts';
 
 const OUTAGE_MS = 60_000;
 /** Of five seconds a connection takes one. */
@@ -60,3 +62,36 @@ for (const [who, askEveryMs] of [
       assert.ok(!isOpen());
       await cache.close();
     });
+
+it('a tier that comes back as it was before gives nothing that was deleted since, and is heard again', async () => {
+  const clock = new VirtualClock();
+  const made = (): MemoryTier => new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 });
+  const [snapshot, latest] = [made(), made()];
+  const opened = (tier: Tier): Cache => createCache({ namespace: 'n', tiers: [tier], clock });
+  for (const tier of [snapshot, latest]) await opened(tier).set('users:7', 'deleted', { ttlMs: 3_600_000 });
+  let now = latest;
+  const tier = (): Tier => ({
+    name: 'restored',
+    limits: latest.limits,
+    acquire: (request) => now.acquire(request),
+    put: (key, entry, ticket) => now.put(key, entry, ticket),
+    renew: (key, token, leaseMs) => now.renew(key, token, leaseMs),
+    release: (key, token) => now.release(key, token),
+    set: (key, entry, origin) => now.set(key, entry, origin),
+    invalidate: (invalidations, origin) => now.invalidate(invalidations, origin),
+    position: () => now.position(),
+    since: (position) => now.since(position),
+    subscribe: (listener) => [snapshot, latest].forEach((each) => each.subscribe(listener)),
+    close: () => undefined,
+  });
+  const [one, other] = [opened(tier()), opened(tier())];
+  await clock.advance(2_000);
+  for (const key of ['a', 'b', 'c', 'users:7']) await one.delete(key);
+  now = snapshot;
+  await clock.advance(3_000);
+  assert.deepEqual([await one.get('users:7'), await other.get('users:7')], [undefined, undefined]);
+  await one.set('users:8', 'first');
+  assert.equal(await other.get('users:8'), 'first');
+  await one.set('users:8', 'second');
+  assert.equal(await other.get('users:8'), 'second');
+});
