@@ -96,6 +96,7 @@ describe('a whole answer', () => {
     const again = await ask(url, { 'accept-encoding': 'br', 'if-none-match': etag ?? '' });
     assert.deepEqual([again.response.statusCode, again.bytes.length], [304, 0]);
     assert.equal(again.response.headers['content-encoding'], undefined);
+    assert.equal(again.response.headers.vary, coded.response.headers.vary);
   });
 
   it('is sent as it is where compression is off', async (t) => {

@@ -121,10 +121,11 @@ export class Compressor {
     });
   }
 
-  /** Whether such an answer depends on what the caller accepts. */
-  concerns(contentType: string, body: Uint8Array | string | Precompressed): boolean {
-    const length = body instanceof Precompressed ? body.bytes.byteLength : body.length;
-    return this.#bytesMin > 0 && length >= this.#bytesMin && TEXTS.test(contentType);
+  /** Whether such an answer depends on what the caller accepts. Without a body, as of a 304, whether one might. */
+  concerns(contentType: string, body: Uint8Array | string | Precompressed | undefined): boolean {
+    if (this.#bytesMin === 0 || !TEXTS.test(contentType)) return false;
+    if (body === undefined) return true;
+    return (body instanceof Precompressed ? body.bytes.byteLength : body.length) >= this.#bytesMin;
   }
 
   /**

@@ -192,14 +192,17 @@ export class Pipeline {
     keptAs?: string,
   ): Promise<void> | undefined {
     const plain = body instanceof Precompressed ? body.bytes : body;
-    if (!this.#compressor.concerns(contentType ?? '', body)) {
+    // A 304 goes by what the whole answer would go by (RFC 9110, 15.4.5).
+    const whole = status === 304 ? undefined : body;
+    const concerned = this.#compressor.concerns(contentType ?? '', whole);
+    const { vary } = context.headers;
+    if (concerned) context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
+    if (!concerned || whole === undefined) {
       context.respond(status, headers, plain, { contentType });
       return undefined;
     }
-    const { vary } = context.headers;
-    context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
     const accepts = context.incoming.headers['accept-encoding'];
-    const encoding = this.#compressor.encode(accepts, body, keptAs);
+    const encoding = this.#compressor.encode(accepts, whole, keptAs);
     if (encoding instanceof Promise)
       return encoding.then((encoded) => context.respond(status, headers, plain, { contentType, encoded }));
     context.respond(status, headers, plain, { contentType, encoded: encoding });
