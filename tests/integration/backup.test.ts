@@ -46,6 +46,17 @@ const names = async (hub: Asked, key: string): Promise<unknown[]> => {
   return data.map(({ name }) => name).toSorted();
 };
 
+/** How it was answered: by the cache, or for the caller. */
+async function cached(hub: Asked, key: string): Promise<string | null> {
+  const response = await fetch(`${hub.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}`, 'x-revoagent-cache': 'on' },
+    body: JSON.stringify({ model: 'simulator/chat', messages: [{ role: 'user', content: 'Well?' }] }),
+  });
+  assert.equal(response.status, 200, await response.text());
+  return response.headers.get('x-revoagent-cache');
+}
+
 async function keep(hub: Asked): Promise<string> {
   const made = await call(hub, 'POST', '/api/keys', null, { name: 'operator', scopes: ['admin'] });
   const key = String(made['secret']);
@@ -59,16 +70,19 @@ describe('a backup', () => {
     t.after(() => postgres.close());
     const cwd = await temporaryFolder(t);
     const from = await postgres.createDatabase();
-    const hub = await startHubHere(t, { config: { storage: { url: from } } });
+    const config = { cache: { database: true } };
+    const hub = await startHubHere(t, { config: { ...config, storage: { url: from } } });
     const key = await keep(hub);
+    assert.deepEqual([await cached(hub, key), await cached(hub, key)], ['miss', 'hit']);
     await sh('backup', cwd, { DATABASE_URL: from });
     await call(hub, 'POST', '/api/agents', key, { name: 'later', instructions: 'Be brief.', model: 'simulator/chat' });
     assert.deepEqual(await names(hub, key), ['kept', 'later']);
 
     const to = await postgres.createDatabase();
     await sh('restore', cwd, { DATABASE_URL: to });
-    const restored = await startHubHere(t, { config: { storage: { url: to } } });
+    const restored = await startHubHere(t, { config: { ...config, storage: { url: to } } });
     assert.deepEqual(await names(restored, key), ['kept'], 'with the key of then');
+    assert.equal(await cached(restored, key), 'miss');
     await call(restored, 'POST', '/api/chat', key, { model: 'simulator/chat', prompt: 'Well?' });
   });
 
