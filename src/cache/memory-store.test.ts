@@ -43,6 +43,26 @@ describe('the byte bound', () => {
     assert.ok(used <= 64 * MB, `${Math.round(used / MB)} MB of heap for ${store.size} entries`);
   });
 
+  it('counts the tags of an entry, in real memory too', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const store = storeOf(16 * MB);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let each = 0; each < 20_000; each++) {
+      // Flat texts, as they come out of JSON.
+      const tags = Array.from({ length: 20 }, (_, at) => JSON.parse(`"${'tag'.repeat(20)}${each}.${at}"`) as string);
+      keep(store, `users:${each}`, entryOf(each, { tags }));
+    }
+    // What judges the entries makes their marks flat, too.
+    store.invalidate({ name: 't:other', hard: true });
+    for (let each = 0; each < 20_000; each++) store.find(`users:${each}`, clock.now());
+    collect();
+    const used = process.memoryUsage().heapUsed - before;
+    assert.ok(used <= 16 * MB, `${Math.round(used / MB)} MB of heap for ${store.size} entries`);
+    assert.ok(store.size > 1_000, `${store.size} entries`);
+  });
+
   it('an entry over its own bound is not kept, and takes the older one of its key with it', () => {
     const store = storeOf(16 * MB);
     assert.ok(keep(store, 'a'));
