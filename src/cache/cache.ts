@@ -239,7 +239,7 @@ export class Cache {
   /** A flight that still may answer: not left by all, and begun after every invalidation that touches it. */
   #underWay(key: string): Flight | undefined {
     const flight = this.#flights.get(key)?.flight;
-    if (!flight || flight.aborted || flight.failed) return undefined;
+    if (!flight || flight.aborted || flight.over) return undefined;
     return this.#memory.judge(key, flight.tags, flight.since) === 'valid' ? flight : undefined;
   }
 

@@ -18,6 +18,7 @@ import type { MemoryStore } from './memory-store.ts';
 import type { FillOptions, LeaseSettings } from './options.ts';
 import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
 import type { Leases, Remote, RemoteAcquired } from './remote.ts';
+import { lifeMs } from './tier.ts';
 import type { Entry } from './tier.ts';
 
 export type Factory = (context: FactoryContext) => unknown;
@@ -164,11 +165,13 @@ export class Filler {
       }
     }
     if (!said.stored) {
+      flight.over = true;
       flight.resolve(value);
       await remote.release(found.leases);
       return;
     }
     const entry = this.#entryOf(flight, value, said, clock.now() - startedAt);
+    flight.over = lifeMs(entry) <= 0;
     flight.resolve(this.#keep(flight, entry));
     const undone = memory.judge(flight.key, entry.tags, flight.since) !== 'valid';
     if (entry.bytes > ENTRY_BYTES_MAX) tell({ kind: 'not-stored', reason: `a value of ${entry.bytes} bytes` });

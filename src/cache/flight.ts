@@ -16,8 +16,8 @@ export class Flight {
   since: number;
   readonly answer: Promise<unknown>;
   answered = false;
-  /** It can answer nobody who comes now. */
-  failed = false;
+  /** It can answer nobody who comes now: it failed, or what it gave was for those who waited. */
+  over = false;
   /** Made when it is first asked for: most flights abort nothing. */
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
@@ -97,7 +97,7 @@ export class Flight {
   }
 
   fail(reason: unknown): void {
-    this.failed ||= !this.answered;
+    this.over ||= !this.answered;
     this.answered = true;
     // Every caller may have left; then there is nobody to tell.
     this.answer.catch(() => undefined);

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle } from '../../tests/helpers/virtual-clock.ts';
 import { CacheFactoryError, FactoryTimeoutError } from './context.ts';
+import type { FactoryContext } from './context.ts';
 import { CacheValueError } from './json.ts';
 
 describe('time', () => {
@@ -148,6 +149,18 @@ describe('what a factory may say', () => {
     });
     assert.ok(date instanceof Date);
     assert.equal(cache.peek('k'), undefined);
+  });
+
+  it('what is not to be kept is given to nobody who comes after it, however soon', async () => {
+    const { cache } = setUp();
+    let calls = 0;
+    const skipped = ({ skip }: FactoryContext): number => {
+      skip();
+      return ++calls;
+    };
+    for (const expected of [1, 2]) assert.equal(await cache.getOrSet('skipped', skipped), expected);
+    const never = { ttlMs: 0, swrMs: 0, staleOnErrorMs: 0 };
+    for (const expected of [3, 4]) assert.equal(await cache.getOrSet('never', () => ++calls, never), expected);
   });
 
   it('negative: kept for 5 s, and never served stale', async () => {
