@@ -9,7 +9,7 @@ import { GuardedTier } from './guarded-tier.ts';
 import { deepFreeze } from './json.ts';
 import { checkNamespace } from './key.ts';
 import { MemoryStore } from './memory-store.ts';
-import { FILL_DEFAULTS, fillOptions, LEASE_DEFAULTS, MEMORY_DEFAULTS } from './options.ts';
+import { FILL_DEFAULTS, fillOptions, leaseSettings, memorySettings } from './options.ts';
 import type { CacheOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { Purger } from './purge.ts';
@@ -21,7 +21,7 @@ import { newToken } from './token.ts';
 const ALL = [{ name: EVERYTHING, hard: true }];
 
 /**
- * Throws a `CacheKeyError` for a namespace that is none, and a `RangeError` for a default out of its bounds. Connects nothing: the
+ * Throws a `CacheKeyError` for a namespace that is none, and a `RangeError` for a setting out of its bounds. Connects nothing: the
  * tiers are given, and closed with the cache.
  */
 export function createCache(options: CacheOptions): Cache {
@@ -36,14 +36,13 @@ export function createCache(options: CacheOptions): Cache {
       stats.listenerFailures++;
     }
   };
-  const settings = { ...MEMORY_DEFAULTS, ...options.memory };
-  const { bytesMax, entryBytesMax } = settings;
+  const { bytesMax, entryBytesMax, ttlMs } = memorySettings(options.memory);
   const memory = new MemoryStore<unknown>(clock, {
     bytesMax,
     entryBytesMax,
-    ...(tiers.length > 0 && { ttlMs: settings.ttlMs }),
+    ...(tiers.length > 0 && { ttlMs }),
   });
-  const lease = { ...LEASE_DEFAULTS, ...options.lease };
+  const lease = leaseSettings(options.lease);
   const remotes = tiers.map((tier, index): RemoteTier => {
     const guarded = new GuardedTier(tier, {
       clock,

@@ -4,7 +4,7 @@ import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
 import type { BreakerRegistry } from '#resilience/registry';
 import type { CacheEvent } from './events.ts';
-import type { Lifetime, Tier } from './tier.ts';
+import type { Lifetime, Tier, TierLimits } from './tier.ts';
 
 /** How one value is made and kept. */
 export interface FillOptions extends Lifetime {
@@ -85,26 +85,56 @@ export interface LeaseSettings {
 }
 
 const MB = 1024 * 1024;
-export const MEMORY_DEFAULTS: MemorySettings = Object.freeze({
+const MEMORY_DEFAULTS: MemorySettings = Object.freeze({
   bytesMax: 128 * MB,
   entryBytesMax: MB,
   ttlMs: 30_000,
 });
-export const LEASE_DEFAULTS: LeaseSettings = Object.freeze({ leaseMs: 10_000, leaseMsMax: 60_000, waitMs: 3_000 });
+const LEASE_DEFAULTS: LeaseSettings = Object.freeze({ leaseMs: 10_000, leaseMsMax: 60_000, waitMs: 3_000 });
 
 /** JSON bytes of one entry in a tier beneath memory; a larger value is made anew for every caller. */
 export const ENTRY_BYTES_MAX = 4 * MB;
 
+type Bounds<Settings> = Partial<Readonly<Record<keyof Settings, readonly [min: number, max: number]>>>;
+
+const FILL_BOUNDS: Bounds<FillOptions> = { jitter: [0, 0.5], earlyRefreshFrom: [0, 1] };
+const MEMORY_BOUNDS: Bounds<MemorySettings> = { bytesMax: [1, Number.MAX_SAFE_INTEGER] };
+const LEASE_BOUNDS: Bounds<LeaseSettings> = { leaseMs: [1, Number.MAX_SAFE_INTEGER] };
+const TIER_BOUNDS: Bounds<TierLimits> = { inFlightMax: [1, Number.MAX_SAFE_INTEGER] };
+
 /** `undefined` in `options` leaves the default. Throws a RangeError for what is no duration or share. */
 export function fillOptions(defaults: FillOptions, options: Partial<FillOptions> | undefined): FillOptions {
-  if (options === undefined) return defaults;
+  return options === undefined ? defaults : settled(defaults, options, FILL_BOUNDS);
+}
+
+/** As `fillOptions`. */
+export function memorySettings(given: Partial<MemorySettings> | undefined): MemorySettings {
+  return settled(MEMORY_DEFAULTS, given, MEMORY_BOUNDS);
+}
+
+/** As `fillOptions`. */
+export function leaseSettings(given: Partial<LeaseSettings> | undefined): LeaseSettings {
+  return settled(LEASE_DEFAULTS, given, LEASE_BOUNDS);
+}
+
+/** As `fillOptions`. */
+export function tierLimits(defaults: TierLimits, given: Partial<TierLimits> | undefined): TierLimits {
+  return settled(defaults, given, TIER_BOUNDS);
+}
+
+function settled<Settings extends Readonly<Record<keyof Settings, number>>>(
+  defaults: Settings,
+  given: Partial<Settings> | undefined,
+  bounds: Bounds<Settings>,
+): Settings {
   const resolved = { ...defaults };
-  for (const name of Object.keys(FILL_DEFAULTS) as (keyof FillOptions)[]) {
-    const given = options[name];
-    if (given === undefined) continue;
-    const max = name === 'jitter' ? 0.5 : name === 'earlyRefreshFrom' ? 1 : Number.MAX_SAFE_INTEGER;
-    if (!(given >= 0 && given <= max)) throw new RangeError(`${name} must be a number from 0 to ${max}; got ${given}`);
-    resolved[name] = given;
+  for (const name of Object.keys(defaults) as (keyof Settings & string)[]) {
+    const value = given?.[name];
+    if (value === undefined) continue;
+    const [min, max] = bounds[name] ?? [0, Number.MAX_SAFE_INTEGER];
+    if (!(value >= min && value <= max))
+      throw new RangeError(`${name} must be a number from ${min} to ${max}; got ${value}`);
+    resolved[name] = value;
   }
   return resolved;
 }

@@ -3,6 +3,7 @@
  * writes and invalidations are short transactions whose numbers become visible in their order. Expired rows go in small batches.
  */
 import { checkNamespace } from '../key.ts';
+import { tierLimits } from '../options.ts';
 import { EVERYTHING, lifeMs, marksOf } from '../tier.ts';
 import type {
   Acquired,
@@ -50,11 +51,11 @@ export class DatabaseTier implements Tier {
   readonly #port: DatabasePort;
   readonly #namespace: string;
 
-  constructor(port: DatabasePort, { namespace, name = 'database', limits = {} }: DatabaseTierOptions) {
+  constructor(port: DatabasePort, { namespace, name = 'database', limits }: DatabaseTierOptions) {
     this.#port = port;
     this.#namespace = checkNamespace(namespace);
     this.name = name;
-    this.limits = { ...LIMITS, ...limits };
+    this.limits = tierLimits(LIMITS, limits);
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {

@@ -7,6 +7,7 @@ import { messageOf } from '#core/errors';
 import { createBatch } from '#redis/index';
 import type { RedisArgument, RedisPort, Script } from '#redis/index';
 import { checkNamespace } from '../key.ts';
+import { tierLimits } from '../options.ts';
 import { lifeMs, marksOf } from '../tier.ts';
 import type {
   Acquired,
@@ -44,11 +45,11 @@ export class RedisTier implements Tier {
     ({ entry }) => entry.payload.length,
   );
 
-  constructor(port: RedisPort, { namespace, name = 'redis', limits = {} }: RedisTierOptions) {
+  constructor(port: RedisPort, { namespace, name = 'redis', limits }: RedisTierOptions) {
     const base = `revoagent:cache:${checkNamespace(namespace)}:`;
     this.#port = port;
     this.name = name;
-    this.limits = { ...LIMITS, ...limits };
+    this.limits = tierLimits(LIMITS, limits);
     this.#channel = `${base}bus`;
     this.#keys = [base];
   }
