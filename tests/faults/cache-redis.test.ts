@@ -293,6 +293,7 @@ it('Redis is out of memory: hits are served, new values reach callers, invalidat
   assert.equal(await other.cache.getOrSet('k', () => 'new'), 'new');
   for (const { events } of [one, other]) assert.ok(!events.some((each) => each.kind === 'tier-opened'));
   assert.equal(await isThere(lab, 'e:cold:1'), false);
+  assert.equal(await isThere(lab, 'l:cold:1'), false, 'nobody waits for what was made long ago');
 });
 
 it('announcements that a subscriber was cut off from are replayed, as often as it takes', async (t) => {

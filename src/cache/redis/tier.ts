@@ -67,9 +67,10 @@ export class RedisTier implements Tier {
     try {
       return await this.#put({ key, entry, ticket, life });
     } catch (error) {
-      // It answers, and has no room: that is no reason to stop asking it.
-      if (isOutOfMemory(error)) return false;
-      throw error;
+      if (!isOutOfMemory(error)) throw error;
+      // It answers, and has no room: that is no reason to stop asking it, nor for others to wait for what will not be there.
+      await this.release(key, ticket.token);
+      return false;
     }
   }
 
