@@ -253,6 +253,18 @@ function invalidations(bench: Bench): void {
     assert.equal(await valueAt(tier, 'users:1'), 1);
   });
 
+  it('of many tags at once, and fills that carry them, do not stand in each other’s way', async () => {
+    const tier = await open();
+    const tags = Array.from({ length: 30 }, (_, index) => `tag${index}`);
+    const entry = await entryOf(1, { tags });
+    const names = tags.toReversed().map((tag) => ({ name: `t:${tag}`, hard: true }));
+    for (let round = 0; round < 5; round++) {
+      const fills = ['a', 'b', 'c'].map((key) => fill(tier, key, entry));
+      await Promise.all([...fills, tier.invalidate(names, 'me'), tier.invalidate(names, 'me')]);
+      await tier.invalidate([{ name: '*', hard: true }], 'me');
+    }
+  });
+
   it('a write takes the lease of a fill away, and stands', async () => {
     const tier = await open();
     const acquired = await tier.acquire(requestOf('k'));

@@ -112,7 +112,7 @@ export class DatabaseTier implements Tier {
       await query(sql.END_LEASES, [this.#namespace, [...deleted, ...expired]]);
       if (deleted.length > 0) await query(sql.DELETE_ENTRIES, [this.#namespace, deleted]);
       if (expired.length > 0) await query(sql.EXPIRE_ENTRIES, [this.#namespace, expired]);
-      for (const [index, { name, hard }] of invalidations.entries()) {
+      for (const [index, { name, hard }] of inOrder(invalidations)) {
         const how = hard ? 'hard' : 'soft';
         if (name === EVERYTHING) await query(sql.MARK_ALL[how], [this.#namespace, first + index]);
         else if (!name.startsWith('k:')) await query(sql.MARK[how], [this.#namespace, name, first + index, MARK_MS]);
@@ -194,6 +194,11 @@ export class DatabaseTier implements Tier {
     if (again === undefined) throw new Error(`cache_meta does not keep the namespace ${this.#namespace}`);
     return again;
   }
+}
+
+/** By name, as a fill takes its marks: neither then waits for one that the other has. */
+function inOrder(invalidations: readonly Invalidation[]): [index: number, Invalidation][] {
+  return [...invalidations.entries()].toSorted(([, { name: one }], [, { name: other }]) => (one < other ? -1 : 1));
 }
 
 function positionOf(row: Row): Position {
