@@ -296,6 +296,17 @@ it('Redis is out of memory: hits are served, new values reach callers, invalidat
   assert.equal(await isThere(lab, 'l:cold:1'), false, 'nobody waits for what was made long ago');
 });
 
+it('an entry whose header is not whole is a miss, and spoils no other that is asked for with it', async (t) => {
+  const lab = await openReadyLab(t);
+  const { redis, one, other } = lab;
+  for (const key of ['users:1', 'users:2']) await one.cache.set(key, 'kept', { tags: ['team'] });
+  const at = 'revoagent:cache:faults:e:users:1';
+  const whole = String(await redis.command('GET', at));
+  await redis.command('SET', at, whole.replace('["p:users:"', '["p:users:'));
+  const both = ['users:1', 'users:2'].map((key) => other.cache.getOrSet(key, () => 'made'));
+  assert.deepEqual(await Promise.all(both), ['made', 'kept']);
+});
+
 it('announcements that a subscriber was cut off from are replayed, as often as it takes', async (t) => {
   const lab = await openReadyLab(t);
   const { redis, one, other } = lab;

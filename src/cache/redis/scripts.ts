@@ -112,7 +112,9 @@ local lists = {['[]'] = {}}
 local function listOf(json)
   local list = lists[json]
   if not list then
-    list = cjson.decode(json)
+    local whole
+    whole, list = pcall(cjson.decode, json)
+    if not whole or type(list) ~= 'table' then return nil end
     lists[json] = list
   end
   return list
@@ -144,7 +146,9 @@ for first = 1, #ARGV, 3 do
       if itsEpoch == epoch then
         ttl, age = tonumber(ttl), now - born
         if age < 0 then age = 0 end
-        judgement = judge(listOf(its), tonumber(since), 2)
+        local names = listOf(its)
+        -- A header that is not whole is no entry, and the others are asked for all the same.
+        judgement = names and judge(names, tonumber(since), 2) or 2
         if judgement == 0 and flag == 'x' then judgement = 1 end
         fresh = judgement == 0 and age < ttl
         if fresh and age <= ARGV[first + 1] * ttl then kind = 0 end
