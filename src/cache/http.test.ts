@@ -147,6 +147,9 @@ describe('an HTTP answer', () => {
       const { ask } = scene({}, (number) => new Response(`number ${number}`, { headers }));
       assert.deepEqual([(await ask()).text, (await ask()).text], ['number 1', 'number 2'], JSON.stringify(headers));
     }
+    const unkept = scene({}, () => new Response('whole', { status: 503, headers: { 'x-of': 'whole' } }));
+    const head = await unkept.ask({}, { method: 'HEAD' });
+    assert.deepEqual([head.status, head.text, head.said('x-of')], [503, '', 'whole']);
     const { ask, clock } = scene(
       {},
       (number) => new Response(`number ${number}`, { headers: { 'cache-control': 'max-age=9', age: '4' } }),

@@ -13,7 +13,7 @@ import { lifeMs } from './tier.ts';
 import type { Lifetime } from './tier.ts';
 
 export interface HttpOptions extends Omit<CallOptions, 'signal' | 'onProgress' | 'local'> {
-  /** Names the answer. Default: the whole URL. The method and what `vary` names come to it. */
+  /** Names the answer. Default: the whole URL. What `vary` names and whose it is come to it. */
   readonly key?: (request: Request) => string;
   /** Request headers that the answer depends on. An answer whose own `Vary` names another is not kept. */
   readonly vary?: readonly string[];
@@ -127,7 +127,11 @@ class HttpAnswers {
     const led = kept === own.made;
     if ('alone' in kept) {
       if (!led || response === undefined) return this.#pass(request, handler, 'miss');
-      return withHeaders(response, { 'cache-status': `${this.#name}; fwd=miss` });
+      const alone = withHeaders(response, { 'cache-status': `${this.#name}; fwd=miss` });
+      if (request.method !== 'HEAD') return alone;
+      // The handler was asked for the whole, to be kept.
+      await alone.body?.cancel();
+      return new Response(null, alone);
     }
     // What nobody made while this caller waited was kept, a copy too that stood in for what was being made.
     if (kept !== making?.made) return answerOf(request, kept, `${this.#name}; hit`, this.#cache.life(key));
