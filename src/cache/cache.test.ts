@@ -322,6 +322,23 @@ it('a local value is in no tier, whether it was made or set', async () => {
   assert.deepEqual([await other.get('set'), await other.get('made')], [undefined, undefined]);
 });
 
+for (const [which, memory] of [
+  ['is too large for memory', { entryBytesMax: 10 }],
+  ['memory is to keep nothing of', { ttlMs: 0 }],
+] as const)
+  it(`a value that ${which} is as old as it is in the tier beneath`, async () => {
+    const { clock } = setUp();
+    const tier = new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 });
+    const opened = () => setUp({ clock, tiers: [tier], memory }).cache;
+    const [one, other] = [opened(), opened()];
+    await settle();
+    await one.set('k', 'a long value');
+    clock.jump(400);
+    assert.equal(await other.getOrSet('k', () => 'not made'), 'a long value');
+    assert.equal(other.peek('k'), undefined);
+    assert.deepEqual(other.life('k'), { ageMs: 400, ttlMs: 600 });
+  });
+
 it('close ends what is under way, and refuses what comes after', async () => {
   const { cache, clock } = setUp();
   const { factory, signals } = held<number>();

@@ -73,14 +73,10 @@ export class Cache {
 
   /**
    * Of this process's copy of the key, fresh or not, in milliseconds: how old it is, and for how long it is fresh yet (negative: since when
-   * it is not); `undefined` where there is no copy.
+   * it is not); `undefined` where there is no copy. Of a value that memory does not keep, too, for who has just been given it.
    */
   life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined {
-    const now = this.#clock.now();
-    const kept = this.#memory.find(storedKey(key), now);
-    if (kept === undefined) return undefined;
-    const ageMs = now - kept.bornAt;
-    return { ageMs, ttlMs: kept.source.ttlMs - ageMs };
+    return this.#memory.life(storedKey(key), this.#clock.now());
   }
 
   /**

@@ -13,6 +13,8 @@ import type { Entry, Invalidation } from './tier.ts';
 const ENTRY_COST_BYTES = 512;
 /** A tag is held as it was given and as the mark that it is judged by. Measured with 10^6 of them. */
 const TAG_COST_BYTES = 96;
+/** Of what is not kept here, told again to who has just been given it. */
+const PASSED_MAX = 1_000;
 /** A parsed value costs about twice its JSON. */
 const VALUE_COST = 2;
 
@@ -98,6 +100,8 @@ export class MemoryStore<Payload> {
   number = 0;
   readonly #entryBytesMax: number;
   readonly #ttlMs: number;
+  /** Entries that are too large for here, or of which none is kept: their age, when they passed. */
+  readonly #passed = new LRUCache<string, { bornAt: number; ttlMs: number }>({ max: PASSED_MAX });
   evictions = 0;
 
   constructor(clock: Clock, { bytesMax, entryBytesMax, ttlMs = Infinity }: MemoryOptions, marks = new Marks()) {
@@ -139,14 +143,24 @@ export class MemoryStore<Payload> {
     return undefined;
   }
 
+  /** How old it is and how long it is fresh yet, in milliseconds: of what is kept, or passed by on its way to its callers. */
+  life(key: string, now: number): { ageMs: number; ttlMs: number } | undefined {
+    const kept = this.find(key, now);
+    const known = kept === undefined ? this.#passed.get(key) : { bornAt: kept.bornAt, ttlMs: kept.source.ttlMs };
+    if (known === undefined) return undefined;
+    const ageMs = now - known.bornAt;
+    return { ageMs, ttlMs: known.ttlMs - ageMs };
+  }
+
   /** Null where it is not kept: too large, or invalidated since. */
   store(key: string, entry: Entry<Payload>, since: number): Kept<Payload> | null {
-    if (this.#ttlMs === 0 || this.judge(key, entry.tags, since) !== 'valid') return null;
-    if (entry.bytes > this.#entryBytesMax) {
+    if (this.judge(key, entry.tags, since) !== 'valid') return null;
+    const kept = new Kept(key, entry, since, this.#clock.now(), this.#ttlMs);
+    if (this.#ttlMs === 0 || entry.bytes > this.#entryBytesMax) {
       this.#entries.delete(key);
+      this.#passed.set(key, { bornAt: kept.bornAt, ttlMs: entry.ttlMs });
       return null;
     }
-    const kept = new Kept(key, entry, since, this.#clock.now(), this.#ttlMs);
     let size = ENTRY_COST_BYTES + 2 * key.length + VALUE_COST * entry.bytes;
     for (const tag of entry.tags) size += TAG_COST_BYTES + 2 * tag.length;
     this.#entries.set(key, kept, { size });
