@@ -247,6 +247,21 @@ describe('an HTTP answer', () => {
     assert.deepEqual([(await ask('negative'))[0], (await ask('short'))[0]], ['new', 'new']);
   });
 
+  it('is fresh no longer than it says, whatever the jitter', async () => {
+    const clock = new VirtualClock();
+    const random = { next: () => 0.999 };
+    const defaults = { jitter: 0.5, swrMs: 0, earlyRefreshFrom: 1 };
+    const cached = createCache({ namespace: 'jitter', clock, random, defaults }).http();
+    let calls = 0;
+    const handler: HttpHandler = () => new Response(`${++calls}`, { headers: { 'cache-control': 'max-age=30' } });
+    const text = async () => (await cached(new Request(URL), handler)).text();
+    assert.equal(await text(), '1');
+    clock.jump(29_000);
+    assert.equal(await text(), '1');
+    clock.jump(1_000);
+    assert.equal(await text(), '2');
+  });
+
   it('is never given past its time where it forbids that', async () => {
     for (const control of ['no-cache', 'max-age=5, must-revalidate', 'max-age=5, proxy-revalidate']) {
       const { ask, clock, state } = scene({ swrMs: 60_000 });

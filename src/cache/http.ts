@@ -171,8 +171,8 @@ class HttpAnswers {
   async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
     if (response.status >= 500 && context.stale !== undefined) context.fail(`status ${response.status}`);
     // What the handler said of its own, and no longer than the answer says.
-    const { ttlMs } = fillOptions(this.#fill, Context.said(context).lifetime);
-    const lifetime = lifetimeOf(response, this.#options, ttlMs);
+    const wanted = fillOptions(this.#fill, Context.said(context).lifetime);
+    const lifetime = lifetimeOf(response, this.#options, wanted);
     if (lifetime === null) {
       context.skip();
       return { alone: true };
@@ -206,7 +206,7 @@ function named(parts: readonly unknown[]): string {
 function lifetimeOf(
   { status, headers }: Response,
   options: HttpOptions,
-  ttlMsMax: number,
+  { ttlMs: ttlMsMax, jitter }: FillOptions,
 ): (Partial<Lifetime> & { readonly ttlMs: number }) | null {
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
@@ -216,7 +216,9 @@ function lifetimeOf(
   // Bytes as they are suit everybody; an encoding does not.
   const suits = headers.has('content-encoding') ? [''] : ['', 'accept-encoding'];
   if (varies.some((header) => !suits.includes(header) && !known.includes(header))) return null;
-  const ttlMs = said.has('no-cache') ? 0 : Math.min(ttlMsMax, freshMsOf(said, headers.get('age')) ?? ttlMsMax);
+  // What it says itself, no jitter is to lengthen.
+  const own = (freshMsOf(said, headers.get('age')) ?? Number.POSITIVE_INFINITY) / (1 + jitter);
+  const ttlMs = said.has('no-cache') ? 0 : Math.min(ttlMsMax, own);
   return { ttlMs, ...(forbidsStale(said) && { swrMs: 0, staleOnErrorMs: 0 }) };
 }
 
