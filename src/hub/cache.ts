@@ -29,10 +29,14 @@ export interface CacheParts {
 const NAMESPACE = 'answers';
 /** The whole of a run has its own deadline, a day at most; the cache's must not come first. */
 const LONG_MS = 90_000_000;
-/** A model's answer is made again for a caller who waits for it, never behind one who does not: that would be a call nobody asked for. */
+/**
+ * A model's answer is made again for a caller who waits for it, never behind one who does not: that would be a call nobody asked for. Nor is
+ * any kept longer than was said, by an operator or an API.
+ */
 export const ANSWERS = {
   namespace: NAMESPACE,
   defaults: {
+    jitter: 0,
     swrMs: 0,
     earlyRefreshFrom: 1,
     softTimeoutMs: LONG_MS,

@@ -69,6 +69,15 @@ describe('an external API whose answers are kept', () => {
     assert.equal(target.received.length, 1);
   });
 
+  it('is asked again as soon as the time is over that it gave, every time', async (t) => {
+    const { target, hub, clock } = await start(t);
+    target.otherwise = (received) => numbered(target, { 'cache-control': 'max-age=10' })(received);
+    const paths = Array.from({ length: 10 }, (_, number) => `/x?number=${number}`);
+    for (const path of paths) await seen(hub.call(path));
+    clock.jump(10_000);
+    for (const path of paths) assert.equal((await seen(hub.call(path))).cache, 'miss');
+  });
+
   it('is asked again with its ETag after its time, and its 304 is no answer to a caller who has nothing', async (t) => {
     const { target, hub, clock } = await start(t);
     target.script(numbered(target, { etag: '"v1"', 'cache-control': 'private, max-age=10' }));
