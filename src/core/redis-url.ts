@@ -40,7 +40,9 @@ const SENTINEL_SETTINGS = { sentinelUsername: 'username', sentinelPassword: 'pas
 export function parseRedisUrl(url: string): RedisAddress {
   const parts = /^(redis|rediss)(-sentinel)?:\/\/(?:([^/?#]*)@)?([^/?#@]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url);
   if (parts === null) {
-    throw new TypeError(/^[a-z+-]*cluster/.test(url) ? NO_CLUSTER : `is no URL of Redis: write ${REDIS_URL_FORM}`);
+    throw new TypeError(
+      /^[a-z+-]*cluster/.test(url) ? `names a cluster. ${NO_CLUSTER}` : `is no URL of Redis: write ${REDIS_URL_FORM}`,
+    );
   }
   const [, scheme, sentinel, user = '', hosts = '', path = '', query = ''] = parts;
   const shared = { ...userOf(user), tls: scheme === 'rediss' };
@@ -95,7 +97,7 @@ function databaseOf(steps: readonly string[]): number {
   const [text = '0', ...rest] = steps;
   const database = Number(text);
   if (rest.length > 0 || !/^\d{1,4}$/.test(text) || database > DATABASE_MAX) {
-    throw new TypeError(`ends with the number of a database, from 0 to ${DATABASE_MAX}, and nothing else`);
+    throw new TypeError(`must end with the number of a database, from 0 to ${DATABASE_MAX}, and nothing else`);
   }
   return database;
 }

@@ -11,6 +11,7 @@ import { messageOf } from '#core/errors';
 import { systemRandom } from '#core/random';
 import type { Random } from '#core/random';
 import { parseRedisUrl } from '#core/redis-url';
+import type { RedisAddress } from '#core/redis-url';
 import { atTurnEnd } from '#core/turn-end';
 import { inspect } from './inspection.ts';
 import { RedisNotSentError } from './not-sent.ts';
@@ -155,7 +156,7 @@ const EVICTS =
   'this Redis drops keys when it is full (maxmemory-policy), and what is kept here must not vanish: set maxmemory-policy noeviction, as in deploy/redis/state.conf';
 
 function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Settings {
-  const { at, tls: overTls, database, username, password } = parseRedisUrl(url);
+  const { at, tls: overTls, database, username, password } = addressOf(url);
   const wait = (times: number): number => {
     const backoff = Math.min(RECONNECT_MS_MIN * 2 ** Math.min(times, 10), RECONNECT_MS_MAX);
     return backoff * (0.5 + random.next() / 2);
@@ -188,6 +189,15 @@ function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Set
     // A primary that was made a replica while it stayed connected: the sentinels know who is it now.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
+}
+
+/** What is wrong is said of the URL, which may hold a password and is not shown. */
+function addressOf(url: string): RedisAddress {
+  try {
+    return parseRedisUrl(url);
+  } catch (error) {
+    throw new TypeError(`connectRedis: the url ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** The client has no class for it, only these words. */
