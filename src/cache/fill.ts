@@ -2,6 +2,7 @@
  * What happens when memory has no fresh answer: the tiers beneath are asked, one instance of all runs the factory, the others wait
  * for its value. A stale copy answers where that is allowed; nothing is stored that an invalidation came after.
  */
+import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '#core/clock';
 import { pause } from '#core/clock';
 import type { Random } from '#core/random';
@@ -23,6 +24,7 @@ import type { Entry } from './tier.ts';
 
 export type Factory = (context: FactoryContext) => unknown;
 
+const RESTING_MAX = 1_000;
 const POLL_MS_FIRST = 10;
 const POLL_MS_MAX = 100;
 
@@ -53,6 +55,8 @@ export class Filler {
   readonly #its: FillDependencies;
   /** Of the limit of whoever asks for no other. */
   readonly #limits: TimerQueue;
+  /** Keys whose factory failed, where a copy from a tier beneath stood in. */
+  readonly #resting = new LRUCache<string, { until: number; since: number }>({ max: RESTING_MAX });
 
   constructor(dependencies: FillDependencies) {
     this.#its = dependencies;
@@ -79,6 +83,7 @@ export class Filler {
     try {
       if (!(await this.#lookUp(flight, found, early))) return;
       if (flight.aborted) return await this.#its.remote.release(found.leases);
+      if (this.#rests(flight) && this.#answerStale(flight, found)) return await this.#its.remote.release(found.leases);
       stopKeeping = this.#its.remote.keep(found.leases);
       const { hardTimeoutMs } = flight.options;
       hard = this.#limit(hardTimeoutMs, () => {
@@ -155,6 +160,7 @@ export class Filler {
     let value: unknown;
     try {
       value = await flight.whileWanted(() => factory(context));
+      this.#resting.delete(flight.key);
       tell({ kind: 'factory', outcome: 'ok', ms: clock.now() - startedAt });
     } catch (error) {
       if (error instanceof NotModified) value = error.value;
@@ -233,7 +239,21 @@ export class Filler {
 
   /** An upstream that is down is not asked again for every call. */
   #restFor(flight: Flight): void {
-    const now = this.#its.clock.now();
-    this.#its.memory.find(flight.key, now)?.rest(now + flight.options.retryAfterFailureMs);
+    const { memory, clock } = this.#its;
+    const now = clock.now();
+    const until = now + flight.options.retryAfterFailureMs;
+    const kept = memory.find(flight.key, now);
+    if (kept === undefined) this.#resting.set(flight.key, { until, since: memory.number });
+    else kept.rest(until);
+  }
+
+  /** Of a copy that memory does not hold; one that it holds passes for fresh meanwhile. */
+  #rests({ key, tags }: Flight): boolean {
+    const { memory, clock } = this.#its;
+    const rest = this.#resting.get(key);
+    if (rest === undefined) return false;
+    const rests = clock.now() < rest.until && memory.judge(key, tags, rest.since) === 'valid';
+    if (!rests) this.#resting.delete(key);
+    return rests;
   }
 }

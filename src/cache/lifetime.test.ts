@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
-import { settle } from '../../tests/helpers/virtual-clock.ts';
+import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { CacheFactoryError, FactoryTimeoutError } from './context.ts';
 import type { FactoryContext } from './context.ts';
 import { CacheValueError } from './json.ts';
+import { MemoryTier } from './memory-tier.ts';
 
 describe('time', () => {
   it('a stale value is served at once while one call refreshes it', async () => {
@@ -57,6 +58,34 @@ describe('time', () => {
     assert.equal(calls, 2);
     await pass(clock, 60_000);
     await assert.rejects(cache.getOrSet('k', failing), /down/);
+  });
+
+  it('and so it is where the copy lies in a tier beneath alone, until somebody expires it by hand', async () => {
+    const clock = new VirtualClock();
+    const tier = new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 });
+    const defaults = { swrMs: 0, staleOnErrorMs: 600_000 };
+    const { cache } = setUp({ clock, tiers: [tier], memory: { entryBytesMax: 10 }, defaults });
+    let calls = 0;
+    const failing = (): string => {
+      calls++;
+      throw new Error('down');
+    };
+    await cache.set('k', 'a long value');
+    await pass(clock, 1_001);
+    const ask = async (): Promise<number> => {
+      assert.equal(await cache.getOrSet('k', failing), 'a long value');
+      return calls;
+    };
+    assert.deepEqual([await ask(), await ask()], [1, 1]);
+    await pass(clock, 29_999);
+    assert.equal(await ask(), 1);
+    await cache.expire('k');
+    assert.equal(await ask(), 2);
+    await pass(clock, 30_001);
+    assert.equal(await ask(), 3);
+    assert.equal(await cache.getOrSet('k', () => 'another long value', { retryAfterFailureMs: 0 }), 'a long value');
+    await pass(clock, 30_001);
+    assert.equal(await cache.getOrSet('k', () => 'another long value'), 'another long value');
   });
 
   it('the hard timeout aborts the factory and tells the caller', async () => {
