@@ -106,6 +106,7 @@ class HttpAnswers {
     let response: Response | undefined;
     const factory = async (context: FactoryContext): Promise<Kept | Alone> => {
       context.progress(own);
+      context.tag(this.#tagOf(request));
       // Not with the caller's own signal: others may wait when he has left.
       const whole = new Request(request, { method: 'GET', signal: context.signal });
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
@@ -118,8 +119,7 @@ class HttpAnswers {
     const onProgress = (progress: unknown): void => {
       making = progress as Making;
     };
-    const tags = [...(this.#options.tags ?? []), this.#tagOf(request)];
-    const options: CallOptions = { ...this.#options, tags, signal: request.signal, onProgress };
+    const options: CallOptions = { ...this.#options, signal: request.signal, onProgress };
     // Who wants no old copy gets none for the handler's being slow.
     const softTimeoutMs = this.#fill.hardTimeoutMs;
     const anew = asked.has('no-cache') || asked.has('max-age');
