@@ -47,6 +47,7 @@ describe('what is encoded', () => {
 describe('a value that JSON would change is refused, with the place', () => {
   const circle: { self?: unknown } = {};
   circle.self = circle;
+  class List extends Array<number> {}
   const holes: unknown[] = [1];
   holes[2] = 2;
   const cases: [string, unknown, string][] = [
@@ -64,6 +65,7 @@ describe('a value that JSON would change is refused, with the place', () => {
     ['a symbol key', { [Symbol('s')]: 1 }, '$'],
     ['toJSON', { toJSON: () => 1 }, '$'],
     ['a hole', holes, '$'],
+    ['an array of a class', { list: new List(1, 2) }, '$.list'],
     ['no prototype', Object.create(null), '$'],
     ['a circle', circle, '$.self'],
   ];

@@ -48,6 +48,8 @@ function problemIn(value: unknown, depth: number): Problem | undefined {
 }
 
 function problemInArray(value: readonly unknown[], depth: number): Problem | undefined {
+  if (Object.getPrototypeOf(value) !== Array.prototype)
+    return here(`a ${value.constructor?.name ?? 'list without a prototype'} would come back as a plain array`);
   if (Object.keys(value).length !== value.length) return here('the array has holes, or properties beside its elements');
   for (let index = 0; index < value.length; index++) {
     const found = problemIn(value[index], depth + 1);
