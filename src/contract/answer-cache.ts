@@ -98,6 +98,14 @@ export function inProject(projectId: string, name: string): string {
   return `${projectId}/${name}`;
 }
 
+/** A tag of one project, as `inProject`. Names of routes are longer than what a cache takes for a tag: of those the beginning counts. */
+export function tagInProject(projectId: string, name: string): string {
+  return inProject(projectId, name).slice(0, TAG_CHARS_MAX);
+}
+
+/** The cache's own bound. */
+const TAG_CHARS_MAX = 512;
+
 /** All answers of a kind, before their keys' first colon: `chat:`. */
 export const CACHED_KINDS = ['chat', 'embedding', 'external'] as const;
 export type CachedKind = (typeof CACHED_KINDS)[number];

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
-import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
+import { EVERY_ANSWER, inProject, tagInProject } from '#contract/answer-cache';
 import type { CacheControl, CacheTarget } from '#contract/cache-control';
 import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
@@ -104,10 +104,9 @@ export function openHubCaches(stack: AsyncDisposableStack, parts: CacheParts): H
 }
 
 function invalidate(cache: Cache, projectId: string, target: CacheTarget): Promise<void> {
-  const its = (name: string): string => inProject(projectId, name);
-  if ('key' in target) return cache.delete(its(target.key));
-  if ('prefix' in target) return cache.deletePrefix(its(target.prefix));
-  return cache.deleteTag(its('tag' in target ? target.tag : EVERY_ANSWER));
+  if ('key' in target) return cache.delete(inProject(projectId, target.key));
+  if ('prefix' in target) return cache.deletePrefix(inProject(projectId, target.prefix));
+  return cache.deleteTag(tagInProject(projectId, 'tag' in target ? target.tag : EVERY_ANSWER));
 }
 
 function tell(event: CacheEvent, { observer, logger }: Pick<CacheParts, 'observer' | 'logger'>): void {

@@ -19,6 +19,9 @@ import type { Upstream } from '../helpers/upstream.ts';
 const DECODERS = { zstd: zstdDecompressSync, br: brotliDecompressSync, gzip: gunzipSync } as const;
 type Encoding = keyof typeof DECODERS;
 
+/** In a URL it is longer than any tag of a cache. */
+const LONG_NAME = '模'.repeat(200);
+
 /** Takes milliseconds to compress. */
 const LONG = Array.from({ length: 10_000 }, (_, index) => `word ${index * 7919}`).join(' ');
 
@@ -42,6 +45,7 @@ describe('what a hub keeps', () => {
       providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-test' } },
       routes: {
         m: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} },
+        [LONG_NAME]: { groups: [[{ provider: 'up', model: 'test-model' }]], cache: {} },
         'up/*': { groups: [[{ provider: 'up' }]] },
       },
       external: { api: { baseUrl: upstream.baseUrl, cache: {} } },
@@ -110,6 +114,23 @@ describe('what a hub keeps', () => {
       }
       assert.ok(upstream.received.length <= 1, 'the rest is kept');
     });
+
+  it('is taken out by the tag of its route, however long the name', async () => {
+    for (const model of ['m', LONG_NAME]) {
+      const told = async (): Promise<unknown> => {
+        const { response } = await take('/v1/chat/completions', undefined, {
+          ...question('What is taken out?'),
+          model,
+        });
+        return response.headers['x-revoagent-cache'];
+      };
+      const twice = [await told(), await told()];
+      const tag = encodeURIComponent(`route:${encodeURIComponent(model)}`);
+      const answer = await hub.ask(key, 'DELETE', `/api/cache?tag=${tag}`);
+      assert.equal(answer.status, 200, await answer.text());
+      assert.deepEqual([...twice, await told()], ['miss', 'hit', 'miss']);
+    }
+  });
 
   it('a stream out of a kept answer is not compressed', async () => {
     upstream.otherwise = answers(LONG);

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import type { CachedKind } from '#contract/answer-cache';
-import { EVERY_ANSWER, inProject } from '#contract/answer-cache';
+import { EVERY_ANSWER, inProject, tagInProject } from '#contract/answer-cache';
 import type { RunCall } from '#contract/gateway';
 import type { Route } from '../route.ts';
 import type { CacheLifetime } from '../settings.ts';
@@ -13,8 +13,6 @@ import type { CacheLifetime } from '../settings.ts';
 /** Of a request and of its caller's wishes, what the answer does not depend on. */
 const NOT_ASKED: ReadonlySet<string> = new Set(['stream', 'stream_options']);
 const NOT_WISHED: ReadonlySet<string> = new Set(['cache']);
-/** The cache's own bound. */
-const TAG_CHARS_MAX = 512;
 
 export interface Caching extends CacheLifetime {
   readonly key: string;
@@ -75,8 +73,8 @@ function digestOf(text: string): string {
 /** Under which an answer is kept. */
 export function tagsOf({ caller: { projectId } }: RunCall, route: Route): string[] {
   // Route names may hold what a tag may not.
-  const ofRoute = inProject(projectId, `route:${encodeURIComponent(route.name)}`).slice(0, TAG_CHARS_MAX);
-  return [inProject(projectId, EVERY_ANSWER), ofRoute];
+  const ofRoute = `route:${encodeURIComponent(route.name)}`;
+  return [EVERY_ANSWER, ofRoute].map((name) => tagInProject(projectId, name));
 }
 
 /**

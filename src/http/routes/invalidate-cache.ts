@@ -1,11 +1,15 @@
 /** `DELETE /api/cache`: kept answers are no longer given, by any instance; what was being made when it was asked for is not kept. */
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
+import { limits } from '#core/limits';
 import { CACHED_KINDS } from '#contract/answer-cache';
 import type { CacheTarget } from '#contract/cache-control';
 import { json } from '../answer.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { writtenDown } from '../written-down.ts';
+
+/** Of a route whose name is as long as one can be, each character three bytes and each byte three characters of a URL. */
+const TAG_CHARS_MAX = 'route:'.length + 9 * limits.modelNameCharsMax;
 
 const KEY = 'chat:3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 
@@ -23,7 +27,7 @@ const query = Type.Object(
     tag: Type.Optional(
       Type.String({
         minLength: 1,
-        maxLength: 512,
+        maxLength: TAG_CHARS_MAX,
         pattern: '^(route|external):[!-~]+$',
         description:
           'All of a route, `route:<name>` with the name URL-encoded, or of an external API: `external:<name>`.',
