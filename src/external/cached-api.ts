@@ -35,13 +35,15 @@ interface Asked {
   readonly name: string;
 }
 
+type Life = NonNullable<ReturnType<AnswerCache['life']>>;
+
 /** What a shared call ends with besides an answer that is kept. */
 type Ended =
   | Kept
   /** Too large, or not to be kept: each asks for himself. */
   | { readonly alone: true }
   | { readonly failed: unknown }
-  | { readonly stale: Kept; readonly ageMs: number };
+  | { readonly stale: Kept; readonly life: Life };
 
 export class CachedApi {
   readonly status: ExternalStatus;
@@ -123,21 +125,23 @@ export class CachedApi {
     });
     if ('failed' in ended) throw ended.failed;
     if ('alone' in ended) return own ?? this.#api.call(call);
-    if ('stale' in ended) return this.#answer(asked, ended.stale, 'stale', ended.ageMs);
+    if ('stale' in ended) return this.#answer(asked, ended.stale, 'stale', ended.life);
     return this.#answer(asked, ended, led ? 'miss' : follows ? 'shared' : 'hit');
   }
 
   /** `own`: what passes to the caller who asked, and to nobody else. */
   async #make(
-    { call }: Asked,
+    { call, wish }: Asked,
     context: MakeContext,
   ): Promise<{ ended: Ended; own?: ExternalAnswer; unchanged?: true }> {
     const stale = context.stale as { readonly value: Kept; readonly ageMs: number } | undefined;
     const standIn = (): Ended | undefined => {
       if (stale === undefined || context.signal.aborted) return undefined;
       const { ttlMs, strict } = stale.value;
-      const covers = !strict && stale.ageMs <= ttlMs + this.#settings.staleOnErrorMs;
-      return covers ? { stale: stale.value, ageMs: stale.ageMs } : undefined;
+      // A 304 may have given it another time than it came with.
+      const life = this.#cache.life(wish.key) ?? { ageMs: stale.ageMs, ttlMs: ttlMs - stale.ageMs };
+      const covers = !strict && life.ttlMs + this.#settings.staleOnErrorMs >= 0;
+      return covers ? { stale: stale.value, life } : undefined;
     };
     try {
       const opened = await this.#api.call({
@@ -148,7 +152,9 @@ export class CachedApi {
       const head = { status: opened.status, headers: opened.given };
       if (opened.status === 304 && stale !== undefined) {
         await opened.body.return?.();
-        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, stale.value.ttlMs)?.ttlMs ?? 0 });
+        // What it says anew counts from now; where it says nothing, what it said before.
+        const ttlMsMax = 'cache-control' in head.headers ? this.#settings.ttlMs : stale.value.ttlMs;
+        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, ttlMsMax)?.ttlMs ?? 0 });
         return { ended: stale.value, unchanged: true };
       }
       const insteadOf = opened.status === 408 || opened.status === 429 ? standIn() : undefined;
@@ -184,9 +190,8 @@ export class CachedApi {
     return inProject(caller.projectId, `external:${this.status.name}`);
   }
 
-  #answer({ call, name, wish }: Asked, kept: Kept, status: CacheFacts['status'], staleMs?: number): ExternalAnswer {
+  #answer({ call, name, wish }: Asked, kept: Kept, status: CacheFacts['status'], past?: Life): ExternalAnswer {
     const made = { ageMs: 0, ttlMs: kept.ttlMs };
-    const past = staleMs === undefined ? undefined : { ageMs: staleMs, ttlMs: kept.ttlMs - staleMs };
     const life = past ?? (status === 'hit' ? this.#cache.life(wish.key) : undefined) ?? made;
     const bytes = Buffer.from(kept.text, kept.encoding);
     const known = isKnown(call.headers, kept.headers);

@@ -96,6 +96,22 @@ describe('an external API whose answers are kept', () => {
     assert.deepEqual(await seen(hub.call('/x')), miss(4));
   });
 
+  it('is fresh for as long as its 304 says, however old the answer was when it came', async (t) => {
+    const { target, hub, clock } = await start(t, { staleOnErrorMs: 20_000 });
+    const said = { etag: '"v1"', 'cache-control': 'max-age=40' };
+    target.script(numbered(target, { ...said, age: '40' }), ({ response }) => void response.writeHead(304, said).end());
+    assert.deepEqual(await seen(hub.call('/x')), miss(1));
+    assert.deepEqual(await seen(hub.call('/x')), miss(1));
+    clock.jump(30_000);
+    assert.deepEqual(await seen(hub.call('/x')), hit(1));
+    assert.equal(target.received.length, 2);
+    target.otherwise = answers(503);
+    clock.jump(20_000);
+    assert.deepEqual(await seen(hub.call('/x')), { ...hit(1), cache: 'stale' });
+    clock.jump(20_000);
+    assert.equal((await seen(hub.call('/x'))).cache, null);
+  });
+
   it('answers a caller who has the version with 304, out of what is kept', async (t) => {
     const { target, hub } = await start(t);
     target.script(numbered(target, { etag: 'W/"v1"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }));
