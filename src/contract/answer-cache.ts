@@ -87,7 +87,10 @@ export async function shared<T>(
 }
 
 function isYoung(cache: AnswerCache, { key, ageMsMax }: Wish): boolean {
-  return ageMsMax === Number.POSITIVE_INFINITY || (cache.life(key)?.ageMs ?? 0) <= ageMsMax;
+  if (ageMsMax === Number.POSITIVE_INFINITY) return true;
+  // Memory takes no large answer: of one that lies beneath nobody here knows the age.
+  const life = cache.life(key);
+  return life !== undefined && life.ageMs <= ageMsMax;
 }
 
 /**

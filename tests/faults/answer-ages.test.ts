@@ -75,4 +75,17 @@ describe('a caller who takes none but young answers', () => {
     assert.equal(await held(other, wish(10_000)), undefined);
     assert.equal(await shared(other, wish(10_000), make, OPTIONS), 'new');
   });
+
+  it('takes none from a tier beneath that memory is too small for, so that nobody knows its age', async (t) => {
+    const clock = new VirtualClock();
+    const tier = new MemoryTier(clock, { bytesMax: 8_000_000, entryBytesMax: 4_000_000 });
+    const one = open(t, clock, [tier]);
+    const large = (name: string) => (): Promise<string> => Promise.resolve(name.padEnd(1_500_000, name));
+    await shared(one, wish(Infinity), large('old'), OPTIONS);
+    await clock.advance(60_000);
+    assert.match(await shared(one, wish(Infinity), large('new'), OPTIONS), /^old/);
+    assert.equal(await held(one, wish(10_000)), undefined);
+    assert.match(await shared(one, wish(10_000), large('new'), OPTIONS), /^new/);
+    assert.match(await shared(one, wish(Infinity), large('newer'), OPTIONS), /^newnew/);
+  });
 });
