@@ -25,7 +25,7 @@ it('one server: its user, its database, with and without TLS', () => {
 });
 
 it('sentinels: several, the name of the primary, and a user of their own', () => {
-  const url = 'rediss-sentinel://hub:one@a:1,b,[::1]:3/main%20one/2?sentinelUsername=watcher&sentinelPassword=t%26wo';
+  const url = 'rediss-sentinel://hub:one@a:1,b,[::1]:3/main%20one/2?sentinelUsername=watcher&sentinelPassword=t%26w+o';
   assert.deepEqual(parseRedisUrl(url), {
     username: 'hub',
     password: 'one',
@@ -39,7 +39,7 @@ it('sentinels: several, the name of the primary, and a user of their own', () =>
         { host: '::1', port: 3 },
       ],
       primary: 'main one',
-      user: { username: 'watcher', password: 't&wo' },
+      user: { username: 'watcher', password: 't&w+o' },
     },
   });
 });

@@ -47,7 +47,8 @@ export function parseRedisUrl(url: string): RedisAddress {
   const [, scheme, sentinel, user = '', hosts = '', path = '', query = ''] = parts;
   const shared = { ...userOf(user), tls: scheme === 'rediss' };
   const steps = path.split('/').filter((step) => step !== '');
-  const settings = new URLSearchParams(query);
+  // A plus is one here as in the user's part, and not a form's space: passwords in base64 hold some.
+  const settings = new URLSearchParams(query.replaceAll('+', '%2B'));
   if (sentinel === undefined) {
     const [first, second] = hosts.split(',');
     if (second !== undefined) throw new TypeError(`names several hosts. ${NO_CLUSTER}`);
