@@ -135,7 +135,8 @@ export class Heard {
   }
 }
 
-const SAID_ONCE: readonly string[] = ['role', 'id', 'type'];
+/** Some say them with each piece: `format` is OpenRouter's, of `reasoning_details`. */
+const SAID_ONCE: readonly string[] = ['role', 'id', 'type', 'format'];
 
 function emptyFields(): Fields {
   return { __proto__: null };

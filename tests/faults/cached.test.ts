@@ -183,6 +183,60 @@ describe('a kept answer', () => {
     assert.equal(upstream.received.length, 1);
   });
 
+  it('has what its upstream says beside the choices, whichever way it came and goes', async (t) => {
+    const frame = { id: 'chatcmpl-test', created: 1, model: 'test-model' };
+    const beside = { system_fingerprint: 'fp_1', citations: ['https://example.org'] };
+    const message = { role: 'assistant', content: 'Well.' };
+    const plain = answersBody({
+      ...frame,
+      object: 'chat.completion',
+      ...beside,
+      choices: [{ index: 0, message, finish_reason: 'stop', native_finish_reason: 'STOP' }],
+    });
+    const of = (choice: object, more: object): string =>
+      event({ ...frame, object: 'chat.completion.chunk', ...more, choices: [{ index: 0, ...choice }] });
+    const streamed = streams(['0', '1'], {
+      raw: {
+        0: of({ delta: { content: 'Well.' } }, { system_fingerprint: 'fp_1' }),
+        // Some say where it is from when they have said it.
+        1: of({ delta: {}, finish_reason: 'stop' }, { citations: beside.citations }),
+      },
+      ending: 'unfinished',
+    });
+    for (const [behaviour, stream] of [
+      [plain, false],
+      [streamed, true],
+    ] as const) {
+      const { bench, upstream } = await startCached(t);
+      upstream.script(behaviour);
+      await (stream ? streamResult(bench) : plainResult(bench));
+      const { body, summary } = await bench.gateway.complete(bench.call());
+      assert.equal(summary.cache?.status, 'hit');
+      assert.partialDeepStrictEqual(body, { ...frame, object: 'chat.completion', ...beside });
+      const { events } = await bench.gateway.stream(bench.call({ stream: true }));
+      const chunks: unknown[] = [];
+      for await (const text of events) chunks.push(JSON.parse(text));
+      const chunk = { ...frame, object: 'chat.completion.chunk', ...beside };
+      assert.partialDeepStrictEqual(chunks, [chunk, chunk]);
+      if (!stream) assert.partialDeepStrictEqual(chunks[1], { choices: [{ native_finish_reason: 'STOP' }] });
+    }
+  });
+
+  it('has its thoughts as they were, where each piece of them names their form', async (t) => {
+    const { bench, upstream } = await startCached(t);
+    const frame = { id: 'chatcmpl-1', created: 1, model: 'test-model', object: 'chat.completion.chunk' };
+    const thought = (text: string): string => {
+      const part = { type: 'reasoning.text', text, format: 'anthropic-claude-v1', index: 0 };
+      return event({ ...frame, choices: [{ index: 0, delta: { reasoning_details: [part] } }] });
+    };
+    upstream.script(streams(['0', '1'], { raw: { 0: thought('Let '), 1: thought('me see.') } }));
+    await streamResult(bench);
+    const { body } = await bench.gateway.complete(bench.call());
+    assert.deepEqual(body.choices[0]?.message['reasoning_details'], [
+      { type: 'reasoning.text', text: 'Let me see.', format: 'anthropic-claude-v1', index: 0 },
+    ]);
+  });
+
   it('has each of its tool calls, however its upstream numbers them', async (t) => {
     const frame = { id: 'chatcmpl-1', created: 1, model: 'test-model', object: 'chat.completion.chunk' };
     for (const [way, chunks] of Object.entries(STREAMED_CALLS)) {

@@ -24,7 +24,8 @@ export class LiveAnswer {
   readonly #stream: ChatStream;
   readonly #said: Said[] = [];
   readonly #heard = new Heard(KEPT_CHARS_MAX, { logprobs: true });
-  #first: Fields | null = null;
+  /** What its chunks say beside their choices: each field as it came first, some come in the last. */
+  readonly #frame: Fields = { __proto__: null };
   #usage: Usage | null = null;
   #chars = 0;
   /** How far the fastest reader is. */
@@ -71,8 +72,8 @@ export class LiveAnswer {
   /** The whole as one answer; null where it is too large, or was not put together. Asked for after the end. */
   completion(): ChatCompletion | null {
     const choices = this.#heard.choices();
-    if (this.#first === null || this.#heard.truncated || choices.length === 0) return null;
-    const { choices: _, usage: __, object: ___, revoagent: ____, ...frame } = this.#first;
+    if (this.#heard.truncated || choices.length === 0) return null;
+    const { choices: _, usage: __, object: ___, revoagent: ____, ...frame } = this.#frame;
     // What was put together has objects without a prototype; a cache takes plain ones.
     const whole: unknown = JSON.parse(
       JSON.stringify({
@@ -110,8 +111,8 @@ export class LiveAnswer {
   /** For a reader who asked for usage, where the first caller had not; null where it is not known. Asked for after the end. */
   usageChunk(): string | null {
     const usage = this.#usage ?? usageOf(this.spent());
-    if (this.#first === null || usage === null) return null;
-    const { id, object, created, model } = this.#first;
+    if (this.#said.length === 0 || usage === null) return null;
+    const { id, object, created, model } = this.#frame;
     return JSON.stringify({ id, object, created, model, choices: [], usage });
   }
 
@@ -125,7 +126,7 @@ export class LiveAnswer {
     const event: unknown = JSON.parse(text);
     let usage = false;
     if (isFields(event)) {
-      this.#first ??= event;
+      for (const name in event) this.#frame[name] ??= event[name];
       this.#heard.event(event);
       if (isFields(event['usage'])) {
         this.#usage = event['usage'] as Usage;
