@@ -13,7 +13,7 @@ function started() {
   const clock = new VirtualClock();
   const records = new Map<string, KeyRecord>();
   const audited: AuditRecord[] = [];
-  const state = { away: false, looks: 0 };
+  const state = { away: false, looks: 0, breaks: false };
   const store: KeyStore = {
     async insert(record) {
       records.set(record.id, record);
@@ -28,6 +28,7 @@ function started() {
       const record = records.get(id);
       if (record === undefined || record.projectId !== projectId || record.revokedWallMs !== null) return false;
       records.set(id, { ...record, revokedWallMs: wallMs });
+      if (state.breaks) throw new UnavailableError('database_unavailable', 'It was done, and the connection broke.');
       return true;
     },
     setLimits: async (projectId, id, limits) => {
@@ -116,6 +117,15 @@ describe('a key', () => {
     assert.ok(await keys.authenticate(elsewhere.secret));
     clock.jump(30_000);
     assert.equal(await keys.authenticate(elsewhere.secret), null);
+  });
+
+  it('that was revoked is refused at once, though the answer of the database was lost', async () => {
+    const { keys, create, state } = started();
+    const { record, secret } = await create();
+    assert.ok(await keys.authenticate(secret));
+    state.breaks = true;
+    await assert.rejects(keys.revoke({ projectId: 'prj_a', id: record.id, actor: 'local' }), UnavailableError);
+    assert.equal(await keys.authenticate(secret), null);
   });
 
   it('goes on for ten minutes while nobody can be asked; one that nobody has seen gets an honest 503', async () => {

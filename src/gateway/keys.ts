@@ -164,11 +164,11 @@ class CachedKeys implements Keys {
   }
 
   async revoke({ projectId, id, actor }: Parameters<Keys['revoke']>[0]): Promise<boolean> {
-    const { keys, clock } = this.#parts;
-    // Done first: a key that has leaked is not kept alive by an audit that cannot be written.
-    const revoked = await keys.revoke(projectId, id, clock.wallMs());
+    const { keys, lookups, clock } = this.#parts;
+    // Done first: a key that has leaked is not kept alive by an audit that cannot be written. Also where it failed: it may be done, and
+    // is then refused as revoked already when it is tried again.
+    const revoked = await keys.revoke(projectId, id, clock.wallMs()).finally(() => lookups.delete(`key:${id}`));
     if (!revoked) return false;
-    await this.#parts.lookups.delete(`key:${id}`);
     await this.#audit('key-revoked', projectId, id, actor, {});
     return true;
   }
