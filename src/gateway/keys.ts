@@ -165,9 +165,14 @@ class CachedKeys implements Keys {
 
   async revoke({ projectId, id, actor }: Parameters<Keys['revoke']>[0]): Promise<boolean> {
     const { keys, lookups, clock } = this.#parts;
-    // Done first: a key that has leaked is not kept alive by an audit that cannot be written. Also where it failed: it may be done, and
-    // is then refused as revoked already when it is tried again.
-    const revoked = await keys.revoke(projectId, id, clock.wallMs()).finally(() => lookups.delete(`key:${id}`));
+    // Done first: a key that has leaked is not kept alive by an audit that cannot be written.
+    let revoked = false;
+    try {
+      revoked = await keys.revoke(projectId, id, clock.wallMs());
+    } finally {
+      // Also where it failed: it may be done, and to try again would then find no key to revoke.
+      await lookups.delete(`key:${id}`);
+    }
     if (!revoked) return false;
     await this.#audit('key-revoked', projectId, id, actor, {});
     return true;
