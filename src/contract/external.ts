@@ -42,7 +42,7 @@ export interface ExternalAnswer {
    * too large or late; `return()` ends the call.
    */
   readonly body: AsyncIterableIterator<Uint8Array>;
-  /** All of it, where it is kept or will be: `body` gives the same. */
+  /** All of it, where it is kept or will be: `body` gives the same, unless the status is 304. */
   readonly whole?: {
     readonly bytes: Uint8Array;
     /** Names these bytes and no others. */

@@ -195,14 +195,14 @@ export class CachedApi {
     const life = past ?? (status === 'hit' ? this.#cache.life(wish.key) : undefined) ?? made;
     const bytes = Buffer.from(kept.text, kept.encoding);
     const known = isKnown(call.headers, kept.headers);
-    const { 'content-length': _, 'content-type': _type, ...unchanged } = kept.headers;
+    const { 'content-length': _, ...unchanged } = kept.headers;
     return {
       status: known ? 304 : kept.status,
       headers: known ? unchanged : { ...kept.headers, 'content-length': String(bytes.length) },
       attempts: status === 'miss' ? 1 : 0,
       breaker: this.#breakers.get(this.status.breaker).state.kind,
       body: resumed(known ? Buffer.alloc(0) : bytes, undefined),
-      ...(!known && { whole: { bytes, digest: kept.digest } }),
+      whole: { bytes, digest: kept.digest },
       cache: { status, key: name, ...life },
     };
   }

@@ -5,7 +5,10 @@ import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { DEFAULT_PROJECT_ID } from '#contract/stores';
+import { agentOf } from '../../tests/conformance/records.ts';
 import { startHttpHub } from '../../tests/helpers/http-hub.ts';
+import { noAgents } from '../../tests/helpers/stores-away.ts';
 import { acceptedEncoding, Compressor, Precompressed } from './compression.ts';
 
 const DECODERS = { zstd: zstdDecompressSync, br: brotliDecompressSync, gzip: gunzipSync } as const;
@@ -93,10 +96,24 @@ describe('a whole answer', () => {
     const { etag } = coded.response.headers;
     assert.match(etag ?? '', /^W\/"/);
     assert.equal(plain.response.headers.etag, etag);
-    const again = await ask(url, { 'accept-encoding': 'br', 'if-none-match': etag ?? '' });
-    assert.deepEqual([again.response.statusCode, again.bytes.length], [304, 0]);
-    assert.equal(again.response.headers['content-encoding'], undefined);
-    assert.equal(again.response.headers.vary, coded.response.headers.vary);
+    for (const method of ['GET', 'HEAD']) {
+      const known = { 'accept-encoding': 'br', 'if-none-match': etag ?? '' };
+      const { response, bytes } = await ask(url, known, undefined, method);
+      assert.deepEqual([response.statusCode, bytes.length, response.headers.etag], [304, 0, etag]);
+      assert.equal(response.headers['content-encoding'], undefined);
+      assert.equal(response.headers.vary, plain.response.headers.vary, 'as its 200 has it');
+    }
+  });
+
+  it('is sent as it is where its ETag names its bytes', async (t) => {
+    const agent = agentOf(DEFAULT_PROJECT_ID, { instructions: 'word '.repeat(1_000) });
+    const agentStore = { ...noAgents, find: async () => agent };
+    const hub = await startHttpHub(t, { deps: { agentStore } });
+    const headers = { authorization: `Bearer ${hub.keys.admin}`, 'accept-encoding': 'gzip' };
+    const { response, bytes } = await ask(`${hub.url}/api/agents/${agent.id}`, headers);
+    assert.ok(bytes.length > 4_000);
+    const { etag, 'content-encoding': encoding, vary } = response.headers;
+    assert.deepEqual([etag, encoding, vary], [`"${agent.version}"`, undefined, undefined]);
   });
 
   it('is sent as it is where compression is off', async (t) => {

@@ -52,6 +52,8 @@ const ENCODINGS: readonly Encoding[] = ['zstd', 'br', 'gzip'];
 const TEXTS =
   /^(?:text\/(?!event-stream)|application\/(?:[\w.-]+\+)?(?:json|xml|x-ndjson|jsonl|javascript)\b|image\/svg\+xml)/;
 
+const WEAK = 'W/';
+
 /** Answers that are compressed at the same time; the runtime has four threads for this and for files. */
 const PLACES = 8;
 
@@ -97,7 +99,7 @@ export class Precompressed {
 }
 
 export function weakEtag(bytes: Uint8Array | string): string {
-  return `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+  return `${WEAK}"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
 }
 
 export interface Encoded {
@@ -121,11 +123,13 @@ export class Compressor {
     });
   }
 
-  /** Whether such an answer depends on what the caller accepts. Without a body, as of a 304, whether one might. */
-  concerns(contentType: string, body: Uint8Array | string | Precompressed | undefined): boolean {
-    if (this.#bytesMin === 0 || !TEXTS.test(contentType)) return false;
-    if (body === undefined) return true;
-    return (body instanceof Precompressed ? body.bytes.byteLength : body.length) >= this.#bytesMin;
+  /**
+   * Whether such an answer depends on what the caller accepts. Not one with a strong ETag: that names these bytes (RFC 9110, 8.8.1), and a
+   * caller may have to give it back as it is (If-Match).
+   */
+  concerns(contentType: string, body: Uint8Array | string | Precompressed, etag = WEAK): boolean {
+    const length = body instanceof Precompressed ? body.bytes.byteLength : body.length;
+    return this.#bytesMin > 0 && length >= this.#bytesMin && TEXTS.test(contentType) && etag.startsWith(WEAK);
   }
 
   /**

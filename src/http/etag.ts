@@ -28,9 +28,8 @@ export function revalidated(
 ): Answer {
   const etag = bytes instanceof Precompressed ? bytes.etag : weakEtag(bytes);
   const headers = { ...more, etag };
-  return isKnown(context, etag)
-    ? { kind: 'bytes', status: 304, contentType, bytes: '', headers }
-    : { kind: 'bytes', status: 200, contentType, bytes, keptAs: etag, headers };
+  const status = isKnown(context, etag) ? 304 : 200;
+  return { kind: 'bytes', status, contentType, bytes, keptAs: etag, headers };
 }
 
 /** As `revalidated`, of what is for the caller's key alone. `by`: another header that it goes by. */

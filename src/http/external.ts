@@ -79,17 +79,14 @@ export async function answerExternal(name: string, context: RequestContext, serv
   return { kind: 'sent' };
 }
 
-/**
- * As an answer that may be compressed. Not one with a strong ETag: that names these bytes, and a caller may have to give it back to the API as
- * it is (If-Match).
- */
+/** As an answer that may be compressed. */
 function wholeOf(
   { status, headers, whole }: ExternalAnswer,
   own: Record<string, string>,
   context: RequestContext,
 ): Answer | undefined {
-  const { vary, 'content-type': contentType, etag = 'W/' } = headers;
-  if (whole === undefined || typeof contentType !== 'string' || !String(etag).startsWith('W/')) return undefined;
+  const { vary, 'content-type': contentType } = headers;
+  if (whole === undefined || typeof contentType !== 'string') return undefined;
   if (vary !== undefined) context.headers['vary'] = [context.headers['vary'] ?? [], vary].flat().join(', ');
   const passed: Record<string, string> = { 'content-security-policy': SANDBOX };
   for (const [name, value] of Object.entries(headers))

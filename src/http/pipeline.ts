@@ -192,17 +192,15 @@ export class Pipeline {
     keptAs?: string,
   ): Promise<void> | undefined {
     const plain = body instanceof Precompressed ? body.bytes : body;
-    // A 304 goes by what the whole answer would go by (RFC 9110, 15.4.5).
-    const whole = status === 304 ? undefined : body;
-    const concerned = this.#compressor.concerns(contentType ?? '', whole);
-    const { vary } = context.headers;
-    if (concerned) context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
-    if (!concerned || whole === undefined) {
+    if (!this.#compressor.concerns(contentType ?? '', body, headers['etag'])) {
       context.respond(status, headers, plain, { contentType });
       return undefined;
     }
+    const { vary } = context.headers;
+    context.headers['vary'] = vary === undefined ? 'accept-encoding' : `${vary}, accept-encoding`;
     const accepts = context.incoming.headers['accept-encoding'];
-    const encoding = this.#compressor.encode(accepts, whole, keptAs);
+    // A 304 has the Vary of its 200 (RFC 9110, 15.4.5), and no bytes.
+    const encoding = status === 304 ? null : this.#compressor.encode(accepts, body, keptAs);
     if (encoding instanceof Promise)
       return encoding.then((encoded) => context.respond(status, headers, plain, { contentType, encoded }));
     context.respond(status, headers, plain, { contentType, encoded: encoding });

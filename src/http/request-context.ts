@@ -144,8 +144,8 @@ export class RequestContext {
     recording?.write(body);
     recording?.end();
     if (outgoing.destroyed) return;
-    // What says "as you have it" has no length of its own.
-    const sent = encoded?.bytes ?? body;
+    // What says "as you have it" has no bytes and no length of its own.
+    const sent = status === 304 ? '' : (encoded?.bytes ?? body);
     const byteCount = Buffer.byteLength(sent);
     // Names and values in turn: an object of so many names is looked up by each of them once more.
     const head: string[] = [];

@@ -131,6 +131,20 @@ describe('an external API whose answers are kept', () => {
     assert.equal(target.received[0]?.headers['if-none-match'], undefined, 'the whole is asked for');
   });
 
+  it('goes by what the caller accepts, where he has the version already too', async (t) => {
+    const { target, hub } = await start(t, {}, { responseHeaders: ['vary'] });
+    target.otherwise = answers(200, JSON.stringify('word '.repeat(1_000)), { etag: 'W/"v1"', vary: 'accept' });
+    const full = await hub.call('/x');
+    assert.equal(full.headers.get('vary'), 'accept, accept-encoding');
+    await full.text();
+    const known = { 'if-none-match': 'W/"v1"', 'cache-control': 'max-age=60' };
+    const { status, headers } = await hub.call('/x', { headers: known });
+    assert.deepEqual(
+      [status, headers.get('vary'), headers.get('content-encoding')],
+      [304, 'accept, accept-encoding', null],
+    );
+  });
+
   it('keeps nothing that HTTP, its size or its status forbids, and hands it on all the same', async (t) => {
     const { target, hub } = await start(t);
     const large = 'x'.repeat(900_000);
