@@ -52,7 +52,7 @@ export class CachedApi {
   readonly #settings: CacheSettings;
   readonly #breakers: ExternalParts['breakers'];
   readonly #crossing: (headers: ExternalCall['headers']) => string[];
-  /** Another address or account is another API. */
+  /** Another address or account is another API; so is one of which less may be asked or seen now. */
   readonly #target: string;
 
   constructor(
@@ -68,7 +68,8 @@ export class CachedApi {
     this.#breakers = breakers;
     const fixed = fixedHeaders(settings);
     this.#crossing = (headers) => requestHeaders(headers, settings.requestHeaders, fixed);
-    this.#target = digest([api.status.name, settings.baseUrl, [...fixed]]);
+    const { baseUrl, methods, paths, responseHeaders } = settings;
+    this.#target = digest([api.status.name, baseUrl, methods, paths, responseHeaders, [...fixed]]);
   }
 
   async call(call: ExternalCall): Promise<ExternalAnswer> {

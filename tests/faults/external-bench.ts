@@ -114,6 +114,7 @@ export async function startExternalHub(
   { port }: Pick<Target, 'port'>,
   settings: Record<string, unknown> = {},
   clock: Clock = systemClock,
+  kept = answersOn(clock),
 ): Promise<ExternalHub> {
   const api = { baseUrl: `http://127.0.0.1:${port}`, retry: { baseMs: 0 }, ...settings };
   const { external: configured } = loadText(t, JSON.stringify({ external: { api } })).config;
@@ -125,7 +126,7 @@ export async function startExternalHub(
     breakers,
     retryRatio: 0.2,
     observer: unobserved,
-    answers: answersOn(clock),
+    answers: kept,
   });
   t.after(() => external.close());
   const hub = await startHttpHub(t, { clock, deps: { external, breakers: createBreakerControl(breakers, clock) } });

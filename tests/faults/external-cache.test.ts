@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { answersOn } from '../helpers/lookups.ts';
 import { gate, until } from '../helpers/upstream.ts';
 import { VirtualClock } from '../helpers/virtual-clock.ts';
 import type { Behaviour, ExternalHub, Target } from './external-bench.ts';
@@ -143,6 +144,33 @@ describe('an external API whose answers are kept', () => {
       [status, headers.get('vary'), headers.get('content-encoding')],
       [304, 'accept, accept-encoding', null],
     );
+  });
+
+  it('gives nothing that was kept before its configuration forbade it', async (t) => {
+    const clock = new VirtualClock();
+    const target = await startTarget(t);
+    target.otherwise = answers(200, '{"seen":true}', { 'x-inside': 'seen' });
+    const kept = answersOn(clock);
+    const hub = (more: object): Promise<ExternalHub> =>
+      startExternalHub(
+        t,
+        target,
+        { cache: {}, retry: { retries: 0 }, responseHeaders: ['x-inside'], ...more },
+        clock,
+        kept,
+      );
+    for (const [status, shown, more] of [
+      [200, 'seen', {}],
+      [200, 'seen', {}],
+      [200, null, { responseHeaders: [] }],
+      [404, null, { paths: ['/y'] }],
+      [405, null, { methods: ['POST'] }],
+    ] as const) {
+      const response = await (await hub(more)).call('/x');
+      await response.text();
+      assert.deepEqual([response.status, response.headers.get('x-inside')], [status, shown]);
+    }
+    assert.equal(target.received.length, 2);
   });
 
   it('keeps nothing that HTTP, its size or its status forbids, and hands it on all the same', async (t) => {
