@@ -154,7 +154,8 @@ export class CachedApi {
       if (opened.status === 304 && stale !== undefined) {
         await opened.body.return?.();
         // What it says anew counts from now; where it says nothing, what it said before.
-        const ttlMsMax = 'cache-control' in head.headers ? this.#settings.ttlMs : stale.value.ttlMs;
+        const says = 'cache-control' in head.headers || 'expires' in head.headers;
+        const ttlMsMax = says ? this.#settings.ttlMs : stale.value.ttlMs;
         context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, ttlMsMax)?.ttlMs ?? 0 });
         return { ended: stale.value, unchanged: true };
       }
