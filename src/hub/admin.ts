@@ -9,12 +9,13 @@ import type { Logger } from '#contract/logger';
 import type { Observer } from '#contract/observer';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import type { Config } from '#config/index';
-import { createCache } from '#cache/index';
+import { createCache, RedisTier } from '#cache/index';
 import { createKeys } from '#gateway/keys';
 import { BreakerRegistry } from '#resilience/index';
 import { LOOKUPS } from './cache.ts';
 import { asRecord, localHubClient, problemOf } from './hub-client.ts';
 import type { HubAnswer, HubClient } from './hub-client.ts';
+import { openRedis } from './redis.ts';
 import { openHubStorage } from './storage.ts';
 import { storageInWords } from './summary.ts';
 
@@ -68,11 +69,19 @@ function askRunningHub(client: HubClient): HubAdmin {
 
 async function openDirectly(config: Config): Promise<HubAdmin> {
   const clock = systemClock;
-  const breakers = new BreakerRegistry({ clock, random: systemRandom });
+  const random = systemRandom;
+  const breakers = new BreakerRegistry({ clock, random });
+  await using stack = new AsyncDisposableStack();
+  // First, so that it is there when hubs elsewhere are to be told: they hear over it that a key was taken back.
+  const redis = openRedis(stack, 'cache', { config, random, logger: silent });
   const storage = await openHubStorage({ config, clock, logger: silent, observer: unobserved, breakers });
-  const lookups = createCache({ ...LOOKUPS, clock });
+  stack.defer(() => storage.close());
+  const tiers = redis === null ? [] : [new RedisTier(redis, { namespace: LOOKUPS.namespace })];
+  const lookups = createCache({ ...LOOKUPS, clock, tiers });
+  stack.defer(() => lookups.close());
   const keys = createKeys({ keys: storage.stores.keys, audit: storage.stores.audit, lookups, clock, logger: silent });
   const projectId = DEFAULT_PROJECT_ID;
+  const owned = stack.move();
   return {
     store: storageInWords(config),
     async createKey(request) {
@@ -90,7 +99,7 @@ async function openDirectly(config: Config): Promise<HubAdmin> {
       }));
     },
     revokeKey: (id) => keys.revoke({ projectId, id, actor: 'cli' }),
-    close: () => storage.close(),
+    close: () => owned.disposeAsync(),
   };
 }
 

@@ -3,9 +3,13 @@
  * taken out of one, or taken back, the other does not give; and when Redis hangs or dies, answers go on.
  */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { before, beforeEach, describe, it } from 'node:test';
+import { loadConfig } from '#config/index';
+import { openHubAdmin, providerKinds } from '#hub/index';
 import { sseEvents } from '../helpers/http-calls.ts';
-import { waitFor } from '../helpers/hub-process.ts';
+import { temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import type { ProjectHub } from '../helpers/project-hubs.ts';
 import { makeKeys, postgresTarget, startProjectHub } from '../helpers/project-hubs.ts';
@@ -19,6 +23,7 @@ import type { Upstream } from '../helpers/upstream.ts';
 const BEFORE_IT_IS_OLD_MS = 20_000;
 
 let redis: TestRedis;
+let databaseUrl: string;
 let upstream: Upstream;
 let one: ProjectHub;
 let other: ProjectHub;
@@ -61,6 +66,7 @@ describe('two hubs', () => {
     const postgres = await startPostgres();
     suite.after(() => postgres.close());
     const url = await postgres.createDatabase();
+    databaseUrl = url;
     upstream = await startUpstream(suite);
     const keys = await makeKeys(postgresTarget(url), [1, 1]);
     [key, strangersKey] = keys.map(([secret]) => secret ?? assert.fail()) as [string, string];
@@ -178,6 +184,25 @@ describe('two hubs', () => {
     assert.equal(await models(one), 401);
     // Without the announcement it were good for 30 s: longer than this waits.
     await waitFor(async () => ((await models(other)) === 401 ? true : null), BEFORE_IT_IS_OLD_MS);
+  });
+
+  it('refuse a key as soon as it was taken back by a command where no hub runs', async (t) => {
+    const folder = await temporaryFolder(t);
+    const file = path.join(folder, 'revoagent.json');
+    const storage = { url: databaseUrl, dataDir: folder };
+    await writeFile(file, JSON.stringify({ storage, redis: { cacheUrl: redis.url } }));
+    const admin = await openHubAdmin(loadConfig({ file, kinds: providerKinds, env: {} }).config);
+    t.after(() => admin.close());
+    assert.notEqual(admin.store, null, 'no hub was asked');
+    // In their first second hubs ask the database again by themselves: the second key is taken back later than that.
+    for (const name of ['first', 'second']) {
+      const { id, secret } = await admin.createKey({ name, scopes: ['read'] });
+      const status = async (hub: ProjectHub) => (await hub.ask(secret, 'GET', '/v1/models')).status;
+      assert.deepEqual([await status(one), await status(other)], [200, 200]);
+      assert.ok(await admin.revokeKey(id));
+      for (const hub of [one, other])
+        await waitFor(async () => ((await status(hub)) === 401 ? true : null), BEFORE_IT_IS_OLD_MS);
+    }
   });
 
   it('list agents from memory, and as they are as soon as either changed one', async () => {
