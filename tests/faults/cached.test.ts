@@ -274,11 +274,11 @@ describe('a kept answer', () => {
     assert.equal(upstream.received.length, 3);
   });
 
-  it('is none in which a choice does not say why it ended', async (t) => {
+  it('is none in which a choice does not say why it ended, or that it ended in an error', async (t) => {
     const message = { role: 'assistant', content: 'The dose is not' };
     const finished = { index: 0, message, finish_reason: 'stop' };
     const guardrail = { module: 'g', onFailure: 'closed', timeoutMs: 100 } as const;
-    for (const open of [{}, { finish_reason: null }, { finish_reason: '' }]) {
+    for (const open of [{}, { finish_reason: null }, { finish_reason: '' }, { finish_reason: 'error' }]) {
       const { bench, upstream } = await startCached(t, {
         // Whole answers that a guardrail judges go out as streams, too.
         routes: { m: { groups: [[{ provider: 'a', model: 'test-model' }]], cache: {}, guardrail } },

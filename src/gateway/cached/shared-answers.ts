@@ -209,13 +209,16 @@ function factsOf({ choices, usage }: ChatCompletion): AnswerFacts {
   return { finishReason: choices[0]?.finish_reason ?? null, usage };
 }
 
-/** Every choice says why it ended: one that does not may be half of an answer, however well its stream ended. Vectors have no choices. */
+/**
+ * Every choice says why it ended: one that does not may be half of an answer, however well its stream ended. So is one that ended in an
+ * error, as OpenRouter has them in a 200; of another hub it is the last resort. Vectors have no choices.
+ */
 function isFinished(body: unknown): boolean {
   const choices = isFields(body) ? body['choices'] : undefined;
   if (!Array.isArray(choices)) return true;
   return choices.every((choice: unknown) => {
     const reason = isFields(choice) ? choice['finish_reason'] : undefined;
-    return typeof reason === 'string' && reason !== '';
+    return typeof reason === 'string' && reason !== '' && reason !== 'error';
   });
 }
 
