@@ -24,6 +24,7 @@ import { LEASE_MS, Leases } from './leases.ts';
 import { memoryPlace } from './memory-tool.ts';
 import type { MemoryPlace } from './memory-tool.ts';
 import { textIn } from './messages.ts';
+import { ownedMemory } from './owned-memory.ts';
 import { SUMMARY_CHARS_MAX, summaryMessages } from './summary.ts';
 import { Turn } from './turn.ts';
 import type { LoopEvent } from './turn.ts';
@@ -59,7 +60,7 @@ export class RunningAgents implements Agents {
   readonly #leases: Leases;
 
   constructor(parts: AgentParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, memory: ownedMemory(parts) };
     this.#leases = new Leases(parts);
   }
 

@@ -84,6 +84,22 @@ describe('the memory of an agent', () => {
     assert.deepEqual([memory, tools[0]?.outcome], ['unavailable', 'succeeded']);
   });
 
+  it('keeps no fact of a conversation, or of an agent, that is deleted while the turn runs', async () => {
+    const remembers = [calls([['remember', { fact: 'Tea, no coffee.' }]]), says('Noted.')];
+    const talk = startAgentBench({
+      agent: { ...remembering, memory: { scope: 'conversation', recall: 0 } },
+      model: remembers,
+      remember: async () => talk.conversations.records.clear(),
+    });
+    const conversationId = talk.conversations.create(talk.agent.id);
+    const said = await resultOf(talk.agents.turn(talk.call({ conversationId })));
+    const alone = startAgentBench({ agent: remembering, model: remembers, remember: async () => alone.deleteAgent() });
+    const told = await resultOf(alone.agents.turn(alone.call()));
+    assert.deepEqual([talk.remembered, alone.remembered], [[], []]);
+    assert.deepEqual([said.tools[0]?.outcome, told.tools[0]?.outcome], ['failed', 'failed']);
+    assert.match(saidIn(alone.asked[1]?.request.messages.at(-1)), /was deleted meanwhile/);
+  });
+
   it('of a conversation is not offered where there is none', async () => {
     const bench = startAgentBench({
       agent: { ...remembering, memory: { scope: 'conversation', recall: 5 } },

@@ -143,6 +143,8 @@ export interface AgentBench {
   readonly log: string[];
   /** What the observer was told. */
   readonly finished: TurnFinished[];
+  /** The agent is gone. */
+  deleteAgent(): void;
   /** A turn of the agent, without a conversation unless one is given. */
   call(more?: Partial<AgentCall>): AgentCall;
 }
@@ -159,6 +161,7 @@ export interface AgentScript {
 export function startAgentBench(script: AgentScript): AgentBench & { readonly agent: AgentRecord } {
   const clock = new VirtualClock();
   const agent = agentRecord(script.agent);
+  const there = new Map([[agent.id, agent]]);
   const conversations = new MemoryConversations();
   const asked: ChatCall[] = [];
   const externals: ExternalCall[] = [];
@@ -171,7 +174,7 @@ export function startAgentBench(script: AgentScript): AgentBench & { readonly ag
     (event: string): void =>
       void log.push(`${level} ${event}`);
   const agents = new RunningAgents({
-    agents: { find: async (projectId, id) => (projectId === agent.projectId && id === agent.id ? agent : null) },
+    agents: { find: async (projectId, id) => (projectId === agent.projectId ? (there.get(id) ?? null) : null) },
     conversations,
     memory: memoryOf(script, recalls, remembered),
     external: externalOf(script, externals),
@@ -191,6 +194,7 @@ export function startAgentBench(script: AgentScript): AgentBench & { readonly ag
     remembered,
     log,
     finished,
+    deleteAgent: () => there.clear(),
     call: (more = {}) => ({
       surface: 'hub',
       caller: { keyId: null, projectId: agent.projectId, scopes: new Set(['chat']) },
@@ -251,6 +255,7 @@ export function answer(status: number, parts: readonly (string | Uint8Array)[], 
 }
 
 function memoryOf({ recall, remember }: AgentScript, recalls: Recalling[], remembered: string[]): Memory {
+  const texts = new Map<string, string>();
   const record = (text: string, projectId: string, scope: MemoryRecord['scope']): MemoryRecord => ({
     id: newId('mem', 1_767_225_600_000),
     projectId,
@@ -262,17 +267,23 @@ function memoryOf({ recall, remember }: AgentScript, recalls: Recalling[], remem
     async remember({ text, projectId, scope }) {
       await remember?.(text);
       remembered.push(text);
-      return record(text, projectId, scope);
+      const kept = record(text, projectId, scope);
+      texts.set(kept.id, text);
+      return kept;
     },
     async recall(what) {
       recalls.push(what);
-      const texts = (await recall?.(what)) ?? [];
+      const found = (await recall?.(what)) ?? [];
       const [scope = 'project'] = what.scopes;
-      return texts.map((text) => ({ ...record(text, what.projectId, scope), score: 1 }));
+      return found.map((text) => ({ ...record(text, what.projectId, scope), score: 1 }));
     },
     find: async () => null,
     list: async () => [],
-    forget: async () => false,
+    async forget(_projectId, id) {
+      const at = remembered.indexOf(texts.get(id) ?? '');
+      if (at !== -1) remembered.splice(at, 1);
+      return at !== -1;
+    },
   };
 }
 
