@@ -87,6 +87,13 @@ describe('agents', () => {
     assert.deepEqual((await list('?model=fast&namePrefix=one')).names, ['one-a']);
   });
 
+  it('400: a filter with a character that no database takes', async () => {
+    for (const filter of ['model', 'namePrefix']) {
+      const { status, body: problem } = await stored().ask('GET', `/api/agents?${filter}=a%00`);
+      assert.deepEqual([status, problem['param']], [400, filter]);
+    }
+  });
+
   it('404: an id that is none, or of another thing, for every operation', async () => {
     const hub = stored();
     for (const id of ['agt_00000000000000000000000000', 'cnv_00000000000000000000000000', 'x'])

@@ -6,6 +6,9 @@ import { agentExample, agentSchema, agentView } from '../wire/agent.ts';
 import { modelName } from '../wire/chat.ts';
 import { listSchema, listView, pageOf, pageQuery, strict } from '../wire/common.ts';
 
+/** A database looks for no other text. */
+const storable = { pattern: String.raw`^[^\u0000]*$`, patternMeaning: 'must not hold the character U+0000' };
+
 export const listAgents = defineOperation({
   id: 'listAgents',
   method: 'GET',
@@ -19,10 +22,15 @@ export const listAgents = defineOperation({
     {
       ...pageQuery.properties,
       namePrefix: Type.Optional(
-        Type.String({ minLength: 1, maxLength: 63, description: 'Only those whose name begins so.' }),
+        Type.String({ ...storable, minLength: 1, maxLength: 63, description: 'Only those whose name begins so.' }),
       ),
       model: Type.Optional(
-        Type.String({ ...modelName, description: 'Only those with this route or model.', examples: ['fast'] }),
+        Type.String({
+          ...storable,
+          ...modelName,
+          description: 'Only those with this route or model.',
+          examples: ['fast'],
+        }),
       ),
     },
     strict,
