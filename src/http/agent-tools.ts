@@ -67,7 +67,16 @@ function argumentsOf({ parameters }: Exclude<AgentTool, { kind: 'memory' }>) {
 
 function checkParameters(parameters: Readonly<Record<string, unknown>>, at: string, say: Say): void {
   if (parameters['type'] !== 'object') say(`${at}.type`, 'must be "object"');
+  if (hasUnstorableName(parameters)) say(at, 'has a name with U+0000 or half a surrogate pair in it');
   checkSchema(parameters, at, say);
+}
+
+/** No database takes such a name, wherever it stands; a value that is like it is mended where it is kept. */
+function hasUnstorableName(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(
+    ([name, inner]) => name.includes('\0') || !name.isWellFormed() || hasUnstorableName(inner),
+  );
 }
 
 /** The keywords that the hub reads; depth and size are those of the body. */

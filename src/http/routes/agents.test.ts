@@ -171,6 +171,13 @@ describe('400: an agent is refused, with the place that is wrong,', () => {
   for (const [what, more, place] of [
     ['an agent as its model', { model: 'agent:b' }, 'model'],
     ['a name with capitals', { name: 'A' }, 'name'],
+    ['a model that no database takes', { model: 'a\0' }, 'model'],
+    [
+      'a name inside a schema that no database takes',
+      { tools: [schema({ examples: [{ 'a\0': 1 }] })] },
+      'tools[0].parameters',
+    ],
+    ['half a character in a name', { tools: [schema({ properties: { '\ud800': {} } })] }, 'tools[0].parameters'],
     ['two tools of a name', { tools: [schema({}), orders] }, 'tools[1]'],
     [
       'a tool of memory’s name',

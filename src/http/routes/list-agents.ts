@@ -4,10 +4,7 @@ import { ifNoneMatchHeader, revalidatedJson } from '../etag.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { agentExample, agentSchema, agentView } from '../wire/agent.ts';
 import { modelName } from '../wire/chat.ts';
-import { listSchema, listView, pageOf, pageQuery, strict } from '../wire/common.ts';
-
-/** A database looks for no other text. */
-const storable = { pattern: String.raw`^[^\u0000]*$`, patternMeaning: 'must not hold the character U+0000' };
+import { listSchema, listView, pageOf, pageQuery, storable, strict } from '../wire/common.ts';
 
 export const listAgents = defineOperation({
   id: 'listAgents',

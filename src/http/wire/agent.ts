@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { limits } from '#core/limits';
 import type { AgentRecord, AgentSettings } from '#contract/agents';
 import { modelName } from './chat.ts';
-import { isoTime, nullable, strict, timestamp } from './common.ts';
+import { isoTime, nullable, storable, strict, timestamp } from './common.ts';
 
 const TOOLS_MAX = 64;
 const INSTRUCTIONS_CHARS_MAX = 100_000;
@@ -93,7 +93,7 @@ const sampling = Type.Object(
 );
 const described = {
   name: agentName,
-  model: modelName,
+  model: Type.String({ ...modelName, ...storable }),
   description: Type.String({ maxLength: DESCRIPTION_CHARS_MAX }),
   instructions: Type.String({ maxLength: INSTRUCTIONS_CHARS_MAX, description: 'What it is told before everything.' }),
   sampling,

@@ -9,6 +9,9 @@ export function nullable<S extends TSchema>(schema: S, description: string) {
   return Type.Union([schema, Type.Null()], { description });
 }
 
+/** Text that a database takes as it is. */
+export const storable = { pattern: String.raw`^[^\u0000]*$`, patternMeaning: 'must not hold the character U+0000' };
+
 export const timestamp = Type.String({ format: 'date-time', description: 'ISO 8601, UTC.' });
 
 export function isoTime(wallMs: number): string {
