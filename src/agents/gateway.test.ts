@@ -168,6 +168,21 @@ describe('an agent as a model', () => {
     assert.equal((await plain.gateway.complete(plain.calling())).body.choices[0]?.message.content, 'Right.');
   });
 
+  it('says again after a restart what the steps before have said: to its reader all of it is void', async () => {
+    const restart = JSON.stringify({ choices: [], revoagent: { event: 'restart' } });
+    const call = { index: 0, id: 'a', function: { name: 'weather', arguments: '{"city":"B"}' } };
+    const calling = JSON.stringify({ choices: [{ index: 0, delta: { content: 'I look.', tool_calls: [call] } }] });
+    const { gateway, calling: asked } = bench({
+      agent: { tools: [weather] },
+      model: [gives([calling]), gives([chunk('Rai'), restart, chunk('Sunny.'), chunk('', 'stop')])],
+      external: sunny,
+    });
+    const chunks = await chunksOf((await gateway.stream(asked({ stream: true }))).events);
+    const at = chunks.findLastIndex(({ choices }) => choices.length === 0);
+    assert.equal(textOf(chunks.slice(0, at)), 'I look.\n\nRai');
+    assert.equal(textOf(chunks.slice(at)), 'I look.\n\nSunny.');
+  });
+
   it('fails with a status before anything is shown, and in the stream afterwards', async () => {
     const early = bench({ model: [fails(new UpstreamError('upstream_failed', 'No.'))] });
     await assert.rejects(early.gateway.stream(early.calling({ stream: true })), { code: 'upstream_failed' });

@@ -157,8 +157,11 @@ async function* chunksOf(
   try {
     for await (const event of joined(begun, events)) {
       const added = text.take(event);
-      if (added === null) yield chunks.restart();
-      else if (added !== '') yield chunks.text(added);
+      if (added === null) {
+        yield chunks.restart();
+        // To its reader all text so far is void, and that of the steps before is not.
+        if (text.whole !== '') yield chunks.text(text.whole);
+      } else if (added !== '') yield chunks.text(added);
       if (event.type !== 'end') continue;
       ended(event.result);
       yield* chunks.end(event.result, withUsage);
