@@ -127,7 +127,11 @@ class LinesReader {
   end(): Imported[] {
     if (this.#issues.length > 0) throw this.#refused();
     const read = [...this.#read.values()];
-    return read.map(({ conversation, turns }) => ({ conversation: { ...conversation, turns: turns.length }, turns }));
+    return read.map(({ conversation, turns }) => {
+      // A summary that stood for turns which are not there would stand for those that are added, and no model would hear of them.
+      const summaryUpTo = conversation.summary === null ? 0 : Math.min(conversation.summaryUpTo, turns.length);
+      return { conversation: { ...conversation, turns: turns.length, summaryUpTo }, turns };
+    });
   }
 
   #takeConversation(view: ConversationView, say: Say): void {

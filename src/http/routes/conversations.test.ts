@@ -192,6 +192,17 @@ describe('an export and an import of conversations', () => {
     assert.deepEqual(rows((await hub.ask('GET', `${AT}?search=question%2041`)).body)[0], [ids[0]]);
   });
 
+  it('201: a summary that is imported stands for no turn that is not there', async () => {
+    const hub = stored();
+    const upTo = async (summary: string | null): Promise<unknown> => {
+      const conversation = { ...conversationExample, id: newId('cnv', START_MS), summary, summaryUpTo: 9 };
+      const turn = { ...turnExample, id: newId('trn', START_MS), conversationId: conversation.id };
+      assert.equal((await hub.ask('POST', `${AT}/import`, lines({ conversation }, { turn }))).status, 201);
+      return (await hub.ask('GET', `${AT}/${conversation.id}`)).body['summaryUpTo'];
+    };
+    assert.deepEqual([await upTo('It was about an order.'), await upTo(null)], [1, 0]);
+  });
+
   it('200: an export reads no further than its reader, and breaks off where the database goes', async (t) => {
     const hub = stored();
     const conversation = conversationOf(DEFAULT_PROJECT_ID, { turns: 100_000 });
