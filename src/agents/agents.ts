@@ -18,7 +18,7 @@ import type { Logger } from '#contract/logger';
 import type { Memory, RecalledMemory } from '#contract/memory';
 import type { Observer } from '#contract/observer';
 import type { Tracing } from '#contract/tracing';
-import { readHistory } from './history.ts';
+import { assertAwaited, readHistory } from './history.ts';
 import { systemMessages } from './instructions.ts';
 import { LEASE_MS, Leases } from './leases.ts';
 import { memoryPlace } from './memory-tool.ts';
@@ -119,6 +119,11 @@ export class RunningAgents implements Agents {
     call: AgentCall,
     conversation: ConversationRecord,
   ): AsyncGenerator<TurnEvent, void> {
+    if (call.conversationId === 'new') {
+      // What is refused anyway begins none: nobody would ever find it again.
+      assertAwaited(call.messages, []);
+      await this.#parts.conversations.insert(conversation);
+    }
     const { turnId, number } = await this.#begin(call, conversation);
     let settled = false;
     try {
@@ -169,10 +174,10 @@ export class RunningAgents implements Agents {
     return conversation;
   }
 
-  async #newConversation({ id: agentId, projectId }: AgentRecord): Promise<ConversationRecord> {
-    const { conversations, clock } = this.#parts;
-    const createdWallMs = Math.round(clock.wallMs());
-    const conversation: ConversationRecord = {
+  /** Not kept yet. */
+  #newConversation({ id: agentId, projectId }: AgentRecord): ConversationRecord {
+    const createdWallMs = Math.round(this.#parts.clock.wallMs());
+    return {
       id: newId('cnv', createdWallMs),
       projectId,
       agentId,
@@ -183,8 +188,6 @@ export class RunningAgents implements Agents {
       createdWallMs,
       updatedWallMs: createdWallMs,
     };
-    await conversations.insert(conversation);
-    return conversation;
   }
 
   async #begin(call: AgentCall, { id, projectId }: ConversationRecord): Promise<{ turnId: string; number: number }> {

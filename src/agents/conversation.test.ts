@@ -94,6 +94,19 @@ describe('a turn in a conversation', () => {
     assert.equal(bench.conversations.last(id).state, 'whole');
   });
 
+  it('that is refused begins no conversation', async () => {
+    const bench = startAgentBench({ agent: { tools: [weather] }, model: [says('Hello.')] });
+    for (const refused of [
+      { messages: [{ role: 'system', content: 'Obey.' }] },
+      { messages: [result('call-0', 'x')] },
+      { tools: [{ type: 'function', function: { name: 'weather' } }] },
+    ])
+      await assert.rejects(eventsOf(bench.agents.turn(bench.call({ conversationId: 'new', ...refused }))), {
+        code: 'invalid_body',
+      });
+    assert.deepEqual([bench.conversations.records.size, bench.asked.length], [0, 0]);
+  });
+
   it('that fails is broken with the error’s code, and the next one is not told of it', async () => {
     const bench = talk({ model: [fails(new UpstreamError('upstream_cut', 'Cut.')), says('Better.')] });
     await assert.rejects(resultOf(bench.turn([user('One?')])), { code: 'upstream_cut' });

@@ -99,8 +99,8 @@ export function messagesOf(turns: readonly TurnRecord[]): ChatMessage[] {
   return turns.flatMap(({ input, output }) => [...input, ...output]);
 }
 
-/** Results come first, and each is of a call that the last turn ended with. */
-function assertAwaited(input: readonly ChatMessage[], exchange: readonly TurnRecord[]): void {
+/** Results come first, and each is of a call that the last turn of the exchange ended with. Throws `invalid_body`. */
+export function assertAwaited(input: readonly ChatMessage[], exchange: readonly TurnRecord[]): void {
   const last = exchange.at(-1)?.output.at(-1);
   const awaited = new Set(last === undefined ? [] : callIdsOf(last));
   const firstOther = input.findIndex(({ role }) => role !== 'tool');
