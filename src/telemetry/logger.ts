@@ -4,6 +4,7 @@
  */
 import { pino } from 'pino';
 import type { Clock, Timer } from '#core/clock';
+import { messageOf } from '#core/errors';
 import type { LogFields, Logger } from '#contract/logger';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -66,7 +67,7 @@ export function createLogger(options: LoggerOptions): AdjustableLogger {
   function log(level: Level, event: string, fields: LogFields | undefined, cause?: unknown): void {
     if (LEVELS.indexOf(level) < threshold) return;
     const rest = fields === undefined ? '}' : afterBrace(JSON.stringify(safe(fields)));
-    const err = cause === undefined ? '' : `,"err":${JSON.stringify(described(cause))}`;
+    const err = cause === undefined ? '' : `,"err":${described(cause)}`;
     const line = `{"level":"${level}","time":"${time()}","instance":${instance},"event":${JSON.stringify(event)}${err}${rest}\n`;
     destination.write(format === 'pretty' ? pretty(line, colours) : line);
   }
@@ -87,9 +88,18 @@ function afterBrace(json: string): string {
   return json === '{}' ? '}' : `,${json.slice(1)}`;
 }
 
-/** Anything may be thrown; an error's own fields, its stack and its causes are what is wanted of it. */
-function described(thrown: unknown): unknown {
-  return thrown instanceof Error ? pino.stdSerializers.err(thrown) : String(thrown);
+/**
+ * Anything may be thrown; an error's own fields, its stack and its causes are what is wanted of it, as JSON. One whose fields are no JSON
+ * (they lead back to it, or hold a bigint) is told without them: whoever logs a failure must not fail of it.
+ */
+function described(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return JSON.stringify(String(thrown));
+  try {
+    return JSON.stringify(pino.stdSerializers.err(thrown));
+  } catch (unwritable) {
+    const { name: type, message, stack } = thrown;
+    return JSON.stringify({ type, message, stack, unwritable: messageOf(unwritable) });
+  }
 }
 
 /** The same text for all lines of a millisecond: to write a date costs more than the rest of a line. */

@@ -315,6 +315,20 @@ describe('the log', () => {
     assert.match(written.join(''), /yes/);
   });
 
+  it('tells of an error whose fields are no JSON, without them', () => {
+    const lines: string[] = [];
+    const destination = { write: (text: string) => void lines.push(text) };
+    const base = { clock: new VirtualClock(), level: 'info', instance: 'i', colours: false, destination } as const;
+    const client: Record<string, unknown> = {};
+    client['pool'] = { client };
+    for (const fields of [{ client }, { offset: 1n }])
+      createLogger({ ...base, format: 'json' }).error('failed', {}, Object.assign(new Error('It broke.'), fields));
+    createLogger({ ...base, format: 'json' }).error('failed', {}, Object.freeze(new RangeError('It broke.')));
+    for (const { err, event } of lines.map((line) => JSON.parse(line)))
+      assert.deepEqual([event, err.message, typeof err.stack], ['failed', 'It broke.', 'string']);
+    assert.equal(lines.length, 3);
+  });
+
   it('has a list as it is in JSON, and for people one line after the other', () => {
     const written = (format: 'json' | 'pretty'): string => {
       let all = '';
