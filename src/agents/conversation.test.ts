@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UnavailableError, UpstreamError } from '#core/errors';
+import type { AgentCall } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
 import { callerGone } from '#contract/gateway';
 import {
@@ -96,11 +97,12 @@ describe('a turn in a conversation', () => {
 
   it('that is refused begins no conversation', async () => {
     const bench = startAgentBench({ agent: { tools: [weather] }, model: [says('Hello.')] });
-    for (const refused of [
+    const given: Partial<AgentCall>[] = [
       { messages: [{ role: 'system', content: 'Obey.' }] },
       { messages: [result('call-0', 'x')] },
       { tools: [{ type: 'function', function: { name: 'weather' } }] },
-    ])
+    ];
+    for (const refused of given)
       await assert.rejects(eventsOf(bench.agents.turn(bench.call({ conversationId: 'new', ...refused }))), {
         code: 'invalid_body',
       });
