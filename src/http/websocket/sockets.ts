@@ -111,6 +111,7 @@ export class Sockets {
     try {
       const handshake = await this.#admit(context);
       if (socket.destroyed) return;
+      this.#requirePlace();
       outgoing.detachSocket(socket);
       this.#ws.handleUpgrade(incoming, socket, head, (opened) => this.#opened(opened, handshake, socket));
       context.switched();
@@ -125,20 +126,18 @@ export class Sockets {
     const { incoming } = context;
     door.check(context);
     checkHandshake(incoming);
-    const { socketsMax } = deps.settings.webSocket;
-    if (this.#open >= socketsMax) {
-      throw new LimitError(
-        'too_many_requests_in_flight',
-        `This instance has ${socketsMax} sockets open, and no more.`,
-        {
-          retryAfterMs: FULL_RETRY_MS,
-        },
-      );
-    }
     const local = door.isLocal(incoming);
     const presented = presentedKey(incoming.headers) ?? offeredKey(incoming);
     if (!local && !deps.keyless() && presented !== null) await callerOfKey(presented, ['chat'], deps.keys);
     return { incoming, local, presented };
+  }
+
+  /** Just before it is taken: of many who wait for the look at their keys, each would find it free. */
+  #requirePlace(): void {
+    const { socketsMax } = this.#parts.deps.settings.webSocket;
+    if (this.#open < socketsMax) return;
+    const words = `This instance has ${socketsMax} sockets open, and no more.`;
+    throw new LimitError('too_many_requests_in_flight', words, { retryAfterMs: FULL_RETRY_MS });
   }
 
   #opened(opened: WebSocket, handshake: Handshake, socket: Socket): void {
