@@ -9,6 +9,16 @@ import { connect, refusal, WEB_SOCKET } from '../helpers/socket-client.ts';
 import { gate, until } from '../helpers/upstream.ts';
 
 describe('a handshake', () => {
+  it('whose subprotocols are none, come twice or are others is refused in HTTP, whatever else tells the key', async (t) => {
+    const hub = await startHttpHub(t);
+    for (const protocols of ['revoagent.v1, revoagent.v1', 'revoagent.v1, (x)', 'revoagent.v1,', 'graphql-ws']) {
+      const headers = { authorization: `Bearer ${hub.keys.chat}`, 'sec-websocket-protocol': protocols };
+      assert.deepEqual(await refusal(connect(t, hub, { headers })), { status: 400, code: 'bad_request' }, protocols);
+    }
+    await until('every refusal is counted', () => hub.finished.length === 4);
+    assert.deepEqual(new Set(hub.finished.map(({ status }) => status)), new Set([400]));
+  });
+
   it('gets no place beyond the last one, however many wait for the look at their keys at once', async (t) => {
     const { opened: looked, open } = gate();
     let asked = 0;

@@ -153,6 +153,9 @@ function routeCookie(instance: string, { headers }: IncomingMessage): string {
   return `Set-Cookie: revoagent_route=${instance}; Path=/ws; HttpOnly; SameSite=Lax${secure}`;
 }
 
+/** A token of RFC 9110, 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 /** What `ws` would refuse in words of its own. */
 function checkHandshake({ headers }: IncomingMessage): void {
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
@@ -163,15 +166,30 @@ function checkHandshake({ headers }: IncomingMessage): void {
       param: 'sec-websocket-version',
     });
   }
+  const offered = offeredIn(headers);
+  if (!offered.every((name) => TOKEN.test(name)) || new Set(offered).size < offered.length) {
+    throw new CallerError(
+      'bad_request',
+      'The header sec-websocket-protocol must name subprotocols, each of them once.',
+      {
+        param: 'sec-websocket-protocol',
+      },
+    );
+  }
+  if (offered.length > 0 && !offered.includes(SUBPROTOCOL)) {
+    throw new CallerError('bad_request', `The subprotocol of this path is ${SUBPROTOCOL}, and it was not offered.`);
+  }
+}
+
+function offeredIn(headers: IncomingMessage['headers']): string[] {
+  return headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
 }
 
 /** `Sec-WebSocket-Protocol: revoagent.v1, bearer.<key>`: the one header that a browser lets a page set. */
 function offeredKey({ headers }: IncomingMessage): string | null {
-  const header = headers['sec-websocket-protocol'];
-  if (header === undefined) return null;
-  const offered = header.split(',').map((name) => name.trim());
-  if (!offered.includes(SUBPROTOCOL)) {
-    throw new CallerError('bad_request', `The subprotocol of this path is ${SUBPROTOCOL}, and it was not offered.`);
-  }
-  return offered.find((name) => name.startsWith(KEY_PREFIX))?.slice(KEY_PREFIX.length) ?? null;
+  return (
+    offeredIn(headers)
+      .find((name) => name.startsWith(KEY_PREFIX))
+      ?.slice(KEY_PREFIX.length) ?? null
+  );
 }
