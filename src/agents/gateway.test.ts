@@ -168,6 +168,16 @@ describe('an agent as a model', () => {
     assert.equal((await plain.gateway.complete(plain.calling())).body.choices[0]?.message.content, 'Right.');
   });
 
+  it('asks its model for no restart where its caller’s form has no word for one', async () => {
+    const { gateway, calling, asked } = bench({ model: [says('Hello.')] });
+    await chunksOf((await gateway.stream({ ...calling({ stream: true }), restarts: false })).events);
+    await chunksOf((await gateway.stream(calling({ stream: true }))).events);
+    assert.deepEqual(
+      asked.map(({ restarts }) => restarts),
+      [false, undefined],
+    );
+  });
+
   it('says again after a restart what the steps before have said: to its reader all of it is void', async () => {
     const restart = JSON.stringify({ choices: [], revoagent: { event: 'restart' } });
     const call = { index: 0, id: 'a', function: { name: 'weather', arguments: '{"city":"B"}' } };

@@ -123,7 +123,7 @@ export class AgentGateway implements Gateway {
       throw new CallerError('model_not_found', 'There is no agent of this name here. GET /v1/models lists them.', {
         param: 'model',
       });
-    const { surface, preferences, signal, receivedAt, traceparent, runId, onLimits } = call;
+    const { surface, preferences, signal, receivedAt, traceparent, runId, onLimits, restarts } = call;
     return this.#parts.agents.events({
       surface,
       caller,
@@ -138,6 +138,7 @@ export class AgentGateway implements Gateway {
       receivedAt,
       traceparent,
       onLimits,
+      ...(restarts === false && { restarts }),
     });
   }
 

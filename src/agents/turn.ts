@@ -192,7 +192,7 @@ export class Turn {
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
   ): ReturnType<typeof runStep> {
-    const { surface, caller, preferences, onLimits } = this.#call;
+    const { surface, caller, preferences, onLimits, restarts } = this.#call;
     this.signal.throwIfAborted();
     this.runIds.push(runId);
     return runStep(this.#parts.gateway, {
@@ -206,6 +206,7 @@ export class Turn {
       traceparent: this.#traceparent,
       agent: this.#agent.name,
       onLimits,
+      ...(restarts === false && { restarts }),
     });
   }
 

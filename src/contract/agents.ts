@@ -124,6 +124,8 @@ export interface AgentCall {
   readonly traceparent: string | undefined;
   /** As in a call of a model; told at each step. */
   readonly onLimits?: RunCall['onLimits'];
+  /** As in a call of a model; for each step. */
+  readonly restarts?: false;
 }
 
 /** Why a turn ended. Only `stop` is a whole answer of the model's; `tool_calls` waits for the caller. */
