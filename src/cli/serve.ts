@@ -1,5 +1,6 @@
 /** `serve`: starts the hub, says what it found, and hands signals on until it ends. */
 import { flushCompileCache } from 'node:module';
+import { systemClock } from '#core/clock';
 import type { Loaded } from '#config/index';
 import { startHub, withExample } from '#hub/index';
 import type { Hub } from '#hub/index';
@@ -7,6 +8,12 @@ import { banner, keyCommand } from './banner.ts';
 import { load, loadAndLook } from './load.ts';
 import { writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
+
+/**
+ * Ctrl+C goes to all processes in front of a terminal, and whoever started this one (npm, or an older Node) hands it on once more: that is
+ * one wish to end, and nobody's second.
+ */
+const TOLD_TWICE_MS = 500;
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered, ollama } = await loadAndLook(options);
@@ -24,14 +31,15 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** `again` reads the configuration as it is now; an Ollama that was found stays found, as one that is configured does. */
 function untilStopped(hub: Hub, again: () => Loaded): Promise<void> {
   return new Promise((resolve, reject) => {
-    let stopping = false;
+    let stoppingSince: number | undefined;
     const stop = (signal: NodeJS.Signals): void => {
-      if (stopping) {
+      if (stoppingSince === undefined) {
+        stoppingSince = systemClock.now();
+        hub.shutdown(signal).then(resolve, reject);
+      } else if (systemClock.now() - stoppingSince > TOLD_TWICE_MS) {
         console.error(`revoagent: ${signal} again: ending at once`);
         process.exit(1);
       }
-      stopping = true;
-      hub.shutdown(signal).then(resolve, reject);
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);

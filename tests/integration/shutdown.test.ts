@@ -135,9 +135,24 @@ describe('a hub that is told to stop', () => {
     await waitFor(() => upstream.streams[0]);
     const ended = hub.end('SIGTERM');
     await waitFor(async () => (await refused(hub.url)) || null);
-    hub.process.kill('SIGTERM');
+    // What comes at once is the first one, told twice.
+    await waitFor(() => hub.process.kill('SIGTERM') && hub.process.exitCode);
     assert.notEqual(await ended, 0);
     await assert.rejects(stream.text());
+  });
+
+  it('takes a signal that comes twice at once, from the terminal and from who started it, for one', async (t) => {
+    const upstream = await heldUpstream(t);
+    const hub = await startHub(t, upstream, {}, { url: await postgres.createDatabase() });
+    const stream = await openStream(hub);
+    const held = await waitFor(() => upstream.streams[0]);
+    const ended = hub.end('SIGINT');
+    // Another one: of two that are the same the system may make one.
+    hub.process.kill('SIGTERM');
+    await waitFor(async () => (await refused(hub.url)) || null);
+    finish(held);
+    assert.match(await stream.text(), /two/);
+    assert.equal(await ended, 0, hub.output());
   });
 });
 
