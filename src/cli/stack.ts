@@ -7,6 +7,7 @@ import { pause, systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
+import { readAdminKey } from '#hub/index';
 import { callStack, controlFile, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load } from './load.ts';
@@ -225,10 +226,11 @@ function runOptionsOf(options: UpOptions): RunOptions {
       throw new Error(
         `Who listens on ${address} needs a key first: revoagent keys generate > admin.key, then --admin-key-file admin.key`,
       );
+  if (adminKeyFile !== undefined) readAdminKey(path.resolve(adminKeyFile));
   return {
     folder: folderOf(options),
-    hubs: Number(options.hubs),
-    portOffset: Number(options.portOffset),
+    hubs: numberOf('--hubs', options.hubs),
+    portOffset: numberOf('--port-offset', options.portOffset),
     listen,
     configFile: config === undefined ? undefined : path.resolve(config),
     adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
@@ -242,6 +244,13 @@ function runOptionsOf(options: UpOptions): RunOptions {
     drills: options.drills,
     autoscale: options.autoscale === true ? autoscaleOf(options) : null,
   };
+}
+
+/** How much of it there may be is for the stack to say. */
+function numberOf(flag: string, text: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && text.trim() !== '') return number;
+  throw new Error(`${flag} wants a number, not "${text}".`);
 }
 
 function autoscaleOf({ requestsPerMinute, scaleDownWindow }: UpOptions): NonNullable<RunOptions['autoscale']> {

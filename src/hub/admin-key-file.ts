@@ -2,7 +2,7 @@
  * The first key of a container: a file, usually a mounted secret, whose one line is a key made with `revoagent keys generate`.
  * The hub stores its hash when it starts, so that the same file may be given to every instance and to every start.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -10,19 +10,24 @@ import { SCOPES } from '#contract/gateway';
 import type { KeyStore } from '#contract/stores';
 import { DEFAULT_PROJECT_ID } from '#contract/stores';
 import { parseKey } from '#gateway/keys';
+import type { ParsedKey } from '#gateway/keys';
 
-/** Throws an `Error` that names the file and what is wrong with it; the key itself is in no message. */
-export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock): Promise<void> {
+/** The key in the file. Throws an `Error` that names the file and what is wrong with it; the key itself is in no message. */
+export function readAdminKey(file: string): ParsedKey {
   let text: string;
   try {
-    text = (await readFile(file, 'utf8')).trim();
+    text = readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw new Error(`The admin key file ${file} cannot be read: ${messageOf(error)}.`, { cause: error });
   }
   const parsed = parseKey(text);
-  if (parsed === null) {
-    throw new Error(`The admin key file ${file} holds no key. Make one with: revoagent keys generate > ${file}`);
-  }
+  if (parsed !== null) return parsed;
+  throw new Error(`The admin key file ${file} holds no key. Make one with: revoagent keys generate > ${file}`);
+}
+
+/** Throws as `readAdminKey` does, and where the key is no other's to use. */
+export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock): Promise<void> {
+  const parsed = readAdminKey(file);
   const known = await keys.findById(parsed.id);
   if (known !== null) {
     if (known.revokedWallMs !== null)

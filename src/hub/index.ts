@@ -5,6 +5,7 @@
 import type { openHubAdmin as openAdmin } from './admin.ts';
 import type { startHub as start } from './compose.ts';
 
+export { readAdminKey } from './admin-key-file.ts';
 export type { HubAdmin, KeySummary } from './admin.ts';
 export type { HubOverrides } from './compose.ts';
 export type { Hub } from './lifecycle.ts';

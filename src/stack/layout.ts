@@ -53,6 +53,9 @@ const PORTS = {
 
 export type PortName = keyof typeof PORTS;
 
+/** With more there would be no such port. */
+export const PORT_OFFSET_MAX = 65_535 - Math.max(...Object.values(PORTS));
+
 export class Layout {
   readonly options: StackOptions;
 

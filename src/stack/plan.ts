@@ -1,6 +1,6 @@
 /** Which parts a stack has, and what would stand in the way of starting them. Starts nothing. */
 import type { Layout } from './layout.ts';
-import { HUBS_MAX, HUBS_MIN } from './layout.ts';
+import { HUBS_MAX, HUBS_MIN, PORT_OFFSET_MAX } from './layout.ts';
 import type { Part } from './part.ts';
 import { drillUpstreamPart } from './parts/drill-upstream.ts';
 import { hubPart } from './parts/hub.ts';
@@ -21,8 +21,10 @@ export interface StackPlan {
 
 /** Throws where the options ask for what cannot be, and where programs are missing. */
 export function partsOf(layout: Layout): Part[] {
-  const { hubs, monitoring, only, drills } = layout.options;
+  const { hubs, portOffset, monitoring, only, drills } = layout.options;
   requireHubs(hubs);
+  if (!Number.isInteger(portOffset) || portOffset < 0 || portOffset > PORT_OFFSET_MAX)
+    throw new Error(`Ports are moved by a whole number from 0 to ${PORT_OFFSET_MAX}, not by ${portOffset}.`);
   const files = findPrograms([
     'postgres',
     'initdb',

@@ -59,6 +59,15 @@ describe('the end of a stack', { concurrency: true }, () => {
         [...elsewhere, '--config', bad],
         /^The configuration has one problem:\n {2}\S+bad\.json:1: serverr: is not known; did you mean "server"\?\n$/,
       ],
+      [
+        [...elsewhere, '--dry-run', '--admin-key-file', bad],
+        /^revoagent: The admin key file \S+bad\.json holds no key\. .+\n$/,
+      ],
+      [['--dry-run', '--port-offset', 'x'], /^revoagent: --port-offset wants a number, not "x"\.\n$/],
+      [
+        ['--dry-run', '--port-offset', '70000'],
+        /^revoagent: Ports are moved by a whole number from 0 to \d+, not by 70000\.\n$/,
+      ],
       [[...elsewhere, '--only', 'mongodb'], /^revoagent: There is no part "mongodb"\. There are: postgres, .+\n$/],
       [[...elsewhere, '--hubs', '11'], /^revoagent: A stack has 2 to 10 hubs, not 11\.\n$/],
       [
