@@ -2,6 +2,7 @@
 import type { RequestContext } from './request-context.ts';
 
 const PREFLIGHT_CACHE_S = 600;
+/** Beyond those that every page may read: what the hub says in headers, and the version that an `If-Match` is to name. */
 const EXPOSED = [
   'x-request-id',
   'x-revoagent-run',
@@ -11,6 +12,15 @@ const EXPOSED = [
   'x-revoagent-overhead-ms',
   'x-revoagent-degraded',
   'x-revoagent-simulated',
+  'x-revoagent-cache',
+  'x-revoagent-cache-key',
+  'x-revoagent-external',
+  'x-revoagent-breaker',
+  'cache-status',
+  'age',
+  'etag',
+  'idempotent-replayed',
+  'traceparent',
   'retry-after',
   'ratelimit',
   'ratelimit-policy',

@@ -225,7 +225,9 @@ describe('what a page of another origin may do', () => {
     const headers = { origin: 'https://app.example', 'x-api-key': hub.keys.chat };
     const answer = await fetch(`${hub.url}/v1/models`, { headers });
     assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example');
-    assert.match(answer.headers.get('access-control-expose-headers') ?? '', /x-revoagent-run/);
+    const exposed = answer.headers.get('access-control-expose-headers')?.split(', ') ?? [];
+    for (const name of ['x-revoagent-run', 'x-revoagent-cache', 'etag', 'idempotent-replayed'])
+      assert.ok(exposed.includes(name), `a page cannot read ${name}`);
   });
 });
 
