@@ -107,6 +107,8 @@ export interface ProviderKind<Settings = never> {
 export type FailureKind =
   /** No connection: refused, unresolved, TLS. Nothing was sent. */
   | 'unreachable'
+  /** It waited for one of the hub's own connections, and all of them stayed taken. Nothing was sent. */
+  | 'crowded'
   /** The connection ended before response headers; the upstream may have worked. */
   | 'reset'
   /** A status that is not 2xx. */

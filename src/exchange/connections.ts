@@ -31,7 +31,10 @@ export interface ExchangeRequest {
 }
 
 export interface Connections {
-  /** Resolves when the response's headers are there. Throws `UpstreamFailure` or the signal's reason. */
+  /**
+   * Resolves when the response's headers are there. Throws `UpstreamFailure` or the signal's reason; for one that is aborted while it waits
+   * for another to end, the failure `crowded`, because the upstream was not even asked.
+   */
   open(request: ExchangeRequest): Promise<Exchange>;
   close(): Promise<void>;
 }
@@ -55,9 +58,10 @@ export function createConnections(
     allowH2: false,
     ...(lookup === undefined ? {} : { connect: { lookup } }),
   });
+  const isFull = (): boolean => pool.stats.running >= connectionsMax;
   return {
     open(request) {
-      const exchange = new Exchange(request, clock);
+      const exchange = new Exchange(request, clock, isFull);
       const { path, method, headers, body } = request;
       atTurnEnd(() => {
         if (!exchange.ended) pool.dispatch({ path, method, headers, body }, exchange);
@@ -81,7 +85,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #clock: Clock;
   readonly #signal: CancelSignal;
   readonly #onConnected: (() => void) | undefined;
-  readonly #onAbort = (): void => this.#fail(this.#signal.reason);
+  readonly #isFull: () => boolean;
+  readonly #onAbort = (): void =>
+    this.#fail(this.#phase === 'waiting' && this.#isFull() ? crowded() : this.#signal.reason);
   readonly #opened = Promise.withResolvers<Exchange>();
   #controller: Dispatcher.DispatchController | undefined;
   #phase: 'waiting' | 'sent' | 'answered' | 'ended' | 'failed' = 'waiting';
@@ -92,8 +98,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #discarding = false;
   #releaseTimer: Timer | undefined;
 
-  constructor(request: ExchangeRequest, clock: Clock) {
+  /** `isFull`: whether every connection has an exchange on it. */
+  constructor(request: ExchangeRequest, clock: Clock, isFull: () => boolean) {
     this.#clock = clock;
+    this.#isFull = isFull;
     this.#signal = request.signal;
     this.#onConnected = request.onConnected;
     if (request.signal.aborted) this.#fail(request.signal.reason);
@@ -260,6 +268,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#releaseTimer?.cancel();
   }
+}
+
+function crowded(): UpstreamFailure {
+  return new UpstreamFailure('crowded', 'Every connection that the hub may have to the upstream stayed taken.');
 }
 
 /** The system's own code says more than undici's sentence, and never holds an address. */

@@ -40,6 +40,9 @@ const LIMITS: Readonly<Record<AttemptTimeout['outcome'], keyof CallTimeouts>> = 
   timeout_total: 'totalMs',
 };
 
+/** The upstream was not asked after all. */
+const NOT_SENT: readonly AttemptOutcome[] = ['untranslatable', 'bulkhead_full'];
+
 /** Why an attempt was ended that needs no more of its upstream. */
 const enough = new Error('the answer is whole');
 
@@ -196,7 +199,7 @@ export class Attempt {
       return null;
     }
     const classified = classify(thrown, this.deployment.provider.name);
-    if (classified.outcome === 'untranslatable' && !this.#settled) this.run.dispatched--;
+    if (NOT_SENT.includes(classified.outcome) && !this.#settled) this.run.dispatched--;
     this.#record.upstreamStatus = classified.status;
     if (this.#settle(classified.outcome, classified.verdict)) {
       if (classified.breaker !== 'ignore') {

@@ -11,7 +11,7 @@ import type { CallTimeouts } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
 import { Attempt } from './attempt.ts';
-import { AttemptTimeout } from './classify.ts';
+import { AttemptTimeout, FULL_RETRY_MS } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
 import type { Guardrails } from './guardrail.ts';
@@ -248,9 +248,6 @@ export class Attempts {
     return null;
   }
 }
-
-/** How long to wait for a place that nobody can foretell. */
-const FULL_RETRY_MS = 1_000;
 
 interface PassedOver {
   /** What the last of those lacks that cannot be asked at all. */

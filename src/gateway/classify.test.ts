@@ -30,6 +30,7 @@ const TABLE: readonly Row[] = [
   ['malformed', failed('malformed', 200), 'try_other', 'failure', 'upstream_malformed'],
   ['oversize', failed('oversize', 200), 'try_other', 'failure', 'upstream_malformed'],
   ['untranslatable', failed('untranslatable'), 'try_other', 'ignore', 'unsupported_field'],
+  ['crowded', failed('crowded'), 'try_other', 'ignore', 'overloaded'],
 
   ['no connection in time', new AttemptTimeout('timeout_connect'), 'try_other', 'failure', 'upstream_timeout'],
   ['no first token in time', new AttemptTimeout('timeout_first_token'), 'try_other', 'failure', 'upstream_timeout'],

@@ -3,7 +3,7 @@
  * for the caller (which error, with whose reason). One table, no state. Repeating a chat is safe in every case, since it changes
  * nothing at the provider; what decides is whether it can help.
  */
-import { CallerError, LimitError, UpstreamError } from '#core/errors';
+import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { ErrorCode, HubError } from '#core/errors';
 import type { UpstreamFailure } from '#contract/provider';
 import type { AttemptOutcome, Verdict } from '#contract/runs';
@@ -22,6 +22,9 @@ export class AttemptTimeout extends Error {
   }
 }
 
+/** How long to wait for a place that nobody can foretell. */
+export const FULL_RETRY_MS = 1_000;
+
 export interface Classified {
   readonly outcome: AttemptOutcome;
   readonly verdict: Verdict;
@@ -38,6 +41,7 @@ export function classify(thrown: UpstreamFailure | AttemptTimeout, provider: str
   const status = thrown.kind === 'reported' ? reportedStatus(thrown) : thrown.status;
   if (thrown.kind === 'status' || thrown.kind === 'reported') return byStatus(thrown, status, provider);
   if (thrown.kind === 'untranslatable') return untranslatable(thrown, provider);
+  if (thrown.kind === 'crowded') return crowded(thrown, provider);
   const [code, what] = PROTOCOL[thrown.kind];
   // A broken answer is likely to be broken again; a connection that failed is likely to be a passing thing.
   const passing = thrown.kind === 'unreachable' || thrown.kind === 'reset' || thrown.kind === 'cut';
@@ -52,7 +56,7 @@ export function classify(thrown: UpstreamFailure | AttemptTimeout, provider: str
 }
 
 const PROTOCOL: Record<
-  Exclude<UpstreamFailure['kind'], 'status' | 'reported' | 'untranslatable'>,
+  Exclude<UpstreamFailure['kind'], 'status' | 'reported' | 'untranslatable' | 'crowded'>,
   readonly [ErrorCode, string]
 > = {
   unreachable: ['upstream_unreachable', 'cannot be reached'],
@@ -77,6 +81,20 @@ function untranslatable(failure: UpstreamFailure, provider: string): Classified 
   };
 }
 
+/** The hub's own bound, and no silence of the upstream's: a circuit that opened by it would take away what still answers. */
+function crowded(failure: UpstreamFailure, provider: string): Classified {
+  const detail = `Every connection that the hub may have to the provider "${provider}" is taken. Try again shortly.`;
+  const options = { retryAfterMs: FULL_RETRY_MS, internal: failure.message, cause: failure };
+  return {
+    outcome: 'bulkhead_full',
+    verdict: 'try_other',
+    breaker: 'ignore',
+    status: null,
+    retryAfterMs: undefined,
+    error: new UnavailableError('overloaded', detail, options),
+  };
+}
+
 function timedOut(timeout: AttemptTimeout, provider: string): Classified {
   const detail = `The provider "${provider}" was silent for too long (${timeout.outcome.replace('timeout_', '').replace('_', ' ')}).`;
   return {
@@ -91,7 +109,8 @@ function timedOut(timeout: AttemptTimeout, provider: string): Classified {
 }
 
 function byStatus(failure: UpstreamFailure, status: number | undefined, provider: string): Classified {
-  const base = { outcome: failure.kind, status: status ?? failure.status ?? null, retryAfterMs: failure.retryAfterMs };
+  const outcome = failure.kind === 'reported' ? 'reported' : 'status';
+  const base = { outcome, status: status ?? failure.status ?? null, retryAfterMs: failure.retryAfterMs } as const;
   const options = { internal: reasonOf(failure), cause: failure };
   const said = failure.kind === 'status' ? `answered with status ${status}` : 'reported an error instead of an answer';
   if (status === 429) {
