@@ -184,11 +184,14 @@ export class Plan {
 
   #again(): Candidate | null {
     const { retry } = this.#parts.settings;
-    const failed = this.#passing.shift();
-    if (failed === undefined) return this.#stopped(this.#parts.fallback ? 'nobody_left' : 'no_fallback');
+    if (this.#passing.length === 0) return this.#stopped(this.#parts.fallback ? 'nobody_left' : 'no_fallback');
     if (this.#retries >= retry.retries) return this.#stopped('retries_spent');
-    if (failed.retryAfterMs > retry.maxMs) return this.#stopped('pause_too_long');
+    // One that asks for a long pause is no reason not to ask another that does not.
+    const at = this.#passing.findIndex(({ retryAfterMs }) => retryAfterMs <= retry.maxMs);
+    const failed = this.#passing[at];
+    if (failed === undefined) return this.#stopped('pause_too_long');
     if (!this.#mayRepeat()) return this.#stopped('retry_budget');
+    this.#passing.splice(at, 1);
     const ceilingMs = Math.min(retry.maxMs, retry.baseMs * 2 ** this.#retries);
     this.#retries++;
     return {

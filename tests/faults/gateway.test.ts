@@ -165,6 +165,16 @@ describe('failover', () => {
     assert.equal(upstream.received.length, 6);
   });
 
+  it('one that asks to be left alone for long keeps nobody from asking another again', async (t) => {
+    const [one, two] = [await startUpstream(t), await startUpstream(t)];
+    const settings = { retry: { retries: 1, baseMs: 0, maxMs: 2_000 } };
+    const bench = startBench(t, { providers: { one: one.baseUrl, two: two.baseUrl }, settings });
+    one.otherwise = refuses(503, undefined, { 'retry-after': '60' });
+    two.script(resets);
+    assert.deepEqual(await plainResult(bench), { text: 'All is well.', error: null });
+    assert.deepEqual([one.received.length, two.received.length], [1, 2]);
+  });
+
   it('an empty retry budget means one try', async (t) => {
     const upstream = await startUpstream(t);
     const bench = startBench(t, {
