@@ -16,6 +16,11 @@ export class StreamedCall {
   #quoted = false;
   #escaped = false;
 
+  /** Whether its arguments have come to the end of their JSON. */
+  get isWhole(): boolean {
+    return this.#argued && this.#depth <= 0 && !this.#quoted;
+  }
+
   /** Whether their numbers tell this call from that of the piece. */
   isNumberedOtherwise({ index }: Piece): boolean {
     return isGiven(index) && isGiven(this.#index) && index !== this.#index;
@@ -28,7 +33,7 @@ export class StreamedCall {
     if (id !== '' && this.#id !== '') return id !== this.#id;
     if (name === '') return false;
     // Said again with more arguments after those that are whole: the same tool once more. With none, it is but said again.
-    if (name === this.#name) return text !== '' && this.#argued && this.#depth <= 0 && !this.#quoted;
+    if (name === this.#name) return text !== '' && this.isWhole;
     // A name may come late or in parts where the call has a number, and not after the arguments have begun.
     return this.#argued || (!isGiven(piece['index']) && this.#name !== '');
   }

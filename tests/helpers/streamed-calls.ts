@@ -1,4 +1,4 @@
-/** The same three tool calls in the ways in which upstreams stream them: numbered, numbered alike, not at all; in pieces and whole. */
+/** The same three tool calls in the ways in which upstreams stream them: numbered, numbered alike, not at all; in pieces, whole and by turns. */
 
 type Piece = Readonly<Record<string, unknown>>;
 
@@ -40,9 +40,19 @@ const WAYS: Readonly<Record<string, Way>> = {
 };
 
 /** By the way's name, the `tool_calls` of each chunk. */
-export const STREAMED_CALLS: Readonly<Record<string, readonly (readonly Piece[])[]>> = Object.fromEntries(
-  Object.entries(WAYS).map(([name, way]) => [name, CALLS.flatMap((call, place) => chunksOf(way, call, place))]),
-);
+export const STREAMED_CALLS: Readonly<Record<string, readonly (readonly Piece[])[]>> = {
+  ...Object.fromEntries(
+    Object.entries(WAYS).map(([name, way]) => [name, CALLS.flatMap((call, place) => chunksOf(way, call, place))]),
+  ),
+  'numbered, by turns': byTurns({ index: 'each', ids: 'first', names: 'first' }),
+};
+
+/** A piece of each, then the next of each. */
+function byTurns(way: Way): Piece[][] {
+  const chunks = CALLS.map((call, place) => chunksOf(way, call, place));
+  const turns = Math.max(...chunks.map(({ length }) => length));
+  return Array.from({ length: turns }, (_, turn) => chunks.flatMap((of) => of[turn] ?? []));
+}
 
 function chunksOf(
   { index, ids, names, whole = false, further }: Way,

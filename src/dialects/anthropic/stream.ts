@@ -3,10 +3,12 @@
  * which block is open, which tool call it is, what was used so far. Shapes after
  * https://docs.anthropic.com/en/docs/build-with-claude/streaming.
  */
+import { UpstreamError } from '#core/errors';
+import { limits } from '#core/limits';
 import type { ChatChunk, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderErrorBody } from '#contract/provider';
-import { StreamedCall } from '#contract/streamed-call';
+import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { defined, isRecord, parseJson, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
 import { fromUsage, toFinishReason, toStopReason, toUsage } from './answer.ts';
@@ -167,12 +169,27 @@ export class ToChunks {
 
 type Block = 'text' | 'thinking' | 'tool_use';
 
-/** From chunks to Anthropic's events, each as its name and its data. */
+interface Call {
+  readonly streamed: StreamedCall;
+  id: string;
+  name: string;
+  /** What has come of its arguments and is not told yet. */
+  text: string;
+  /** It has a block, from its first argument on: by then its id and name have come. */
+  begun: boolean;
+}
+
+/**
+ * From chunks to Anthropic's events, each as its name and its data. Blocks follow each other here, while an upstream may say several calls by
+ * turns: one is told, and what comes of those after it waits until its arguments are whole.
+ */
 export class FromChunks {
   #open: Block | null = null;
   #index = -1;
-  /** Of the open block, where it is one of a tool. */
-  #call = new StreamedCall();
+  readonly #calls: Call[] = [];
+  /** Place of the call that is being told. */
+  #told = 0;
+  #argumentChars = 0;
   #finish: string | null = null;
   #usage: Usage | null = null;
   #began = false;
@@ -209,6 +226,7 @@ export class FromChunks {
   /** After the last chunk of a whole answer. */
   end(): Json[] {
     const events: Json[] = [];
+    this.#tellCalls(events, true);
     this.#close(events);
     const delta = { stop_reason: toStopReason(this.#finish), stop_sequence: null };
     events.push({ type: 'message_delta', delta, usage: fromUsage(this.#usage) }, { type: 'message_stop' });
@@ -236,20 +254,49 @@ export class FromChunks {
     events.push({ type: 'content_block_delta', index: this.#index, delta });
   }
 
-  #callTool(events: Json[], call: Json): void {
-    const { id, function: called } = call;
-    const { name, arguments: text } = isRecord(called) ? called : { name: undefined, arguments: undefined };
-    if (this.#open !== 'tool_use' || this.#call.isOther(call)) {
-      this.#begin(events, 'tool_use', defined({ type: 'tool_use', id, name, input: {} }));
-      this.#call = new StreamedCall();
+  #callTool(events: Json[], piece: Json): void {
+    const call = continuedBy(piece, this.#calls) ?? this.#newCall();
+    call.streamed.take(piece);
+    const { id, function: called } = piece;
+    const { name, arguments: text }: Json = isRecord(called) ? called : {};
+    call.id ||= textOf(id);
+    if (textOf(name) !== call.name) call.name += textOf(name);
+    call.text += textOf(text);
+    this.#argumentChars += textOf(text).length;
+    if (this.#argumentChars > limits.answerBytesMax) throw tooMuch();
+    if (this.#calls.indexOf(call) < this.#told && call.text.trim() !== '') throw tooLate();
+    this.#tellCalls(events, false);
+  }
+
+  #newCall(): Call {
+    if (this.#calls.length >= limits.toolsMax) throw tooMuch();
+    const call: Call = { streamed: new StreamedCall(), id: '', name: '', text: '', begun: false };
+    this.#calls.push(call);
+    return call;
+  }
+
+  /** `all`: none of them is gone on with. */
+  #tellCalls(events: Json[], all: boolean): void {
+    for (const call of this.#calls.slice(this.#told)) {
+      if (call.text !== '' || (all && !call.begun)) this.#tellCall(events, call);
+      const isLast = this.#told === this.#calls.length - 1;
+      if (!all && (isLast || !call.streamed.isWhole)) return;
+      this.#told++;
     }
-    this.#call.take(call);
-    if (textOf(text) === '') return;
-    events.push({
-      type: 'content_block_delta',
-      index: this.#index,
-      delta: { type: 'input_json_delta', partial_json: text },
-    });
+  }
+
+  #tellCall(events: Json[], call: Call): void {
+    const { id, name, text } = call;
+    if (!call.begun) {
+      this.#begin(events, 'tool_use', defined({ type: 'tool_use', id: id || undefined, name, input: {} }));
+      call.begun = true;
+    } else if (this.#open !== 'tool_use') {
+      throw tooLate();
+    }
+    call.text = '';
+    if (text === '') return;
+    const delta = { type: 'input_json_delta', partial_json: text };
+    events.push({ type: 'content_block_delta', index: this.#index, delta });
   }
 
   #begin(events: Json[], block: Block, content: Json): void {
@@ -263,4 +310,13 @@ export class FromChunks {
     if (this.#open !== null) events.push({ type: 'content_block_stop', index: this.#index });
     this.#open = null;
   }
+}
+
+function tooMuch(): UpstreamError {
+  return new UpstreamError('upstream_malformed', 'The model’s answer is larger than the hub accepts.');
+}
+
+/** A block cannot be opened again, and half of a call is none. */
+function tooLate(): UpstreamError {
+  return new UpstreamError('upstream_malformed', 'The provider went on with a tool call that had come to its end.');
 }

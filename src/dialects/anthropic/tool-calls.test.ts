@@ -1,9 +1,13 @@
-/** Tool calls of other providers' streams as Anthropic's events: each a block of its own, however its upstream numbers it. */
+/** Tool calls of other providers' streams as Anthropic's events, each a block of its own, however its upstream numbers it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { UpstreamError } from '#core/errors';
+import type { ChatChunkChoice } from '#contract/chat';
 import { CALLED, STREAMED_CALLS } from '../../../tests/helpers/streamed-calls.ts';
 import type { Json } from '../json.ts';
 import { FromChunks } from './stream.ts';
+
+type ChatDelta = ChatChunkChoice['delta'];
 
 interface Block {
   readonly name: unknown;
@@ -31,6 +35,15 @@ describe('the tool calls of a stream are a block each', () => {
       const events = chunks.flatMap((calls) =>
         writer.read({ ...frame, choices: [{ index: 0, delta: { tool_calls: calls } }] }),
       );
-      assert.deepEqual(blocksOf(events), CALLED);
+      assert.deepEqual(blocksOf([...events, ...writer.end()]), CALLED);
     });
+
+  it('and one that is gone on with after something else was said is no answer', () => {
+    const writer = new FromChunks();
+    const frame = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm' };
+    const says = (delta: ChatDelta) => writer.read({ ...frame, choices: [{ index: 0, delta }] });
+    says({ tool_calls: [{ index: 0, id: 'a', function: { name: 'one', arguments: '{"x":' } }] });
+    says({ content: 'By the way' });
+    assert.throws(() => says({ tool_calls: [{ index: 0, function: { arguments: '1}' } }] }), UpstreamError);
+  });
 });
