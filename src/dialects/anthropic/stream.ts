@@ -34,6 +34,8 @@ export class ToChunks {
   /** The answer is, and the open block is, JSON by a forced tool. */
   #jsonAnswer = false;
   #jsonOpen = false;
+  /** What the open tool call was begun with: all of its arguments, where no others come. */
+  #input: unknown = undefined;
   /** Whether the open tool call has said anything of its arguments. */
   #argued = false;
   /** What the open block of thinking has said. */
@@ -88,8 +90,9 @@ export class ToChunks {
     this.#argued = false;
     this.#thought = '';
     if (!isRecord(block)) return [];
-    const { type, id, name, text, data } = block;
+    const { type, id, name, text, data, input } = block;
     if (type === 'tool_use') {
+      this.#input = input;
       if (name === JSON_TOOL) {
         this.#jsonAnswer = true;
         this.#jsonOpen = true;
@@ -102,11 +105,12 @@ export class ToChunks {
     return type === 'text' && textOf(text) !== '' ? [this.#chunk({ content: textOf(text) })] : [];
   }
 
-  /** A call without arguments sends none; clients read them as JSON, which nothing is not. */
+  /** A call without arguments sends none; clients read them as JSON, which nothing is not. Others than Anthropic begin a call with all of them. */
   #closeBlock(): ChatChunk[] {
-    if (this.#call === -1 || this.#argued) return [];
+    if ((this.#call === -1 && !this.#jsonOpen) || this.#argued) return [];
     this.#argued = true;
-    return [this.#toolDelta({ function: { arguments: '{}' } })];
+    const text = JSON.stringify(this.#input ?? {});
+    return [this.#jsonOpen ? this.#chunk({ content: text }) : this.#toolDelta({ function: { arguments: text } })];
   }
 
   #delta(delta: unknown): ChatChunk[] {

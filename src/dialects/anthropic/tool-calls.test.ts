@@ -1,11 +1,12 @@
-/** Tool calls of other providers' streams as Anthropic's events, each a block of its own, however its upstream numbers it. */
+/** Tool calls of other providers' streams as Anthropic's events, each a block of its own, however its upstream numbers it; and the other way. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UpstreamError } from '#core/errors';
 import type { ChatChunkChoice } from '#contract/chat';
 import { CALLED, STREAMED_CALLS } from '../../../tests/helpers/streamed-calls.ts';
 import type { Json } from '../json.ts';
-import { FromChunks } from './stream.ts';
+import { JSON_TOOL } from './request.ts';
+import { FromChunks, ToChunks } from './stream.ts';
 
 type ChatDelta = ChatChunkChoice['delta'];
 
@@ -46,4 +47,20 @@ describe('the tool calls of a stream are a block each', () => {
     says({ content: 'By the way' });
     assert.throws(() => says({ tool_calls: [{ index: 0, function: { arguments: '1}' } }] }), UpstreamError);
   });
+});
+
+describe('a tool call that is begun with its arguments', () => {
+  for (const [name, told] of [
+    ['one', [{ index: 0, function: { arguments: '{"x":1}' } }]],
+    [JSON_TOOL, '{"x":1}'],
+  ] as const)
+    it(`keeps them where no others come: ${name}`, () => {
+      const reader = new ToChunks(1, false);
+      const read = (event: Json) => reader.read(JSON.stringify(event));
+      read({ type: 'message_start', message: { id: 'm', model: 'x' } });
+      read({ type: 'content_block_start', content_block: { type: 'tool_use', id: 'a', name, input: { x: 1 } } });
+      const [chunk] = read({ type: 'content_block_stop' });
+      const { content, tool_calls: calls } = Object(Object(chunk).choices[0].delta);
+      assert.deepEqual(content ?? calls, told);
+    });
 });
