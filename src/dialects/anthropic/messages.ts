@@ -4,7 +4,8 @@
  * side is refused by name. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatMessage } from '#contract/chat';
-import { defined, isRecord, textOf } from '../json.ts';
+import { defined, given, isRecord, textOf } from '../json.ts';
+import { OF_ITS_MAKER } from '../sent-back.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
 
@@ -20,7 +21,7 @@ export interface Conversation {
 
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,(.*)$/s;
 /** What clients send back of an answer without meaning anything by it. */
-const EMPTY_ANSWER_FIELDS = ['refusal', 'annotations', 'audio', 'function_call'];
+const EMPTY_ANSWER_FIELDS = ['audio', 'function_call'];
 
 export function toTurns(messages: readonly ChatMessage[]): Conversation {
   const leading = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
@@ -84,21 +85,17 @@ function toTurn(message: ChatMessage, where: string): Turn {
 }
 
 function toAssistantContent(message: ChatMessage, where: string): string | Json[] {
-  const { content, tool_calls: calls, thinking_blocks: thoughts } = message;
+  const { content, refusal, tool_calls: calls, thinking_blocks: thoughts } = message;
   // `reasoning_content` alone is another model's thinking: nobody can be told to take it for its own.
-  allowFields(
-    message,
-    where,
-    ['role', 'content', 'tool_calls', 'thinking_blocks', 'reasoning_content'],
-    EMPTY_ANSWER_FIELDS,
-  );
-  if (calls === undefined && thoughts === undefined && typeof content === 'string') return content;
+  allowFields(message, where, ['role', 'content', 'refusal', 'tool_calls', ...OF_ITS_MAKER], EMPTY_ANSWER_FIELDS);
+  if (calls === undefined && thoughts === undefined && !given(refusal) && typeof content === 'string') return content;
   const said =
     typeof content === 'string'
       ? content === ''
         ? []
         : [textBlock(content)]
       : toBlocks(content, `${where}.content`, ['text']);
+  if (textOf(refusal) !== '') said.push(textBlock(textOf(refusal)));
   const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
   return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
 }

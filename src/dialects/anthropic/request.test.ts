@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import type { ChatMessage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { Json } from '../json.ts';
+import { OF_ITS_MAKER } from '../sent-back.ts';
 import { toMessagesRequest } from './request.ts';
 
 const ASKED: ChatMessage[] = [{ role: 'user', content: 'Are you well?' }];
@@ -17,6 +18,14 @@ describe('a conversation', () => {
     assert.deepEqual(turns(begun('I am \n')), [...ASKED, { role: 'assistant', content: 'I am' }]);
     assert.deepEqual(turns(begun([{ type: 'text', text: 'I am ' }])), begun([{ type: 'text', text: 'I am' }]));
     assert.deepEqual(turns(begun(' ')), ASKED);
+  });
+
+  it('goes on with what another provider has answered, without what that one alone understands', () => {
+    const answered = (message: Json) => turns([...ASKED, { role: 'assistant', ...message }, ...ASKED])[1]?.content;
+    const made = Object.fromEntries(OF_ITS_MAKER.map((name) => [name, [{ of: 'its maker' }]]));
+    assert.deepEqual(answered({ content: 'Yes.', refusal: null, ...made }), [{ type: 'text', text: 'Yes.' }]);
+    assert.deepEqual(answered({ content: null, refusal: 'No.' }), [{ type: 'text', text: 'No.' }]);
+    assert.equal(answered({ content: 'Yes.', refusal: null }), 'Yes.');
   });
 
   it('leaves out what is empty, which Anthropic would refuse', () => {

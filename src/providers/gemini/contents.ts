@@ -4,6 +4,7 @@
  */
 import type { ChatMessage } from '#contract/chat';
 import { given, isRecord, parseJson } from '#dialects/json';
+import { OF_ITS_MAKER } from '#dialects/sent-back';
 import { untranslatable } from '#dialects/untranslatable';
 import { mediaPart } from './media.ts';
 import { FOREIGN_SIGNATURE, isGemini3 } from './wire.ts';
@@ -49,16 +50,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   system: ['role', 'content'],
   developer: ['role', 'content'],
   user: ['role', 'content'],
-  assistant: [
-    'role',
-    'content',
-    'refusal',
-    'tool_calls',
-    'extra_content',
-    'annotations',
-    'reasoning',
-    'reasoning_content',
-  ],
+  assistant: ['role', 'content', 'refusal', 'tool_calls', ...OF_ITS_MAKER],
   tool: ['role', 'content', 'tool_call_id', 'name'],
 };
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ChatMessage, ChatRequest } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
+import { OF_ITS_MAKER } from '#dialects/sent-back';
 import { toGeminiRequest } from './request.ts';
 
 const MODEL = 'gemini-2.5-flash';
@@ -269,6 +270,14 @@ describe('a conversation told to Gemini', () => {
     assert.deepEqual(signatures([call, call], 'gemini-3-pro-preview'), ['skip_thought_signature_validator', undefined]);
     assert.deepEqual(signatures([sealed, call], MODEL), ['c2VhbA==', undefined]);
     assert.deepEqual(signatures([call, call], MODEL), [undefined, undefined]);
+  });
+
+  it('goes on with what another provider has answered, without what that one alone understands', () => {
+    const made = Object.fromEntries(OF_ITS_MAKER.map((name) => [name, [{ of: 'its maker' }]]));
+    assert.deepEqual(contents([hello, { role: 'assistant', content: 'Yes.', ...made }])[1], {
+      role: 'model',
+      parts: [{ text: 'Yes.' }],
+    });
   });
 
   it('takes a refusal for what the assistant said, and an empty answer for an empty one', () => {
