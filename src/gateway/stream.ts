@@ -51,7 +51,9 @@ export async function stream(context: CallContext, router: Router, call: ChatCal
 
 /** Nothing may be sent before the whole is judged: the upstream is asked for the whole, and the caller gets it as a stream. */
 async function judged(run: Run, attempts: Attempts, guard: Guard, request: ChatRequest): Promise<ChatStream> {
-  const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, request));
+  // OpenAI refuses them where no stream is asked for.
+  const { stream_options: _, ...whole } = request;
+  const { answer, deployment } = await attempts.answer((attempt) => askWhole(attempt, whole));
   const body = await guard.after(answer.body);
   succeed(run, deployment, body);
   const events = listed(chunksOf(body, wantsUsage(request)));

@@ -200,6 +200,8 @@ describe('a guardrail', () => {
     const { events } = await bench.gateway.stream(
       bench.call({ stream: true, stream_options: { include_usage: true } }),
     );
+    const { stream, stream_options: options } = upstream.received[0]?.body ?? {};
+    assert.deepEqual([stream, options], [false, undefined], 'OpenAI refuses the options of a stream without one');
     const chunks = (await Array.fromAsync(events)).map((text) => JSON.parse(text));
     assert.deepEqual(chunks[0].choices[0].delta.tool_calls, [{ index: 0, ...calls[0] }]);
     assert.equal(chunks[1].choices[0].finish_reason, 'tool_calls');
