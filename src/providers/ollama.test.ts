@@ -58,6 +58,18 @@ it('is sent the request as it is, without credentials where there are none', asy
   assert.equal(asked?.headers.authorization, undefined);
 });
 
+it('is told the bound of an answer by the name that it reads', async (t) => {
+  const { server, provider } = await start(t);
+  const call = (fields: Record<string, unknown>) => ({ ...callOf(), request: { ...callOf().request, ...fields } });
+  await provider.complete(call({ max_completion_tokens: 9 }));
+  await Array.fromAsync((await provider.stream(call({ max_completion_tokens: 9, max_tokens: 12 }))).events);
+  await provider.complete(call({ max_completion_tokens: null, max_tokens: 12 }));
+  assert.deepEqual(
+    server.received.map(({ body }) => body['max_tokens']),
+    [9, 9, 12],
+  );
+});
+
 it('is sent a key as a bearer token', async (t) => {
   const { server, provider } = await start(t, { apiKey: new Secret('ollama-key-1234') });
   await provider.complete(callOf());

@@ -4,10 +4,10 @@
  * API: https://docs.ollama.com/api/openai-compatibility and https://docs.ollama.com/api/tags.
  */
 import { Type } from 'typebox';
-import type { Model } from '#contract/chat';
+import type { ChatRequest, Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import { defineProvider } from './define-provider.ts';
-import { isRecord, parseJson } from '#dialects/json';
+import { given, isRecord, parseJson } from '#dialects/json';
 import { OpenAiCompatible } from './openai-compatible.ts';
 import { maxConnectionsSetting, modelsSetting } from './settings.ts';
 import { secretHeader } from './upstream.ts';
@@ -58,10 +58,17 @@ export const ollama = defineProvider({
       maxConnections,
       models,
       prefill: false,
+      worded,
       pathOf: (operation) => `/v1/${operation}`,
       modelList: { path: '/api/tags', parse: parseTags },
     }),
 });
+
+/** Of the two names for the bound of an answer, `/v1` reads the older one alone, and says nothing of the other. */
+function worded(request: ChatRequest): ChatRequest {
+  const { max_completion_tokens: bound } = request;
+  return given(bound) ? { ...request, max_tokens: bound } : request;
+}
 
 /** `{models: [{name, modified_at}]}`; entries without a name are left out. */
 function parseTags(bytes: Buffer, owner: string): Model[] {

@@ -18,7 +18,7 @@ import type {
   ProviderEvent,
   ProviderStream,
 } from '#contract/provider';
-import type { Model } from '#contract/chat';
+import type { ChatRequest, Model } from '#contract/chat';
 import { isRecord } from '#dialects/json';
 import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
@@ -105,6 +105,8 @@ export interface OpenAiParts {
   readonly prefill: boolean;
   /** Whether every stream is asked what it used; left out, it is. */
   readonly streamUsage?: boolean;
+  /** A chat in the words of a server that has others for some; left out, as it is. */
+  readonly worded?: (request: ChatRequest) => ChatRequest;
 }
 
 /** One server that speaks the protocol, wherever it keeps its operations. */
@@ -118,6 +120,7 @@ export class OpenAiCompatible implements Provider {
   readonly #modelList: NonNullable<OpenAiParts['modelList']>;
   readonly #models: readonly string[] | undefined;
   readonly #streamUsage: boolean;
+  readonly #worded: NonNullable<OpenAiParts['worded']>;
 
   constructor(kind: string, context: ProviderContext, parts: OpenAiParts) {
     const { baseUrl, headers, maxConnections, pathOf, modelList } = parts;
@@ -136,11 +139,12 @@ export class OpenAiCompatible implements Provider {
     this.#modelList = modelList ?? { path: '/models', parse: parseModels };
     this.#models = parts.models;
     this.#streamUsage = parts.streamUsage ?? true;
+    this.#worded = parts.worded ?? ((request) => request);
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     const path = this.#pathOf('chat/completions', call.model);
-    const exchange = await this.#upstream.post(path, bodyOf(call, false), call);
+    const exchange = await this.#upstream.post(path, bodyOf(this.#worded(call.request), call, false), call);
     const read = exchange.readAll(limits.answerBytesMax);
     const raw = read instanceof Promise ? await read : read;
     return { body: this.#upstream.clean(() => parseCompletion(raw, exchange.status)), raw };
@@ -149,7 +153,8 @@ export class OpenAiCompatible implements Provider {
   async stream(call: ProviderCall): Promise<ProviderStream> {
     const path = this.#pathOf('chat/completions', call.model);
     const asked = asksForUsage(call.request);
-    const body = !asked && this.#streamUsage ? withUsage(call) : bodyOf(call, true);
+    const request = this.#worded(call.request);
+    const body = bodyOf(!asked && this.#streamUsage ? withUsage(request) : request, call, true);
     const exchange = await this.#upstream.postForEvents(path, body, call);
     return {
       events: new UpstreamEvents(exchange, (data) => {
@@ -179,18 +184,13 @@ export class OpenAiCompatible implements Provider {
   }
 }
 
-function bodyOf({ request, model }: ProviderCall, stream: boolean): string {
+function bodyOf(request: ChatRequest, { model }: ProviderCall, stream: boolean): string {
   return JSON.stringify({ ...request, model, stream });
 }
 
-function withUsage({ request, model }: ProviderCall): string {
+function withUsage(request: ChatRequest): ChatRequest {
   const given = request['stream_options'];
-  return JSON.stringify({
-    ...request,
-    model,
-    stream: true,
-    stream_options: { ...(isRecord(given) ? given : {}), include_usage: true },
-  });
+  return { ...request, stream_options: { ...(isRecord(given) ? given : {}), include_usage: true } };
 }
 
 function isUsageAlone({ chunk }: ProviderEvent): boolean {
