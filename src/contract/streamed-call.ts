@@ -1,6 +1,7 @@
 /**
  * One tool call of a stream, as far as it has come: tells which further pieces are its own. OpenAI numbers the calls of an answer; others
- * leave the number out or give 0 to all (Ollama, Dynamo, LMDeploy), and some say a call's name in each of its pieces. Keeps no text.
+ * leave the number out or give 0 to all (Ollama, Dynamo, LMDeploy), some say a call's name in each of its pieces, and some give each piece an
+ * id of its own (older vLLM, Poolside). Keeps no text.
  */
 
 type Piece = Readonly<Record<string, unknown>>;
@@ -30,8 +31,9 @@ export class StreamedCall {
   isOther(piece: Piece): boolean {
     if (this.isNumberedOtherwise(piece)) return true;
     const { id, name, text } = partsOf(piece);
-    if (id !== '' && this.#id !== '') return id !== this.#id;
+    // Whatever its id: no call is begun without a name.
     if (name === '') return false;
+    if (id !== '' && this.#id !== '') return id !== this.#id;
     // Said again with more arguments after those that are whole: the same tool once more. With none, it is but said again.
     if (name === this.#name) return text !== '' && this.isWhole;
     // A name may come late or in parts where the call has a number, and not after the arguments have begun.

@@ -15,7 +15,8 @@ export const CALLED: readonly { readonly name: string; readonly arguments: strin
 
 interface Way {
   readonly index: 'each' | 'zero' | 'none';
-  readonly ids: 'first' | 'every' | 'none';
+  /** `anew`: each piece has another. */
+  readonly ids: 'first' | 'every' | 'anew' | 'none';
   readonly names: 'first' | 'every';
   readonly whole?: boolean;
   /** What further pieces say in place of an id. */
@@ -24,6 +25,8 @@ interface Way {
 
 const WAYS: Readonly<Record<string, Way>> = {
   numbered: { index: 'each', ids: 'first', names: 'first' },
+  'numbered, with another id in each piece': { index: 'each', ids: 'anew', names: 'first' },
+  'all numbered 0, with another id in each piece': { index: 'zero', ids: 'anew', names: 'first' },
   'numbered, with its name in each piece and no id': { index: 'each', ids: 'none', names: 'every' },
   'whole, all numbered 0': { index: 'zero', ids: 'first', names: 'first', whole: true },
   'whole, all numbered 0, without an id': { index: 'zero', ids: 'none', names: 'first', whole: true },
@@ -66,11 +69,12 @@ function chunksOf(
   if (names === 'every') parts.push('');
   const texts = whole ? [text] : parts;
   return texts.map((part, at) => {
-    const says = (when: 'first' | 'every' | 'none'): boolean => when === 'every' || (when === 'first' && at === 0);
+    const says = (when: Way['ids']): boolean => when === 'every' || when === 'anew' || (when === 'first' && at === 0);
+    const id = ids === 'anew' && at > 0 ? `${call.id}${at}` : call.id;
     return [
       {
         ...(index !== 'none' && { index: index === 'each' ? place : 0 }),
-        ...(says(ids) ? { id: call.id, type: 'function' } : further !== undefined && { id: further }),
+        ...(says(ids) ? { id, type: 'function' } : further !== undefined && { id: further }),
         function: { ...(says(names) && { name: call.name }), arguments: part },
       },
     ];
