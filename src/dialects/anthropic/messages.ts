@@ -100,6 +100,10 @@ function toAssistantContent(message: ChatMessage, where: string): string | Json[
   return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
 }
 
+function isThought({ type }: Json): boolean {
+  return type === 'thinking' || type === 'redacted_thinking';
+}
+
 /** Anthropic refuses thinking that it has not signed itself, as another provider's is. */
 function isSigned(block: unknown): block is Json {
   return isRecord(block) && (block['type'] === 'redacted_thinking' || textOf(block['signature']) !== '');
@@ -196,9 +200,10 @@ function fromTurn({ role, content }: Turn, where: string): ChatMessage[] {
 }
 
 function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
-  const thoughts = blocks.filter(({ type }) => type === 'thinking' || type === 'redacted_thinking');
+  // Unsigned ones are another provider's, shown in this form and sent back: nobody is told them, and strict ones refuse the field.
+  const thoughts = blocks.filter((block) => isThought(block) && isSigned(block));
   const uses = blocks.filter(({ type }) => type === 'tool_use');
-  const texts = blocks.filter((block) => !thoughts.includes(block) && !uses.includes(block));
+  const texts = blocks.filter((block) => !isThought(block) && !uses.includes(block));
   const parts = texts.map((block) => fromBlock(block, where));
   const [only] = parts;
   const calls = uses.map(({ id, name, input }) => ({

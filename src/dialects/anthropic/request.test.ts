@@ -5,7 +5,7 @@ import type { ChatMessage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { Json } from '../json.ts';
 import { OF_ITS_MAKER } from '../sent-back.ts';
-import { toMessagesRequest } from './request.ts';
+import { fromMessagesRequest, toMessagesRequest } from './request.ts';
 
 const ASKED: ChatMessage[] = [{ role: 'user', content: 'Are you well?' }];
 const told = (fields: Json, messages = ASKED) =>
@@ -26,6 +26,26 @@ describe('a conversation', () => {
     assert.deepEqual(answered({ content: 'Yes.', refusal: null, ...made }), [{ type: 'text', text: 'Yes.' }]);
     assert.deepEqual(answered({ content: null, refusal: 'No.' }), [{ type: 'text', text: 'No.' }]);
     assert.equal(answered({ content: 'Yes.', refusal: null }), 'Yes.');
+  });
+
+  it('is told to others without thoughts that nobody has signed, which the hub itself shows of their answers', () => {
+    const heard = (signature: string) =>
+      fromMessagesRequest({
+        model: 'asked',
+        max_tokens: 9,
+        messages: [
+          { role: 'user', content: 'Why?' },
+          {
+            role: 'assistant',
+            content: [
+              { type: 'thinking', thinking: 'Hm.', signature },
+              { type: 'text', text: 'So.' },
+            ],
+          },
+        ],
+      }).messages[1];
+    assert.deepEqual(told(''), { role: 'assistant', content: [{ type: 'text', text: 'So.' }] });
+    assert.ok(told('c2VhbA==')?.['thinking_blocks']);
   });
 
   it('leaves out what is empty, which Anthropic would refuse', () => {
