@@ -44,8 +44,8 @@ describe('a conversation', () => {
           },
         ],
       }).messages[1];
-    assert.deepEqual(told(''), { role: 'assistant', content: [{ type: 'text', text: 'So.' }] });
-    assert.ok(told('c2VhbA==')?.['thinking_blocks']);
+    assert.deepEqual(heard(''), { role: 'assistant', content: [{ type: 'text', text: 'So.' }] });
+    assert.ok(heard('c2VhbA==')?.['thinking_blocks']);
   });
 
   it('leaves out what is empty, which Anthropic would refuse', () => {
