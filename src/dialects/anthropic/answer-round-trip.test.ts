@@ -208,4 +208,25 @@ describe('an answer', () => {
       assert.deepEqual(assembled([...after, ...writer.end()]), answer);
     });
   });
+
+  for (const word of ['reasoning_content', 'reasoning'])
+    it(`of another provider shows its ${word}, plain and streamed`, () => {
+      const frame = { id: 'c', created: 1, model: 'm' };
+      const said = { role: 'assistant', content: 'Well.', [word]: 'Hm.' };
+      const plain = fromCompletion({
+        ...frame,
+        object: 'chat.completion',
+        choices: [{ index: 0, message: said, finish_reason: 'stop' }],
+      });
+      const expected = [
+        { type: 'thinking', thinking: 'Hm.', signature: '' },
+        { type: 'text', text: 'Well.' },
+      ];
+      assert.deepEqual(plain['content'], expected);
+      const writer = new FromChunks();
+      const events = [{ [word]: 'Hm.' }, { content: 'Well.' }].flatMap((delta) =>
+        writer.read({ ...frame, object: 'chat.completion.chunk', choices: [{ index: 0, delta }] }),
+      );
+      assert.deepEqual(assembled([...events, ...writer.end()])['content'], expected);
+    });
 });

@@ -6,6 +6,7 @@ import type { ChatCompletion, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import { countOf, defined, isRecord, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
+import { thoughtOf } from '../thought.ts';
 import { JSON_TOOL } from './request.ts';
 
 const FINISH: Readonly<Record<string, string>> = {
@@ -117,7 +118,7 @@ export function fromCompletion(completion: ChatCompletion): Json {
     role: 'assistant',
     model: completion.model,
     content: [
-      ...(Array.isArray(thoughts) ? thoughts.filter(isRecord) : []),
+      ...(Array.isArray(thoughts) ? thoughts.filter(isRecord) : unsigned(thoughtOf(message))),
       ...(text === '' ? [] : [{ type: 'text', text }]),
       ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
     ],
@@ -125,6 +126,11 @@ export function fromCompletion(completion: ChatCompletion): Json {
     stop_sequence: null,
     usage: fromUsage(completion.usage),
   };
+}
+
+/** Another provider's thinking: as a stream shows it, which has a block for it too. */
+function unsigned(thinking: string): Json[] {
+  return thinking === '' ? [] : [{ type: 'thinking', thinking, signature: '' }];
 }
 
 function fromToolCall({ id, function: called }: Json): Json {

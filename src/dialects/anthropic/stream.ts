@@ -11,6 +11,7 @@ import type { ProviderErrorBody } from '#contract/provider';
 import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { defined, isRecord, parseJson, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
+import { thoughtOf } from '../thought.ts';
 import { fromUsage, toFinishReason, toStopReason, toUsage } from './answer.ts';
 import { JSON_TOOL } from './request.ts';
 
@@ -217,8 +218,9 @@ export class FromChunks {
     if (chunk.usage !== undefined && chunk.usage !== null) this.#usage = chunk.usage;
     const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice === undefined) return events;
-    const { content, refusal, reasoning_content: thought, thinking_blocks: thoughts, tool_calls: calls } = choice.delta;
-    if (textOf(thought) !== '') this.#say(events, 'thinking', { type: 'thinking_delta', thinking: thought });
+    const { content, refusal, thinking_blocks: thoughts, tool_calls: calls } = choice.delta;
+    const thought = thoughtOf(choice.delta);
+    if (thought !== '') this.#say(events, 'thinking', { type: 'thinking_delta', thinking: thought });
     for (const block of Array.isArray(thoughts) ? thoughts.filter(isRecord) : []) this.#think(events, block);
     for (const text of [textOf(content), textOf(refusal)])
       if (text !== '') this.#say(events, 'text', { type: 'text_delta', text });

@@ -5,6 +5,7 @@
 import type { ChatCompletion, Usage } from '#contract/chat';
 import { countOf, defined, isRecord, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
+import { thoughtOf } from '../thought.ts';
 import type { ResponsesRequest } from './request.ts';
 
 export type Status = 'completed' | 'incomplete';
@@ -105,11 +106,6 @@ export function summaryPart(text: string): Json {
 /** What a model lets be seen of its thinking. It is not sealed: what comes back of it is not told to a model. */
 export function reasoningItem(id: string, status: Status | 'in_progress', summary: readonly Json[]): Json {
   return { id, type: 'reasoning', status, summary };
-}
-
-/** What a piece or a whole of an answer says of its thinking, in either of the words that providers have for it. */
-export function thoughtOf({ reasoning_content: thought, reasoning }: Json): string {
-  return textOf(thought) || textOf(reasoning);
 }
 
 export type PartKind = 'output_text' | 'refusal';

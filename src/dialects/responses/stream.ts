@@ -9,6 +9,7 @@ import type { ChatChunk } from '#contract/chat';
 import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { given, isRecord, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
+import { thoughtOf } from '../thought.ts';
 import {
   callItem,
   contentPart,
@@ -18,7 +19,6 @@ import {
   messageItem,
   reasoningItem,
   summaryPart,
-  thoughtOf,
 } from './answer.ts';
 import type { PartKind, Status } from './answer.ts';
 
