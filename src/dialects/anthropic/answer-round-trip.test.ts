@@ -77,7 +77,7 @@ function anthropicAnswer(draw: Draw): Fields {
     model: 'm',
     stop_sequence: null,
     content: [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses],
-    stop_reason: draw.one('end_turn', 'max_tokens', 'tool_use', 'refusal'),
+    stop_reason: draw.one(uses.length === 0 ? 'end_turn' : 'tool_use', 'max_tokens', 'refusal'),
     usage: {
       input_tokens: 1 + draw.below(98),
       cache_creation_input_tokens: 1 + draw.below(98),
@@ -207,6 +207,19 @@ describe('an answer', () => {
       const after = chunksOf(events).flatMap((chunk) => writer.read(chunk));
       assert.deepEqual(assembled([...after, ...writer.end()]), answer);
     });
+  });
+
+  it('that calls tools says so, though its provider ends it with "stop"', () => {
+    const frame = { id: 'c', created: 1, model: 'm' };
+    const calls = [{ index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }];
+    const message = { role: 'assistant', content: null, tool_calls: calls };
+    const choices = [{ index: 0, message, finish_reason: 'stop' }];
+    assert.equal(fromCompletion({ ...frame, object: 'chat.completion', choices })['stop_reason'], 'tool_use');
+    const writer = new FromChunks();
+    const chunk = { index: 0, delta: { tool_calls: calls }, finish_reason: 'stop' };
+    writer.read({ ...frame, object: 'chat.completion.chunk', choices: [chunk] });
+    const ending = writer.end().find(({ type }) => type === 'message_delta');
+    assert.equal(Object(ending?.['delta']).stop_reason, 'tool_use');
   });
 
   for (const word of ['reasoning_content', 'reasoning'])

@@ -34,7 +34,12 @@ export function toFinishReason(stopReason: unknown, jsonAnswer: boolean): string
   return FINISH[textOf(stopReason)] ?? textOf(stopReason);
 }
 
-export function toStopReason(finishReason: string | null | undefined): string | null {
+/**
+ * `called`: it holds calls of tools. OpenAI ends such an answer with `stop` where the tool was forced, and others always do; who speaks to
+ * Anthropic runs the tools of `tool_use` alone.
+ */
+export function toStopReason(finishReason: string | null | undefined, called: boolean): string | null {
+  if (called && finishReason === 'stop') return 'tool_use';
   return finishReason === null || finishReason === undefined ? null : (STOP[finishReason] ?? finishReason);
 }
 
@@ -122,7 +127,7 @@ export function fromCompletion(completion: ChatCompletion): Json {
       ...(text === '' ? [] : [{ type: 'text', text }]),
       ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
     ],
-    stop_reason: toStopReason(choice?.finish_reason),
+    stop_reason: toStopReason(choice?.finish_reason, Array.isArray(calls) && calls.length > 0),
     stop_sequence: null,
     usage: fromUsage(completion.usage),
   };

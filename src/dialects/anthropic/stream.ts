@@ -234,7 +234,7 @@ export class FromChunks {
     const events: Json[] = [];
     this.#tellCalls(events, true);
     this.#close(events);
-    const delta = { stop_reason: toStopReason(this.#finish), stop_sequence: null };
+    const delta = { stop_reason: toStopReason(this.#finish, this.#calls.length > 0), stop_sequence: null };
     events.push({ type: 'message_delta', delta, usage: fromUsage(this.#usage) }, { type: 'message_stop' });
     return events;
   }
