@@ -169,6 +169,8 @@ export function secretHeader(value: string | Secret, prefix = ''): Secret {
 
 function headerList(headers: UpstreamParts['headers']): string[] {
   const list = ['content-type', 'application/json', 'user-agent', 'revoagent'];
+  // Who says nothing of it accepts any encoding (RFC 9110, 12.5.3).
+  list.push('accept-encoding', 'identity');
   for (const [name, value] of Object.entries(headers)) list.push(name.toLowerCase(), reveal(value));
   return list;
 }

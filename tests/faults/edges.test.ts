@@ -34,6 +34,12 @@ function codeOf(error: unknown): string {
   return error.code;
 }
 
+/** As HTTP lets a server that is not told otherwise. */
+const compressesUnlessTold: Behaviour = (exchange) => {
+  if (exchange.received.headers['accept-encoding'] === 'identity') return answers()(exchange);
+  exchange.response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end();
+};
+
 /** An address at which nobody listens: one that somebody had, and gave back. */
 async function refusedAddress(): Promise<string> {
   const server = createServer();
@@ -61,6 +67,16 @@ describe('a refused connection', () => {
       );
     });
   }
+});
+
+describe('an upstream that compresses for everybody who does not refuse it', () => {
+  for (const [form, ask] of FORMS)
+    it(`is told not to (${form})`, async (t) => {
+      const upstream = await startUpstream(t);
+      upstream.otherwise = compressesUnlessTold;
+      const bench = startBench(t, { providers: { one: upstream.baseUrl }, settings: once });
+      assert.deepEqual(await ask(bench), { text: 'All is well.', error: null });
+    });
 });
 
 describe('a late answer', () => {
