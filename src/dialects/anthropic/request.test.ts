@@ -101,6 +101,7 @@ describe('a field', () => {
     ['constructor', { constructor: 1 }],
     ['temperature', { temperature: 1.5 }],
     ['reasoning_effort', { reasoning_effort: 'constructor' }],
+    ['service_tier', { service_tier: 'flex' }],
     ['tools[0].type', { tools: [{ type: 'custom' }] }],
     ['tool_choice', { tools: [{ type: 'function', function: { name: 'w' } }], tool_choice: 'toString' }],
   ];
@@ -112,6 +113,22 @@ describe('a field', () => {
       );
     });
   }
+
+  it('about its tier is told in the words of either side', () => {
+    const body = {
+      model: 'asked',
+      max_tokens: 9,
+      messages: ASKED.map(() => ({ role: 'user' as const, content: 'Hi.' })),
+    };
+    for (const [hub, anthropic] of [
+      ['auto', 'auto'],
+      ['default', 'standard_only'],
+    ]) {
+      assert.equal(told({ service_tier: hub })['service_tier'], anthropic);
+      assert.equal(fromMessagesRequest({ ...body, service_tier: anthropic })['service_tier'], hub);
+    }
+    assert.equal(told({ service_tier: null })['service_tier'], undefined);
+  });
 
   it('that says "as ever" is left out', () => {
     const request = told({ n: 1, logprobs: false, top_logprobs: 0, presence_penalty: 0, store: false, seed: null });

@@ -28,7 +28,7 @@ const THINKING_TOKENS = new Map([
 ]);
 
 /** Told as they are: Anthropic's own, or the same on both sides. */
-const SAME = ['top_p', 'top_k', 'thinking', 'service_tier', 'container', 'mcp_servers', 'context_management'];
+const SAME = ['top_p', 'top_k', 'thinking', 'container', 'mcp_servers', 'context_management'];
 /** Translated below, or of the hub's own. */
 const TRANSLATED = [
   'model',
@@ -44,8 +44,14 @@ const TRANSLATED = [
   'parallel_tool_calls',
   'response_format',
   'reasoning_effort',
+  'service_tier',
   'user',
   'n',
+];
+/** Anthropic's word for each `service_tier` that it has. */
+const TIERS: readonly (readonly [hub: string, anthropic: string])[] = [
+  ['auto', 'auto'],
+  ['default', 'standard_only'],
 ];
 /** Left out: they say nothing about the answer. */
 const UNSAID = ['metadata', 'safety_identifier', 'prompt_cache_key'];
@@ -78,6 +84,7 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
       temperature: toTemperature(request['temperature']),
       stop_sequences: typeof request['stop'] === 'string' ? [request['stop']] : (request['stop'] ?? undefined),
       thinking,
+      service_tier: toTier(request['service_tier']),
       ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
       metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
       ...toTools(request),
@@ -101,6 +108,14 @@ function toTemperature(value: unknown): unknown {
   if (typeof value === 'number' && value > 1)
     throw untranslatable('temperature', 'it is above 1, which is the most that Anthropic takes');
   return value;
+}
+
+/** Anthropic's own word is taken too: a request of its form may pass through here. */
+function toTier(tier: unknown): string | undefined {
+  if (!given(tier)) return undefined;
+  const [, told] = TIERS.find((words) => words.some((word) => word === tier)) ?? [];
+  if (told === undefined) throw untranslatable('service_tier', 'it must be auto or default for Anthropic');
+  return told;
 }
 
 function toThinking(effort: unknown): { type: string; budget_tokens: number } | undefined {
@@ -175,7 +190,8 @@ function toToolChoice(choice: unknown): Json | undefined {
 /** The other way: what a caller of the Messages API asks, in the hub's form. Throws as the first does. */
 export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
   const { model, max_tokens: limit, messages, system, ...rest } = request;
-  const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...others } = rest;
+  const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...more } = rest;
+  const { service_tier: tier, ...others } = more;
   for (const name of Object.keys(others)) {
     if (name !== 'temperature' && !SAME.includes(name)) throw untranslatable(name, 'it is known to Anthropic alone');
   }
@@ -183,7 +199,7 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
     model,
     messages: fromTurns({ system, turns: messages }),
     max_completion_tokens: limit,
-    ...defined({ stream, ...others, stop }),
+    ...defined({ stream, ...others, stop, service_tier: fromTier(tier) }),
     ...(isRecord(metadata) && given(metadata['user_id']) ? { user: textOf(metadata['user_id']) } : {}),
     ...(Array.isArray(tools) ? { tools: tools.map((tool: unknown, at) => fromTool(tool, `tools[${at}]`)) } : {}),
     ...fromToolChoice(choice),
@@ -216,6 +232,10 @@ function fromFormat(output: unknown): Json {
   if (!isRecord(format) || format['type'] !== 'json_schema' || Object.keys(more).length > 0)
     throw untranslatable('output_config', 'it holds more than a JSON schema');
   return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } } };
+}
+
+function fromTier(tier: unknown): unknown {
+  return TIERS.find(([, word]) => word === tier)?.[0] ?? tier;
 }
 
 function numberOf(value: unknown): number | undefined {
