@@ -36,7 +36,7 @@ export async function commit(attempt: Attempt, request: ChatRequest, progress: S
   for (;;) {
     const next = await attempt.upstream(events.next());
     if (next.done === true) throw new UpstreamFailure('cut', 'The upstream ended its stream before any content.');
-    held.push(next.value);
+    if (next.value.hidden !== true) held.push(next.value);
     attempt.used(next.value.chunk.usage);
     const content = progress.take(next.value.chunk);
     if (content || held.length >= HELD_MAX) break;
@@ -183,7 +183,7 @@ export class AnswerEvents implements AsyncIterableIterator<string> {
   }
 
   #keep(events: readonly ProviderEvent[]): void {
-    for (const event of events) if (event.hidden !== true) this.#ready.push(this.#taken(event));
+    for (const event of events) this.#ready.push(this.#taken(event));
   }
 
   #taken(event: ProviderEvent): string {

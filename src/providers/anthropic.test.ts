@@ -40,7 +40,8 @@ async function deltasOf(t: TestContext, behaviour: Behaviour, fields?: Record<st
   const { provider, upstream } = await start(t);
   upstream.script(behaviour);
   const events = await Array.fromAsync((await provider.stream(callOf(fields))).events);
-  return events.map(({ chunk }) => {
+  const told = events.filter(({ hidden }) => hidden !== true);
+  return told.map(({ chunk }) => {
     const [choice] = chunk.choices;
     const finish = choice?.finish_reason ?? null;
     return { ...choice?.delta, ...(finish === null ? {} : { finish }), ...(chunk.usage ? { usage: chunk.usage } : {}) };
@@ -231,6 +232,15 @@ describe('a stream', () => {
 
   it('becomes chunks event by event, the counts with the last of them', async (t) => {
     assert.deepEqual(await deltasOf(t, sends(script)), [...DELTAS, { finish: 'stop', usage: USAGE }]);
+  });
+
+  it('has an event for the hub alone where Anthropic sends one that says nothing: its upstream is not silent', async (t) => {
+    const { provider, upstream } = await start(t);
+    const text = goesOn(0, 'text_delta', 'text', 'Well.');
+    upstream.script(sends([begins(0, { type: 'text', text: '' }), text, { type: 'ping' }, { type: 'ping' }, text]));
+    const events = await Array.fromAsync((await provider.stream(callOf())).events);
+    const said = events.map(({ hidden, chunk }) => hidden ?? chunk.choices[0]?.delta.content);
+    assert.deepEqual(said.slice(1, 6), [true, 'Well.', true, true, 'Well.']);
   });
 
   it('has a chunk of its own for the counts where the caller asked for one', async (t) => {

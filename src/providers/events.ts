@@ -4,15 +4,22 @@
  * the exchange.
  */
 import { limits } from '#core/limits';
+import type { ChatChunk } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { ProviderEvent } from '#contract/provider';
 import type { Exchange } from '#exchange/connections';
 import { SseParser } from './sse.ts';
 
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
+const NOTHING: ChatChunk = { id: '', object: 'chat.completion.chunk', created: 0, model: '', choices: [] };
+/**
+ * An event that says nothing to the caller, as Anthropic's `ping` and what it asks its own tools. It shows that the upstream is at work,
+ * which may be silent for minutes otherwise while it writes one long argument.
+ */
+const LIFE: ProviderEvent = { chunk: NOTHING, data: JSON.stringify(NOTHING), hidden: true };
 
 /**
- * What one server-sent event means: the chunks it stands for, or `end` where the upstream says that it is done. Throws
+ * What one server-sent event means: the chunks it stands for, which may be none, or `end` where the upstream says that it is done. Throws
  * `UpstreamFailure`: `reported` for an error event, `malformed` for what the protocol does not know. One reader a stream; it may keep
  * what the stream said so far.
  */
@@ -84,7 +91,7 @@ export class UpstreamEvents implements AsyncIterableIterator<ProviderEvent> {
       }
       if (!isList(meant)) return meant;
       this.#more = meant.slice(1);
-      return meant[0];
+      return meant[0] ?? LIFE;
     } catch (error) {
       this.#finished = true;
       this.#exchange.destroy();
