@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { findPrograms } from '#stack/programs';
+import { startOf } from '#stack/state';
 import type { StackPlan } from '#stack/index';
 import { runCli, temporaryFolder } from '../helpers/hub-process.ts';
 import { freeOffset, stackFolder, startStack } from '../helpers/stack.ts';
@@ -122,11 +123,7 @@ async function tinyDisk(t: Cleanup): Promise<string> {
   return path.join(folder, 'stack');
 }
 
+/** One that has ended and that its parent has not asked for runs no more. */
 function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return startOf(pid) !== '';
 }
