@@ -41,7 +41,7 @@ const LIMITS: Readonly<Record<AttemptTimeout['outcome'], keyof CallTimeouts>> = 
 };
 
 /** The upstream was not asked after all. */
-const NOT_SENT: readonly AttemptOutcome[] = ['untranslatable', 'bulkhead_full'];
+export const NOT_SENT: readonly AttemptOutcome[] = ['untranslatable', 'bulkhead_full'];
 
 /** Why an attempt was ended that needs no more of its upstream. */
 const enough = new Error('the answer is whole');

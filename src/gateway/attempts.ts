@@ -10,7 +10,7 @@ import type { HubError } from '#core/errors';
 import type { CallTimeouts } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
-import { Attempt } from './attempt.ts';
+import { Attempt, NOT_SENT } from './attempt.ts';
 import { AttemptTimeout, FULL_RETRY_MS } from './classify.ts';
 import type { Classified } from './classify.ts';
 import type { Deployment } from './deployment.ts';
@@ -119,8 +119,8 @@ export class Attempts {
       return { attempt, ok: true, value };
     } catch (thrown) {
       const classified = attempt.fail(thrown);
-      // Nothing was sent: the attempt is left for a deployment that can be told.
-      if (classified?.outcome === 'untranslatable') this.#plan.withdrawn();
+      // The attempt is left for a deployment that can be asked.
+      if (classified !== null && NOT_SENT.includes(classified.outcome)) this.#plan.withdrawn();
       else this.#plan.sent();
       return { attempt, ok: false, thrown, classified };
     }

@@ -7,7 +7,7 @@ import { plainResult, startBench } from './harness.ts';
 
 const KEY = 'provider:a/test-model';
 
-it('calls that wait in vain for a connection go elsewhere, and open no circuit', async (t) => {
+it('calls that wait in vain for a connection go elsewhere, open no circuit, and cost no attempt and earn no retry', async (t) => {
   const upstreams = [await startUpstream(t), await startUpstream(t)] as const;
   const [a, b] = upstreams;
   const busy = gate();
@@ -16,13 +16,15 @@ it('calls that wait in vain for a connection go elsewhere, and open no circuit',
     return answers('From a.')(exchange);
   };
   b.otherwise = answers('From b.');
+  let earned = 0;
   const bench = startBench(t, {
     providers: { a: { baseUrl: a.baseUrl, maxConnections: 1 }, b: b.baseUrl },
     routes: {
       m: { groups: ['a', 'b'].map((provider) => [{ provider, model: 'test-model' }]) },
       alone: { groups: [[{ provider: 'a', model: 'test-model' }]] },
     },
-    settings: { retry: { retries: 0, baseMs: 0, maxMs: 0 } },
+    settings: { retry: { retries: 0, baseMs: 0, maxMs: 0 }, attemptsMax: 1 },
+    retryBudget: { recordCall: () => void earned++, tryRetry: () => true },
     breaker: { failures: 1, minFailureRate: 0 },
   });
   const first = plainResult(bench);
@@ -33,6 +35,7 @@ it('calls that wait in vain for a connection go elsewhere, and open no circuit',
   assert.deepEqual(await second, { text: 'From b.', error: null });
   const { error } = await third;
   assert.ok(error instanceof UnavailableError && error.code === 'overloaded' && error.retryAfterMs !== undefined);
+  assert.equal(earned, 1, 'for the second, at b');
   assert.equal(bench.breakers.get(KEY).state.kind, 'closed');
   const given = bench.attempts.map(({ provider, outcome }) => `${provider} ${outcome}`);
   assert.deepEqual(given.toSorted(), ['a bulkhead_full', 'a bulkhead_full', 'b succeeded']);
