@@ -10,7 +10,7 @@ export class StreamedCall {
   #index: unknown;
   #id = '';
   #name = '';
-  /** Something was said of its arguments. */
+  /** Something was said of its arguments; white space before their JSON is nothing yet. */
   #argued = false;
   /** Where in the JSON of its arguments: how deep, and whether in a text and behind a backslash there. */
   #depth = 0;
@@ -45,7 +45,7 @@ export class StreamedCall {
     this.#index ??= piece['index'];
     if (this.#id === '') this.#id = id;
     if (name !== '') this.#name = name;
-    this.#argued ||= text !== '';
+    this.#argued ||= text.trim() !== '';
     for (const char of text) this.#read(char);
   }
 

@@ -2,9 +2,9 @@
 
 type Piece = Readonly<Record<string, unknown>>;
 
-/** Two of one name; texts that look like JSON inside JSON. */
+/** Two of one name; texts that look like JSON inside JSON, and white space before it that is a piece of its own. */
 const CALLS = [
-  { id: 'a', name: 'one', arguments: '{"x":1}' },
+  { id: 'a', name: 'one', arguments: '\n  {"x":1}' },
   { id: 'b', name: 'two', arguments: String.raw`{"y":"a}\"b{\\"}` },
   { id: 'c', name: 'two', arguments: '{"z":[{}]}' },
 ] as const;
