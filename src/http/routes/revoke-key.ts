@@ -14,7 +14,7 @@ export const revokeKey = defineOperation({
   tag: 'Keys',
   summary: 'Revoke a key',
   description:
-    'At once in this instance; in others as soon as their copy of the key is stale (30 s). It cannot be undone.',
+    'At once in this instance and, over the Redis of the cache, in the others; without Redis as soon as their copy of the key is stale (30 s). It cannot be undone.',
   params: Type.Object({ id: Type.String({ description: 'From `GET /api/keys`.', examples: [keyExample.id] }) }),
   query: noQuery,
   responses: {
