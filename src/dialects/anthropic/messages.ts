@@ -215,7 +215,8 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
     parts.length === 1 && only !== undefined && isPlainText(only) && (calls.length > 0 || thoughts.length > 0);
   return {
     role: 'assistant',
-    content: parts.length === 0 ? null : single ? textOf(only['text']) : parts,
+    // Null only beside calls: OpenAI refuses an answer that has neither.
+    content: parts.length === 0 ? (calls.length === 0 ? '' : null) : single ? textOf(only['text']) : parts,
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
     ...(thoughts.length === 0 ? {} : { thinking_blocks: thoughts }),
   };

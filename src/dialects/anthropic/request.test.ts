@@ -29,7 +29,7 @@ describe('a conversation', () => {
   });
 
   it('is told to others without thoughts that nobody has signed, which the hub itself shows of their answers', () => {
-    const heard = (signature: string) =>
+    const heard = (signature: string, text = [{ type: 'text', text: 'So.' }]) =>
       fromMessagesRequest({
         model: 'asked',
         max_tokens: 9,
@@ -37,14 +37,12 @@ describe('a conversation', () => {
           { role: 'user', content: 'Why?' },
           {
             role: 'assistant',
-            content: [
-              { type: 'thinking', thinking: 'Hm.', signature },
-              { type: 'text', text: 'So.' },
-            ],
+            content: [{ type: 'thinking', thinking: 'Hm.', signature }, ...text],
           },
         ],
       }).messages[1];
     assert.deepEqual(heard(''), { role: 'assistant', content: [{ type: 'text', text: 'So.' }] });
+    assert.deepEqual(heard('', []), { role: 'assistant', content: '' });
     assert.ok(heard('c2VhbA==')?.['thinking_blocks']);
   });
 
