@@ -40,7 +40,7 @@ export interface ProviderEvent {
   readonly chunk: ChatChunk;
   /** The JSON text of `chunk`, as it arrived or as it was translated. */
   readonly data: string;
-  /** For the hub alone: the caller did not ask for it. */
+  /** For the hub alone: the caller did not ask for it, or it says nothing but that the upstream is at work. */
   readonly hidden?: boolean;
 }
 
