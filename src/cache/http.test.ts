@@ -105,6 +105,37 @@ describe('an HTTP answer', () => {
     assert.equal(signals.length, 1);
   });
 
+  it('is not left open where nobody is given it', async () => {
+    const clock = new VirtualClock();
+    const defaults = { ttlMs: 1_000, swrMs: 1_000, jitter: 0, earlyRefreshFrom: 1, retryAfterFailureMs: 0 };
+    const cached = createCache({ namespace: 'left', clock, defaults }).http();
+    const state = { ...Promise.withResolvers<void>(), cancelled: 0, calls: 0 };
+    const never = (status: number): HttpHandler => {
+      return async () => {
+        state.calls++;
+        await state.promise;
+        const body = new ReadableStream({ cancel: () => void state.cancelled++ });
+        return new Response(body, { status, headers: { 'cache-control': 'no-store' } });
+      };
+    };
+    const caller = new AbortController();
+    const first = cached(new Request(URL, { signal: caller.signal }), never(200));
+    const second = cached(new Request(URL), never(200));
+    await clock.advance(0);
+    caller.abort(new Error('left'));
+    await assert.rejects(first, /left/);
+    state.resolve();
+    assert.equal((await second).headers.get('cache-status'), 'revoagent; fwd=miss');
+    assert.deepEqual([state.calls, state.cancelled], [2, 1], 'of the first, not of the second');
+    await cached(new Request(URL), async () => new Response('kept'));
+    for (const [place, status] of [200, 500].entries()) {
+      clock.jump(1_500);
+      assert.equal(await (await cached(new Request(URL), never(status))).text(), 'kept');
+      await clock.advance(0);
+      assert.equal(state.cancelled, 2 + place, `of ${status}, behind a copy`);
+    }
+  });
+
   it('depends on what `vary` names, and is not kept where it depends on more', async () => {
     const { ask, state } = scene({ vary: ['accept-language'] });
     const texts = async (...languages: string[]) =>

@@ -104,6 +104,7 @@ class HttpAnswers {
     const own: Making = {};
     let making: Making | undefined;
     let response: Response | undefined;
+    let waits = true;
     const factory = async (context: FactoryContext): Promise<Kept | Alone> => {
       context.progress(own);
       context.tag(this.#tagOf(request));
@@ -112,6 +113,8 @@ class HttpAnswers {
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
       response = await handler(whole, context);
       own.made = await this.#keep(response, context);
+      // He has left, or has an older copy.
+      if (!waits) await dropped(response, own.made);
       const { stored, lifetime } = Context.said(context);
       own.stored = stored && lifeMs(fillOptions(this.#fill, lifetime)) > 0;
       return own.made;
@@ -123,7 +126,13 @@ class HttpAnswers {
     // Who wants no old copy gets none for the handler's being slow.
     const softTimeoutMs = this.#fill.hardTimeoutMs;
     const anew = asked.has('no-cache') || asked.has('max-age');
-    const kept = await this.#cache.getOrSet(key, factory, anew ? { ...options, softTimeoutMs } : options);
+    const asking = this.#cache.getOrSet(key, factory, anew ? { ...options, softTimeoutMs } : options);
+    const kept = await asking.catch(async (thrown: unknown) => {
+      waits = false;
+      await dropped(response, own.made);
+      throw thrown;
+    });
+    waits = false;
     const led = kept === own.made;
     if ('alone' in kept) {
       if (!led || response === undefined) return this.#pass(request, handler, 'miss');
@@ -169,7 +178,10 @@ class HttpAnswers {
   }
 
   async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
-    if (response.status >= 500 && context.stale !== undefined) context.fail(`status ${response.status}`);
+    if (response.status >= 500 && context.stale !== undefined) {
+      await response.body?.cancel();
+      context.fail(`status ${response.status}`);
+    }
     // What the handler said of its own, and no longer than the answer says.
     const wanted = fillOptions(this.#fill, Context.said(context).lifetime);
     const lifetime = lifetimeOf(response, this.#options, wanted);
@@ -200,6 +212,11 @@ class HttpAnswers {
 
 function named(parts: readonly unknown[]): string {
   return `http:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url')}`;
+}
+
+/** Ends the body of an answer that is its caller's alone where he does not take it: it would hold what it comes from. What is kept was read. */
+async function dropped(response: Response | undefined, made: Kept | Alone | undefined): Promise<void> {
+  if (made !== undefined && 'alone' in made) await response?.body?.cancel();
 }
 
 /** Null where it is not to be kept. */
