@@ -6,6 +6,8 @@ import { createCache } from './create.ts';
 import type { HttpHandler, HttpOptions } from './http.ts';
 
 const URL = 'https://api.example/users?page=1';
+/** Past its time, and given while another is made, unless told otherwise. */
+const REFRESHED_MS = 90_000;
 
 function scene(
   options: HttpOptions = {},
@@ -308,25 +310,42 @@ describe('an HTTP answer', () => {
 
   it('is made anew for who wants no old one, however long that takes', async () => {
     const clock = new VirtualClock();
-    const cached = createCache({ namespace: 'slow', clock }).http();
+    const cache = createCache({ namespace: 'slow', clock });
+    const cached = cache.http();
     const ask = (control: string, handler: HttpHandler) =>
       cached(new Request(URL, { headers: { 'cache-control': control } }), handler);
-    for (const control of ['no-cache', 'max-age=0']) {
-      await ask('', () => new Response('old'));
-      clock.jump(10);
-      const opened = Promise.withResolvers<void>();
-      const answered = Promise.withResolvers<Response>();
-      const asking = ask(control, () => {
-        opened.resolve();
-        return answered.promise;
-      });
-      await opened.promise;
-      await clock.advance(1_000);
-      answered.resolve(new Response('new'));
-      const response = await asking;
-      assert.equal(await response.text(), 'new', control);
-      assert.equal(response.headers.get('cache-status'), 'revoagent; fwd=miss; stored');
-    }
+    for (const control of ['no-cache', 'max-age=0'])
+      for (const ageMs of [10, REFRESHED_MS]) {
+        await cache.clear();
+        await ask('', () => new Response('old'));
+        clock.jump(ageMs);
+        const opened = Promise.withResolvers<void>();
+        const answered = Promise.withResolvers<void>();
+        const asking = ask(control, async () => {
+          opened.resolve();
+          await answered.promise;
+          return new Response('new');
+        });
+        await opened.promise;
+        await clock.advance(1_000);
+        answered.resolve();
+        const response = await asking;
+        assert.equal(await response.text(), 'new', `${control} after ${ageMs} ms`);
+        assert.equal(response.headers.get('cache-status'), 'revoagent; fwd=miss; stored');
+      }
+  });
+
+  it('stands in for who wants no old one where his one call of the handler fails', async () => {
+    const clock = new VirtualClock();
+    const cached = createCache({ namespace: 'failing', clock }).http();
+    let calls = 0;
+    await cached(new Request(URL), () => new Response('old'));
+    clock.jump(10);
+    const response = await cached(new Request(URL, { headers: { 'cache-control': 'no-cache' } }), () => {
+      calls++;
+      throw new Error('away');
+    });
+    assert.deepEqual([await response.text(), calls], ['old', 1]);
   });
 
   it('keeps its bytes', async () => {

@@ -52,6 +52,7 @@ interface Alone {
 
 /** One call of a handler, as those who wait for it hear of it. */
 interface Making {
+  over?: true;
   made?: Kept | Alone;
   stored?: boolean;
 }
@@ -100,6 +101,7 @@ class HttpAnswers {
     request: Request,
     handler: HttpHandler,
     asked: ReadonlyMap<string, string>,
+    again = false,
   ): Promise<Response> {
     const own: Making = {};
     let making: Making | undefined;
@@ -111,8 +113,12 @@ class HttpAnswers {
       // Not with the caller's own signal: others may wait when he has left.
       const whole = new Request(request, { method: 'GET', signal: context.signal });
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
-      response = await handler(whole, context);
-      own.made = await this.#keep(response, context);
+      try {
+        response = await handler(whole, context);
+        own.made = await this.#keep(response, context);
+      } finally {
+        own.over = true;
+      }
       // He has left, or has an older copy.
       if (!waits) await dropped(response, own.made);
       const { stored, lifetime } = Context.said(context);
@@ -143,7 +149,13 @@ class HttpAnswers {
       return new Response(null, alone);
     }
     // What nobody made while this caller waited was kept, a copy too that stood in for what was being made.
-    if (kept !== making?.made) return answerOf(request, kept, `${this.#name}; hit`, this.#cache.life(key));
+    if (kept !== making?.made) {
+      // One that is given while another is made is not for who wants no old one.
+      const refused = !again && making?.over !== true && (asked.has('no-cache') || this.#isOld(key, asked));
+      if (!refused) return answerOf(request, kept, `${this.#name}; hit`, this.#cache.life(key));
+      await this.#cache.expire(key);
+      return this.#keptOrMade(key, request, handler, asked, true);
+    }
     const how = led ? (own.stored === true ? '; stored' : '') : '; collapsed';
     return answerOf(request, kept, `${this.#name}; fwd=miss${how}`, undefined);
   }
@@ -168,13 +180,18 @@ class HttpAnswers {
 
   /** Makes old what the request does not take; true where it wants nothing but what is kept, and there is nothing it takes. */
   async #isRefused(key: string, asked: ReadonlyMap<string, string>): Promise<boolean> {
-    const seconds = wholeNumber(asked.get('max-age') ?? '');
-    if (seconds === undefined && !asked.has('no-cache') && !asked.has('only-if-cached')) return false;
+    if (!['max-age', 'no-cache', 'only-if-cached'].some((name) => asked.has(name))) return false;
     const found = await this.#cache.get(key);
-    const old = seconds !== undefined && (this.#cache.life(key)?.ageMs ?? 0) > seconds * 1_000;
+    const old = this.#isOld(key, asked);
     if (asked.has('only-if-cached')) return found === undefined || old;
     if (found !== undefined && (old || asked.has('no-cache'))) await this.#cache.expire(key);
     return false;
+  }
+
+  /** Whether it is older than the request takes. */
+  #isOld(key: string, asked: ReadonlyMap<string, string>): boolean {
+    const seconds = wholeNumber(asked.get('max-age') ?? '');
+    return seconds !== undefined && (this.#cache.life(key)?.ageMs ?? 0) > seconds * 1_000;
   }
 
   async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
