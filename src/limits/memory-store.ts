@@ -108,7 +108,8 @@ export class MemoryStore implements LimitStore {
       const { spent = 0, base = 0, generation = 0 } = this.#budgets.get(name) ?? {};
       const wallMs = this.#clock.wallMs();
       const { start, end } = daysOf(period, wallMs);
-      const allowed = share === 1 ? rule.max : base + Math.max(0, Math.floor((rule.max - base) / share));
+      // All may have spent more than there was: then nothing is left to share.
+      const allowed = share === 1 || base >= rule.max ? rule.max : base + Math.floor((rule.max - base) / share);
       const refused = amount > 0 && spent + amount > allowed;
       return { used: spent, max: allowed, resetMs: end * DAY_MS - wallMs, refused, mark: start, generation };
     }
