@@ -64,20 +64,20 @@ function lab(concurrent: number, leaseMs = LEASE_MS) {
 
 /** To one claim with one rule: let in, at 0, one is used, no wait, not refused, no mark. */
 const GRANTED = [[[1, 0, 1, 0, 0, 0, 0]]];
+/** To one with none. */
+const LOOKED = [[[1, 0]]];
 
 describe('a limiter', () => {
   it('holds a call that Redis did not take against a share, though Redis took something else just then', async () => {
-    const { admit, next } = lab(10);
-    const first = admit('first');
-    (await next('limits-reserve')).answer.resolve(GRANTED);
-    (await first).settle(null);
-    const amending = await next('limits-amend');
-    const second = admit('second');
+    const { admit, next, clock } = lab(10);
+    await clock.advance(LEASE_MS / 3);
+    const looking = await next('limits-reserve');
+    const call = admit('call');
     const reserving = await next('limits-reserve');
     reserving.answer.reject(new Error('OOM'));
-    amending.answer.resolve(null);
+    looking.answer.resolve(LOOKED);
     assert.deepEqual(
-      (await second).standings.map(({ max }) => max),
+      (await call).standings.map(({ max }) => max),
       [10 / INSTANCES],
     );
   });
@@ -95,7 +95,7 @@ describe('a limiter', () => {
     await clock.advance(0);
     assert.equal(limiter.mode().mode, 'share');
     await clock.advance(TICK_MS);
-    (await next('limits-reserve')).answer.resolve([[[1, 0]]]);
+    (await next('limits-reserve')).answer.resolve(LOOKED);
     await clock.advance(0);
     assert.equal(limiter.mode().mode, 'shared');
   });
@@ -110,7 +110,7 @@ describe('a limiter', () => {
     await next('limits-reserve');
     await clock.advance(TICK_MS);
     await refused;
-    (await next('limits-reserve')).answer.resolve([[[1, 0]]]);
+    (await next('limits-reserve')).answer.resolve(LOOKED);
     const { args } = await next('limits-amend');
     assert.deepEqual(args.slice(1), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
   });
