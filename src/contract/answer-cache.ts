@@ -88,7 +88,7 @@ export async function shared<T>(
 
 function isYoung(cache: AnswerCache, { key, ageMsMax }: Wish): boolean {
   if (ageMsMax === Number.POSITIVE_INFINITY) return true;
-  // Memory takes no large answer: of one that lies beneath nobody here knows the age.
+  // Of one that was taken out on its way here from a tier beneath nobody knows the age.
   const life = cache.life(key);
   return life !== undefined && life.ageMs <= ageMsMax;
 }

@@ -76,16 +76,26 @@ describe('a caller who takes none but young answers', () => {
     assert.equal(await shared(other, wish(10_000), make, OPTIONS), 'new');
   });
 
-  it('takes none from a tier beneath that memory is too small for, so that nobody knows its age', async (t) => {
+  it('takes none from a tier beneath that is older and that memory is too small for', async (t) => {
     const clock = new VirtualClock();
     const tier = new MemoryTier(clock, { bytesMax: 8_000_000, entryBytesMax: 4_000_000 });
     const one = open(t, clock, [tier]);
     const large = (name: string) => (): Promise<string> => Promise.resolve(name.padEnd(1_500_000, name));
     await shared(one, wish(Infinity), large('old'), OPTIONS);
+    const asked = { key: KEY, tags: [], token: 'look', leaseMs: 0, freshShare: 1 };
+    // It is compressed on other threads, and would be young when it came there after the clock.
+    await until('it lies beneath', () => tier.acquire(asked).kind === 'hit');
     await clock.advance(60_000);
-    assert.match(await shared(one, wish(Infinity), large('new'), OPTIONS), /^old/);
+    assert.match(await shared(one, wish(90_000), large('new'), OPTIONS), /^old/);
     assert.equal(await held(one, wish(10_000)), undefined);
     assert.match(await shared(one, wish(10_000), large('new'), OPTIONS), /^new/);
     assert.match(await shared(one, wish(Infinity), large('newer'), OPTIONS), /^newnew/);
+  });
+
+  it('takes none of which nobody knows the age', async (t) => {
+    const one = open(t, new VirtualClock());
+    await shared(one, wish(Infinity), () => Promise.resolve('old'), OPTIONS);
+    t.mock.method(one, 'life', () => undefined);
+    assert.equal(await shared(one, wish(10_000), () => Promise.resolve('new'), OPTIONS), 'new');
   });
 });

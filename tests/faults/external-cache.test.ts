@@ -210,7 +210,7 @@ describe('an external API whose answers are kept', () => {
     await seen(hub.call('/y'));
     clock.jump(12_000);
     assert.deepEqual(await seen(hub.call('/x')), hit(1));
-    clock.jump(10_000);
+    clock.jump(4_000);
     assert.deepEqual(await seen(hub.call('/x')), miss(3));
     assert.deepEqual(await seen(hub.call('/y')), hit(2));
   });
