@@ -73,10 +73,9 @@ export class Supervisor {
       const supervised = this.#need(name);
       let ready = begun.get(name);
       if (ready === undefined) {
-        ready =
-          supervised.state === 'ready'
-            ? Promise.resolve()
-            : Promise.all(supervised.part.needs.map(begin)).then(() => this.#launch(supervised));
+        ready = parts.includes(supervised.part)
+          ? Promise.all(supervised.part.needs.map(begin)).then(() => this.#launch(supervised))
+          : this.#back(supervised);
         begun.set(name, ready);
       }
       return ready;
@@ -190,6 +189,21 @@ export class Supervisor {
     supervised.failures = 0;
     this.#tell(supervised, 'ready', `in ${((supervised.readyAt - begunAt) / 1000).toFixed(1)} s`);
     if (part.isAlive !== undefined) this.#watch(supervised, process);
+  }
+
+  /**
+   * Resolves when one that was started before is ready. Where it crashed it is being started again: a second start beside that one would
+   * leave a process that nobody ends.
+   */
+  async #back(supervised: Supervised): Promise<void> {
+    const { clock } = this.#parts;
+    const { name, readyMs } = supervised.part;
+    const until = clock.now() + BACKOFF_MAX_MS + readyMs;
+    while (supervised.state !== 'ready') {
+      this.#ending.signal.throwIfAborted();
+      if (!supervised.wanted || clock.now() > until) throw new Error(`${name} is needed, and is ${supervised.state}`);
+      await pause(clock, READY_ASK_MS);
+    }
   }
 
   #onEnd(supervised: Supervised, process: StackProcess, how: string): void {

@@ -1,0 +1,59 @@
+/** A supervisor with real processes, on a clock that moves when the test says so. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import type { Part, StackEvent } from './part.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** A process that does nothing, and is ready at once. */
+function idle(name: string, needs: readonly string[] = []): Part {
+  return {
+    name,
+    needs,
+    command: [process.execPath, '-e', 'setInterval(() => undefined, 1_000)'],
+    env: {},
+    binds: [],
+    isReady: () => Promise.resolve(true),
+    readyMs: 10_000,
+    stopSignal: 'SIGKILL',
+    stopMs: 10_000,
+  };
+}
+
+describe('a supervisor', () => {
+  it('starts what needs a part that crashed when that one is back, and starts no second one', async (t) => {
+    const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
+    const clock = new VirtualClock();
+    const told: string[] = [];
+    const seen = new EventTarget();
+    const onEvent = ({ part, what }: StackEvent): void => {
+      told.push(`${part} ${what}`);
+      if (what === 'crashed' || what === 'ready') seen.dispatchEvent(new Event(`${part} ${what}`));
+    };
+    const supervisor = new Supervisor({ clock, logs, portOffset: 0, onEvent, onChange: () => undefined });
+    t.after(async () => {
+      await supervisor.stop();
+      rmSync(logs, { recursive: true });
+    });
+    await supervisor.start([idle('store')]);
+    const crash = once(seen, 'store crashed');
+    const pid = supervisor.status()[0]?.pid;
+    assert.ok(pid);
+    process.kill(pid, 'SIGKILL');
+    await crash;
+
+    const [back, started] = [once(seen, 'store ready'), supervisor.start([idle('hub', ['store'])])];
+    // Whoever starts a second one does so now, before the first pause has ended.
+    await clock.advance(100);
+    assert.deepEqual(told, ['store starting', 'store ready', 'store crashed']);
+    await clock.advance(100);
+    await back;
+    await clock.advance(100);
+    await started;
+    assert.deepEqual(told.slice(3), ['store starting', 'store ready', 'hub starting', 'hub ready']);
+  });
+});
