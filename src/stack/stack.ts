@@ -125,7 +125,9 @@ export class Stack {
         this.#program = program;
       } catch (error) {
         this.#supervisor.throwIfEnding();
-        for (const number of done) await this.#supervisor.replace(hubPart(this.layout, number, this.#program));
+        // The one that is away first: where there are two, the other is all that serves.
+        for (const number of done.toReversed())
+          await this.#supervisor.replace(hubPart(this.layout, number, this.#program));
         throw new Error(`rolled back: ${messageOf(error)}`, { cause: error });
       }
     });

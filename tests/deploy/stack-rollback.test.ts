@@ -37,6 +37,25 @@ describe('a stack', () => {
     );
   });
 
+  it('takes a version back that the last hub does not get ready with, while the first goes on serving', async (t) => {
+    const broken = await temporaryFolder(t);
+    await mkdir(path.join(broken, 'bin'));
+    const here = path.join(process.cwd(), 'bin', 'revoagent.js');
+    await writeFile(
+      path.join(broken, 'bin', 'revoagent.js'),
+      `if (process.env.REVOAGENT_INSTANCE === 'hub-2') process.exit(1);\nawait import(${JSON.stringify(here)});\n`,
+    );
+    await writeFile(path.join(broken, 'package.json'), '{"type": "module"}');
+    const load = startLoad(stack.url);
+    const deployed = await runCli(['deploy', '--settle', '0', '--from', broken, '--folder', stack.folder], {
+      withinMs: 150_000,
+    });
+    await load.stop();
+    assert.equal(deployed.code, 1);
+    assert.match(deployed.stderr, /rolled back: hub-2 ended with 1/);
+    assert.deepEqual(load.failures.slice(0, 5), []);
+  });
+
   it('takes a version back that fails its callers', async (t) => {
     const failing = await temporaryFolder(t);
     await mkdir(path.join(failing, 'bin'));
