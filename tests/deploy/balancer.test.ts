@@ -205,6 +205,22 @@ describe('two hubs behind NGINX', () => {
 });
 
 describe('what the balancer says itself', () => {
+  it('is that instances are gone, not busy, however often they were asked', async (t) => {
+    const ports = await freePorts(2);
+    const gone = ports.map((port) => ({ name: `gone-${port}`, address: `127.0.0.1:${port}` }));
+    const nginx = await startNginx(t, gone);
+    const answers: unknown[] = [];
+    for (let times = 0; times < 8; times++) {
+      const response = await chat(nginx.url);
+      const { error } = (await response.json()) as { error: { code: string } };
+      answers.push([response.status, error.code]);
+    }
+    assert.deepEqual(
+      answers,
+      Array.from({ length: 8 }, () => [502, 'instance_unavailable']),
+    );
+  });
+
   it('is in the form of the surface, and names the request', async (t) => {
     const [port = 0] = await freePorts(1);
     const nginx = await startNginx(t, [{ name: 'gone', address: `127.0.0.1:${port}` }], { bodyBytesMax: 10_000 });

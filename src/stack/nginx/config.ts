@@ -132,7 +132,8 @@ function temporaryPaths(folder: string): string {
   return kinds.map((kind) => `${kind}_temp_path "${folder}/${kind}";`).join('\n');
 }
 
-function pools({ instances, requestsInFlightMax }: NginxOptions): string {
+function pools(options: NginxOptions): string {
+  const { instances, requestsInFlightMax } = options;
   const keepalive = `keepalive ${KEPT_IDLE};
   keepalive_timeout 4s;
   keepalive_requests 10000;`;
@@ -162,9 +163,9 @@ ${others.map((other) => `  server ${other.address} backup max_fails=1 fail_timeo
 # What calls upstreams. More at once than the hubs may have is turned away here, where that costs next to nothing: a hub that has to turn
 # away what it cannot answer has less time for what it can.
 ${pool('work', ` max_conns=${requestsInFlightMax}`, ` max_conns=${standIn}`)}
+# Where nothing was left to ask, one that was not asked is busy; where each was, they are gone.
 map $upstream_addr $is_overloaded {
-  "~(^|, )work$" 1;
-  default "";
+${notAsked(options)}  default "";
 }
 
 # A socket comes back to the instance that knows it: by the cookie that the hub sets, or by ?route= where there are no cookies.
@@ -177,6 +178,14 @@ ${names}
   default "hub";
 }
 ${own.join('\n')}`;
+}
+
+/** NGINX writes down whom it asked, and the pool's name where nobody was left. A name is none of the addresses it asks: that one counts as busy. */
+function notAsked({ instances, requestsInFlightMax }: NginxOptions): string {
+  if (requestsInFlightMax === 0) return '';
+  return instances
+    .map(({ address }) => `  "~^(?!(.*, )?${address.replaceAll(/[.[\]]/g, '[$&]')},)(.*, )?work$" 1;\n`)
+    .join('');
 }
 
 function server(options: NginxOptions): string {
