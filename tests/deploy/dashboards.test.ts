@@ -1,10 +1,16 @@
 /** Grafana's dashboards without Grafana: they ask only for what there is, and are drawn where nothing hides anything. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { entries } from '#telemetry/catalogue';
 import { UNITS } from '../../scripts/deploy/grafana/board.ts';
 import { boardFiles, boards } from '../../scripts/deploy/grafana/boards.ts';
 import { FOREIGN, namesIn, unknownIn } from '../helpers/promql.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 
 interface Drawn {
   readonly title?: string;
@@ -50,6 +56,18 @@ describe('the dashboards', () => {
     const shown = new Set(panels.flatMap(({ queries }) => queries.flatMap(({ expr }) => namesIn(expr))));
     const missing = entries.map(({ name }) => name).filter((name) => !shown.has(name));
     assert.deepEqual(missing, []);
+  });
+
+  it('count as failed what the alert on upstreams counts: no hedge that came second', () => {
+    const [, outcome = ''] =
+      /revoagent_attempts_total\{(outcome!~"[^"]+")/.exec(read('deploy/prometheus/rules/hub.yml')) ?? [];
+    assert.match(outcome, /succeeded/);
+    const queries = panels.flatMap((panel) => panel.queries.map(({ expr }) => expr));
+    const counted = queries.flatMap(
+      (expr) => expr.match(/revoagent_attempts_total\{[^}]*outcome!~"succeeded[^}]*/g) ?? [],
+    );
+    assert.ok(counted.length > 0);
+    for (const expr of counted) assert.ok(expr.includes(outcome), expr);
   });
 
   it('lay no panel over another or past the edge, and ask the source that was chosen', () => {

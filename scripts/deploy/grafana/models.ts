@@ -53,7 +53,7 @@ export const models: Board = {
           bad: [0.1, 0.5],
           queries: [
             {
-              expr: ratio(orZero(rate('attempts', '', 'outcome!~"succeeded|cancelled"')), rate('attempts')),
+              expr: ratio(orZero(rate('attempts', '', 'outcome!~"succeeded|cancelled|superseded"')), rate('attempts')),
               legend: 'failed',
             },
           ],
@@ -143,8 +143,8 @@ export const models: Board = {
           queries: [
             {
               expr: ratio(
-                rate('attempts', 'provider', 'outcome!~"succeeded|cancelled"'),
-                rate('attempts', 'provider', 'outcome!="cancelled"'),
+                rate('attempts', 'provider', 'outcome!~"succeeded|cancelled|superseded"'),
+                rate('attempts', 'provider', 'outcome!~"cancelled|superseded"'),
               ),
               legend: '{{provider}}',
             },
