@@ -70,6 +70,15 @@ describe('the dashboards', () => {
     for (const expr of counted) assert.ok(expr.includes(outcome), expr);
   });
 
+  it('look no further back than Prometheus remembers', () => {
+    const texts = [...files.map(({ board }) => JSON.stringify(board)), read('deploy/prometheus/rules/objective.yml')];
+    const days = texts.flatMap((text) => [...text.matchAll(/\[(\d+)d\]/g)].map(([, count]) => Number(count)));
+    for (const file of ['compose.yaml', 'src/stack/parts/monitoring.ts']) {
+      const [, kept] = /retention\.time=(\d+)d/.exec(read(file)) ?? [];
+      assert.ok(Number(kept) >= Math.max(...days), `${file} keeps ${kept} days, and ${Math.max(...days)} are shown`);
+    }
+  });
+
   it('lay no panel over another or past the edge, and ask the source that was chosen', () => {
     for (const { file, board } of files) {
       const taken = new Set<string>();
