@@ -56,10 +56,19 @@ export type PortName = keyof typeof PORTS;
 /** With more there would be no such port. */
 export const PORT_OFFSET_MAX = 65_535 - Math.max(...Object.values(PORTS));
 
+/** Of the path of a socket (unix(7)), less the longest that lies in the folder. */
+const FOLDER_BYTES_MAX = 107 - '/postgres/.s.PGSQL.65535'.length;
+
 export class Layout {
   readonly options: StackOptions;
 
+  /** Throws where no socket could lie in the folder. */
   constructor(options: StackOptions) {
+    const { folder } = options;
+    if (Buffer.byteLength(folder) > FOLDER_BYTES_MAX)
+      throw new Error(
+        `${folder} is too long a path: sockets lie in it, and the system takes no longer ones. Take another --folder, of ${FOLDER_BYTES_MAX} bytes at most.`,
+      );
     this.options = options;
   }
 

@@ -49,14 +49,16 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   if (options.tls !== undefined) requireTlsFiles(options.tls, clock.wallMs());
   const stack = new Stack(options, { clock, onEvent });
   await stack.takeOver();
-  const certificates = watch(options, stack, hooks);
   const end = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => end.resolve());
-  const up = stack.up();
+  const { promise: up, resolve, reject } = Promise.withResolvers<void>();
   // Whoever asks hears of it; until then it is nobody's rejection.
   up.catch(() => undefined);
   const control = await serveControl(controlFile(options.folder), (call) => answer(stack, up, call, end.resolve));
   tell = (event) => control.tell(event);
+  // Not before: what was started could be neither spoken to nor ended.
+  stack.up().then(resolve, reject);
+  const certificates = watch(options, stack, hooks);
   try {
     await Promise.race([up, end.promise]);
     if (!signal.aborted) hooks.onUp(stack.status());

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -47,6 +47,8 @@ describe('the end of a stack', { concurrency: true }, () => {
     const tls = ['--tls-listen', '127.0.0.1:45443', '--tls-certificate', bad, '--tls-key', bad];
     const elsewhere = ['--port-offset', String(await freeOffset())];
     const tiny = await tinyDisk(t);
+    const mute = path.join(path.dirname(folder), 'mute');
+    await mkdir(path.join(mute, 'control.sock'), { recursive: true });
     const cases: readonly [string[], RegExp][] = [
       [
         ['--port-offset', String(offset)],
@@ -75,6 +77,11 @@ describe('the end of a stack', { concurrency: true }, () => {
         [...elsewhere, '--folder', tiny],
         /^revoagent: The disk of \S+ has \d MB left, and a stack needs \d+ MB\. .+\n$/,
       ],
+      [
+        [...elsewhere, '--folder', path.join(folder, 'x'.repeat(80))],
+        /^revoagent: \S+x is too long a path: sockets lie in it.+ of 83 bytes at most\.\n$/,
+      ],
+      [[...elsewhere, '--folder', mute], /^revoagent: .+control\.sock.*\n$/],
     ];
     await Promise.all(
       cases.map(async ([words, expected], at) => {
