@@ -213,7 +213,7 @@ export function folderOf({ folder }: FolderOptions): string {
 function runOptionsOf(options: UpOptions): RunOptions {
   const { config, listen, adminKeyFile, tlsListen, tlsCertificate, tlsKey, monitoring, only } = options;
   // Every error of the file at once, before anything is started with it.
-  load(config === undefined ? {} : { config });
+  const { config: read } = load(config === undefined ? {} : { config });
   const tls = [tlsListen, tlsCertificate, tlsKey].filter((each) => each !== undefined);
   if (tls.length !== 0 && tls.length !== 3)
     throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
@@ -233,6 +233,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
     portOffset: numberOf('--port-offset', options.portOffset),
     listen,
     configFile: config === undefined ? undefined : path.resolve(config),
+    shutdownGraceMs: read.server.shutdownGraceMs,
     adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
     tls:
       tlsListen === undefined || tlsCertificate === undefined || tlsKey === undefined

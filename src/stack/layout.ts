@@ -15,6 +15,8 @@ export interface StackOptions {
   readonly listen?: string | undefined;
   /** The hubs' configuration; without it each finds providers by itself. */
   readonly configFile?: string | undefined;
+  /** What that says of `server.shutdownGraceMs`: no hub is killed before. By default 30 s. */
+  readonly shutdownGraceMs?: number | undefined;
   /** A key that every hub takes as an admin's at its start. */
   readonly adminKeyFile?: string | undefined;
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;

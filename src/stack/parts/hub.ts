@@ -12,8 +12,9 @@ import { redisUrl } from './redis.ts';
 
 /** A drill fills the heap of a hub, not the machine. */
 const SMALL_HEAP = '--max-old-space-size=600 --max-semi-space-size=4';
-/** Over the hub's own grace for requests and streams. */
-const STOP_MS = 45_000;
+/** The default of the hub's own grace for requests and streams (`server.shutdownGraceMs`), and what it needs besides, to close its stores. */
+const GRACE_MS = 30_000;
+const CLOSE_MS = 15_000;
 
 export function hubName(number: number): string {
   return `hub-${number}`;
@@ -22,7 +23,7 @@ export function hubName(number: number): string {
 /** `program`: another version's `bin/revoagent.js`; this one's by default. */
 export function hubPart(layout: Layout, number: number, program = shipped('bin', 'revoagent.js')): Part {
   const { configFile } = layout;
-  const { adminKeyFile, drills } = layout.options;
+  const { adminKeyFile, drills, shutdownGraceMs = GRACE_MS } = layout.options;
   const name = hubName(number);
   const address = layout.hubAddress(number);
   const folder = layout.in('hubs', name);
@@ -60,7 +61,7 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
     isAlive: (signal) => answersOk(`http://${address}/health/live`, signal),
     readyMs: 40_000,
     stopSignal: 'SIGTERM',
-    stopMs: STOP_MS,
+    stopMs: shutdownGraceMs + CLOSE_MS,
     shown: { what: `hub ${number}`, url: `http://${address}` },
   };
 }
