@@ -285,6 +285,11 @@ function addNginxCommand(root: Command): void {
     .option('--folder <folder>', "nginx's own, for logs and what does not fit into memory", '/var/lib/revoagent-nginx')
     .option('--nginx-version <version>', 'what it is for (default: what `nginx -v` says here)')
     .option(
+      '--body-bytes-max <number>',
+      "of a request's body: more than the hubs' server.bodyBytesMax, so that their own error is seen",
+      String(nginxDefaults.bodyBytesMax),
+    )
+    .option(
       '--requests-per-second <number>',
       'of one address; twice as many at once',
       String(nginxDefaults.requestsPerSecond),

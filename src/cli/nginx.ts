@@ -13,6 +13,7 @@ export interface NginxCommand {
   readonly tlsKey?: string;
   readonly folder: string;
   readonly nginxVersion?: string;
+  readonly bodyBytesMax: string;
   readonly requestsPerSecond: string;
   readonly connectionsMax: string;
   readonly requestsInFlightMax: string;
@@ -29,6 +30,7 @@ export function printNginx(options: NginxCommand): void {
     tls: tlsOf(options),
     folder: path.resolve(folder),
     version: parseVersion(nginxVersion ?? installedVersion()),
+    bodyBytesMax: Number(options.bodyBytesMax),
     requestsPerSecond: Number(options.requestsPerSecond),
     connectionsMax: Number(options.connectionsMax),
     requestsInFlightMax: Number(options.requestsInFlightMax),

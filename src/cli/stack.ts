@@ -234,6 +234,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
     listen,
     configFile: config === undefined ? undefined : path.resolve(config),
     shutdownGraceMs: read.server.shutdownGraceMs,
+    bodyBytesMax: read.server.bodyBytesMax,
     adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
     tls:
       tlsListen === undefined || tlsCertificate === undefined || tlsKey === undefined

@@ -17,6 +17,8 @@ export interface StackOptions {
   readonly configFile?: string | undefined;
   /** What that says of `server.shutdownGraceMs`: no hub is killed before. By default 30 s. */
   readonly shutdownGraceMs?: number | undefined;
+  /** What that says of `server.bodyBytesMax`: the balancer lets it pass. By default the hub's own default. */
+  readonly bodyBytesMax?: number | undefined;
   /** A key that every hub takes as an admin's at its start. */
   readonly adminKeyFile?: string | undefined;
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;

@@ -1,4 +1,5 @@
 /** What a balancer's configuration is made from, checked: everything ends up in a file that nginx reads as statements. */
+import { limits } from '#core/limits';
 
 export interface NginxInstance {
   /** The instance's name in the hub's configuration (`server.instance`): the value of the route cookie. */
@@ -48,8 +49,11 @@ export interface NginxVersion {
   readonly patch: number;
 }
 
+/** With so much over the hub's own bound, a body that is just too large gets the hub's words. */
+export const BODY_BYTES_MORE = 1024 * 1024;
+
 export const defaults = {
-  bodyBytesMax: 21 * 1024 * 1024,
+  bodyBytesMax: limits.bodyBytesMax + BODY_BYTES_MORE,
   requestsPerSecond: 200,
   connectionsMax: 1_000,
   requestsInFlightMax: 1_024,

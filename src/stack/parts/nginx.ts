@@ -2,10 +2,11 @@
  * The balancer of a stack. Its pools hold the places of all hubs that there may be: one that is not there refuses, and the next is
  * asked. So hubs come and go without a reload, which would reset the connections of clients.
  */
+import { limits } from '#core/limits';
 import type { Layout } from '../layout.ts';
 import { HUBS_MAX } from '../layout.ts';
 import { nginxConfig } from '../nginx/config.ts';
-import { defaults } from '../nginx/options.ts';
+import { BODY_BYTES_MORE, defaults } from '../nginx/options.ts';
 import type { Part } from '../part.ts';
 import { nginxServer } from '../servers/nginx.ts';
 import { hubName } from './hub.ts';
@@ -14,7 +15,7 @@ export function nginxPart(layout: Layout, file: string): Part {
   const folder = layout.in('nginx');
   const status = layout.local('balancerStatus');
   const { listen } = layout;
-  const { tls } = layout.options;
+  const { tls, bodyBytesMax = limits.bodyBytesMax } = layout.options;
   const instances = Array.from({ length: HUBS_MAX }, (_, at) => ({
     name: hubName(at + 1),
     address: layout.hubAddress(at + 1),
@@ -22,7 +23,17 @@ export function nginxPart(layout: Layout, file: string): Part {
   const server = nginxServer({
     file,
     folder,
-    config: (version) => nginxConfig({ ...defaults, instances, listen, statusListen: status, folder, tls, version }),
+    config: (version) =>
+      nginxConfig({
+        ...defaults,
+        bodyBytesMax: bodyBytesMax + BODY_BYTES_MORE,
+        instances,
+        listen,
+        statusListen: status,
+        folder,
+        tls,
+        version,
+      }),
     statusUrl: `http://${status}/nginx_status`,
   });
   return {
