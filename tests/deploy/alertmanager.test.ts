@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { parse } from 'yaml';
 import { alertmanagerConfig } from '#stack/index';
 import type { Receivers } from '#config/index';
 import { fasterAlertmanager } from '#stack/drill/faster';
@@ -134,6 +135,39 @@ describe('alerts at a running Alertmanager', () => {
         (to === '/postgres' && alert !== 'QueriesSlow') || (to === '/info' && alert !== 'ExternalFailures'),
     );
     assert.deepEqual(wrong, []);
+  });
+
+  it('are silent beside what says it better, and only beside that', () => {
+    const rules = parse(alertmanagerConfig({})) as {
+      inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal?: string[] }[];
+    };
+    const holds = (matchers: readonly string[], labels: Labels): boolean =>
+      matchers.every((matcher) => {
+        const [, name = '', operator, value = ''] = /^(\w+) (=~|!=|=) "?([^"]*)"?$/.exec(matcher) ?? [];
+        const is = labels[name] ?? '';
+        if (operator === '=~') return new RegExp(`^(?:${value})$`).test(is);
+        return operator === '=' ? is === value : is !== value;
+      });
+    const isSilent = (target: Labels, source: Labels): boolean =>
+      rules.inhibit_rules.some(
+        ({ source_matchers, target_matchers, equal = [] }) =>
+          holds(source_matchers, source) &&
+          holds(target_matchers, target) &&
+          equal.every((name) => (source[name] ?? '') === (target[name] ?? '')),
+      );
+    const full = { alertname: 'RedisMemoryHigh', service: 'redis', job: 'redis-state' };
+    const cache = { alertname: 'CacheTierFailing', service: 'cache' };
+    const down = (job: string): Labels => ({ alertname: 'RedisDown', service: 'redis', job });
+    assert.deepEqual(
+      [isSilent(cache, down('redis-cache')), isSilent(cache, down('redis-state')), isSilent(full, down('redis-cache'))],
+      [true, false, false],
+    );
+    const named = (alertname: string): Labels => ({ alertname, service: 'hub' });
+    assert.ok(isSilent(named('LatencyHigh'), named('LatencyVeryHigh')));
+    assert.ok(!isSilent(named('LatencyVeryHigh'), named('LatencyHigh')));
+    for (const weaker of ['ErrorBudgetBurns', 'ErrorBudgetBurnsSlowly'])
+      assert.ok(isSilent(named(weaker), named('ErrorBudgetBurnsFast')), weaker);
+    assert.ok(isSilent(named('ErrorBudgetBurnsSlowly'), named('ErrorBudgetBurns')));
   });
 
   it('go where amtool says that they go', async (t) => {

@@ -14,12 +14,21 @@ const PACE: Readonly<Record<Severity, Readonly<Record<string, string>>>> = {
   info: { group_wait: '1m', group_interval: '15m', repeat_interval: '24h' },
 };
 
-/** What a part that is down causes is not news. */
-const CAUSES: Readonly<Record<string, readonly string[]>> = {
-  PostgresDown: ['alertname =~ "DatabasePoolExhausted|QueriesSlow|LedgerBacklogHigh|HealthCheckUnhealthy"'],
-  RedisDown: ['alertname =~ "CacheTierFailing|CacheBusGaps|RedisMemoryHigh"'],
-  HubDown: ['service = hub', 'alertname != HubDown'],
-};
+/**
+ * What is not news beside what: what a part that is down causes, and the weaker word for the same thing. One Redis that is down says nothing of
+ * the other.
+ */
+const INHIBITIONS: readonly { readonly by: readonly string[]; readonly silent: readonly string[] }[] = [
+  {
+    by: ['alertname = PostgresDown'],
+    silent: ['alertname =~ "DatabasePoolExhausted|QueriesSlow|LedgerBacklogHigh|HealthCheckUnhealthy"'],
+  },
+  { by: ['alertname = RedisDown', 'job = redis-cache'], silent: ['alertname =~ "CacheTierFailing|CacheBusGaps"'] },
+  { by: ['alertname = HubDown'], silent: ['service = hub', 'alertname != HubDown'] },
+  { by: ['alertname = LatencyVeryHigh'], silent: ['alertname = LatencyHigh'] },
+  { by: ['alertname = ErrorBudgetBurnsFast'], silent: ['alertname =~ "ErrorBudgetBurns|ErrorBudgetBurnsSlowly"'] },
+  { by: ['alertname = ErrorBudgetBurns'], silent: ['alertname = ErrorBudgetBurnsSlowly'] },
+];
 
 /** YAML, to be kept where only its reader may read it: receivers' addresses are secrets. */
 export function alertmanagerConfig(receivers: Receivers): string {
@@ -45,17 +54,7 @@ export function alertmanagerConfig(receivers: Receivers): string {
         })),
       ],
     },
-    inhibit_rules: [
-      ...Object.entries(CAUSES).map(([alert, target_matchers]) => ({
-        source_matchers: [`alertname = ${alert}`],
-        target_matchers,
-      })),
-      {
-        source_matchers: ['severity = critical'],
-        target_matchers: ['severity = warning'],
-        equal: ['alertname', 'instance'],
-      },
-    ],
+    inhibit_rules: INHIBITIONS.map(({ by, silent }) => ({ source_matchers: by, target_matchers: silent })),
     receivers: [
       { name: NOBODY },
       ...(['critical', 'warning', 'info'] as const).flatMap((severity) => receiverOf(severity, severities[severity])),
