@@ -1,7 +1,7 @@
 /** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pause, systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -186,6 +186,7 @@ export async function stackDeploy(
     'bin',
     'revoagent.js',
   );
+  if (!existsSync(program)) throw new Error(`There is no version to deploy: ${program} is missing.`);
   const settleMs = options.settle === undefined ? undefined : Number(options.settle) * 1_000;
   if (settleMs !== undefined && !(settleMs >= 0)) throw new Error(`--settle wants seconds, not "${options.settle}".`);
   showDone(await call<StackStatus>(options, 'deploy', { program, settleMs }), options);

@@ -27,3 +27,16 @@ it('a port that is taken comes with another offset than the one it has, with whi
   await listen(base + offset);
   assert.notEqual(await offered(1_000), offset, 'that one is taken too now');
 });
+
+it('two parts at one address are told so, and no other program is blamed', async () => {
+  const parts = ['nginx', 'prometheus'].map((name) => ({ name, binds: ['127.0.0.1:9090'] }));
+  assert.deepEqual(await portProblems(parts, 0), ['nginx and prometheus both need 127.0.0.1:9090: move one of them.']);
+});
+
+it('what is no address is told so', async () => {
+  const binds = ['127.0.0.1', ':80', '127.0.0.1:x', '127.0.0.1:0', '127.0.0.1:65536'];
+  assert.deepEqual(
+    await portProblems([{ name: 'nginx', binds }], 0),
+    binds.map((address) => `nginx cannot listen on "${address}": that is no host:port.`),
+  );
+});

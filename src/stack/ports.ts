@@ -21,6 +21,8 @@ export async function requireFree(parts: readonly Binding[], portOffset: number)
 
 /** In words; nothing where every address can be bound. `portOffset`: what is in the ports already. */
 export async function portProblems(parts: readonly Binding[], portOffset: number): Promise<string[]> {
+  const wrong = [...noAddresses(parts), ...sharedAddresses(parts)];
+  if (wrong.length > 0) return wrong;
   // One look at all processes is enough for all ports.
   const owners = { known: null as Map<string, string> | null };
   const ownersNow = (): Map<string, string> => (owners.known ??= holdersOfSockets());
@@ -30,6 +32,31 @@ export async function portProblems(parts: readonly Binding[], portOffset: number
     binds.map((address) => problemAt(name, address, ownersNow, freeOffset)),
   );
   return (await Promise.all(asked)).filter((problem) => problem !== null);
+}
+
+function noAddresses(parts: readonly Binding[]): string[] {
+  const isAddress = (address: string): boolean => {
+    const { host, port } = split(address);
+    return host !== '' && Number.isInteger(port) && port > 0 && port <= PORT_MAX;
+  };
+  return parts.flatMap(({ name, binds }) =>
+    binds
+      .filter((address) => !isAddress(address))
+      .map((address) => `${name} cannot listen on "${address}": that is no host:port.`),
+  );
+}
+
+/** Looked at one beside the other, each would be in the other's way, as if somebody else were. */
+function sharedAddresses(parts: readonly Binding[]): string[] {
+  const users = Map.groupBy(
+    parts.flatMap(({ name, binds }) => binds.map((address) => ({ name, address }))),
+    ({ address }) => address,
+  );
+  return [...users]
+    .filter(([, names]) => names.length > 1)
+    .map(
+      ([address, names]) => `${names.map(({ name }) => name).join(' and ')} both need ${address}: move one of them.`,
+    );
 }
 
 /** Another one, with which all these ports are free. */

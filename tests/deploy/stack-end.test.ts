@@ -66,6 +66,10 @@ describe('the end of a stack', { concurrency: true }, () => {
         [...elsewhere, '--dry-run', '--admin-key-file', bad],
         /^revoagent: The admin key file \S+bad\.json holds no key\. .+\n$/,
       ],
+      [
+        [...elsewhere, '--listen', '127.0.0.1'],
+        /^revoagent: nginx cannot listen on "127\.0\.0\.1": that is no host:port\.\n$/,
+      ],
       [['--dry-run', '--port-offset', 'x'], /^revoagent: --port-offset wants a number, not "x"\.\n$/],
       [
         ['--dry-run', '--port-offset', '70000'],
@@ -91,6 +95,15 @@ describe('the end of a stack', { concurrency: true }, () => {
         assert.match(up.stderr, expected);
         assert.doesNotMatch(up.stdout, /ready/, 'nothing was started');
       }),
+    );
+  });
+
+  it('is not begun for a version that is not there', async () => {
+    const deployed = await runCli(['deploy', '--from', '/nowhere', '--folder', '/nowhere/stack']);
+    assert.equal(deployed.code, 1);
+    assert.match(
+      deployed.stderr,
+      /^revoagent: There is no version to deploy: \/nowhere\/bin\/revoagent\.js is missing\.\n$/,
     );
   });
 
