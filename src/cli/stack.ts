@@ -1,7 +1,7 @@
 /** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { pause, systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
@@ -182,7 +182,8 @@ export async function stackDeploy(
   options: FolderOptions & { readonly from?: string; readonly settle?: string },
 ): Promise<void> {
   const program = path.resolve(
-    options.from ?? path.dirname(path.dirname(process.argv[1] ?? '')),
+    // Where npm put a link to it, that is called.
+    options.from ?? path.dirname(path.dirname(realpathSync(process.argv[1] ?? ''))),
     'bin',
     'revoagent.js',
   );

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -98,7 +98,12 @@ describe('the end of a stack', { concurrency: true }, () => {
     );
   });
 
-  it('is not begun for a version that is not there', async () => {
+  it('is not begun for a version that is not there, and for its own by whatever link it is called', async (t) => {
+    const folder = await temporaryFolder(t);
+    const link = path.join(folder, 'revoagent');
+    await symlink(path.join(process.cwd(), 'bin', 'revoagent.js'), link);
+    const { stderr } = spawnSync(process.execPath, [link, 'deploy', '--folder', folder], { encoding: 'utf8' });
+    assert.match(stderr, /^revoagent: No stack runs in /, 'its version was found');
     const deployed = await runCli(['deploy', '--from', '/nowhere', '--folder', '/nowhere/stack']);
     assert.equal(deployed.code, 1);
     assert.match(
