@@ -127,7 +127,7 @@ export class Stack {
         this.#supervisor.throwIfEnding();
         // The one that is away first: where there are two, the other is all that serves.
         for (const number of done.toReversed())
-          await this.#supervisor.replace(hubPart(this.layout, number, this.#program));
+          await this.#supervisor.replace(hubPart(this.layout, number, this.#program), true);
         throw new Error(`rolled back: ${messageOf(error)}`, { cause: error });
       }
     });

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { waitFor } from '../../tests/helpers/hub-process.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import type { Part, StackEvent } from './part.ts';
 import { Supervisor } from './supervisor.ts';
@@ -25,6 +26,36 @@ function idle(name: string, needs: readonly string[] = []): Part {
 }
 
 describe('a supervisor', () => {
+  it('goes on trying one that is to stay where it did not get ready', async (t) => {
+    const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
+    const clock = new VirtualClock();
+    const supervisor = new Supervisor({
+      clock,
+      logs,
+      portOffset: 0,
+      onEvent: () => undefined,
+      onChange: () => undefined,
+    });
+    t.after(async () => {
+      await supervisor.stop();
+      rmSync(logs, { recursive: true });
+    });
+    await supervisor.start([idle('hub')]);
+    let isHindered = true;
+    const before: Part = {
+      ...idle('hub'),
+      prepare: () => {
+        if (isHindered) throw new Error('the store is away');
+      },
+    };
+    await assert.rejects(supervisor.replace(before, true), /the store is away/);
+    isHindered = false;
+    await waitFor(async () => {
+      await clock.advance(1_000);
+      return supervisor.status()[0]?.state === 'ready' || undefined;
+    });
+  });
+
   it('starts what needs a part that crashed when that one is back, and starts no second one', async (t) => {
     const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
     const clock = new VirtualClock();

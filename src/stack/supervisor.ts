@@ -90,8 +90,11 @@ export class Supervisor {
     this.#all.delete(name);
   }
 
-  /** Ends one and starts another in its place; resolves when that is ready. Where it does not get ready it is ended again. */
-  async replace(part: Part): Promise<void> {
+  /**
+   * Ends one and starts another in its place; resolves when that is ready. Where it does not get ready it is ended again; one that is to stay is
+   * started again and again, as if it had crashed.
+   */
+  async replace(part: Part, stays = false): Promise<void> {
     const supervised = this.#need(part.name);
     await this.#end(supervised);
     supervised.part = part;
@@ -99,7 +102,10 @@ export class Supervisor {
     try {
       await this.#launch(supervised);
     } catch (error) {
-      await this.#end(supervised);
+      if (stays) {
+        await supervised.process?.ended;
+        void this.#again(supervised);
+      } else await this.#end(supervised);
       throw error;
     }
   }
