@@ -1,7 +1,7 @@
 /**
  * One tool call of a stream, as far as it has come: tells which further pieces are its own. OpenAI numbers the calls of an answer; others
  * leave the number out or give 0 to all (Ollama, Dynamo, LMDeploy), some say a call's name in each of its pieces, and some give each piece an
- * id of its own (older vLLM, Poolside). Keeps no text.
+ * id of its own (older vLLM, Poolside). Keeps what it is called, and none of its arguments.
  */
 
 type Piece = Readonly<Record<string, unknown>>;
@@ -10,12 +10,24 @@ export class StreamedCall {
   #index: unknown;
   #id = '';
   #name = '';
+  /** As the last piece that named it has it. */
+  #named = '';
   /** Something was said of its arguments; white space before their JSON is nothing yet. */
   #argued = false;
   /** Where in the JSON of its arguments: how deep, and whether in a text and behind a backslash there. */
   #depth = 0;
   #quoted = false;
   #escaped = false;
+
+  /** As it was said first; empty where it was not. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** In one, where it came in parts. */
+  get name(): string {
+    return this.#name;
+  }
 
   /** Whether its arguments have come to the end of their JSON. */
   get isWhole(): boolean {
@@ -35,18 +47,21 @@ export class StreamedCall {
     if (name === '') return false;
     if (id !== '' && this.#id !== '') return id !== this.#id;
     // Said again with more arguments after those that are whole: the same tool once more. With none, it is but said again.
-    if (name === this.#name) return text !== '' && this.isWhole;
+    if (name === this.#named) return text !== '' && this.isWhole;
     // A name may come late or in parts where the call has a number, and not after the arguments have begun.
-    return this.#argued || (!isGiven(piece['index']) && this.#name !== '');
+    return this.#argued || (!isGiven(piece['index']) && this.#named !== '');
   }
 
-  take(piece: Piece): void {
+  /** Returns what the piece says of the arguments. */
+  take(piece: Piece): string {
     const { id, name, text } = partsOf(piece);
     this.#index ??= piece['index'];
     if (this.#id === '') this.#id = id;
-    if (name !== '') this.#name = name;
+    if (name !== this.#name) this.#name += name;
+    if (name !== '') this.#named = name;
     this.#argued ||= text.trim() !== '';
     for (const char of text) this.#read(char);
+    return text;
   }
 
   #read(char: string): void {

@@ -176,8 +176,6 @@ type Block = 'text' | 'thinking' | 'tool_use';
 
 interface Call {
   readonly streamed: StreamedCall;
-  id: string;
-  name: string;
   /** What has come of its arguments and is not told yet. */
   text: string;
   /** It has a block, from its first argument on: by then its id and name have come. */
@@ -262,13 +260,9 @@ export class FromChunks {
 
   #callTool(events: Json[], piece: Json): void {
     const call = continuedBy(piece, this.#calls) ?? this.#newCall();
-    call.streamed.take(piece);
-    const { id, function: called } = piece;
-    const { name, arguments: text }: Json = isRecord(called) ? called : {};
-    call.id ||= textOf(id);
-    if (textOf(name) !== call.name) call.name += textOf(name);
-    call.text += textOf(text);
-    this.#argumentChars += textOf(text).length;
+    const text = call.streamed.take(piece);
+    call.text += text;
+    this.#argumentChars += text.length;
     if (this.#argumentChars > limits.answerBytesMax) throw tooMuch();
     if (this.#calls.indexOf(call) < this.#told && call.text.trim() !== '') throw tooLate();
     this.#tellCalls(events, false);
@@ -276,7 +270,7 @@ export class FromChunks {
 
   #newCall(): Call {
     if (this.#calls.length >= limits.toolsMax) throw tooMuch();
-    const call: Call = { streamed: new StreamedCall(), id: '', name: '', text: '', begun: false };
+    const call: Call = { streamed: new StreamedCall(), text: '', begun: false };
     this.#calls.push(call);
     return call;
   }
@@ -292,8 +286,9 @@ export class FromChunks {
   }
 
   #tellCall(events: Json[], call: Call): void {
-    const { id, name, text } = call;
+    const { text } = call;
     if (!call.begun) {
+      const { id, name } = call.streamed;
       this.#begin(events, 'tool_use', defined({ type: 'tool_use', id: id || undefined, name, input: {} }));
       call.begun = true;
     } else if (this.#open !== 'tool_use') {

@@ -38,8 +38,6 @@ interface OpenThought {
 
 interface OpenCall {
   readonly streamed: StreamedCall;
-  id: string;
-  name: string;
   text: string;
   /** From its first argument on, by when its id and name have come. */
   item: CallItem | null;
@@ -220,13 +218,9 @@ export class FromChunks {
     this.#endThought(events, 'completed');
     this.#endMessage(events, 'completed');
     const call = continuedBy(piece, this.#calls) ?? this.#newCall();
-    call.streamed.take(piece);
-    const { id, function: called } = piece;
-    const { name, arguments: text }: Json = isRecord(called) ? called : {};
-    call.id ||= textOf(id);
-    if (textOf(name) !== call.name) call.name += textOf(name);
-    if (textOf(text) === '') return;
-    this.#grow(textOf(text));
+    const text = call.streamed.take(piece);
+    if (text === '') return;
+    this.#grow(text);
     call.item ??= this.#beginCall(events, call);
     call.text += textOf(text);
     const { id: item, place } = call.item;
@@ -235,12 +229,12 @@ export class FromChunks {
 
   #newCall(): OpenCall {
     if (this.#calls.length >= limits.toolsMax) throw tooMuch();
-    const call: OpenCall = { streamed: new StreamedCall(), id: '', name: '', text: '', item: null };
+    const call: OpenCall = { streamed: new StreamedCall(), text: '', item: null };
     this.#calls.push(call);
     return call;
   }
 
-  #beginCall(events: Json[], { id: callId, name }: OpenCall): CallItem {
+  #beginCall(events: Json[], { streamed: { id: callId, name } }: OpenCall): CallItem {
     const place = this.#places++;
     const id = itemId('fc', this.#response, place);
     const item = { id, place, callId: callId === '' ? id : callId };
@@ -253,7 +247,8 @@ export class FromChunks {
 
   #endCall(events: Json[], call: OpenCall, status: Status): void {
     const { id, place, callId } = (call.item ??= this.#beginCall(events, call));
-    const { name, text } = call;
+    const { text } = call;
+    const { name } = call.streamed;
     const said = { item_id: id, output_index: place, name, arguments: text };
     this.#tell(events, 'response.function_call_arguments.done', said);
     this.#endItem(events, place, callItem(id, status, { callId, name, text }));
