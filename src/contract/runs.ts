@@ -1,4 +1,5 @@
 /** What the hub remembers of a run: never a prompt, never an answer, only what happened to it. */
+import type { BatchWriter } from './batch-writer.ts';
 import type { BreakerStateName } from './breakers.ts';
 import type { Page } from './page.ts';
 
@@ -136,9 +137,4 @@ export interface WaitingRuns {
 }
 
 /** Writes them behind the requests. */
-export interface RunWriter extends WaitingRuns {
-  append(run: RunRecord): void;
-  readonly backlog: number;
-  /** Resolves when all that was appended is written; rejects with the signal's reason where it ends first. Nothing is written on its own from then on. */
-  flush(signal: AbortSignal): Promise<void>;
-}
+export interface RunWriter extends WaitingRuns, Pick<BatchWriter<RunRecord>, 'append' | 'backlog' | 'flush'> {}

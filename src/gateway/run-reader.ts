@@ -22,7 +22,8 @@ export function createRunReader({ running, pending, store }: RunReaderParts): Ru
     },
     async list(caller, { before, limit }) {
       // What is here is read before what is stored: a run that is written meanwhile is then in both, never in neither.
-      const [owner, page] = [ownerOf(caller), { before, limit }];
+      const owner = ownerOf(caller);
+      const page = { before, limit };
       const here = [...pending.list(caller.projectId, owner, page), ...running.list()].filter(
         (run) => mayRead(caller, run) && (before === undefined || run.id < before),
       );
