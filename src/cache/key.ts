@@ -4,6 +4,7 @@
  * prefix that is none, a namespace that could be read as part of another, and text that not every tier can keep and tell from others.
  */
 import { createHash } from 'node:crypto';
+import { isStorable } from '#core/storable-text';
 
 /** Longer keys are hashed (SHA-256): what a tier holds a key costs stays bounded. */
 export const KEY_BYTES_MAX = 512;
@@ -30,13 +31,8 @@ export function storedKey(key: string): string {
   return `${prefixOf(key)}#${createHash('sha256').update(key).digest('base64url')}`;
 }
 
-/** PostgreSQL keeps no U+0000, and all halves of surrogate pairs are the same three bytes of UTF-8. */
-function isText(name: string): boolean {
-  return name.isWellFormed() && !name.includes('\0');
-}
-
 export function checkKey(key: string): string {
-  if (isText(key)) return key;
+  if (isStorable(key)) return key;
   throw new CacheKeyError(
     `A cache key is well-formed Unicode without U+0000; got ${JSON.stringify(key)}. Encode what may hold anything.`,
   );
@@ -50,7 +46,7 @@ export function checkPrefix(prefix: string): string {
 }
 
 export function checkTag(tag: string): string {
-  if (tag.length > 0 && tag.length <= KEY_BYTES_MAX && isText(tag)) return tag;
+  if (tag.length > 0 && tag.length <= KEY_BYTES_MAX && isStorable(tag)) return tag;
   throw new CacheKeyError(
     `A tag has 1 to ${KEY_BYTES_MAX} characters of well-formed Unicode without U+0000; got ${tag.length}: ${JSON.stringify(tag.slice(0, KEY_BYTES_MAX))}.`,
   );

@@ -2,6 +2,7 @@
  * What a schema cannot say of an agent's tools: that their names differ, that the API is there and takes the method, that what a path or a
  * query names is an argument, and that the schema of the arguments is one. Every problem is told at once, with its place.
  */
+import { isStorable } from '#core/storable-text';
 import type { AgentSettings, AgentTool, ExternalTool } from '#contract/agents';
 import type { External } from '#contract/external';
 import type { Issue } from './validation.ts';
@@ -74,9 +75,7 @@ function checkParameters(parameters: Readonly<Record<string, unknown>>, at: stri
 /** No database takes such a name, wherever it stands; a value that is like it is mended where it is kept. */
 function hasUnstorableName(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(
-    ([name, inner]) => name.includes('\0') || !name.isWellFormed() || hasUnstorableName(inner),
-  );
+  return Object.entries(value).some(([name, inner]) => !isStorable(name) || hasUnstorableName(inner));
 }
 
 /** The keywords that the hub reads; depth and size are those of the body. */
