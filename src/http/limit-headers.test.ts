@@ -27,6 +27,14 @@ describe('the headers of limits', () => {
     });
   });
 
+  it('hold no integer of more than fifteen digits, also for the largest budget there may be', () => {
+    const money = requests({ kind: 'usd', period: 'day', max: 1_000_000_000_000_000, used: 0, resetMs: 1_000 });
+    assert.deepEqual(limitHeaders([money], 'hub'), {
+      'ratelimit-policy': '"key-usd-day";q=999999999999999;w=86400;qu="micro-usd"',
+      ratelimit: '"key-usd-day";r=999999999999999;t=1',
+    });
+  });
+
   it('say to the clients of OpenAI and of Anthropic what these read', () => {
     const tokens = requests({ kind: 'tokens', max: 1_000, used: 10, resetMs: 17 });
     const openai = limitHeaders([requests({ resetMs: 61_000 }), tokens], 'openai');

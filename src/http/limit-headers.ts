@@ -7,6 +7,8 @@ import type { RunCall } from '#contract/gateway';
 import type { LimitStanding } from '#contract/admission';
 import type { RequestContext } from './request-context.ts';
 
+/** Most that an integer of a structured field may be (RFC 9651, 3.3.1). A budget of a billion dollars is a millionth more. */
+const INTEGER_MAX = 999_999_999_999_999;
 const PERIOD_S = { minute: 60, day: 86_400, week: 604_800, month: undefined } as const;
 
 /** For a call: puts its limits into the headers of whatever is answered. */
@@ -30,11 +32,12 @@ export function limitHeaders(
     const { kind, period, max, resetMs } = standing;
     const name = limitName(standing);
     const left = Math.max(0, max - standing.used);
+    const [quota, rest] = [Math.min(max, INTEGER_MAX), Math.min(left, INTEGER_MAX)];
     const windowS = period === null ? undefined : PERIOD_S[period];
-    const policy = `"${name}";q=${max}${windowS === undefined ? '' : `;w=${windowS}`};qu="${UNITS[kind]}"`;
+    const policy = `"${name}";q=${quota}${windowS === undefined ? '' : `;w=${windowS}`};qu="${UNITS[kind]}"`;
     const state = Number.isFinite(resetMs) && resetMs > 0 ? `;t=${seconds(resetMs)}` : '';
     policies += policies === '' ? policy : `, ${policy}`;
-    states += `${states === '' ? '' : ', '}"${name}";r=${left}${state}`;
+    states += `${states === '' ? '' : ', '}"${name}";r=${rest}${state}`;
     if (kind !== 'requests' && kind !== 'tokens') continue;
     if (surface === 'openai') tellOpenai(headers, kind, { max, left, resetMs });
     else if (surface === 'anthropic') tellAnthropic(headers, kind, { max, left, resetMs });
