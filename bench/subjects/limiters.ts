@@ -50,7 +50,8 @@ const makers: Readonly<Record<string, (job: LimiterJob) => Promise<Ask>>> = {
         routes: none,
         leaseMs: 30_000,
       },
-      shared: redis === null ? null : { redis, breaker: breakers.get('limits') },
+      shared:
+        redis === null || port === null ? null : { redis: { ...port, ...redis }, breaker: breakers.get('limits') },
       instances: { liveInstances: () => 10 },
       spend: { read: async () => new Map(), add: async () => undefined },
       clock: systemClock,

@@ -15,7 +15,8 @@ it('what is undefined is left to its default, in every setting', () => {
     entryBytesMax: 5,
   });
   assert.deepEqual(leaseSettings(unsaid('leaseMs', 'leaseMsMax', 'waitMs')), leaseSettings(undefined));
-  const port = { run: () => Promise.reject(new Error('away')), subscribe: () => undefined, close: () => undefined };
+  const none = (): void => undefined;
+  const port = { run: () => Promise.reject(new Error('away')), subscribe: none, onReady: none, close: none };
   const limits = unsaid('readMs', 'writeMs', 'inFlightMax');
   assert.deepEqual(
     new RedisTier(port, { namespace: 'n', limits }).limits,

@@ -69,7 +69,7 @@ export function logTransitions(registry: BreakerRegistry, logger: Logger): void 
 }
 
 /** A dependency of the hub's own that is back must be met again within seconds, not after the half minute that a model provider is given. */
-export const DEPENDENCY_BREAKER = { openMs: 500, openMsMax: 4_000, probeSuccesses: 1, minFailureRate: 0 } as const;
+export const DEPENDENCY_BREAKER = { openMs: 500, openMsMax: 2_000, probeSuccesses: 1, minFailureRate: 0 } as const;
 
 /**
  * A guard over the breaker of this name. The operation has deadlines of its own; what the guard adds is that a dependency which

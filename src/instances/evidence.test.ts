@@ -97,6 +97,7 @@ describe('orders among instances', () => {
         return asking;
       },
       subscribe: (channel, listener) => (deaf ? undefined : port.subscribe(channel, listener)),
+      onReady: ignore,
       close: ignore,
     };
     const parts = { incarnation, instance: incarnation, mode: 'advise', breakers, clock, random, logger } as const;

@@ -27,7 +27,7 @@ function lab() {
   const registry = new InstanceRegistry({
     incarnation: SELF,
     self: { id: SELF, version: '1', capacity: 1, startedWallMs: 0 },
-    redis: { run, subscribe: ignore, close: ignore },
+    redis: { run, subscribe: ignore, onReady: ignore, close: ignore },
     clock,
     random: seededRandom(1),
     logger,

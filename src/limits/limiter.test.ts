@@ -40,6 +40,7 @@ function lab(concurrent: number, leaseMs = LEASE_MS) {
           asked.push({ script, args, answer });
           return answer.promise;
         },
+        onReady: ignore,
       },
       breaker: new BreakerRegistry({ clock, random: seededRandom(1) }).get('limits'),
     },

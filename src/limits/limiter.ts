@@ -24,7 +24,7 @@ import { exceeded } from './words.ts';
 export interface LimiterParts {
   readonly settings: LimitsSettings;
   /** What all instances count in; null where this one is alone. */
-  readonly shared: { readonly redis: Pick<RedisPort, 'run'>; readonly breaker: Breaker } | null;
+  readonly shared: { readonly redis: Pick<RedisPort, 'run' | 'onReady'>; readonly breaker: Breaker } | null;
   readonly instances: LiveInstances;
   readonly spend: SpendStore;
   readonly clock: Clock;
@@ -76,7 +76,9 @@ export class Limiter implements Limits {
     else {
       const { redis, breaker } = shared;
       const store = new RedisStore(redis, windowMs);
-      this.#shared = new SharedCounts({ ...parts, store, breaker, windowMs, held: () => this.#held() });
+      const counts = new SharedCounts({ ...parts, store, breaker, windowMs, held: () => this.#held() });
+      redis.onReady(() => counts.probe());
+      this.#shared = counts;
     }
     this.#book = new SpendBook({ ...parts, store: spend });
     this.#renewedAt = clock.now();

@@ -28,6 +28,8 @@ export interface SharedParts {
 const DEADLINE_MS = 250;
 /** Amendments of one script: longer ones would hold up the other instances. */
 const BATCH_MAX = 500;
+/** A connection that comes and goes again and again is no reason to ask more often. */
+const PROBES_MS = 1_000;
 /** Takes nothing. */
 const NOBODY: Claim = { id: null, rules: [], tokens: 0, microUsd: 0, leaseMs: 0, seeds: null };
 
@@ -42,6 +44,7 @@ export class SharedCounts {
   readonly #pending: Amendment[] = [];
   readonly #together = createConvoy<Claim, Reserved>((claims) => this.#reserve(claims));
   #telling = 0;
+  #probedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: SharedParts) {
     this.#parts = parts;
@@ -96,6 +99,15 @@ export class SharedCounts {
     const held = due && !this.away ? this.#parts.held() : [];
     if (held.length > 0) await this.#tell(held);
     else if (due || this.away) await this.#ask('reserve', (store) => store.reserve([NOBODY]));
+  }
+
+  /** The connection is there again: asked at once, whatever its circuit had left to wait. */
+  probe(): void {
+    const { clock, breaker } = this.#parts;
+    if (!this.away || clock.now() - this.#probedAt < PROBES_MS) return;
+    this.#probedAt = clock.now();
+    breaker.endWait();
+    void this.renew(false);
   }
 
   async close(): Promise<void> {

@@ -35,6 +35,8 @@ export interface RedisPort {
   run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
   /** Subscribes now and after every reconnection. What is published while it is away does not arrive. */
   subscribe(channel: string, listener: (message: string) => void): void;
+  /** Told after every connection that is made from now on, and not refused. */
+  onReady(listener: () => void): void;
   close(): void;
 }
 
@@ -76,9 +78,10 @@ const SENTINEL_MS = 1_000;
 export function connectRedis(options: RedisOptions): RedisPort {
   const { name = 'revoagent-cache', byTurns = false, onError } = options;
   const settings = settingsOf(options);
-  const connect = (role: string): Connection =>
-    openConnection({ ...settings, connectionName: `${name}-${role}` }, options);
-  const commands = connect('commands');
+  const listeners: (() => void)[] = [];
+  const connect = (role: string, onUsable: () => void): Connection =>
+    openConnection({ ...settings, connectionName: `${name}-${role}` }, options, onUsable);
+  const commands = connect('commands', () => listeners.forEach((listener) => listener()));
   let subscriber: Connection | undefined;
   const hashes = new Map<Script, string>();
   let corked: Redis['stream'] | undefined;
@@ -111,7 +114,7 @@ export function connectRedis(options: RedisOptions): RedisPort {
       }
     },
     subscribe(channel, listener) {
-      subscriber ??= connect('subscriber');
+      subscriber ??= connect('subscriber', () => undefined);
       const { redis } = subscriber;
       redis.on('message', (from: string, message: string) => {
         if (from === channel) listener(message);
@@ -122,6 +125,7 @@ export function connectRedis(options: RedisOptions): RedisPort {
       redis.on('ready', subscribe);
       if (redis.status === 'ready') subscribe();
     },
+    onReady: (listener) => void listeners.push(listener),
     close() {
       commands.redis.disconnect();
       subscriber?.redis.disconnect();
@@ -135,7 +139,11 @@ interface Connection {
   refusal(): Error | null;
 }
 
-function openConnection(settings: Settings, { mustKeep = false, onError }: RedisOptions): Connection {
+function openConnection(
+  settings: Settings,
+  { mustKeep = false, onError }: RedisOptions,
+  onUsable: () => void,
+): Connection {
   const redis = new Redis(settings);
   const tell = (error: unknown): void => onError?.(asError(error));
   let refusal: Error | null = null;
@@ -145,8 +153,9 @@ function openConnection(settings: Settings, { mustKeep = false, onError }: Redis
     // A refused connection is kept: hanging up would only begin again what ends the same way.
     inspect(redis).then((found) => {
       refusal = found.refusal;
-      if (refusal !== null) tell(refusal);
-      else if (mustKeep && found.evicts) tell(new Error(EVICTS));
+      if (refusal !== null) return tell(refusal);
+      if (mustKeep && found.evicts) tell(new Error(EVICTS));
+      onUsable();
     }, tell);
   });
   return { redis, refusal: () => refusal };

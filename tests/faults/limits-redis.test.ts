@@ -38,6 +38,8 @@ interface Lab {
   readonly breaker: Breaker;
   /** Until the connection is known to be lost; it is made again within a moment. */
   hangUp(): Promise<void>;
+  /** Until the connection has been made again, and whoever waits for that was told. */
+  connected(): Promise<void>;
   /** A call that is let in and under way. */
   begin(estimate: Partial<LimitAmounts>): Promise<Admission>;
   /** Admits, and ends the call with what it used; `over` where it is refused. Without `used` the call stays under way. */
@@ -49,9 +51,10 @@ interface Lab {
 }
 
 /** `asked`: what Redis has not answered yet. The clock waits for it, where somebody answers. */
-function watchedPort(port: RedisPort): { watched: Pick<RedisPort, 'run'>; asked: ReadonlySet<Promise<unknown>> } {
+function watchedPort(port: RedisPort): { watched: RedisPort; asked: ReadonlySet<Promise<unknown>> } {
   const asked = new Set<Promise<unknown>>();
-  const watched: Pick<RedisPort, 'run'> = {
+  const watched: RedisPort = {
+    ...port,
     run(...call) {
       const reply = port.run(...call);
       asked.add(reply);
@@ -116,6 +119,7 @@ async function instance(
     told,
     breaker,
     hangUp: () => hangUp(redis, port),
+    connected: () => connected(redis, port),
     async begin(estimate) {
       const call = { ...subjects, id: `${name}-${++calls}`, estimate: () => ({ tokens: 0, microUsd: 0, ...estimate }) };
       return (await limiter.admit(call)) ?? assert.fail('nothing limits the call');
@@ -187,6 +191,35 @@ describe('limits without their Redis', () => {
     await lab.shared();
     assert.deepEqual(await lab.used(), [1], 'what was let in without Redis is known to it');
     assert.ok(lab.told.includes('limits-shared-again'));
+  });
+
+  it('ask it as soon as the connection is there again, however long its circuit had left to wait', async (t) => {
+    const lab = await open(t, { requestsPerMinute: 10 });
+    await lab.redis.kill();
+    lab.breaker.openFor(3_600_000);
+    assert.equal(await lab.ask({}), 'in');
+    assert.equal(lab.limiter.mode().mode, 'share');
+    await lab.redis.restart();
+    await waitFor(() => (lab.limiter.mode().mode === 'shared' ? true : null));
+    assert.equal(lab.clock.now(), 0);
+  });
+
+  it('ask one whose connection comes and goes once a second, and leave the rest to their circuit', async (t) => {
+    const lab = await open(t, { requestsPerMinute: 100 });
+    const opened = async (): Promise<void> => {
+      lab.breaker.openFor(3_600_000);
+      assert.equal(await lab.ask({}), 'in');
+      await lab.redis.kill();
+      await lab.redis.restart();
+      await lab.connected();
+    };
+    await opened();
+    await waitFor(() => (lab.limiter.mode().mode === 'shared' ? true : null));
+    await opened();
+    assert.equal(lab.breaker.state.kind, 'open');
+    await lab.clock.advance(1_000);
+    await opened();
+    await waitFor(() => (lab.limiter.mode().mode === 'shared' ? true : null));
   });
 
   it('hold what calls came to against their share of tokens, not what they were thought to come to', async (t) => {

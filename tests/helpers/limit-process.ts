@@ -39,7 +39,8 @@ export interface LimitTold {
 const job = JSON.parse(process.argv[2] ?? '') as LimitJob;
 const decisions: [number, boolean][] = [];
 const port = connectRedis({ url: job.url, name: 'limit-process' });
-const watching: Pick<RedisPort, 'run'> = {
+const watching: Pick<RedisPort, 'run' | 'onReady'> = {
+  onReady: port.onReady,
   async run(script, keys, args) {
     const reply = await port.run(script, keys, args);
     // Every claim here is a call's: none only looks; and this process makes one after the other, so that each is a group of its own.

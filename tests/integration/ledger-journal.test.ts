@@ -308,7 +308,7 @@ it('an attempt that ended before Redis took it is written, and no line of it is 
   const none = (): void => undefined;
   const run: RedisPort['run'] = async ({ name }) =>
     name === 'ledger-put' ? new Promise(none) : Number(name === 'ledger-beat');
-  const one = await bench(t, undefined, 100, { run, subscribe: none, close: none });
+  const one = await bench(t, undefined, 100, { run, subscribe: none, onReady: none, close: none });
   await one.clock.advance(0);
   const { dispatch, settlement } = attempt({ outcome: 'superseded' });
   const entry = one.ledger.dispatched(dispatch);
