@@ -25,8 +25,19 @@ export type InstancesSource = 'alone' | 'shared' | 'away';
 
 /** What a limit that is divided among the instances needs. Synchronous, from memory, never throws. */
 export interface LiveInstances {
-  /** Those that live, this one included: 1 or more. While Redis is away the last number known; one that is gone counts for a few seconds yet. */
+  /**
+   * Those that live, this one included: 1 or more. While Redis is away the last number known, or more where the database knows of more; one
+   * that is gone counts for some seconds yet.
+   */
   liveInstances(): number;
+}
+
+/** Instances in the database, by its own clock. */
+export interface InstanceStore {
+  /** This one lives for `lifeMs` from now on. Returns how many live, this one included, and forgets those that do not. */
+  beat(incarnation: string, lifeMs: number): Promise<number>;
+  /** It ends. */
+  leave(incarnation: string): Promise<void>;
 }
 
 export interface Instances extends LiveInstances {

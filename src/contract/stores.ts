@@ -7,6 +7,7 @@ import type { ContentRecord } from './content.ts';
 import type { AgentStore } from './agents.ts';
 import type { ConversationStore } from './conversations.ts';
 import type { Scope } from './gateway.ts';
+import type { InstanceStore } from './instances.ts';
 import type { UsageQuery, UsageRecord, UsageReport } from './ledger.ts';
 import type { LimitSettings } from './admission.ts';
 import type { SpendStore } from './limits.ts';
@@ -154,6 +155,7 @@ export interface Stores {
     /** Deletes what began before `startDay`. */
     purge(startDay: number): Promise<void>;
   };
+  readonly instances: InstanceStore;
 }
 
 /** The first migration makes this project, and embedded use knows no other. */

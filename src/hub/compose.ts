@@ -27,7 +27,7 @@ import type { Telemetry } from '#telemetry/telemetry';
 import { openAgents } from './agents.ts';
 import { createBreakerControl, logTransitions } from './breakers.ts';
 import { openHubCaches } from './cache.ts';
-import { addressFor, openHubInstances, sharingOrders } from './instances.ts';
+import { addressFor, openHubInstances, openInstanceRoll, sharingOrders } from './instances.ts';
 import { endingKeyless, openKeyless } from './keyless.ts';
 import { openHubLedger } from './ledger.ts';
 import { RunningHub } from './lifecycle.ts';
@@ -70,7 +70,8 @@ export async function startHub(
   stack.defer(() => keyless.stop());
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { ...ground, config, state, incarnation });
-  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: registry });
+  const live = await openInstanceRoll(stack, { ...ground, config, storage, instances });
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: live });
   const running = new RunningRuns();
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
   const parts = { ...ground, running, ...behind };

@@ -5,12 +5,15 @@ import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
 import type { BreakerControl } from '#contract/breakers';
 import type { SharedEvidence } from '#contract/evidence';
+import type { LiveInstances } from '#contract/instances';
 import type { Logger } from '#contract/logger';
 import type { Config } from '#config/index';
 import { BreakerEvidence } from '#instances/evidence';
 import { InstanceRegistry } from '#instances/registry';
+import { InstanceRoll } from '#instances/roll';
 import type { RedisPort } from '#redis/index';
 import type { BreakerRegistry } from '#resilience/index';
+import type { Storage } from '#storage/index';
 
 export interface InstanceParts {
   readonly config: Config;
@@ -49,6 +52,22 @@ export function openHubInstances(stack: AsyncDisposableStack, parts: InstancePar
   });
   stack.defer(() => registry.close());
   return { incarnation, registry, evidence };
+}
+
+export interface RollParts extends Pick<InstanceParts, 'config' | 'clock' | 'random' | 'logger'> {
+  readonly instances: HubInstances;
+  readonly storage: Pick<Storage, 'stores'>;
+}
+
+/** By how many a limit is divided while Redis is away. An embedded database is nobody else's: then only Redis knows of others. */
+export async function openInstanceRoll(stack: AsyncDisposableStack, parts: RollParts): Promise<LiveInstances> {
+  const { config, storage, instances } = parts;
+  const { registry, incarnation } = instances;
+  if (registry.source === 'alone' || config.storage.url === undefined) return registry;
+  const roll = new InstanceRoll({ ...parts, incarnation, registry, store: storage.stores.instances });
+  stack.defer(() => roll.close());
+  await roll.begin();
+  return roll;
 }
 
 /** Where others find it: an address that stands for all of a machine's is no use to another machine. */

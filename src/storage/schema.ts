@@ -165,6 +165,13 @@ export interface LimitSpendTable {
   micro_usd: number;
 }
 
+export interface InstancesTable {
+  /** Of one process, whatever its name. */
+  incarnation: string;
+  /** By the database's clock. */
+  until_ms: number;
+}
+
 export interface MigrationsTable {
   name: string;
   digest: string;
@@ -185,5 +192,6 @@ export interface Schema {
   turns: TurnsTable;
   memories: MemoriesTable;
   limit_spend: LimitSpendTable;
+  instances: InstancesTable;
   revoagent_migrations: MigrationsTable;
 }

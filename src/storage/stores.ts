@@ -6,6 +6,7 @@ import { databaseAuditStore } from './repositories/audit.ts';
 import { databaseClaimStore } from './repositories/claims.ts';
 import { databaseContentStore } from './repositories/contents.ts';
 import { databaseConversationStore } from './repositories/conversations.ts';
+import { databaseInstanceStore } from './repositories/instances.ts';
 import { databaseKeyStore } from './repositories/keys.ts';
 import { databaseMemoryStore } from './repositories/memories.ts';
 import { databaseRunStore } from './repositories/runs.ts';
@@ -18,6 +19,7 @@ export function storesOf(ask: Ask): Stores {
     runs: databaseRunStore(ask),
     usage: databaseUsageStore(ask),
     spend: databaseSpendStore(ask),
+    instances: databaseInstanceStore(ask),
     audit: databaseAuditStore(ask),
     claims: databaseClaimStore(ask),
     contents: databaseContentStore(ask),

@@ -274,3 +274,21 @@ export function claimSuite(storage: () => Storage): void {
     });
   });
 }
+
+export function instanceSuite(storage: () => Storage): void {
+  describe('instances', () => {
+    it('are counted while they live, until they leave, and are forgotten by the next one that beats', async () => {
+      const { instances } = storage().stores;
+      assert.equal(await instances.beat('one', 60_000), 1);
+      assert.equal(await instances.beat('two', 60_000), 2);
+      assert.equal(await instances.beat('one', 60_000), 2, 'nobody is counted twice');
+      assert.equal(await instances.beat('brief', 0), 3);
+      assert.equal(await instances.beat('brief', 0), 3, 'itself, however late it is');
+      assert.equal(await instances.beat('two', 60_000), 2);
+      await instances.leave('two');
+      assert.equal(await instances.beat('one', 60_000), 1);
+      const rows = await storage().db.selectFrom('instances').select('incarnation').execute();
+      assert.deepEqual(rows, [{ incarnation: 'one' }]);
+    });
+  });
+}

@@ -1,7 +1,7 @@
 /** Calls of stores, one or more a method, for those who look at what each sends. */
 import type { Page } from '#contract/page';
 import type { Stores } from '#contract/stores';
-import { keyOf } from '../conformance/records.ts';
+import { auditOf, keyOf } from '../conformance/records.ts';
 
 type Calls<Store> = { readonly [M in keyof Store]: readonly (() => Promise<unknown>)[] };
 
@@ -26,5 +26,17 @@ export function spendCalls(spend: Stores['spend']): Calls<Stores['spend']> {
     read: [() => spend.read(['key:7:usd:day', 'key:8:usd:day'], 20_000)],
     add: [() => spend.add([{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }])],
     purge: [() => spend.purge(19_900)],
+  };
+}
+
+export function instanceCalls(instances: Stores['instances']): Calls<Stores['instances']> {
+  return { beat: [() => instances.beat('one', 30_000)], leave: [() => instances.leave('one')] };
+}
+
+export function auditCalls(audit: Stores['audit'], project: string, older: Page): Calls<Stores['audit']> {
+  return {
+    append: [() => audit.append(auditOf(project))],
+    list: [() => audit.list(project, { limit: 50 }), () => audit.list(project, older)],
+    purge: [() => audit.purge(5_000, 5_000), () => audit.purge(1, 5_000)],
   };
 }

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import type { LimitModeReport } from '#contract/limits';
 import { startHubHere } from '../helpers/hub-here.ts';
 import type { HubHere } from '../helpers/hub-here.ts';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
@@ -77,6 +78,7 @@ describe('hubs that share a Redis', () => {
     redis: { stateUrl: redis.url },
     providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
     resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 }, sharedEvidence },
+    limits: { keys: { default: { requestsPerMinute: 60_000 } } },
   });
   const start = (...how: Parameters<typeof configOf>): Promise<HubHere> =>
     startHubHere(suite, { config: configOf(...how) });
@@ -188,6 +190,13 @@ describe('hubs that share a Redis', () => {
     assert.equal(await metricAt(one, 'revoagent_instances'), 2, 'the last number known');
     assert.equal((await getJson<Listed>(one, '/api/instances')).source, 'away');
     assert.equal((await fetch(`${one.url}/health/ready`)).status, 200);
+    const late = await start('late');
+    const { mode, dividedBy } = await getJson<LimitModeReport>(late, '/api/limits');
+    assert.equal(mode, 'share');
+    // The one that was killed may count yet.
+    assert.ok(dividedBy >= 3, `one that starts now knows of the others, and divides by ${dividedBy}`);
+    await waitFor(async () => ((await getJson<LimitModeReport>(one, '/api/limits')).dividedBy >= 3 ? true : null));
+    await late.end();
     upstream.otherwise = refuses(500);
     for (let call = 0; call < 5; call++) await chat(one, 'alone');
     assert.equal((await breakerAt(one, 'alone')).state, 'open', 'it decides by itself');

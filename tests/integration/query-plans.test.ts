@@ -24,7 +24,6 @@ import type { Schema } from '../../src/storage/schema.ts';
 import { storesOf } from '../../src/storage/stores.ts';
 import {
   agentOf,
-  auditOf,
   claimOf,
   contentOf,
   conversationOf,
@@ -37,7 +36,7 @@ import {
 } from '../conformance/records.ts';
 import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import { statementsAs } from '../../src/storage/statements.ts';
-import { keyCalls, spendCalls } from '../helpers/store-calls.ts';
+import { auditCalls, instanceCalls, keyCalls, spendCalls } from '../helpers/store-calls.ts';
 import { cacheCalls } from '../helpers/cache-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
@@ -53,8 +52,14 @@ const PROJECTS_THERE = 5_000;
 /** As many as the hub deletes at once. */
 const PURGE_ROWS = 5_000;
 const PURGE_CONVERSATIONS = 200;
-/** One row an installation, one a release, one a cache, a thousand a cache. Every other table grows with use. */
-const SMALL_TABLES: readonly string[] = ['organisations', 'revoagent_migrations', 'cache_meta', 'cache_log'];
+/** One row an installation, one a release, one an instance that lives, one a cache, a thousand a cache. Every other table grows with use. */
+const SMALL_TABLES: readonly string[] = [
+  'organisations',
+  'revoagent_migrations',
+  'instances',
+  'cache_meta',
+  'cache_log',
+];
 
 interface Statement {
   readonly sql: string;
@@ -73,6 +78,7 @@ function everyCall({
   runs,
   usage,
   spend,
+  instances,
   audit,
   claims,
   contents,
@@ -93,6 +99,7 @@ function everyCall({
     },
     usage: usageCalls(usage, project),
     spend: spendCalls(spend),
+    instances: instanceCalls(instances),
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
       extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],
@@ -106,11 +113,7 @@ function everyCall({
       erase: [() => contents.erase(contentOf(project, { id: numbered('run', 7) }))],
       purge: [() => contents.purge(ROWS / 2, PURGE_ROWS), () => contents.purge(1, PURGE_ROWS)],
     },
-    audit: {
-      append: [() => audit.append(auditOf(project))],
-      list: [() => audit.list(project, newest), () => audit.list(project, older('aud'))],
-      purge: [() => audit.purge(ROWS / 2, PURGE_ROWS), () => audit.purge(1, PURGE_ROWS)],
-    },
+    audit: auditCalls(audit, project, older('aud')),
     agents: {
       insert: [() => agents.insert(agentOf(project))],
       find: [() => agents.find(project, numbered('agt', 7))],

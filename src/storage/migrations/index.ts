@@ -11,6 +11,7 @@ import { auditAge } from './0009-audit-age.ts';
 import { usageMonths } from './0010-usage-months.ts';
 import { retention } from './0011-retention.ts';
 import { records } from './0012-records.ts';
+import { instances } from './0013-instances.ts';
 
 export interface Migration {
   readonly name: string;
@@ -30,4 +31,5 @@ export const migrations = [
   usageMonths,
   retention,
   records,
+  instances,
 ] as const satisfies readonly Migration[];
