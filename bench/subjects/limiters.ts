@@ -2,6 +2,7 @@
  * One rate limiter in a process of its own: `node bench/subjects/limiters.ts <who> <job as JSON>`. The job `rate` sends how many calls a
  * second it admits; `exact` asks at a steady pace from the word go and sends the times at which it was let in.
  */
+import { randomUUID } from 'node:crypto';
 import rateLimit from '@fastify/rate-limit';
 import fastify from 'fastify';
 import { Redis } from 'ioredis';
@@ -53,6 +54,7 @@ const makers: Readonly<Record<string, (job: LimiterJob) => Promise<Ask>>> = {
       shared:
         redis === null || port === null ? null : { redis: { ...port, ...redis }, breaker: breakers.get('limits') },
       instances: { liveInstances: () => 10 },
+      incarnation: randomUUID(),
       spend: { read: async () => new Map(), add: async () => undefined },
       clock: systemClock,
       logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },

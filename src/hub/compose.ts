@@ -71,7 +71,7 @@ export async function startHub(
 
   const { runs, contents, ledger } = keepRecords(stack, storage, { ...ground, config, state, incarnation });
   const live = await openInstanceRoll(stack, { ...ground, config, storage, instances });
-  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: live });
+  const limits = openHubLimits(stack, { ...ground, config, storage, redis: state, instances: live, incarnation });
   const running = new RunningRuns();
   const behind = { ...sinksOf(runs.writer, contents.writer), ledger, answers: caches.answers, limits };
   const parts = { ...ground, running, ...behind };

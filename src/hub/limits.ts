@@ -16,6 +16,7 @@ export interface LimitsParts {
   /** Of the role `state`; null where none is named. */
   readonly redis: RedisPort | null;
   readonly instances: LiveInstances;
+  readonly incarnation: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: { readonly limits: LimitObserver };

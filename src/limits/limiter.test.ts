@@ -45,6 +45,7 @@ function lab(concurrent: number, leaseMs = LEASE_MS) {
       breaker: new BreakerRegistry({ clock, random: seededRandom(1) }).get('limits'),
     },
     instances: { liveInstances: () => INSTANCES },
+    incarnation: 'one',
     spend: { read: async () => new Map(), add: async () => undefined },
     clock,
     logger,
@@ -113,7 +114,7 @@ describe('a limiter', () => {
     await refused;
     (await next('limits-reserve')).answer.resolve(LOOKED);
     const { args } = await next('limits-amend');
-    assert.deepEqual(args.slice(1), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
+    assert.deepEqual(args.slice(3), ['l', '', 1, 0, 'second', 'h', 'first', LEASE_MS, 0]);
   });
 
   it('renews the places of calls under way at a third of the shortest lease there may be', async () => {
@@ -123,7 +124,7 @@ describe('a limiter', () => {
     await first;
     await clock.advance(334);
     const { args } = await next('limits-amend');
-    assert.deepEqual(args.slice(1), ['h', 'first', 1_000, 0]);
+    assert.deepEqual(args.slice(3), ['h', 'first', 1_000, 0]);
   });
 
   it('finds out that Redis is away also where nobody calls', async () => {

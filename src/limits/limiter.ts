@@ -26,6 +26,8 @@ export interface LimiterParts {
   /** What all instances count in; null where this one is alone. */
   readonly shared: { readonly redis: Pick<RedisPort, 'run' | 'onReady'>; readonly breaker: Breaker } | null;
   readonly instances: LiveInstances;
+  /** Of this process alone. */
+  readonly incarnation: string;
   readonly spend: SpendStore;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -5,13 +5,14 @@ import { AMEND, RESERVE } from './scripts.ts';
 import type { Rule } from './rules.ts';
 import { summed } from './amendments.ts';
 import { amountOf, grouped } from './store.ts';
-import type { Amendment, Claim, ClaimGroup, LimitStore, Reserved, RuleState } from './store.ts';
+import type { Amendment, Claim, ClaimGroup, LimitStore, Receipt, Reserved, RuleState } from './store.ts';
 
 /** Before every key, beside those of other rooms in the same Redis. */
 const PREFIX = 'revoagent:limit:';
 const BUDGETS: Readonly<Record<Exclude<LimitPeriod, 'minute' | null>, string>> = { day: 'd', week: 'k', month: 'm' };
 /** No rule's name begins so: those begin with a scope. */
 const RESERVED = `${PREFIX}reserved:`;
+const TOLD = `${PREFIX}told:`;
 const AMENDMENTS = { window: 'w', budget: 'b', add: 'a', leave: 'l', hold: 'h', undo: 'u' } as const;
 const FIELDS = 5;
 
@@ -45,10 +46,11 @@ export class RedisStore implements LimitStore {
     return claims.map((claim) => reserved.get(claim) as Reserved);
   }
 
-  async amend(amendments: readonly Amendment[]): Promise<void> {
+  async amend(amendments: readonly Amendment[], receipt?: Receipt): Promise<void> {
     if (amendments.length === 0) return;
-    const args: (string | number)[] = [this.#windowMs];
-    const keys: string[] = [];
+    const { teller = '', number = '', done = [] } = receipt ?? {};
+    const args: (string | number)[] = [this.#windowMs, number, done.length, ...done];
+    const keys = [TOLD + teller];
     for (const amendment of summed(amendments)) {
       args.push(AMENDMENTS[amendment.kind], ...valuesOf(amendment));
       if (amendment.kind !== 'undo') keys.push(PREFIX + amendment.name);

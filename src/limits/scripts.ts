@@ -218,8 +218,12 @@ return replies
 `,
 };
 
+/** Longest that what was not answered is told again. */
+export const RECEIPT_MS = DAY_MS;
+
 /**
- * KEYS: one an amendment, and behind that of an undo its budgets'. ARGV: window, and for each: kind (w window, b budget, a add, l leave,
+ * KEYS: what was told by this instance, and one an amendment, and behind that of an undo its budgets'. ARGV: window, the number under which sums
+ * of budgets are told ('' where there are none), how many numbers are never told again, those, and for each amendment: kind (w window, b budget, a add, l leave,
  * h hold, u undo), a mark or the id that is held, a number (what is added, the lease, how many ids or budgets), and the limit for `a`; for
  * `b` the generation, the whole and its age in ms; for `l` the ids. Goes on in a Redis that is full: it is what gives room back.
  */
@@ -227,7 +231,14 @@ export const AMEND: Script = {
   name: 'limits-amend',
   lua: `#!lua flags=allow-oom
 ${PRELUDE}
-local at, place = 2, 1
+local number, done = ARGV[2], tonumber(ARGV[3])
+local again = false
+if number ~= '' then
+  again = redis.call('SADD', KEYS[1], number) == 0
+  if done > 0 then redis.call('SREM', KEYS[1], unpack(ARGV, 4, 3 + done)) end
+  redis.call('PEXPIRE', KEYS[1], ${RECEIPT_MS})
+end
+local at, place = 4 + done, 2
 while place <= #KEYS do
   local key = KEYS[place]
   local kind, mark, by, last = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -240,7 +251,9 @@ while place <= #KEYS do
   elseif kind == 'b' then
     local found = redis.call('HMGET', key, 'p', 'g')
     local generation = found[2] or '0'
-    if found[1] == mark and generation == last then
+    if again then
+      -- Counted already.
+    elseif found[1] == mark and generation == last then
       redis.call('HINCRBY', key, 's', by)
     elseif found[1] == mark and now - tonumber(ARGV[at + 1]) >= tonumber(generation) then
       redis.call('HINCRBY', key, 's', ARGV[at])

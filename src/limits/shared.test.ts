@@ -20,6 +20,7 @@ function countsIn(store: LimitStore, live: ReadonlySet<string> = new Set()): Sha
     logger,
     observer: { limitDecided: ignore, limitStoreAsked: ignore },
     windowMs: 60_000,
+    incarnation: 'one',
     held: () => [...live].map((id) => ({ kind: 'hold', name: 'places', id, leaseMs: 1_000 })),
   });
 }

@@ -11,7 +11,8 @@ import { createConvoy, RedisNotSentError } from '#redis/index';
 import type { Breaker } from '#resilience/index';
 import { placesOf, undoOf } from './amendments.ts';
 import { Debts } from './debts.ts';
-import type { Amendment, Claim, LimitStore, Reserved } from './store.ts';
+import { Receipts } from './receipts.ts';
+import type { Amendment, Claim, LimitStore, Receipt, Reserved } from './store.ts';
 
 export interface SharedParts {
   readonly store: LimitStore;
@@ -20,6 +21,8 @@ export interface SharedParts {
   readonly logger: Logger;
   readonly observer: LimitObserver;
   readonly windowMs: number;
+  /** Of this process alone. */
+  readonly incarnation: string;
   /** What is held just now, for a Redis that may have lost it. */
   readonly held: () => Amendment[];
 }
@@ -40,6 +43,7 @@ export class SharedCounts {
   away = false;
   readonly #parts: SharedParts;
   readonly #debts: Debts;
+  readonly #receipts: Receipts;
   readonly #never = new AbortController().signal;
   readonly #pending: Amendment[] = [];
   readonly #together = createConvoy<Claim, Reserved>((claims) => this.#reserve(claims));
@@ -49,6 +53,7 @@ export class SharedCounts {
   constructor(parts: SharedParts) {
     this.#parts = parts;
     this.#debts = new Debts(parts.clock, parts.windowMs);
+    this.#receipts = new Receipts(parts.clock, parts.incarnation);
   }
 
   /** Null: Redis does not answer. Once for each id: what an unanswered one took is taken back by it. */
@@ -124,14 +129,24 @@ export class SharedCounts {
     for (let from = 0; from < amendments.length; from += BATCH_MAX) {
       const next = amendments.slice(from, from + BATCH_MAX);
       const batch = from === 0 ? next : this.#stillHeld(next);
-      const { kind } = await this.#ask('amend', (store) => store.amend(batch));
+      const receipt = this.#receipts.next(batch);
+      const { kind } = await this.#ask('amend', (store) => store.amend(batch, receipt));
+      if (kind === 'answered' && receipt !== undefined) this.#receipts.answered(receipt);
       // What is held is told anew when Redis is back, and may have been left by then.
       if (kind === 'unsent') this.owe(batch.filter((amendment) => amendment.kind !== 'hold'));
-      // Whether a sum was taken is not known: telling it again might count it twice. Leaving a place twice is leaving it.
-      if (kind === 'unknown') this.owe(batch.filter((each) => each.kind === 'leave' || each.kind === 'undo'));
+      if (kind !== 'unknown') continue;
+      // What windows hold runs out before long. Leaving a place twice is leaving it.
+      this.owe(batch.filter((each) => each.kind === 'leave' || each.kind === 'undo'));
+      if (receipt !== undefined) this.#receipts.unsure(receipt, batch);
     }
     this.#telling--;
     if (this.#telling === 0) this.#flush();
+  }
+
+  /** Never rejects. */
+  async #tellAgain(receipt: Receipt, sums: readonly Amendment[]): Promise<void> {
+    const { kind } = await this.#ask('amend', (store) => store.amend(sums, receipt));
+    if (kind !== 'answered') this.#receipts.unsure(receipt, sums);
   }
 
   /** Without the places that were left while others were told: a question since then has told that already, and nobody would leave them again. */
@@ -174,6 +189,7 @@ export class SharedCounts {
   #back(): void {
     this.away = false;
     this.#parts.logger.info('limits-shared-again', { owed: this.#debts.size });
+    for (const { receipt, sums } of this.#receipts.take()) void this.#tellAgain(receipt, sums);
     this.amend([...this.#debts.take(), ...this.#parts.held()]);
   }
 }

@@ -64,11 +64,20 @@ export type Amendment =
   /** What the reservation of the group whose first claim is `name` took from these budgets, in its order, is given back; one that is made only later takes nothing. */
   | { readonly kind: 'undo'; readonly name: string; readonly budgets: readonly string[] };
 
+/** By which the sums of budgets among amendments that are told again count once. */
+export interface Receipt {
+  readonly teller: string;
+  /** Of the teller; none is given twice. */
+  readonly number: number;
+  /** Numbers that are never told again. */
+  readonly done: readonly number[];
+}
+
 export interface LimitStore {
   /** Each as if it came alone; in their order, but that those of one group are taken with its first. Replies in the order of the claims. */
   reserve(claims: readonly Claim[]): Promise<readonly Reserved[]>;
-  /** In order, before any `reserve` that is asked later of the same store. */
-  amend(amendments: readonly Amendment[]): Promise<void>;
+  /** In order, before any `reserve` that is asked later of the same store. The receipt is for a store that may take them unheard. */
+  amend(amendments: readonly Amendment[], receipt?: Receipt): Promise<void>;
 }
 
 /** Claims that are held against the same rules: asked for together, and let in together where all have room. Never empty. */

@@ -36,6 +36,8 @@ interface Lab {
   readonly limiter: Limiter;
   readonly told: string[];
   readonly breaker: Breaker;
+  /** The connection is lost when what a call came to is told: before Redis hears of it, or before its answer is heard. */
+  readonly cut: { amending: 'before' | 'behind' | null };
   /** Until the connection is known to be lost; it is made again within a moment. */
   hangUp(): Promise<void>;
   /** Until the connection has been made again, and whoever waits for that was told. */
@@ -51,19 +53,28 @@ interface Lab {
 }
 
 /** `asked`: what Redis has not answered yet. The clock waits for it, where somebody answers. */
-function watchedPort(port: RedisPort): { watched: RedisPort; asked: ReadonlySet<Promise<unknown>> } {
+function watchedPort(
+  port: RedisPort,
+): Pick<Lab, 'cut'> & { readonly watched: RedisPort; readonly asked: ReadonlySet<Promise<unknown>> } {
+  const cut: Lab['cut'] = { amending: null };
+  const run: RedisPort['run'] = async (...call) => {
+    const cuts = call[0].name === 'limits-amend' && cut.amending;
+    const reply = cuts === 'before' ? undefined : await port.run(...call);
+    if (cuts) throw new Error('Connection is closed.');
+    return reply;
+  };
   const asked = new Set<Promise<unknown>>();
   const watched: RedisPort = {
     ...port,
     run(...call) {
-      const reply = port.run(...call);
+      const reply = run(...call);
       asked.add(reply);
       const forget = (): void => void asked.delete(reply);
       reply.then(forget, forget);
       return reply;
     },
   };
-  return { watched, asked };
+  return { watched, asked, cut };
 }
 
 /** Kept as the database keeps it. */
@@ -92,8 +103,9 @@ async function instance(
   const { redis, clock, spend } = shared;
   const port = connectRedis({ url: redis.url });
   t.after(() => port.close());
-  const { watched, asked } = watchedPort(port);
+  const { watched, asked, cut } = watchedPort(port);
   const told: string[] = [];
+  const name = randomUUID();
   const tell = (event: string): void => void told.push(event);
   const breakers = new BreakerRegistry({ clock, random: seededRandom(1) });
   const breaker = breakers.get('limits', { openMs: 500, openMsMax: 500, probeSuccesses: 1 });
@@ -101,6 +113,7 @@ async function instance(
     settings: { ...NONE, keys: { default: limits, named: {} }, leaseMs: LEASE_MS },
     shared: { redis: watched, breaker },
     instances: { liveInstances: () => INSTANCES },
+    incarnation: name,
     spend,
     clock,
     logger: { debug: tell, info: tell, warn: tell, error: tell },
@@ -109,7 +122,6 @@ async function instance(
   t.after(() => limiter.close());
   const caller = { keyId: 'key_one', projectId: 'prj_one', scopes: new Set(['chat'] as const) };
   const subjects = { caller, agent: null, route: null };
-  const name = randomUUID();
   let calls = 0;
   const lab: Lab = {
     redis,
@@ -118,6 +130,7 @@ async function instance(
     limiter,
     told,
     breaker,
+    cut,
     hangUp: () => hangUp(redis, port),
     connected: () => connected(redis, port),
     async begin(estimate) {
@@ -316,6 +329,24 @@ describe('limits without their Redis', () => {
     await lab.shared();
     assert.deepEqual(await lab.used(), [50]);
   });
+
+  for (const amending of ['before', 'behind'] as const)
+    it(`count once what calls came to where the connection is lost ${amending} Redis heard of it, also again and again`, async (t) => {
+      const lab = await open(t, { usdPerMonth: 0.001, usdPerDay: 0.001 });
+      const call = await lab.begin({ microUsd: 300 });
+      lab.cut.amending = amending;
+      call.settle({ tokens: 0, microUsd: 50 });
+      await waitFor(() => (lab.limiter.mode().mode === 'share' ? true : null));
+      // What is let in meanwhile is lost in the same way when it is told.
+      assert.equal(await lab.ask({ microUsd: 20 }), 'in');
+      await waitFor(async () => {
+        await lab.clock.advance(DEADLINE_MS / 2);
+        return lab.told.includes('limits-shared-again') && lab.limiter.mode().mode === 'share' ? true : null;
+      });
+      lab.cut.amending = null;
+      await lab.shared();
+      assert.deepEqual(await lab.used(), [70, 70]);
+    });
 
   it('take back what a Redis reserved that had hung for too long, and count what was spent', async (t) => {
     const lab = await open(t, { usdPerMonth: 0.001, usdPerDay: 0.001 });

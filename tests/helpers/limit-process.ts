@@ -2,6 +2,7 @@
  * One of several instances that ask for limits in one Redis: `node limit-process.ts <job as JSON>`. Tells on its channel what it was
  * answered, each with the time of Redis at which it was decided. Waits in real time: it is a program, not a test.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as later } from 'node:timers/promises';
 import { systemClock } from '#core/clock';
 import { seededRandom } from '#core/random';
@@ -64,6 +65,7 @@ const limiter = new Limiter({
   },
   shared: { redis: watching, breaker: breakers.get('limits') },
   instances: { liveInstances: () => 10 },
+  incarnation: randomUUID(),
   spend: { read: async () => new Map(), add: async () => undefined },
   clock: systemClock,
   logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
