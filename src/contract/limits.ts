@@ -63,7 +63,16 @@ export class LimitExceededError extends LimitError {
 export interface SpendStore {
   /** What has been spent in the period that began on this day (since 1970, UTC), by name; names without any are left out. */
   read(names: readonly string[], startDay: number): Promise<ReadonlyMap<string, number>>;
-  add(rows: readonly Spend[]): Promise<void>;
+  /** One that was told before is not added again. */
+  add(batch: SpendBatch): Promise<void>;
+}
+
+export interface SpendBatch {
+  /** A process. */
+  readonly writer: string;
+  /** Greater than those of the batches that it told before: by that one is known that is told again. */
+  readonly number: number;
+  readonly rows: readonly Spend[];
 }
 
 export interface Spend {

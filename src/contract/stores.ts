@@ -152,7 +152,7 @@ export interface Stores {
   readonly usage: UsageStore;
   readonly audit: AuditStore;
   readonly spend: SpendStore & {
-    /** Deletes what began before `startDay`. */
+    /** Deletes what began before `startDay`, and what is known of processes that have written nothing since. */
     purge(startDay: number): Promise<void>;
   };
   readonly instances: InstanceStore;

@@ -6,13 +6,15 @@ import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { limits } from '#core/limits';
 import { within } from '#core/within';
-import type { Spend, SpendStore } from '#contract/limits';
+import type { Spend, SpendBatch, SpendStore } from '#contract/limits';
 import type { Logger } from '#contract/logger';
 
 const READ_MS = 1_000;
 
 export interface SpendParts {
   readonly store: SpendStore;
+  /** Of this process alone. */
+  readonly incarnation: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -21,6 +23,9 @@ export class SpendBook {
   readonly #parts: SpendParts;
   /** Not written yet. */
   #owed = new Map<string, Spend>();
+  /** Being written, or written for all that is known: it is told again as it was, before anything else. */
+  #unsure: SpendBatch | null = null;
+  #batches = 0;
   #writing: Promise<void> | null = null;
 
   constructor(parts: SpendParts) {
@@ -37,9 +42,13 @@ export class SpendBook {
     const signal = new AbortController().signal;
     for (const startDay of new Set(budgets.map((budget) => budget.startDay))) {
       const names = budgets.filter((budget) => budget.startDay === startDay).map(({ name }) => name);
-      const owed = (name: string): number => this.#owed.get(placeOf(name, startDay))?.microUsd ?? 0;
+      const owed = (name: string): number => this.#notWritten(name, startDay);
       try {
-        const read = await within({ clock, limitMs: READ_MS, signal }, () => store.read(names, startDay));
+        const read = await within({ clock, limitMs: READ_MS, signal }, async () => {
+          // What is told again may be among what is read: until it is known to be, nobody can say how much that is.
+          if (this.#unsure !== null) await this.flush();
+          return store.read(names, startDay);
+        });
         for (const name of names) known.set(name, (read.get(name) ?? 0) + owed(name));
       } catch (error) {
         logger.warn('limit-budgets-not-read', { count: names.length, reason: messageOf(error) });
@@ -57,7 +66,13 @@ export class SpendBook {
     this.#owed.set(place, { ...spend, microUsd: (before?.microUsd ?? 0) + spend.microUsd });
   }
 
-  /** Never rejects. What could not be written waits for the next time. */
+  /** As far as is known. */
+  #notWritten(name: string, startDay: number): number {
+    const unsure = this.#unsure?.rows.find((row) => row.name === name && row.startDay === startDay);
+    return (this.#owed.get(placeOf(name, startDay))?.microUsd ?? 0) + (unsure?.microUsd ?? 0);
+  }
+
+  /** Never rejects. What could not be written, or was not confirmed, waits for the next time. */
   flush(): Promise<void> {
     this.#writing ??= this.#write().finally(() => (this.#writing = null));
     return this.#writing;
@@ -70,14 +85,17 @@ export class SpendBook {
   }
 
   async #write(): Promise<void> {
-    if (this.#owed.size === 0) return;
-    const rows = [...this.#owed.values()];
-    this.#owed = new Map();
+    const { store, incarnation: writer, logger } = this.#parts;
     try {
-      await this.#parts.store.add(rows);
+      if (this.#unsure !== null) await store.add(this.#unsure);
+      this.#unsure = null;
+      if (this.#owed.size === 0) return;
+      this.#unsure = { writer, number: ++this.#batches, rows: [...this.#owed.values()] };
+      this.#owed = new Map();
+      await store.add(this.#unsure);
+      this.#unsure = null;
     } catch (error) {
-      this.#parts.logger.warn('limit-budgets-not-written', { count: rows.length, reason: messageOf(error) });
-      for (const row of rows) this.spent(row);
+      logger.warn('limit-budgets-not-written', { count: this.#unsure?.rows.length ?? 0, reason: messageOf(error) });
     }
   }
 }

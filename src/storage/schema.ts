@@ -165,6 +165,15 @@ export interface LimitSpendTable {
   micro_usd: number;
 }
 
+export interface LimitSpendBatchesTable {
+  /** A process. */
+  writer: string;
+  /** Of its last batch. */
+  number: number;
+  /** Days since 1970, UTC, by the database's clock. */
+  written_day: number;
+}
+
 export interface InstancesTable {
   /** Of one process, whatever its name. */
   incarnation: string;
@@ -192,6 +201,7 @@ export interface Schema {
   turns: TurnsTable;
   memories: MemoriesTable;
   limit_spend: LimitSpendTable;
+  limit_spend_batches: LimitSpendBatchesTable;
   instances: InstancesTable;
   revoagent_migrations: MigrationsTable;
 }

@@ -7,7 +7,7 @@ import type { Storage, StorageTarget } from '#storage/index';
 import { openTestStorage } from '../helpers/storage.ts';
 import { contentLifeSuite } from './content-life-suite.ts';
 import { contentSuite } from './content-suite.ts';
-import { auditSuite, claimSuite, instanceSuite, keySuite, purgeSuite, runSuite } from './store-suites.ts';
+import { auditSuite, claimSuite, instanceSuite, keySuite, purgeSuite, runSuite, spendSuite } from './store-suites.ts';
 import { agentSuite } from './agent-suite.ts';
 import { conversationSuite } from './conversation-suite.ts';
 import { retentionSuite } from './retention-suite.ts';
@@ -42,6 +42,7 @@ export function storageSuite(name: string, prepare: () => Promise<Database>): vo
     usageSuite(() => storage);
     claimSuite(() => storage);
     instanceSuite(() => storage);
+    spendSuite(() => storage);
     contentSuite(() => storage);
     contentLifeSuite(() => storage);
     agentSuite(() => storage);

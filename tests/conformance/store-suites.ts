@@ -1,5 +1,6 @@
 /** Keys, runs and the audit log: kept whole, paged newest first, and never seen from another project. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { newId } from '#core/ids';
 import type { KeyRecord } from '#contract/stores';
@@ -289,6 +290,21 @@ export function instanceSuite(storage: () => Storage): void {
       assert.equal(await instances.beat('one', 60_000), 1);
       const rows = await storage().db.selectFrom('instances').select('incarnation').execute();
       assert.deepEqual(rows, [{ incarnation: 'one' }]);
+    });
+  });
+}
+
+export function spendSuite(storage: () => Storage): void {
+  describe('what budgets came to', () => {
+    it('is added up over its writers, and a batch that a writer tells again counts once', async () => {
+      const { spend } = storage().stores;
+      const name = `key:${randomUUID()}:usd:day`;
+      const rows = [5, 7].map((microUsd, day) => ({ name, startDay: 20_000 + day, microUsd }));
+      const [one, other] = [randomUUID(), randomUUID()];
+      for (const number of [1, 1, 2, 1]) await spend.add({ writer: one, number, rows });
+      await spend.add({ writer: other, number: 1, rows });
+      assert.deepEqual(await spend.read([name], 20_000), new Map([[name, 15]]));
+      assert.deepEqual(await spend.read([name], 20_001), new Map([[name, 21]]));
     });
   });
 }

@@ -82,7 +82,7 @@ function memorySpend(): SpendStore {
   const spend = new Map<string, number>();
   return {
     read: async (names) => new Map(names.flatMap((name) => (spend.has(name) ? [[name, spend.get(name) ?? 0]] : []))),
-    add: async (rows) => {
+    add: async ({ rows }) => {
       for (const { name, microUsd } of rows) spend.set(name, (spend.get(name) ?? 0) + microUsd);
     },
   };

@@ -24,7 +24,9 @@ export function keyCalls(keys: Stores['keys'], project: string, key: string): Ca
 export function spendCalls(spend: Stores['spend']): Calls<Stores['spend']> {
   return {
     read: [() => spend.read(['key:7:usd:day', 'key:8:usd:day'], 20_000)],
-    add: [() => spend.add([{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }])],
+    add: [
+      () => spend.add({ writer: 'one', number: 1, rows: [{ name: 'key:7:usd:day', startDay: 20_000, microUsd: 5 }] }),
+    ],
     purge: [() => spend.purge(19_900)],
   };
 }

@@ -52,11 +52,12 @@ const PROJECTS_THERE = 5_000;
 /** As many as the hub deletes at once. */
 const PURGE_ROWS = 5_000;
 const PURGE_CONVERSATIONS = 200;
-/** One row an installation, one a release, one an instance that lives, one a cache, a thousand a cache. Every other table grows with use. */
+/** One row an installation, one a release, one an instance that lives, one a start, one a cache, a thousand a cache. Every other table grows with use. */
 const SMALL_TABLES: readonly string[] = [
   'organisations',
   'revoagent_migrations',
   'instances',
+  'limit_spend_batches',
   'cache_meta',
   'cache_log',
 ];
@@ -77,11 +78,9 @@ function everyCall({
   keys,
   runs,
   usage,
-  spend,
-  instances,
-  audit,
   claims,
   contents,
+  ...others
 }: Stores): EveryCall {
   const [project, key] = [numbered('prj', 7), numbered('key', 7)];
   const newest = { limit: 50 };
@@ -98,8 +97,8 @@ function everyCall({
       purge: [() => runs.purge(ROWS / 2, PURGE_ROWS), () => runs.purge(1, PURGE_ROWS)],
     },
     usage: usageCalls(usage, project),
-    spend: spendCalls(spend),
-    instances: instanceCalls(instances),
+    spend: spendCalls(others.spend),
+    instances: instanceCalls(others.instances),
     claims: {
       take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
       extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],
@@ -113,7 +112,7 @@ function everyCall({
       erase: [() => contents.erase(contentOf(project, { id: numbered('run', 7) }))],
       purge: [() => contents.purge(ROWS / 2, PURGE_ROWS), () => contents.purge(1, PURGE_ROWS)],
     },
-    audit: auditCalls(audit, project, older('aud')),
+    audit: auditCalls(others.audit, project, older('aud')),
     agents: {
       insert: [() => agents.insert(agentOf(project))],
       find: [() => agents.find(project, numbered('agt', 7))],

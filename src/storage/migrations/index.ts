@@ -12,6 +12,7 @@ import { usageMonths } from './0010-usage-months.ts';
 import { retention } from './0011-retention.ts';
 import { records } from './0012-records.ts';
 import { instances } from './0013-instances.ts';
+import { spendBatches } from './0014-spend-batches.ts';
 
 export interface Migration {
   readonly name: string;
@@ -32,4 +33,5 @@ export const migrations = [
   retention,
   records,
   instances,
+  spendBatches,
 ] as const satisfies readonly Migration[];

@@ -16,12 +16,19 @@ export function databaseSpendStore(ask: Ask): Stores['spend'] {
           .execute();
         return new Map(rows.map(({ name, micro_usd: spent }) => [name, spent]));
       }),
-    add: (rows) =>
+    add: ({ writer, number, rows }) =>
       ask('spend.add', async (db) => {
         const values = rows.map(({ name, startDay, microUsd }) => ({ name, start_day: startDay, micro_usd: microUsd }));
         // In one order in every instance: two that add to the same rows must not wait for each other.
-        await sql`insert into limit_spend (name, start_day, micro_usd)
-          select name, start_day, micro_usd from jsonb_populate_recordset(null::limit_spend, ${storableJson(values)}::jsonb)
+        await sql`with news as (
+            insert into limit_spend_batches (writer, number, written_day)
+            values (${writer}, ${number}, (extract(epoch from now()) / 86400)::integer)
+            on conflict (writer) do update set number = excluded.number, written_day = excluded.written_day
+              where limit_spend_batches.number < excluded.number
+            returning writer)
+          insert into limit_spend (name, start_day, micro_usd)
+          select name, start_day, micro_usd
+          from news, jsonb_populate_recordset(null::limit_spend, ${storableJson(values)}::jsonb)
           order by start_day, name
           on conflict (start_day, name) do update set micro_usd = limit_spend.micro_usd + excluded.micro_usd`.execute(
           db,
@@ -30,6 +37,7 @@ export function databaseSpendStore(ask: Ask): Stores['spend'] {
     purge: (startDay) =>
       ask('spend.purge', async (db) => {
         await db.deleteFrom('limit_spend').where('start_day', '<', startDay).execute();
+        await db.deleteFrom('limit_spend_batches').where('written_day', '<', startDay).execute();
       }),
   };
 }
