@@ -1,9 +1,9 @@
 /**
- * Limits counted in this process: for a hub that is alone, and for an instance's share while Redis does not answer. Bounded: of what has
- * been idle longest the counts are dropped first, and of those only what has run out, budgets apart, which are read again.
+ * Limits counted in this process: for a hub that is alone, and for an instance's share while Redis does not answer. Bounded: counts are
+ * dropped that have run out, and budgets, which are read again; others only where nothing has run out.
  */
 import type { Clock } from '#core/clock';
-import { limits } from '#core/limits';
+import { BoundedCounts } from './bounded-counts.ts';
 import { DAY_MS, daysOf } from './calendar.ts';
 import type { Rule } from './rules.ts';
 import { amountOf } from './store.ts';
@@ -15,7 +15,7 @@ export const PLACE_WAIT_MS = 1_000;
 
 interface Budget {
   start: number;
-  /** Of the store that counts for all; 0 where it was begun here. */
+  /** Of the store that counts for all; negative where it was begun here. */
   readonly generation: number;
   spent: number;
   /** Of it, what others had spent when this instance was left alone; only the rest is shared out. */
@@ -25,10 +25,19 @@ interface Budget {
 export class MemoryStore implements LimitStore {
   readonly #clock: Clock;
   readonly #windowMs: number;
-  readonly #windows = new Map<string, SlidingWindow>();
+  readonly #windows = new BoundedCounts<SlidingWindow>({
+    isIdle: (window) => window.used(this.#clock.now()) === 0,
+    dropped: ({ lastMark }) => (this.#lastMark = Math.max(this.#lastMark, lastMark)),
+  });
   /** By rule, then by id: when the place ends. */
-  readonly #places = new Map<string, Map<string, number>>();
-  readonly #budgets = new Map<string, Budget>();
+  readonly #places = new BoundedCounts<Map<string, number>>({
+    isIdle: (places) => heldOf(places, this.#clock.now()).size === 0,
+  });
+  readonly #budgets = new BoundedCounts<Budget>({ isIdle: () => true });
+  /** Budgets that were begun here. */
+  #begun = 0;
+  /** The last of all windows that were dropped: a mark of one of them is none of the window that is begun in its place. */
+  #lastMark = 0;
 
   constructor(clock: Clock, windowMs: number) {
     this.#clock = clock;
@@ -73,7 +82,7 @@ export class MemoryStore implements LimitStore {
 
   /** What all have spent in this period, as somebody knows who counts for all. */
   learn(name: string, start: number, spent: number, generation = 0): void {
-    this.#put(this.#budgets, name, { start, generation, spent, base: spent });
+    this.#budgets.set(name, { start, generation, spent, base: spent });
   }
 
   /** What of a budget is known here to be spent in the period that began then; null where nothing is. */
@@ -91,7 +100,7 @@ export class MemoryStore implements LimitStore {
     if (known !== undefined) return [];
     const seed = seeds?.get(name);
     if (seed === undefined) return [{ name, startDay: start }];
-    this.learn(name, start, seed);
+    this.learn(name, start, seed, -++this.#begun);
     return [];
   }
 
@@ -100,7 +109,7 @@ export class MemoryStore implements LimitStore {
     // Never nothing: an instance's share of one request is one request.
     const max = share === 1 ? rule.max : Math.max(1, Math.floor(rule.max / share));
     if (kind === 'concurrent') {
-      const used = this.#taken(name).size;
+      const used = this.#taken(name)?.size ?? 0;
       const refused = used + amount > max;
       return { used, max, resetMs: refused ? PLACE_WAIT_MS : 0, refused, mark: 0, generation: 0 };
     }
@@ -141,7 +150,9 @@ export class MemoryStore implements LimitStore {
         break;
       case 'budget': {
         const budget = this.#budgets.get(name);
-        if (budget?.start === amendment.mark) budget.spent += amendment.by;
+        // One that was dropped and begun again knows of no estimate.
+        if (budget?.start === amendment.mark)
+          budget.spent += budget.generation === amendment.generation ? amendment.by : amendment.whole;
         break;
       }
       case 'add':
@@ -162,51 +173,32 @@ export class MemoryStore implements LimitStore {
   #window(name: string): SlidingWindow {
     const found = this.#windows.get(name);
     if (found !== undefined) return found;
-    const window = new SlidingWindow(this.#windowMs);
-    this.#put(this.#windows, name, window);
+    const window = new SlidingWindow(this.#windowMs, this.#lastMark);
+    this.#windows.set(name, window);
     return window;
   }
 
-  /** Places whose time is over are free. */
-  #taken(name: string): Map<string, number> {
-    let places = this.#places.get(name);
-    if (places === undefined) this.#put(this.#places, name, (places = new Map()));
-    const now = this.#clock.now();
-    // The first one that is held ends the search: to look at all of them for each of them takes a second where thousands are under way.
-    for (const [id, until] of places) {
-      if (until > now) break;
-      places.delete(id);
-    }
-    return places;
+  /** Undefined where nobody ever held one: who only looks leaves nothing behind. */
+  #taken(name: string): Map<string, number> | undefined {
+    const places = this.#places.get(name);
+    return places === undefined ? undefined : heldOf(places, this.#clock.now());
   }
 
   /** Behind all others: so they stand in the order in which they end, as long as their leases are of one length. */
   #hold(name: string, id: string, leaseMs: number): void {
-    const places = this.#taken(name);
+    let places = this.#taken(name);
+    if (places === undefined) this.#places.set(name, (places = new Map<string, number>()));
     places.delete(id);
     places.set(id, this.#clock.now() + leaseMs);
   }
-
-  #put<T>(map: Map<string, T>, name: string, value: T): void {
-    map.set(name, value);
-    if (map.size > limits.limitSubjectsMax) this.#drop(map, name);
-  }
-
-  /** The oldest of which nothing counts any more; where all count, the oldest. */
-  #drop(map: Map<string, unknown>, but: string): void {
-    const now = this.#clock.now();
-    let oldest: string | undefined;
-    let looked = 0;
-    for (const [name, value] of map) {
-      if (name === but) continue;
-      oldest ??= name;
-      const idle = value instanceof SlidingWindow ? value.used(now) === 0 : value instanceof Map && value.size === 0;
-      if (idle || ++looked === DROP_LOOKS) {
-        map.delete(idle ? name : oldest);
-        return;
-      }
-    }
-  }
 }
 
-const DROP_LOOKS = 100;
+/** Places whose time is over are free. */
+function heldOf(places: Map<string, number>, now: number): Map<string, number> {
+  // The first one that is held ends the search: to look at all of them for each of them takes a second where thousands are under way.
+  for (const [id, until] of places) {
+    if (until > now) break;
+    places.delete(id);
+  }
+  return places;
+}

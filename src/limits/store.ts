@@ -18,7 +18,7 @@ export interface Claim extends LimitAmounts {
 export interface Mark {
   /** A slot of a window, the first day of a budget. */
   readonly mark: number;
-  /** Of a budget: when it was begun here with what was written down, in a number that never comes again; 0 where that is not known. */
+  /** Of a budget: when it was begun here with what was written down, in a number that never comes again; 0 where that is not known, negative where it was in memory. */
   readonly generation: number;
 }
 

@@ -25,11 +25,17 @@ export class SlidingWindow {
   readonly #windowMs: number;
   readonly #slots: Slot[] = [];
   #first = 0;
-  #mark = 0;
+  #mark: number;
   #used = 0;
 
-  constructor(windowMs: number) {
+  /** `lastMark`: its own are greater. */
+  constructor(windowMs: number, lastMark = 0) {
     this.#windowMs = windowMs;
+    this.#mark = lastMark;
+  }
+
+  get lastMark(): number {
+    return this.#mark;
   }
 
   used(nowMs: number): number {
