@@ -16,9 +16,12 @@ import { forTheSuite } from '../helpers/suite.ts';
 import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 
-const OPEN_MS = 3_000;
-/** What is promised of a killed one. */
-const VANISHES_MS = 5_000;
+/** Far longer than any test takes: what is open stays so until somebody closes it. */
+const OPEN_MS = 300_000;
+/** Where a test waits for a probe. */
+const PROBED_MS = 5_000;
+/** As long as Redis takes an instance for alive that does not beat. */
+const LIFE_MS = 3_500;
 
 interface Listed {
   readonly source: string;
@@ -35,8 +38,16 @@ async function idsAt(hub: HubHere): Promise<string> {
   return data.map(({ id, answers: own }) => (own ? `(${id})` : id)).join(' ');
 }
 
-function seen(hub: HubHere, ids: string, withinMs?: number): Promise<true> {
-  return waitFor(async () => ((await idsAt(hub)) === ids ? true : null), withinMs);
+function seen(hub: HubHere, ids: string): Promise<true> {
+  return waitFor(async () => ((await idsAt(hub)) === ids ? true : null));
+}
+
+/** How long Redis takes it for alive yet; null where it knows nothing of it. */
+async function lifeIn(redis: TestRedis, id: string): Promise<number | null> {
+  const [seconds = '0', micros = '0'] = (await redis.command('TIME')) as string[];
+  const written = (await redis.command('HVALS', 'revoagent:instances')) as string[];
+  const found = written.find((text) => text.includes(`{"id":"${id}"`));
+  return found === undefined ? null : Number(found.split(' ')[0]) - Number(seconds) * 1_000 - Number(micros) / 1_000;
 }
 
 async function chat(hub: HubHere, model: string): Promise<number> {
@@ -72,12 +83,12 @@ describe('hubs that share a Redis', () => {
   let upstream: Upstream;
   let one: HubHere;
   let two: HubHere;
-  const configOf = (instance: string, sharedEvidence = 'advise') => ({
+  const configOf = (instance: string, sharedEvidence = 'advise', openMs = OPEN_MS) => ({
     server: { instance, shutdownGraceMs: 0 },
     storage: { url },
     redis: { stateUrl: redis.url },
     providers: { up: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
-    resilience: { breaker: { openMs: OPEN_MS }, retry: { retries: 0 }, sharedEvidence },
+    resilience: { breaker: { openMs, openMsMax: openMs }, retry: { retries: 0 }, sharedEvidence },
     limits: { keys: { default: { requestsPerMinute: 60_000 } } },
   });
   const start = (...how: Parameters<typeof configOf>): Promise<HubHere> =>
@@ -97,13 +108,15 @@ describe('hubs that share a Redis', () => {
     const three = await startHubProcess(suite, { config: configOf('three') });
     await seen(one, '(one) three two');
     await three.end('SIGKILL');
-    await seen(one, '(one) two', VANISHES_MS);
-    await seen(two, '(two) one', VANISHES_MS);
+    assert.ok(((await lifeIn(redis, 'three')) ?? 0) <= LIFE_MS, 'and the others look once a second');
+    await seen(one, '(one) two');
+    await seen(two, '(two) one');
     const four = await start('four');
     await seen(one, '(one) four two');
+    assert.ok(((await lifeIn(redis, 'four')) ?? 0) > 0);
     await four.end();
-    // Signed off: gone with the next look, not only when its time has run out.
-    await seen(one, '(one) two', 2_000);
+    assert.equal(await lifeIn(redis, 'four'), null, 'signed off: gone before its time has run out');
+    await seen(one, '(one) two');
   });
 
   it('need one failure each where a peer needed five, and open by nobody’s word alone', async () => {
@@ -121,12 +134,13 @@ describe('hubs that share a Redis', () => {
     assert.equal((await breakerAt(two, model)).state, 'open');
     assert.equal(upstream.received.length - earlier, 6, '5 + 1, where two that do not speak cost 10');
     upstream.otherwise = answers();
+    assert.equal(await order(one, model, 'reset', { reason: 'over' }), 200);
     await waitFor(async () => ((await chat(one, model)) + (await chat(two, model)) === 400 ? true : null));
   });
 
   it('open together where any may open all, and one of them probes for all', async () => {
     const model = 'together';
-    const [left, right] = await Promise.all([start('left', 'any'), start('right', 'any')]);
+    const [left, right] = await Promise.all([start('left', 'any', PROBED_MS), start('right', 'any', PROBED_MS)]);
     upstream.otherwise = answers();
     assert.deepEqual([await chat(left, model), await chat(right, model)], [200, 200]);
     upstream.otherwise = refuses(500);
@@ -156,10 +170,10 @@ describe('hubs that share a Redis', () => {
     const model = 'quota';
     upstream.otherwise = answers();
     assert.deepEqual([await chat(one, model), await chat(two, model)], [200, 200]);
-    upstream.script(refuses(429, undefined, { 'retry-after': '2' }));
+    upstream.script(refuses(429, undefined, { 'retry-after': '5' }));
     assert.equal(await chat(one, model), 429);
     const asked = upstream.received.length;
-    await waitFor(async () => ((await chat(two, model)) === 200 ? null : true), 2_000);
+    await waitFor(async () => ((await chat(two, model)) === 200 ? null : true));
     const spared = upstream.received.length - asked;
     // What got through was on its way before the word arrived.
     assert.equal((await chat(two, model)) === 200, false);
@@ -174,7 +188,7 @@ describe('hubs that share a Redis', () => {
     assert.equal(await order(one, model, 'force-open', { reason: 'maintenance' }), 200);
     await waitFor(async () => ((await breakerAt(two, model)).state === 'forced_open' ? true : null));
     const late = await start('late');
-    await waitFor(async () => ((await chat(late, model)) === 503 ? true : null), 15_000);
+    await waitFor(async () => ((await chat(late, model)) === 503 ? true : null));
     assert.equal(await order(two, model, 'reset', { reason: 'over' }), 200);
     for (const hub of [one, late])
       await waitFor(async () => ((await breakerAt(hub, model)).state === 'closed' ? true : null));
@@ -201,7 +215,7 @@ describe('hubs that share a Redis', () => {
     for (let call = 0; call < 5; call++) await chat(one, 'alone');
     assert.equal((await breakerAt(one, 'alone')).state, 'open', 'it decides by itself');
     await redis.restart();
-    await waitFor(async () => ((await metricAt(one, 'revoagent_shared_state_degraded')) === 0 ? true : null), 5_000);
+    await waitFor(async () => ((await metricAt(one, 'revoagent_shared_state_degraded')) === 0 ? true : null));
     await seen(one, '(one) two');
     // Its numbers began anew with the empty Redis, and what is told now is heeded nonetheless.
     upstream.otherwise = answers();
