@@ -119,9 +119,11 @@ export class UsageLedger implements Ledger, Book {
       return entry;
     }
     entry.reserved = true;
-    entry.recorded = reservations.reserve(dispatch).then((kept) => {
+    entry.recorded = reservations.reserve(dispatch).then((how) => {
+      // Nothing is there to be forgotten when Redis is back, which may be after a million of them.
+      if (how === 'unsent') entry.reserved = false;
       // One that has ended meanwhile never goes out: its line would be nobody's to release.
-      if (!kept && entry.row === null) this.#unsecured.push(entry);
+      if (how !== 'kept' && entry.row === null) this.#unsecured.push(entry);
     });
     return entry;
   }
@@ -138,10 +140,11 @@ export class UsageLedger implements Ledger, Book {
     this.#unsecured = [];
   }
 
-  /** Redis came back without them. */
+  /** Redis came back without them, those included that began while it was away. */
   #restore(): void {
-    const reserved = [...this.#entries].filter((entry) => entry.reserved);
-    void this.#parts.reservations?.keep(reserved.map(({ row, dispatch }) => row ?? dispatch));
+    const entries = [...this.#entries];
+    for (const entry of entries) entry.reserved = true;
+    void this.#parts.reservations?.keep(entries.map(({ row, dispatch }) => row ?? dispatch));
   }
 
   settle(entry: Entry, settlement: Settlement): void {

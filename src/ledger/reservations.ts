@@ -4,13 +4,13 @@
  * where it does not answer in time the journal on disk takes the attempt.
  */
 import type { Clock, Timer } from '#core/clock';
-import { messageOf } from '#core/errors';
+import { messageOf, UnavailableError } from '#core/errors';
 import { within } from '#core/within';
 import type { Random } from '#core/random';
 import type { Guard } from '#contract/guard';
 import type { UsageDispatch, UsageRecord } from '#contract/ledger';
 import type { Logger } from '#contract/logger';
-import { createConvoy } from '#redis/index';
+import { createConvoy, RedisNotSentError } from '#redis/index';
 import type { RedisPort } from '#redis/index';
 import { isRow, parseReservation } from './lines.ts';
 import { interrupted } from './replay.ts';
@@ -47,6 +47,9 @@ export interface ReservationEvents {
   readonly write: (rows: readonly UsageRecord[]) => Promise<boolean>;
 }
 
+/** `unsent`: Redis will not have it. `unknown`: it may. */
+export type Reserving = 'kept' | 'unsent' | 'unknown';
+
 export class Reservations {
   readonly #parts: ReservationParts;
   readonly #hash: string;
@@ -72,14 +75,15 @@ export class Reservations {
     return this.#known;
   }
 
-  /** Resolves within a tenth of a second with whether it is kept, or as long as another takes that it goes with; never rejects. */
-  async reserve(dispatch: UsageDispatch): Promise<boolean> {
+  /** Resolves within a tenth of a second, or as long as another takes that it goes with; never rejects. */
+  async reserve(dispatch: UsageDispatch): Promise<Reserving> {
     try {
       await this.#together(dispatch);
-      return true;
+      return 'kept';
     } catch (error) {
       this.#parts.logger.debug('attempt-not-reserved', { reason: messageOf(error) });
-      return false;
+      // The circuit's word, or the connection's.
+      return error instanceof UnavailableError || error instanceof RedisNotSentError ? 'unsent' : 'unknown';
     }
   }
 

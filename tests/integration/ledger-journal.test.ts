@@ -10,7 +10,7 @@ import type { Ledger, LedgerEntry, Settlement, UsageDispatch, UsageRecord } from
 import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
 import { Reservations } from '#ledger/reservations';
-import { connectRedis } from '#redis/index';
+import { connectRedis, RedisNotSentError } from '#redis/index';
 import type { RedisPort } from '#redis/index';
 import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
 import { START_MS, usageOf } from '../conformance/records.ts';
@@ -338,4 +338,36 @@ it('an attempt that is in the journal and in Redis keeps neither from being done
   journalled(path.join(one.folder, 'hub-dead-later'), [attempt()]);
   await reserved('dead-later', [attempt()]);
   await passes(one, () => one.database.rows.size === 6 && !readdirSync(one.folder).includes('hub-dead-later'));
+});
+
+it('attempts of which Redis was not told are in the journal alone: nothing of them is kept until it is back', async (t) => {
+  const none = (): void => undefined;
+  const forgotten: unknown[] = [];
+  let away = true;
+  const run: RedisPort['run'] = async ({ name }, _keys, args) => {
+    if (name === 'ledger-put' && away) throw new RedisNotSentError('away');
+    if (name === 'ledger-forget') forgotten.push(...args);
+    return name === 'ledger-put'
+      ? args
+          .slice(1)
+          .filter((_, at) => at % 2 === 0)
+          .map(() => 1)
+      : 0;
+  };
+  const one = await bench(t, undefined, 100, { run, subscribe: none, onReady: none, close: none });
+  await one.clock.advance(0);
+  const goes = async (): Promise<string> => {
+    const { dispatch, settlement } = attempt();
+    const entry = one.ledger.dispatched(dispatch);
+    await entry.recorded;
+    one.ledger.secure();
+    entry.settled(settlement);
+    return dispatch.id;
+  };
+  await goes();
+  assert.ok(one.ledger.journalBytes > 0);
+  away = false;
+  const second = await goes();
+  await passes(one, () => one.database.rows.size === 2 && forgotten.length > 0);
+  assert.deepEqual(forgotten, [second]);
 });
