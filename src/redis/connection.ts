@@ -184,6 +184,8 @@ function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Set
     socketTimeout: SILENCE_MS,
     keepAlive: 10_000,
     retryStrategy: wait,
+    // A primary that was made a replica while it stayed connected: its name, or the sentinels, know who is it now.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
   if (at.kind === 'server') return { ...shared, host: at.host, port: at.port };
   return {
@@ -195,8 +197,6 @@ function settingsOf({ url, tls = {}, random = systemRandom }: RedisOptions): Set
     ...(overTls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
     sentinelCommandTimeout: SENTINEL_MS,
     sentinelRetryStrategy: wait,
-    // A primary that was made a replica while it stayed connected: the sentinels know who is it now.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
 }
 

@@ -3,7 +3,10 @@
  * node of a cluster, and with the configurations that are shipped.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -111,6 +114,32 @@ requirepass watch
     assert.ok(after >= 1, 'its numbering went on');
     await one.cache.set('new', 'primary');
     assert.equal(await replica.command('EXISTS', 'revoagent:cache:kinds:e:new'), 1);
+  });
+});
+
+describe('a primary that is made a replica while it stays connected', () => {
+  it('is left for the one that its name stands for then', async (t) => {
+    const primary = await start(t);
+    const replica = await start(t, { args: ['--replicaof', '127.0.0.1', String(primary.port)] });
+    // As a name that a managed Redis moves to another server: who is connected stays where he is.
+    let behind = primary.port;
+    const name = createServer((client) => {
+      const server = connect(behind, '127.0.0.1');
+      client.on('error', () => server.destroy()).pipe(server);
+      server.on('error', () => client.destroy()).pipe(client);
+    }).listen(0, '127.0.0.1');
+    t.after(() => name.close());
+    await once(name, 'listening');
+    const { port } = name.address() as AddressInfo;
+    const one = instance(t, { url: `redis://127.0.0.1:${port}` });
+    await answers(one);
+    await replica.command('REPLICAOF', 'NO', 'ONE');
+    await primary.command('REPLICAOF', '127.0.0.1', replica.port);
+    behind = replica.port;
+    await waitFor(async () => {
+      await one.cache.set('k', 'kept').catch(() => undefined);
+      return (await replica.command('EXISTS', 'revoagent:cache:kinds:e:k')) === 1 ? true : undefined;
+    });
   });
 });
 
