@@ -288,22 +288,31 @@ export class UsageLedger implements Ledger, Book {
 
   async #adoptDead(): Promise<void> {
     for (const name of readdirSync(this.#parts.folder)) {
-      const folder = path.join(this.#parts.folder, name);
-      if (folder === this.#folder || this.#closed) continue;
-      if (segmentsIn(folder).length === 0 && !this.#isForsaken(folder)) continue;
-      const lock = this.#parts.lock(folder);
-      if (lock === null) continue;
-      let segments: string[];
       try {
-        segments = segmentsIn(folder);
-        if (!(await this.#replay(segments, () => false))) continue;
-        for (const segment of segments) rmSync(segment, { force: true });
-      } finally {
-        lock.release();
+        await this.#adoptFrom(name);
+      } catch (error) {
+        // One that may not be read, or is damaged, keeps nobody from the others.
+        this.#parts.logger.warn('ledger-not-recovered', { journal: name, reason: messageOf(error) });
       }
-      rmSync(folder, { recursive: true, force: true });
-      if (segments.length > 0) this.#parts.logger.info('ledger-adopted', { journal: name });
     }
+  }
+
+  async #adoptFrom(name: string): Promise<void> {
+    const folder = path.join(this.#parts.folder, name);
+    if (folder === this.#folder || this.#closed) return;
+    if (segmentsIn(folder).length === 0 && !this.#isForsaken(folder)) return;
+    const lock = this.#parts.lock(folder);
+    if (lock === null) return;
+    let segments: string[];
+    try {
+      segments = segmentsIn(folder);
+      if (!(await this.#replay(segments, () => false))) return;
+      for (const segment of segments) rmSync(segment, { force: true });
+    } finally {
+      lock.release();
+    }
+    rmSync(folder, { recursive: true, force: true });
+    if (segments.length > 0) this.#parts.logger.info('ledger-adopted', { journal: name });
   }
 
   /** Whether a folder without segments may be a dead hub's, which its lock tells. An idle hub has none, nor has one whose Redis answers. */

@@ -194,6 +194,18 @@ it('a dead hub’s journal is taken over: settled rows as they were, open ones a
   assert.equal(estimatedPromptTokens, open.dispatch.estimatedPromptTokens);
 });
 
+it('a journal that cannot be read keeps nobody from taking over the others, and stays', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { dispatch } = attempt();
+  mkdirSync(path.join(folder, 'hub-a', '00000001.log'), { recursive: true });
+  mkdirSync(path.join(folder, 'hub-b'));
+  writeFileSync(path.join(folder, 'hub-b', '00000001.log'), `${JSON.stringify(dispatch)}\n`);
+  const one = await bench(t, folder);
+  await passes(one, () => !readdirSync(folder).includes('hub-b'));
+  assert.deepEqual([...one.database.rows.keys()], [dispatch.id]);
+  assert.ok(readdirSync(folder).includes('hub-a'));
+});
+
 it('the journal of a hub that lives is left alone, and that of a dead one kept while the database is away', async (t) => {
   const living = await bench(t);
   const { dispatch } = attempt();
