@@ -169,7 +169,7 @@ export class Cache {
 
   /** A cache of HTTP answers, kept here under `http:`: ETag, 304, Cache-Control, Age, Cache-Status. */
   http(options: HttpOptions = {}): HttpCache {
-    return createHttpCache(this, options, this.#parts.defaults);
+    return createHttpCache(this, options, this.#parts);
   }
 
   stats(): Readonly<CacheStats> & { readonly entries: number; readonly bytes: number; readonly evictions: number } {

@@ -195,6 +195,21 @@ describe('an HTTP answer', () => {
     assert.equal((await ask()).text, 'number 2');
   });
 
+  it('is kept until what it says by Expires is over', async () => {
+    const date = 'Thu, 01 Jan 2026 10:00:00 GMT';
+    const { ask, clock, state } = scene();
+    state.answer = (number) =>
+      new Response(`number ${number}`, { headers: { date, expires: 'Thu, 01 Jan 2026 10:00:20 GMT' } });
+    assert.equal((await ask()).text, 'number 1');
+    clock.jump(19_000);
+    assert.equal((await ask()).text, 'number 1');
+    clock.jump(1_000);
+    assert.equal((await ask()).text, 'number 2');
+    state.answer = (number) => new Response(`number ${number}`, { headers: { expires: '0' } });
+    clock.jump(20_000);
+    assert.deepEqual([(await ask()).text, (await ask()).text], ['number 3', 'number 4']);
+  });
+
   it('is passed over by a request that says so, and old after one that changes it', async () => {
     const { ask, clock } = scene();
     const text = async (headers?: Record<string, string>, init?: RequestInit) => (await ask(headers, init)).text;

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { directivesOf, forbidsStale, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import type { Clock } from '#core/clock';
 import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
 import { fillOptions } from './options.ts';
@@ -62,8 +63,12 @@ const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
 const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
-export function createHttpCache(cache: Keeps, options: HttpOptions, defaults: FillOptions): HttpCache {
-  const answers = new HttpAnswers(cache, options, fillOptions(defaults, options));
+export function createHttpCache(
+  cache: Keeps,
+  options: HttpOptions,
+  { defaults, clock }: { readonly defaults: FillOptions; readonly clock: Clock },
+): HttpCache {
+  const answers = new HttpAnswers(cache, options, fillOptions(defaults, options), clock);
   return (request, handler) => answers.answer(request, handler);
 }
 
@@ -71,10 +76,12 @@ class HttpAnswers {
   readonly #cache: Keeps;
   readonly #options: HttpOptions;
   readonly #fill: FillOptions;
+  readonly #clock: Clock;
   readonly #name: string;
 
-  constructor(cache: Keeps, options: HttpOptions, fill: FillOptions) {
+  constructor(cache: Keeps, options: HttpOptions, fill: FillOptions, clock: Clock) {
     this.#cache = cache;
+    this.#clock = clock;
     this.#fill = fill;
     this.#options = options;
     this.#name = options.name ?? 'revoagent';
@@ -201,7 +208,7 @@ class HttpAnswers {
     }
     // What the handler said of its own, and no longer than the answer says.
     const wanted = fillOptions(this.#fill, Context.said(context).lifetime);
-    const lifetime = lifetimeOf(response, this.#options, wanted);
+    const lifetime = lifetimeOf(response, this.#options, wanted, this.#clock.wallMs());
     if (lifetime === null) {
       context.skip();
       return { alone: true };
@@ -241,6 +248,7 @@ function lifetimeOf(
   { status, headers }: Response,
   options: HttpOptions,
   { ttlMs: ttlMsMax, jitter }: FillOptions,
+  nowWallMs: number,
 ): (Partial<Lifetime> & { readonly ttlMs: number }) | null {
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
@@ -251,7 +259,7 @@ function lifetimeOf(
   const suits = headers.has('content-encoding') ? [''] : ['', 'accept-encoding'];
   if (varies.some((header) => !suits.includes(header) && !known.includes(header))) return null;
   // What it says itself, no jitter is to lengthen.
-  const own = (freshMsOf(said, headers.get('age')) ?? Number.POSITIVE_INFINITY) / (1 + jitter);
+  const own = (freshMsOf(said, (name) => headers.get(name), nowWallMs) ?? Number.POSITIVE_INFINITY) / (1 + jitter);
   const ttlMs = said.has('no-cache') ? 0 : Math.min(ttlMsMax, own);
   return { ttlMs, ...(forbidsStale(said) && { swrMs: 0, staleOnErrorMs: 0 }) };
 }

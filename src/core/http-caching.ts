@@ -10,11 +10,33 @@ export function directivesOf(header: string | null | undefined): ReadonlyMap<str
   return found;
 }
 
-/** How long the answer is fresh yet by its own word, in milliseconds; `undefined` where it says nothing. What cannot be read says that it is not. */
-export function freshMsOf(said: ReadonlyMap<string, string>, age: string | null | undefined): number | undefined {
+/** What an answer says of its own time; a header's value by its name in small letters. */
+type HeaderOf = (name: string) => string | null | undefined;
+
+/**
+ * How long the answer is fresh yet by its own word, in milliseconds; `undefined` where it says nothing. What cannot be read says that it is
+ * not. `Expires` counts where `Cache-Control` says nothing, from the answer's own `Date` (RFC 9111, 4.2.1); one without was made now.
+ */
+export function freshMsOf(said: ReadonlyMap<string, string>, header: HeaderOf, nowWallMs: number): number | undefined {
   const text = said.get('s-maxage') ?? said.get('max-age');
-  if (text === undefined) return undefined;
-  return Math.max(0, (wholeNumber(text) ?? 0) - (wholeNumber(age ?? '') ?? 0)) * 1_000;
+  const expires = header('expires');
+  if (text === undefined && typeof expires !== 'string') return undefined;
+  const wholeMs =
+    text === undefined
+      ? (httpDateMs(expires) ?? 0) - (httpDateMs(header('date')) ?? nowWallMs)
+      : (wholeNumber(text) ?? 0) * 1_000;
+  return Math.max(0, wholeMs - (wholeNumber(header('age') ?? '') ?? 0) * 1_000);
+}
+
+/** RFC 9110, 5.6.7. `Date.parse` reads more: `0` is a year to it, and what names no zone is local time. */
+const HTTP_DATE =
+  /^(?:\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT|\w{6,9}, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/** Since the Unix epoch; `undefined` for what is no date of HTTP, in any of its three forms. */
+export function httpDateMs(text: string | null | undefined): number | undefined {
+  if (typeof text !== 'string' || !HTTP_DATE.test(text)) return undefined;
+  const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** Whether the answer forbids to be given past its time, whatever stands in its way (RFC 9111, 4.2.4). */
@@ -45,7 +67,8 @@ interface Version {
 /** Whether who asks has this version already (RFC 9110, 13.2.2). */
 export function isUnchanged({ ifNoneMatch, ifModifiedSince }: Conditions, { etag, lastModified }: Version): boolean {
   if (typeof ifNoneMatch === 'string') return namesEtag(ifNoneMatch, etag ?? '');
-  return Date.parse(lastModified ?? '') <= Date.parse(ifModifiedSince ?? '');
+  const [changed, known] = [httpDateMs(lastModified), httpDateMs(ifModifiedSince)];
+  return changed !== undefined && known !== undefined && changed <= known;
 }
 
 function strong(etag: string): string {

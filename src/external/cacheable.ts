@@ -1,6 +1,6 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { directivesOf, forbidsStale, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import { directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
 /** The API's word beside the configuration's. Milliseconds. */
@@ -14,21 +14,14 @@ export interface Keepable {
  * Null for what is not to be kept. `private` is kept: the account that asks is the hub's own, and the project is one reader. `Vary` is no
  * matter: every header that goes out is in the key; `*` names what no key holds.
  */
-export function keepable({ status, headers }: Head, ttlMsMax: number): Keepable | null {
+export function keepable({ status, headers }: Head, ttlMsMax: number, nowWallMs: number): Keepable | null {
   const said = directivesOf(headers['cache-control']);
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
   const strict = forbidsStale(said);
   if (said.has('no-cache')) return { ttlMs: 0, strict };
-  const freshMs = freshMsOf(said, headers.age) ?? untilExpiryMs(headers);
+  const freshMs = freshMsOf(said, (name) => one(headers[name]), nowWallMs);
   return { ttlMs: Math.min(ttlMsMax, freshMs ?? ttlMsMax), strict };
-}
-
-/** By the API's own clock (RFC 9111, 4.2.1); what cannot be read, as the usual `0`, says that it is over (5.3). */
-function untilExpiryMs({ expires, date, age }: Head['headers']): number | undefined {
-  if (expires === undefined) return undefined;
-  const leftMs = Date.parse(expires) - Date.parse(date ?? '') - (wholeNumber(age ?? '') ?? 0) * 1_000;
-  return leftMs > 0 ? leftMs : 0;
 }
 
 /** Whether who asks has this version already. */

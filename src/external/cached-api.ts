@@ -51,6 +51,7 @@ export class CachedApi {
   readonly #cache: AnswerCache;
   readonly #settings: CacheSettings;
   readonly #breakers: ExternalParts['breakers'];
+  readonly #clock: ExternalParts['clock'];
   readonly #crossing: (headers: ExternalCall['headers']) => string[];
   /** Another address or account is another API; so is one of which less may be asked or seen now. */
   readonly #target: string;
@@ -59,13 +60,14 @@ export class CachedApi {
     api: ExternalApi,
     settings: ExternalSettings,
     cache: CacheSettings,
-    { answers, breakers }: Pick<ExternalParts, 'breakers'> & { readonly answers: AnswerCache },
+    { answers, breakers, clock }: Pick<ExternalParts, 'breakers' | 'clock'> & { readonly answers: AnswerCache },
   ) {
     this.status = api.status;
     this.#api = api;
     this.#cache = answers;
     this.#settings = cache;
     this.#breakers = breakers;
+    this.#clock = clock;
     const fixed = fixedHeaders(settings);
     this.#crossing = (headers) => requestHeaders(headers, settings.requestHeaders, fixed);
     const { baseUrl, methods, paths, responseHeaders } = settings;
@@ -156,7 +158,7 @@ export class CachedApi {
         // What it says anew counts from now; where it says nothing, what it said before.
         const says = 'cache-control' in head.headers || 'expires' in head.headers;
         const ttlMsMax = says ? this.#settings.ttlMs : stale.value.ttlMs;
-        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, ttlMsMax)?.ttlMs ?? 0 });
+        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, ttlMsMax, this.#clock.wallMs())?.ttlMs ?? 0 });
         return { ended: stale.value, unchanged: true };
       }
       const insteadOf = opened.status === 408 || opened.status === 429 ? standIn() : undefined;
@@ -165,7 +167,7 @@ export class CachedApi {
         context.skip();
         return { ended: insteadOf };
       }
-      const may = keepable(head, this.#settings.ttlMs);
+      const may = keepable(head, this.#settings.ttlMs, this.#clock.wallMs());
       const read = may === null ? { rest: opened.body, bytes: Buffer.alloc(0) } : await readUpTo(opened.body);
       if (may === null || read.rest !== undefined) {
         context.skip();
