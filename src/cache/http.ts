@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
-import { directivesOf, forbidsStale, freshMsOf, isUnchanged, wholeNumber } from '#core/http-caching';
+import { deltaSeconds, directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
 import type { Clock } from '#core/clock';
 import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
@@ -197,7 +197,7 @@ class HttpAnswers {
 
   /** Whether it is older than the request takes. */
   #isOld(key: string, asked: ReadonlyMap<string, string>): boolean {
-    const seconds = wholeNumber(asked.get('max-age') ?? '');
+    const seconds = deltaSeconds(asked.get('max-age'));
     return seconds !== undefined && (this.#cache.life(key)?.ageMs ?? 0) > seconds * 1_000;
   }
 
@@ -274,7 +274,7 @@ function answerOf(
   const ttl = life === undefined ? '' : `; ttl=${Math.floor(life.ttlMs / 1_000)}`;
   headers.set('cache-status', status + ttl);
   // It may have been some seconds old when it came.
-  const came = wholeNumber(headers.get('age') ?? '') ?? 0;
+  const came = deltaSeconds(headers.get('age')) ?? 0;
   if (life !== undefined) headers.set('age', String(came + Math.floor(life.ageMs / 1_000)));
   const conditions = {
     ifNoneMatch: request.headers.get('if-none-match'),

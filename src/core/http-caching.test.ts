@@ -1,7 +1,7 @@
 /** What headers say of keeping an answer. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { directivesOf, freshMsOf, httpDateMs, isUnchanged } from './http-caching.ts';
+import { directivesOf, forbidsStale, freshMsOf, httpDateMs, isUnchanged, namesEtag } from './http-caching.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const fresh = (headers: Record<string, string>): number | undefined =>
@@ -27,6 +27,44 @@ describe('an answer’s own word', () => {
     for (const unread of ['0', '-1', '9999', '2099-01-01', 'Thu, 01 Foo 2099 00:00:00 GMT', 'tomorrow', ''])
       assert.equal(fresh({ date, expires: unread }), 0, unread);
     assert.equal(fresh({ 'cache-control': 'max-age=soon', date, expires }), 0);
+  });
+
+  it('is no end where it says more seconds than can be counted', () => {
+    assert.equal(fresh({ 'cache-control': 'max-age=31536000000' }), 2 ** 31 * 1_000);
+    assert.equal(fresh({ 'cache-control': 'max-age=9', age: '31536000000' }), 0);
+  });
+
+  it('ends at a comma, but for one in a quoted text', () => {
+    const said = directivesOf(
+      'Private="set-cookie, max-age=9", no-cache="a\\", no-store", S-MAXAGE="7" ,,immutable, s-maxage=8',
+    );
+    assert.deepEqual(
+      [...said],
+      [
+        ['private', 'set-cookie, max-age=9'],
+        ['no-cache', 'a\\, no-store'],
+        ['s-maxage', '7'],
+        ['immutable', ''],
+      ],
+    );
+    assert.equal(directivesOf('private="a, no-store').has('no-store'), true, 'one that does not end is no text');
+  });
+
+  it('is never to be passed over, where it is for shared caches', () => {
+    const forbidding = (control: string) => forbidsStale(directivesOf(control));
+    assert.deepEqual(['s-maxage=5', 'proxy-revalidate', 'max-age=5'].map(forbidding), [true, true, false]);
+  });
+});
+
+describe('a version', () => {
+  it('is known to who names it, and none is where there is no ETag', () => {
+    for (const header of ['"a"', 'W/"a"', '"x", W/"a"', '*', '"x,y","a"'])
+      assert.equal(namesEtag(header, '"a"'), true, header);
+    assert.equal(namesEtag('"x,y"', 'W/"x,y"'), true);
+    assert.equal(namesEtag('abc', 'abc'), true, 'as some servers write them');
+    for (const header of ['', '"x",', '"x,a,y"', 'a']) assert.equal(namesEtag(header, '"a"'), false, header);
+    for (const header of ['', '"x",', ' , ']) assert.equal(namesEtag(header, undefined), false, header);
+    assert.equal(namesEtag('*', undefined), true);
   });
 });
 

@@ -1,12 +1,13 @@
 /** What headers say of keeping an answer and of having it already (RFC 9110, RFC 9111): read in one way wherever the house keeps answers. */
 
+/** A comma in a quoted text ends no directive: what stands behind it there is nobody's word. */
+const DIRECTIVE = /([^\s,="]+)(?:=("(?:[^"\\]|\\.)*"|[^\s,]*))?/g;
+
 /** Of a `Cache-Control`: by name in small letters, the first of each; without an argument the empty string. */
 export function directivesOf(header: string | null | undefined): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const part of (header ?? '').split(',')) {
-    const [name = '', value = ''] = part.trim().toLowerCase().split('=');
-    if (name !== '' && !found.has(name)) found.set(name, value.replaceAll('"', ''));
-  }
+  for (const [, name = '', value = ''] of (header ?? '').toLowerCase().matchAll(DIRECTIVE))
+    if (!found.has(name)) found.set(name, value.replaceAll('"', ''));
   return found;
 }
 
@@ -24,8 +25,8 @@ export function freshMsOf(said: ReadonlyMap<string, string>, header: HeaderOf, n
   const wholeMs =
     text === undefined
       ? (httpDateMs(expires) ?? 0) - (httpDateMs(header('date')) ?? nowWallMs)
-      : (wholeNumber(text) ?? 0) * 1_000;
-  return Math.max(0, wholeMs - (wholeNumber(header('age') ?? '') ?? 0) * 1_000);
+      : (deltaSeconds(text) ?? 0) * 1_000;
+  return Math.max(0, wholeMs - (deltaSeconds(header('age')) ?? 0) * 1_000);
 }
 
 /** RFC 9110, 5.6.7. `Date.parse` reads more: `0` is a year to it, and what names no zone is local time. */
@@ -39,20 +40,26 @@ export function httpDateMs(text: string | null | undefined): number | undefined 
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** Whether the answer forbids to be given past its time, whatever stands in its way (RFC 9111, 4.2.4). */
+/** Whether the answer forbids to be given past its time, whatever stands in its way (RFC 9111, 4.2.4; of `s-maxage`, 5.2.2.10). */
 export function forbidsStale(said: ReadonlyMap<string, string>): boolean {
-  return ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
+  return ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) => said.has(name));
 }
 
-export function wholeNumber(text: string): number | undefined {
-  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+/** Seconds; what is more than can be counted is the most that is (RFC 9111, 1.2.2). */
+export function deltaSeconds(text: string | null | undefined): number | undefined {
+  return /^\d+$/.test(text ?? '') ? Math.min(Number(text), SECONDS_MAX) : undefined;
 }
+
+const SECONDS_MAX = 2 ** 31;
 
 /** Whether an `If-None-Match` names the version; read weakly, as it is meant (RFC 9110, 13.1.2). */
-export function namesEtag(header: string, etag: string): boolean {
-  const names = header.split(',').map((part) => strong(part.trim()));
-  return names.includes('*') || names.includes(strong(etag));
+export function namesEtag(header: string, etag: string | undefined): boolean {
+  const names: readonly string[] = header.match(ENTITY_TAG) ?? [];
+  return names.includes('*') || (etag !== undefined && names.some((name) => strong(name) === strong(etag)));
 }
+
+/** A comma may stand in one; some servers leave the quotation marks out. */
+const ENTITY_TAG = /(?:W\/)?"[^"]*"|[^\s,"]+/g;
 
 interface Conditions {
   readonly ifNoneMatch: string | null | undefined;
@@ -66,7 +73,7 @@ interface Version {
 
 /** Whether who asks has this version already (RFC 9110, 13.2.2). */
 export function isUnchanged({ ifNoneMatch, ifModifiedSince }: Conditions, { etag, lastModified }: Version): boolean {
-  if (typeof ifNoneMatch === 'string') return namesEtag(ifNoneMatch, etag ?? '');
+  if (typeof ifNoneMatch === 'string') return namesEtag(ifNoneMatch, etag);
   const [changed, known] = [httpDateMs(lastModified), httpDateMs(ifModifiedSince)];
   return changed !== undefined && known !== undefined && changed <= known;
 }

@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
-import { directivesOf, wholeNumber } from '#core/http-caching';
+import { deltaSeconds, directivesOf } from '#core/http-caching';
 import { limits } from '#core/limits';
 import type { CachePreferences, CallPreferences, CallTimeouts } from '#contract/gateway';
 
@@ -83,7 +83,7 @@ export function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | un
   if (said.has('no-store')) wishes.use = false;
   if (said.has('no-cache')) wishes.anew = true;
   // A header of HTTP's own: what cannot be read says nothing.
-  const seconds = wholeNumber(said.get('max-age') ?? '');
+  const seconds = deltaSeconds(said.get('max-age'));
   if (seconds !== undefined) wishes.ageMsMax = seconds * 1_000;
   return wishes;
 }
