@@ -26,6 +26,8 @@ export interface FactoryContext {
   /** Say it before reading what the tag stands for, or as soon as it is known: an invalidation since the start is minded either way. */
   tag(...tags: string[]): void;
   setTtl(lifetime: number | Partial<Lifetime>): void;
+  /** How old the value is already, in milliseconds: `life` tells it with that. Its lifetime counts from now all the same. */
+  setAge(ageMs: number): void;
   /** Shown to all who wait for the value in this process, now and later: a stream that they may follow until it is whole. */
   progress(value: unknown): void;
   /** `return context.notModified()`: the stale value, for another lifetime. Throws where there is none. */
@@ -41,6 +43,7 @@ export interface FactoryContext {
 /** What a factory said besides its value. */
 export interface Said {
   lifetime: Partial<Lifetime>;
+  ageMs: number;
   stored: boolean;
 }
 
@@ -58,7 +61,7 @@ export class NotModified extends CacheFactoryError {
 export class Context implements FactoryContext {
   readonly stale: FactoryContext['stale'];
   readonly #flight: Flight;
-  readonly #said: Said = { lifetime: {}, stored: true };
+  readonly #said: Said = { lifetime: {}, ageMs: 0, stored: true };
 
   constructor(flight: Flight, stale: FactoryContext['stale']) {
     this.#flight = flight;
@@ -85,6 +88,14 @@ export class Context implements FactoryContext {
     return (lifetime) => {
       const given = typeof lifetime === 'number' ? { ttlMs: lifetime } : lifetime;
       this.#said.lifetime = { ...this.#said.lifetime, ...given };
+    };
+  }
+
+  get setAge(): FactoryContext['setAge'] {
+    return (ageMs) => {
+      if (!(ageMs >= 0 && ageMs <= Number.MAX_SAFE_INTEGER))
+        throw new RangeError(`an age must be a number of milliseconds from 0 on; got ${ageMs}`);
+      this.#said.ageMs = ageMs;
     };
   }
 

@@ -177,7 +177,7 @@ export class Filler {
       return;
     }
     const entry = this.#entryOf(flight, value, said, clock.now() - startedAt);
-    flight.over = lifeMs(entry) <= 0;
+    flight.over = lifeMs(entry) <= entry.ageMs;
     flight.resolve(this.#keep(flight, entry));
     const undone = memory.judge(flight.key, entry.tags, flight.since) !== 'valid';
     if (entry.bytes > ENTRY_BYTES_MAX) tell({ kind: 'not-stored', reason: `a value of ${entry.bytes} bytes` });
@@ -192,11 +192,11 @@ export class Filler {
     return {
       payload,
       bytes: payload.bytes,
-      ageMs: 0,
+      ageMs: said.ageMs,
       computeMs,
       tags: flight.tags,
       expired: false,
-      ttlMs: drawn,
+      ttlMs: said.ageMs + drawn,
       swrMs,
       staleOnErrorMs,
     };

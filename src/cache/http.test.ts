@@ -191,8 +191,10 @@ describe('an HTTP answer', () => {
     clock.jump(4_000);
     const kept = await ask();
     assert.deepEqual([kept.text, kept.said('age'), kept.said('cache-control')], ['number 1', '8', 'max-age=9']);
-    clock.jump(1_000);
-    assert.equal((await ask()).text, 'number 2');
+    assert.equal((await ask({ 'cache-control': 'max-age=8' })).text, 'number 1');
+    assert.equal((await ask({ 'cache-control': 'max-age=7' })).text, 'number 2', 'with the age that it came with');
+    clock.jump(5_000);
+    assert.equal((await ask()).text, 'number 3');
   });
 
   it('is kept until what it says by Expires is over', async () => {

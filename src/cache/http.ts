@@ -214,6 +214,7 @@ class HttpAnswers {
       return { alone: true };
     }
     context.setTtl(lifetime);
+    context.setAge((deltaSeconds(response.headers.get('age')) ?? 0) * 1_000);
     const bytes = Buffer.from(await response.arrayBuffer());
     const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
     const { vary = [], private: whoseOf } = this.#options;
@@ -273,9 +274,7 @@ function answerOf(
   const headers = new Headers(kept.headers);
   const ttl = life === undefined ? '' : `; ttl=${Math.floor(life.ttlMs / 1_000)}`;
   headers.set('cache-status', status + ttl);
-  // It may have been some seconds old when it came.
-  const came = deltaSeconds(headers.get('age')) ?? 0;
-  if (life !== undefined) headers.set('age', String(came + Math.floor(life.ageMs / 1_000)));
+  if (life !== undefined) headers.set('age', String(Math.floor(life.ageMs / 1_000)));
   const conditions = {
     ifNoneMatch: request.headers.get('if-none-match'),
     ifModifiedSince: request.headers.get('if-modified-since'),
@@ -307,6 +306,7 @@ function unkept(signal: AbortSignal): FactoryContext {
     stale: undefined,
     tag: nothing,
     setTtl: nothing,
+    setAge: nothing,
     progress: nothing,
     skip: nothing,
     negative: nothing,

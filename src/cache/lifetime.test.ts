@@ -5,6 +5,7 @@ import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { CacheFactoryError, FactoryTimeoutError } from './context.ts';
 import type { FactoryContext } from './context.ts';
+import { createCache } from './create.ts';
 import { CacheValueError } from './json.ts';
 import { MemoryTier } from './memory-tier.ts';
 
@@ -219,6 +220,28 @@ describe('what a factory may say', () => {
       cache.getOrSet('other', (context) => context.notModified()),
       CacheFactoryError,
     );
+  });
+
+  it('setAge, which the value has in every instance and which does not shorten its time', async () => {
+    const clock = new VirtualClock();
+    const shared = new MemoryTier(clock, { bytesMax: 1_000_000, entryBytesMax: 1_000_000 });
+    const open = () => createCache({ namespace: 'n', clock, tiers: [shared], defaults: { ttlMs: 1_000, jitter: 0 } });
+    const [one, other] = [open(), open()];
+    await one.getOrSet('k', ({ setAge }) => {
+      setAge(9_000);
+      return 1;
+    });
+    await pass(clock, 300);
+    assert.equal(await other.get('k'), 1);
+    for (const cache of [one, other]) assert.deepEqual(cache.life('k'), { ageMs: 9_300, ttlMs: 700 });
+    await pass(clock, 701);
+    assert.deepEqual([one.peek('k'), await other.get('k')], [undefined, undefined]);
+    for (const ageMs of [-1, Number.NaN])
+      await assert.rejects(
+        one.getOrSet('x', ({ setAge }) => setAge(ageMs)),
+        RangeError,
+      );
+    await Promise.all([one.close(), other.close()]);
   });
 
   it('setTtl and fail', async () => {
