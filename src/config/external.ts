@@ -132,7 +132,7 @@ export const externalSchema = Type.Object(
         'if-modified-since, if-none-match, if-unmodified-since and prefer.',
     ),
     responseHeaders: headerNames(
-      'Headers of an answer that are passed on, besides allow, content-disposition, content-language, content-type, ' +
+      'Headers of an answer that are passed on, besides age, allow, content-disposition, content-language, content-type, ' +
         'deprecation, etag, last-modified, link, location, ratelimit*, retry-after, sunset and x-ratelimit-*.',
     ),
     allowPrivate: Type.Boolean({

@@ -13,8 +13,8 @@ export interface MakeContext {
   setTtl(lifetime: Partial<KeepLifetime>): void;
   /** What is returned goes to those who wait, and is not kept; it need be no JSON. */
   skip(): void;
-  /** `return context.notModified()`: the value past its time, for another lifetime. Throws where there is none. */
-  notModified(): never;
+  /** How old the value is already, in milliseconds. Its lifetime counts from now all the same. */
+  setAge(ageMs: number): void;
 }
 
 /** Milliseconds. */

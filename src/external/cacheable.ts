@@ -1,11 +1,14 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
+import { deltaSeconds, directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
 /** The API's word beside the configuration's. Milliseconds. */
 export interface Keepable {
+  /** From now on. */
   readonly ttlMs: number;
+  /** How old it is already. */
+  readonly ageMs: number;
   /** It may not stand in for another once it is past its time. */
   readonly strict: boolean;
 }
@@ -19,9 +22,22 @@ export function keepable({ status, headers }: Head, ttlMsMax: number, nowWallMs:
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
   const strict = forbidsStale(said);
-  if (said.has('no-cache')) return { ttlMs: 0, strict };
+  const ageMs = ageMsOf(headers);
+  if (said.has('no-cache')) return { ttlMs: 0, ageMs, strict };
   const freshMs = freshMsOf(said, (name) => one(headers[name]), nowWallMs);
-  return { ttlMs: Math.min(ttlMsMax, freshMs ?? ttlMsMax), strict };
+  return { ttlMs: Math.min(ttlMsMax, freshMs ?? ttlMsMax), ageMs, strict };
+}
+
+/** What a 304 says of what is kept: anew, and counted from now; where it says nothing, what was said before. */
+export function renewed({ ttlMs, strict }: Kept, { headers }: Head, ttlMsMax: number, nowWallMs: number): Keepable {
+  const ageMs = ageMsOf(headers);
+  if (headers['cache-control'] === undefined && headers.expires === undefined)
+    return { ttlMs: Math.max(0, ttlMs - ageMs), ageMs, strict };
+  return keepable({ status: 200, headers }, ttlMsMax, nowWallMs) ?? { ttlMs: 0, ageMs, strict: true };
+}
+
+function ageMsOf({ age }: IncomingHttpHeaders): number {
+  return (deltaSeconds(age) ?? 0) * 1_000;
 }
 
 /** Whether who asks has this version already. */

@@ -11,8 +11,8 @@ import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/ext
 import type { CacheFacts } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { ExternalApi, ExternalParts, Opened } from './api.ts';
-import type { Kept } from './cacheable.ts';
-import { isKnown, keepable } from './cacheable.ts';
+import type { Keepable, Kept } from './cacheable.ts';
+import { isKnown, keepable, renewed } from './cacheable.ts';
 import { requestHeaders } from './headers.ts';
 import type { ExternalSettings } from './settings.ts';
 import { fixedHeaders } from './settings.ts';
@@ -108,7 +108,6 @@ export class CachedApi {
       own = made.own;
       // Others wait on without him: what nobody reads would hold a call of the API.
       if (left) await own?.body.return?.();
-      if (made.unchanged === true) return context.notModified();
       return made.ended;
     };
     const { ttlMs, staleOnErrorMs } = this.#settings;
@@ -133,15 +132,11 @@ export class CachedApi {
   }
 
   /** `own`: what passes to the caller who asked, and to nobody else. */
-  async #make(
-    { call, wish }: Asked,
-    context: MakeContext,
-  ): Promise<{ ended: Ended; own?: ExternalAnswer; unchanged?: true }> {
+  async #make({ call, wish }: Asked, context: MakeContext): Promise<{ ended: Ended; own?: ExternalAnswer }> {
     const stale = context.stale as { readonly value: Kept; readonly ageMs: number } | undefined;
     const standIn = (): Ended | undefined => {
       if (stale === undefined || context.signal.aborted) return undefined;
       const { ttlMs, strict } = stale.value;
-      // A 304 may have given it another time than it came with.
       const life = this.#cache.life(wish.key) ?? { ageMs: stale.ageMs, ttlMs: ttlMs - stale.ageMs };
       const covers = !strict && life.ttlMs + this.#settings.staleOnErrorMs >= 0;
       return covers ? { stale: stale.value, life } : undefined;
@@ -155,11 +150,13 @@ export class CachedApi {
       const head = { status: opened.status, headers: opened.given };
       if (opened.status === 304 && stale !== undefined) {
         await opened.body.return?.();
-        // What it says anew counts from now; where it says nothing, what it said before.
-        const says = 'cache-control' in head.headers || 'expires' in head.headers;
-        const ttlMsMax = says ? this.#settings.ttlMs : stale.value.ttlMs;
-        context.setTtl({ ttlMs: keepable({ ...head, status: 200 }, ttlMsMax, this.#clock.wallMs())?.ttlMs ?? 0 });
-        return { ended: stale.value, unchanged: true };
+        const { value } = stale;
+        const may = renewed(value, head, this.#settings.ttlMs, this.#clock.wallMs());
+        keepFor(context, may);
+        // RFC 9111, 3.2: what it says anew of the answer stands in place of what was said before.
+        const [{ age: _, ...before }, { 'content-length': __, ...anew }] = [value.headers, opened.headers];
+        const { ttlMs, strict } = may;
+        return { ended: { ...value, headers: { ...before, ...anew }, ttlMs, strict } };
       }
       const insteadOf = opened.status === 408 || opened.status === 429 ? standIn() : undefined;
       if (insteadOf !== undefined) {
@@ -173,7 +170,7 @@ export class CachedApi {
         context.skip();
         return { ended: { alone: true }, own: { ...opened, body: resumed(read.bytes, read.rest ?? opened.body) } };
       }
-      context.setTtl({ ttlMs: may.ttlMs });
+      keepFor(context, may);
       return { ended: keptOf(opened, read.bytes, may) };
     } catch (thrown) {
       context.skip();
@@ -220,6 +217,11 @@ function keptOf(
   const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
   const kept = { text: bytes.toString(encoding), encoding, digest: hash('sha256', bytes, 'base64url') } as const;
   return { status, headers, ...kept, ttlMs, strict };
+}
+
+function keepFor(context: MakeContext, { ttlMs, ageMs }: Keepable): void {
+  context.setTtl({ ttlMs });
+  context.setAge(ageMs);
 }
 
 /** The caller's conditions in exchange for those of what is kept. */

@@ -18,6 +18,7 @@ const REQUEST = [
 ] as const;
 
 const RESPONSE = [
+  'age',
   'allow',
   'content-disposition',
   'content-language',

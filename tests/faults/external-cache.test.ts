@@ -113,6 +113,54 @@ describe('an external API whose answers are kept', () => {
     assert.equal((await seen(hub.call('/x'))).cache, null);
   });
 
+  it('has the headers that its 304 brings, and keeps those that it does not', async (t) => {
+    const { target, hub, clock } = await start(t);
+    const modified = 'Thu, 01 Jan 2026 00:00:00 GMT';
+    target.script(
+      numbered(target, { etag: '"v1"', 'last-modified': modified, 'x-ratelimit-remaining': '9', age: '7' }),
+    );
+    await seen(hub.call('/x'));
+    clock.jump(90_000);
+    target.script(
+      ({ response }) => void response.writeHead(304, { etag: 'W/"v1"', 'x-ratelimit-remaining': '8' }).end(),
+    );
+    const names = ['etag', 'last-modified', 'x-ratelimit-remaining', 'content-type', 'age'];
+    for (const [cache, age] of [
+      ['miss', null],
+      ['hit', '0'],
+    ]) {
+      const { headers } = await hub.call('/x');
+      assert.equal(headers.get('x-revoagent-cache'), cache);
+      const said = names.map((name) => headers.get(name));
+      assert.deepEqual(said, ['W/"v1"', modified, '8', 'application/json', age]);
+    }
+    clock.jump(90_000);
+    target.script(({ response }) => void response.writeHead(304).end());
+    await seen(hub.call('/x'));
+    assert.equal(target.received.at(-1)?.headers['if-none-match'], 'W/"v1"', 'it is asked after as it was named last');
+  });
+
+  it('has the age that it came with', async (t) => {
+    const { target, hub, clock } = await start(t, { staleOnErrorMs: 60_000 });
+    target.script(numbered(target, { 'cache-control': 'max-age=60', age: '40' }));
+    const age = async (headers: Record<string, string> = {}) => {
+      const response = await hub.call('/x', { headers });
+      return `${await response.text()} ${response.headers.get('age')}`;
+    };
+    assert.equal(await age(), '{"number":1} 40');
+    clock.jump(5_000);
+    assert.equal(await age(), '{"number":1} 45');
+    assert.equal(await age({ 'cache-control': 'max-age=45' }), '{"number":1} 45');
+    clock.jump(15_000);
+    target.otherwise = answers(500);
+    const stale = await hub.call('/x');
+    assert.deepEqual([stale.headers.get('x-revoagent-cache'), stale.headers.get('age')], ['stale', '60']);
+    target.otherwise = numbered(target);
+    assert.equal(await age(), '{"number":3} null');
+    clock.jump(5_000);
+    assert.equal(await age({ 'cache-control': 'max-age=4' }), '{"number":4} null');
+  });
+
   it('answers a caller who has the version with 304, out of what is kept', async (t) => {
     const { target, hub } = await start(t);
     target.script(numbered(target, { etag: 'W/"v1"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }));
