@@ -129,8 +129,8 @@ describe('an HTTP answer', () => {
     state.resolve();
     assert.equal((await second).headers.get('cache-status'), 'revoagent; fwd=miss');
     assert.deepEqual([state.calls, state.cancelled], [2, 1], 'of the first, not of the second');
-    await cached(new Request(URL), async () => new Response('kept'));
     for (const [place, status] of [200, 500].entries()) {
+      await cached(new Request(URL), async () => new Response('kept'));
       clock.jump(1_500);
       assert.equal(await (await cached(new Request(URL), never(status))).text(), 'kept');
       await clock.advance(0);
@@ -261,6 +261,28 @@ describe('an HTTP answer', () => {
     await assert.rejects(ask({}, {}, `${URL}&q=2`), /gone/);
     state.answer = () => new Response('sorry', { status: 503 });
     assert.equal((await ask({}, {}, `${URL}&q=3`)).status, 503);
+  });
+
+  it('stands in for no answer that came after it, though that one is not kept', async () => {
+    const { ask, clock, state } = scene();
+    const late: [name: string, answer: Response, after: string][] = [
+      ['told to wait', new Response('later', { status: 429 }), 'kept'],
+      ['forbidden', new Response('no', { status: 403 }), 'failed'],
+      ['for nobody to keep', new Response('new', { headers: { 'cache-control': 'no-store' } }), 'failed'],
+      ['kept itself', new Response('gone', { status: 404 }), 'gone'],
+    ];
+    for (const [place, [name, answer, after]] of late.entries()) {
+      const text = async () => (await ask({}, {}, `${URL}&q=${place}`)).text;
+      state.answer = () => new Response('kept');
+      await text();
+      clock.jump(61_000);
+      state.answer = () => answer;
+      const said = await answer.clone().text();
+      assert.equal(await text(), said, name);
+      clock.jump(61_000);
+      state.answer = () => new Response('failed', { status: 500 });
+      assert.equal(await text(), after, name);
+    }
   });
 
   it('is kept as its handler says in the context', async () => {

@@ -35,6 +35,7 @@ interface Keeps {
   life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
   get(key: string): Promise<unknown>;
   expire(key: string): Promise<void>;
+  delete(key: string): Promise<void>;
   expireTag(tag: string): Promise<void>;
 }
 
@@ -122,7 +123,7 @@ class HttpAnswers {
       for (const condition of ['if-none-match', 'if-modified-since']) whole.headers.delete(condition);
       try {
         response = await handler(whole, context);
-        own.made = await this.#keep(response, context);
+        own.made = await this.#keep(key, response, context);
       } finally {
         own.over = true;
       }
@@ -201,7 +202,7 @@ class HttpAnswers {
     return seconds !== undefined && (this.#cache.life(key)?.ageMs ?? 0) > seconds * 1_000;
   }
 
-  async #keep(response: Response, context: FactoryContext): Promise<Kept | Alone> {
+  async #keep(key: string, response: Response, context: FactoryContext): Promise<Kept | Alone> {
     if (response.status >= 500 && context.stale !== undefined) {
       await response.body?.cancel();
       context.fail(`status ${response.status}`);
@@ -211,6 +212,9 @@ class HttpAnswers {
     const lifetime = lifetimeOf(response, this.#options, wanted, this.#clock.wallMs());
     if (lifetime === null) {
       context.skip();
+      // What is kept is not to come back in its place, whatever fails later. Who is told to wait is told nothing of it.
+      const waits = response.status === 408 || response.status === 429;
+      if (context.stale !== undefined && !waits) await this.#cache.delete(key);
       return { alone: true };
     }
     context.setTtl(lifetime);

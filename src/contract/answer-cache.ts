@@ -39,6 +39,8 @@ export interface AnswerCache {
   life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
   /** The next who asks has it made anew; the copy may still stand in for an upstream that fails. */
   expire(key: string): Promise<void>;
+  /** Leaves no copy. */
+  delete(key: string): Promise<void>;
   /** As `expire`, of all that was made under the tag. */
   expireTag(tag: string): Promise<void>;
 }

@@ -158,7 +158,8 @@ export class CachedApi {
         const { ttlMs, strict } = may;
         return { ended: { ...value, headers: { ...before, ...anew }, ttlMs, strict } };
       }
-      const insteadOf = opened.status === 408 || opened.status === 429 ? standIn() : undefined;
+      const throttled = opened.status === 408 || opened.status === 429;
+      const insteadOf = throttled ? standIn() : undefined;
       if (insteadOf !== undefined) {
         await opened.body.return?.();
         context.skip();
@@ -168,6 +169,8 @@ export class CachedApi {
       const read = may === null ? { rest: opened.body, bytes: Buffer.alloc(0) } : await readUpTo(opened.body);
       if (may === null || read.rest !== undefined) {
         context.skip();
+        // It has another answer now: the older one is not to come back in its place, whatever fails later.
+        if (stale !== undefined && !throttled) await this.#cache.delete(wish.key);
         return { ended: { alone: true }, own: { ...opened, body: resumed(read.bytes, read.rest ?? opened.body) } };
       }
       keepFor(context, may);

@@ -161,6 +161,26 @@ describe('an external API whose answers are kept', () => {
     assert.equal(await age({ 'cache-control': 'max-age=4' }), '{"number":4} null');
   });
 
+  it('is not stood in for by what it took back', async (t) => {
+    const { target, hub, clock } = await start(t, { ttlMs: 1_000, staleOnErrorMs: 600_000 });
+    const gone: Record<string, Behaviour> = {
+      404: answers(404, 'gone'),
+      410: answers(410, 'gone'),
+      403: answers(403, 'gone'),
+      'no-store': answers(200, 'gone', { 'cache-control': 'no-store' }),
+      large: answers(200, 'x'.repeat(900_000)),
+    };
+    for (const [name, behaviour] of Object.entries(gone)) {
+      await seen(hub.call(`/${name}`));
+      clock.jump(2_000);
+      target.script(answers(429), behaviour, answers(500));
+      assert.equal((await seen(hub.call(`/${name}`))).cache, 'stale', 'a 429 takes nothing back');
+      clock.jump(2_000);
+      assert.equal((await seen(hub.call(`/${name}`))).cache, null, name);
+      assert.deepEqual((await seen(hub.call(`/${name}`))).status, 502, name);
+    }
+  });
+
   it('answers a caller who has the version with 304, out of what is kept', async (t) => {
     const { target, hub } = await start(t);
     target.script(numbered(target, { etag: 'W/"v1"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }));
