@@ -1,34 +1,10 @@
 /** HTTP answers that are kept: by whom, for how long, and how they say so. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { scene, URL } from '../../tests/helpers/http-scene.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createCache } from './create.ts';
-import type { HttpHandler, HttpOptions } from './http.ts';
-
-const URL = 'https://api.example/users?page=1';
-/** Past its time, and given while another is made, unless told otherwise. */
-const REFRESHED_MS = 90_000;
-
-function scene(
-  options: HttpOptions = {},
-  answer: (number: number) => Response = (number) => new Response(`number ${number}`),
-) {
-  const clock = new VirtualClock();
-  const cache = createCache({
-    namespace: 'pages',
-    clock,
-    defaults: { ttlMs: 60_000, jitter: 0, swrMs: 0, earlyRefreshFrom: 1 },
-  });
-  const cached = cache.http(options);
-  const state = { calls: 0, answer };
-  const handler: HttpHandler = async () => state.answer(++state.calls);
-  const ask = async (headers: Record<string, string> = {}, init: RequestInit = {}, url = URL) => {
-    const response = await cached(new Request(url, { headers, ...init }), handler);
-    const said = (name: string): string | null => response.headers.get(name);
-    return { status: response.status, text: await response.text(), said };
-  };
-  return { cache, clock, state, ask };
-}
+import type { HttpHandler } from './http.ts';
 
 describe('an HTTP answer', () => {
   it('is kept for its time, and says so in HTTP’s words', async () => {
@@ -212,39 +188,6 @@ describe('an HTTP answer', () => {
     assert.deepEqual([(await ask()).text, (await ask()).text], ['number 3', 'number 4']);
   });
 
-  it('is passed over by a request that says so, and old after one that changes it', async () => {
-    const { ask, clock } = scene();
-    const text = async (headers?: Record<string, string>, init?: RequestInit) => (await ask(headers, init)).text;
-    assert.equal((await ask({ 'cache-control': 'only-if-cached' })).status, 504);
-    assert.equal(await text(), 'number 1');
-    assert.equal(await text({ 'cache-control': 'no-store' }), 'number 2');
-    assert.equal(await text(), 'number 1');
-    assert.equal(await text({ 'cache-control': 'no-cache' }), 'number 3');
-    clock.jump(5_000);
-    assert.equal(await text({ 'cache-control': 'max-age=5' }), 'number 3');
-    assert.equal(await text({ 'cache-control': 'only-if-cached' }), 'number 3');
-    assert.equal(await text({ 'cache-control': 'max-age=4' }), 'number 4');
-    assert.equal(await text({}, { method: 'PUT', body: 'x' }), 'number 5');
-    assert.equal(await text(), 'number 6');
-  });
-
-  it('is old in every variant, and whosever it is, after a request that changes it', async () => {
-    const { ask } = scene({ vary: ['accept-language'], private: (request) => request.headers.get('cookie') ?? '' });
-    const variants = [{ 'accept-language': 'de' }, { 'accept-language': 'en' }, { cookie: 'who=a' }];
-    const texts = () => Promise.all(variants.map(async (headers) => (await ask(headers)).text));
-    const elsewhere = async () => (await ask({}, {}, `${URL}&q=1`)).text;
-    const [before, other] = [await texts(), await elsewhere()];
-    assert.deepEqual(await texts(), before);
-    await ask({ authorization: 'b' }, { method: 'PUT', body: 'x' });
-    assert.deepEqual(await texts(), ['number 6', 'number 7', 'number 8']);
-    assert.equal(await elsewhere(), other);
-    // Who writes has credentials; what all may read is old all the same.
-    const open = scene();
-    await open.ask();
-    await open.ask({ authorization: 'a' }, { method: 'DELETE' });
-    assert.equal((await open.ask()).text, 'number 3');
-  });
-
   it('stands in for a handler that throws or answers 5xx, and is no 5xx itself', async () => {
     const { ask, clock, state } = scene();
     await ask();
@@ -345,46 +288,6 @@ describe('an HTTP answer', () => {
       state.answer = () => new Response('sorry', { status: 503 });
       assert.equal((await ask()).status, 503, control);
     }
-  });
-
-  it('is made anew for who wants no old one, however long that takes', async () => {
-    const clock = new VirtualClock();
-    const cache = createCache({ namespace: 'slow', clock });
-    const cached = cache.http();
-    const ask = (control: string, handler: HttpHandler) =>
-      cached(new Request(URL, { headers: { 'cache-control': control } }), handler);
-    for (const control of ['no-cache', 'max-age=0'])
-      for (const ageMs of [10, REFRESHED_MS]) {
-        await cache.clear();
-        await ask('', () => new Response('old'));
-        clock.jump(ageMs);
-        const opened = Promise.withResolvers<void>();
-        const answered = Promise.withResolvers<void>();
-        const asking = ask(control, async () => {
-          opened.resolve();
-          await answered.promise;
-          return new Response('new');
-        });
-        await opened.promise;
-        await clock.advance(1_000);
-        answered.resolve();
-        const response = await asking;
-        assert.equal(await response.text(), 'new', `${control} after ${ageMs} ms`);
-        assert.equal(response.headers.get('cache-status'), 'revoagent; fwd=miss; stored');
-      }
-  });
-
-  it('stands in for who wants no old one where his one call of the handler fails', async () => {
-    const clock = new VirtualClock();
-    const cached = createCache({ namespace: 'failing', clock }).http();
-    let calls = 0;
-    await cached(new Request(URL), () => new Response('old'));
-    clock.jump(10);
-    const response = await cached(new Request(URL, { headers: { 'cache-control': 'no-cache' } }), () => {
-      calls++;
-      throw new Error('away');
-    });
-    assert.deepEqual([await response.text(), calls], ['old', 1]);
   });
 
   it('keeps its bytes', async () => {

@@ -61,6 +61,7 @@ interface Making {
 
 /** RFC 9110, 15.1: those that may be kept without being told to, of whole answers. */
 const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
+const KEPT_METHODS: readonly string[] = ['GET', 'HEAD'];
 const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
@@ -98,10 +99,20 @@ class HttpAnswers {
     }
     const key = this.#keyOf(request);
     const asked = directivesOf(request.headers.get('cache-control'));
+    if (asked.has('only-if-cached')) return this.#kept(key, request, asked);
     if (asked.has('no-store')) return this.#pass(request, handler, 'request');
-    if (key === null || (method !== 'GET' && method !== 'HEAD')) return this.#pass(request, handler, 'bypass');
-    if (!(await this.#isRefused(key, asked))) return this.#keptOrMade(key, request, handler, asked);
-    return new Response(null, { status: 504, headers: { 'cache-status': `${this.#name}; fwd=miss` } });
+    if (key === null || !KEPT_METHODS.includes(method)) return this.#pass(request, handler, 'bypass');
+    await this.#refuse(key, asked);
+    return this.#keptOrMade(key, request, handler, asked);
+  }
+
+  /** For who wants nothing else (RFC 9111, 5.2.1.7): the handler is not asked, whatever else the request says. */
+  async #kept(key: string | null, request: Request, asked: ReadonlyMap<string, string>): Promise<Response> {
+    const none = asked.has('no-cache') || asked.has('no-store') || !KEPT_METHODS.includes(request.method);
+    const found = none || key === null ? undefined : ((await this.#cache.get(key)) as Kept | undefined);
+    if (key === null || found === undefined || this.#isOld(key, asked))
+      return new Response(null, { status: 504, headers: { 'cache-status': `${this.#name}; fwd=miss` } });
+    return answerOf(request, found, `${this.#name}; hit`, this.#cache.life(key));
   }
 
   async #keptOrMade(
@@ -186,14 +197,11 @@ class HttpAnswers {
     return this.#options.key?.(request) ?? request.url;
   }
 
-  /** Makes old what the request does not take; true where it wants nothing but what is kept, and there is nothing it takes. */
-  async #isRefused(key: string, asked: ReadonlyMap<string, string>): Promise<boolean> {
-    if (!['max-age', 'no-cache', 'only-if-cached'].some((name) => asked.has(name))) return false;
+  /** Makes old what the request does not take. */
+  async #refuse(key: string, asked: ReadonlyMap<string, string>): Promise<void> {
+    if (!asked.has('max-age') && !asked.has('no-cache')) return;
     const found = await this.#cache.get(key);
-    const old = this.#isOld(key, asked);
-    if (asked.has('only-if-cached')) return found === undefined || old;
-    if (found !== undefined && (old || asked.has('no-cache'))) await this.#cache.expire(key);
-    return false;
+    if (found !== undefined && (asked.has('no-cache') || this.#isOld(key, asked))) await this.#cache.expire(key);
   }
 
   /** Whether it is older than the request takes. */
