@@ -1,6 +1,6 @@
 /** The cache of answers as the gateway and the external APIs see it: one factory call a key, shared by all who ask at the same time. */
-
 import type { CancelSignal } from '#core/cancel';
+import { CallerError } from '#core/errors';
 
 export interface MakeContext {
   /** Aborted when nobody waits for the value any more, and when the cache closes; with the reason of who left last. */
@@ -35,6 +35,8 @@ export interface AnswerCache {
   getOrSet<T>(key: string, make: (context: MakeContext) => T | Promise<T>, options: KeepOptions): Promise<T>;
   /** The fresh value in this process's memory, or `undefined`. */
   peek(key: string): unknown;
+  /** The fresh value in any tier, or `undefined`; nothing is made. */
+  get(key: string): Promise<unknown>;
   /** Of this process's copy, in milliseconds: its age, and how long it is fresh yet; `undefined` where there is none. */
   life(key: string): { readonly ageMs: number; readonly ttlMs: number } | undefined;
   /** The next who asks has it made anew; the copy may still stand in for an upstream that fails. */
@@ -52,14 +54,20 @@ export interface Wish {
   readonly anew: boolean;
   /** None that is older, in milliseconds. */
   readonly ageMsMax: number;
+  /** Nothing is made for him. */
+  readonly onlyKept: boolean;
 }
 
-/** What memory has that the caller takes. What he does not take is no longer right for others either. */
+/**
+ * What memory has that the caller takes. What he does not take is no longer right for others either. For who wants nothing but what is kept
+ * the tiers beneath are asked too; throws `not_cached` where they have nothing that he takes.
+ */
 export async function held<T>(cache: AnswerCache, wish: Wish): Promise<T | undefined> {
-  const { key, anew } = wish;
-  const kept = cache.peek(key) as T | undefined;
+  const { key, anew, onlyKept } = wish;
+  const kept = (onlyKept ? await cache.get(key) : cache.peek(key)) as T | undefined;
+  if (kept !== undefined && !anew && isYoung(cache, wish)) return kept;
+  if (onlyKept) throw notCached();
   if (kept === undefined && !anew) return undefined;
-  if (!anew && isYoung(cache, wish)) return kept;
   await cache.expire(key);
   return undefined;
 }
@@ -86,6 +94,10 @@ export async function shared<T>(
   if (made || isYoung(cache, wish)) return found;
   await cache.expire(wish.key);
   return cache.getOrSet(wish.key, telling, options);
+}
+
+export function notCached(): CallerError {
+  return new CallerError('not_cached', 'No answer is kept that this request takes, and it wants no other.');
 }
 
 function isYoung(cache: AnswerCache, { key, ageMsMax }: Wish): boolean {

@@ -48,6 +48,8 @@ export interface CachePreferences {
   readonly anew?: boolean;
   /** A kept answer may be no older, in milliseconds. */
   readonly ageMsMax?: number;
+  /** Nothing but a kept answer is given: no upstream is asked. */
+  readonly onlyKept?: boolean;
 }
 
 /** Durations in milliseconds. */

@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'idempotency_key_in_use',
   'idempotency_key_reused',
   'idempotency_answer_not_kept',
+  'not_cached',
   'context_length_exceeded',
   'content_filtered',
   'guardrail_refused',

@@ -5,6 +5,7 @@
 import type { Clock } from '#core/clock';
 import { CallerError, InvariantError } from '#core/errors';
 import type { Random } from '#core/random';
+import { notCached } from '#contract/answer-cache';
 import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/external';
 import { externalPath } from '#contract/external';
 import type { Observer } from '#contract/observer';
@@ -87,8 +88,9 @@ export class ExternalApi {
     this.#protection();
   }
 
-  /** As `External.call`; with all headers of the answer. */
+  /** As `External.call`; with all headers of the answer. Keeps nothing itself. */
   async call(call: ExternalCall): Promise<Opened> {
+    if (call.cache?.onlyKept === true) throw notCached();
     const request = await this.#request(call);
     const { breaker, repeating, once } = this.#protection();
     const { deadlineMs, timeoutMs: idleMs, responseBytesMax } = this.#settings;

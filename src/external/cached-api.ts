@@ -186,8 +186,8 @@ export class CachedApi {
     const { projectId } = caller;
     const crossing = this.#crossing(without(headers, OWN_CONDITIONS));
     const name = `external:${digest([this.#target, projectId, target, crossing])}`;
-    const { anew = false, ageMsMax = Number.POSITIVE_INFINITY } = cache ?? {};
-    return { call, name, wish: { key: inProject(projectId, name), anew, ageMsMax } };
+    const { anew = false, ageMsMax = Number.POSITIVE_INFINITY, onlyKept = false } = cache ?? {};
+    return { call, name, wish: { key: inProject(projectId, name), anew, ageMsMax, onlyKept } };
   }
 
   #tag({ caller }: ExternalCall): string {

@@ -7,6 +7,7 @@ import type { Timer } from '#core/clock';
 import type { Random } from '#core/random';
 import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
+import { notCached } from '#contract/answer-cache';
 import type { CallTimeouts } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
 import type { AttemptKind, AttemptOutcome, AttemptRecord } from '#contract/runs';
@@ -64,10 +65,11 @@ export class Attempts {
   };
   #failure: HubError | null = null;
 
-  /** Throws `CallerError` where the caller names deployments that the route does not have. */
+  /** Throws `CallerError` where the caller names deployments that the route does not have, or wants none to be asked. */
   constructor(context: CallContext, run: Run, route: Route, unable: Unable = () => null) {
     const { preferences } = run.call;
     const { settings, clock, random, retryBudget, observer } = context;
+    if (preferences?.cache?.onlyKept === true) throw notCached();
     this.#context = context;
     this.run = run;
     this.#unable = unable;

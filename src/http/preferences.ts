@@ -36,7 +36,7 @@ export const preferenceHeaders = {
   }),
   'x-revoagent-cache': Type.Enum(['on', 'off'], {
     description:
-      'Whether the answer may come from the cache and go into it, and be shared with identical requests that are under way; in place of what the route says. `Cache-Control` counts too: `no-store` is `off`, `no-cache` takes no kept answer and keeps the new one, `max-age` takes none that is older.',
+      'Whether the answer may come from the cache and go into it, and be shared with identical requests that are under way; in place of what the route says. `Cache-Control` counts too: `no-store` is `off`, `no-cache` takes no kept answer and keeps the new one, `max-age` takes none that is older, `only-if-cached` takes nothing else: 504 where there is none.',
   }),
   'x-revoagent-timeout-ms': timeout('From the first byte of the request to the end of the answer'),
   'x-revoagent-connect-timeout-ms': timeout('Until the request goes out on an open connection'),
@@ -82,6 +82,7 @@ export function cacheWishes(headers: IncomingHttpHeaders): CachePreferences | un
   const said = directivesOf(control);
   if (said.has('no-store')) wishes.use = false;
   if (said.has('no-cache')) wishes.anew = true;
+  if (said.has('only-if-cached')) wishes.onlyKept = true;
   // A header of HTTP's own: what cannot be read says nothing.
   const seconds = deltaSeconds(said.get('max-age'));
   if (seconds !== undefined) wishes.ageMsMax = seconds * 1_000;

@@ -19,7 +19,7 @@ const OPTIONS: KeepOptions = {
   signal: new AbortController().signal,
   onProgress: () => undefined,
 };
-const wish = (ageMsMax: number): Wish => ({ key: KEY, anew: false, ageMsMax });
+const wish = (ageMsMax: number, onlyKept = false): Wish => ({ key: KEY, anew: false, ageMsMax, onlyKept });
 
 function open(t: TestContext, clock: VirtualClock, tiers: Tier[] = []): AnswerCache {
   const cache = createCache({ ...ANSWERS, tiers, clock, random: seededRandom(1) });
@@ -90,6 +90,19 @@ describe('a caller who takes none but young answers', () => {
     assert.equal(await held(one, wish(10_000)), undefined);
     assert.match(await shared(one, wish(10_000), large('new'), OPTIONS), /^new/);
     assert.match(await shared(one, wish(Infinity), large('newer'), OPTIONS), /^newnew/);
+  });
+
+  it('and nothing else, takes one from a tier beneath that is young enough, and has nothing made old', async (t) => {
+    const clock = new VirtualClock();
+    const tier = new MemoryTier(clock, { bytesMax: 1_000_000, entryBytesMax: 100_000 });
+    const [one, other] = [open(t, clock, [tier]), open(t, clock, [tier])];
+    await assert.rejects(held(other, wish(Infinity, true)), { code: 'not_cached' });
+    await shared(one, wish(Infinity), () => Promise.resolve('old'), OPTIONS);
+    await clock.advance(60_000);
+    await assert.rejects(held(other, wish(10_000, true)), { code: 'not_cached' });
+    assert.equal(await held(other, wish(90_000, true)), 'old');
+    await assert.rejects(held(one, { ...wish(Infinity, true), anew: true }), { code: 'not_cached' });
+    assert.equal(await held(one, wish(Infinity)), 'old');
   });
 
   it('takes none of which nobody knows the age', async (t) => {

@@ -313,6 +313,37 @@ describe('an external API whose answers are kept', () => {
     assert.deepEqual(await seen(hub.call('/x')), miss(8));
   });
 
+  it('is not asked by a caller who wants nothing but what is kept', async (t) => {
+    const { target, hub, clock } = await start(t, {}, { methods: ['GET', 'POST'] });
+    const only = async (path: string, control = '', init: RequestInit = {}) => {
+      const headers = {
+        'cache-control': `only-if-cached, ${control}`,
+        ...Object.fromEntries(new Headers(init.headers)),
+      };
+      const response = await hub.call(path, { ...init, headers });
+      const text = await response.text();
+      return response.status === 504 ? String(Object(JSON.parse(text)).code) : `${response.status} ${text}`;
+    };
+    assert.equal(await only('/x'), 'not_cached');
+    await seen(hub.call('/x'));
+    clock.jump(5_000);
+    for (const control of ['', 'max-age=5']) assert.equal(await only('/x', control), '200 {"number":1}', control);
+    for (const control of ['max-age=4', 'no-cache', 'no-store'])
+      assert.equal(await only('/x', control), 'not_cached', control);
+    assert.equal(await only('/x', '', { headers: { 'if-match': '"v1"' } }), 'not_cached');
+    assert.equal(await only('/x', '', { method: 'POST', body: '{}' }), 'not_cached');
+    clock.jump(60_000);
+    assert.equal(await only('/x'), 'not_cached');
+    assert.equal(target.received.length, 1);
+  });
+
+  it('that keeps nothing is not asked by him either', async (t) => {
+    const target = await startTarget(t);
+    const hub = await startExternalHub(t, target);
+    assert.equal((await hub.call('/x', { headers: { 'cache-control': 'only-if-cached' } })).status, 504);
+    assert.equal(target.received.length, 0);
+  });
+
   it('is stood in for by what is kept where it fails, as long as the configuration and the API allow', async (t) => {
     const { target, hub, clock } = await start(t, { ttlMs: 1_000, staleOnErrorMs: 60_000 });
     target.script(numbered(target), numbered(target, { 'cache-control': 'max-age=1, must-revalidate' }));

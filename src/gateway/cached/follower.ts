@@ -1,6 +1,7 @@
 /** A caller whose answer another run asked for: his own run, which costs nothing, and the answer in the form he asked for. */
 import { HubError, UnavailableError } from '#core/errors';
 import type { AnswerCache } from '#contract/answer-cache';
+import { held } from '#contract/answer-cache';
 import type { ChatCompletion } from '#contract/chat';
 import type { CacheFacts, ChatStream, RunCall, RunSummary, WholeAnswer } from '#contract/gateway';
 import { abortError } from '#contract/gateway';
@@ -25,15 +26,24 @@ export class Follower {
   /** He heard of a call that is under way: what he gets is shared, not found. */
   shares = false;
   readonly #context: RunContext;
-  readonly #cache: Pick<AnswerCache, 'life'>;
+  readonly #cache: AnswerCache;
   readonly #cached: Cached<RunCall>;
   readonly #since: number;
 
-  constructor(context: RunContext, cache: Pick<AnswerCache, 'life'>, cached: Cached<RunCall>) {
+  constructor(context: RunContext, cache: AnswerCache, cached: Cached<RunCall>) {
     this.#context = context;
     this.#cache = cache;
     this.#cached = cached;
     this.#since = context.clock.now();
+  }
+
+  /** What memory has that he takes; where he wants nothing else, his run fails without it. */
+  async held(): Promise<Kept | undefined> {
+    try {
+      return await held<Kept>(this.#cache, this.#cached.caching);
+    } catch (thrown) {
+      throw this.fail(thrown);
+    }
   }
 
   answer<Body>(ended: Kept | StandIn): WholeAnswer<Body> {

@@ -20,6 +20,7 @@ export interface Caching extends CacheLifetime {
   readonly name: string;
   readonly anew: boolean;
   readonly ageMsMax: number;
+  readonly onlyKept: boolean;
 }
 
 /** Null where neither the route nor the caller wants it. */
@@ -44,6 +45,7 @@ export function cachingOf(
     key: inProject(projectId, name),
     anew: wishes?.anew === true,
     ageMsMax: wishes?.ageMsMax ?? Number.POSITIVE_INFINITY,
+    onlyKept: wishes?.onlyKept === true,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { Canceller } from '#core/cancel';
 import type { AnswerCache, MakeContext } from '#contract/answer-cache';
-import { held, shared } from '#contract/answer-cache';
+import { shared } from '#contract/answer-cache';
 import type { ChatCompletion, EmbeddingList } from '#contract/chat';
 import type {
   ChatAnswer,
@@ -70,7 +70,7 @@ export class SharedAnswers {
     const cached = this.#cached('chat', call);
     if (cached === null) return ask(call, undefined);
     const follower = new Follower(this.#context, this.#cache, cached);
-    const kept = await held<Kept>(this.#cache, cached.caching);
+    const kept = await follower.held();
     if (kept !== undefined) return follower.replay(kept);
 
     let led = false;
@@ -120,7 +120,7 @@ export class SharedAnswers {
   ): Promise<WholeAnswer<Body>> {
     const { call, caching } = cached;
     const follower = new Follower(this.#context, this.#cache, cached);
-    const kept = await held<Kept>(this.#cache, cached.caching);
+    const kept = await follower.held();
     if (kept !== undefined) return follower.answer(kept);
     let led = false;
     let own: WholeAnswer<Body> | undefined;

@@ -185,6 +185,14 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
       'The request with this Idempotency-Key was done, and its answer is no longer, or not here: answers are kept in the memory of the instance that gave them.',
     action: 'It was not done twice. Where the answer is needed, ask anew with a new key.',
   },
+  not_cached: {
+    ...caller,
+    status: 504,
+    title: 'Not cached',
+    openaiCode: 'not_cached',
+    meaning: 'The request is `only-if-cached`, and no answer is kept that it takes.',
+    action: 'Nothing was asked of anybody. Where the answer is needed, ask without `only-if-cached`.',
+  },
   context_length_exceeded: {
     ...caller,
     status: 400,

@@ -42,6 +42,7 @@ const preferences = Type.Object(
               description: 'As `Cache-Control: max-age`, in milliseconds.',
             }),
           ),
+          onlyKept: Type.Optional(Type.Boolean({ description: 'As `Cache-Control: only-if-cached`.' })),
         },
         strict,
       ),
