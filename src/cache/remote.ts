@@ -40,7 +40,7 @@ interface Asked {
   readonly entry: Entry<Encoded> | undefined;
 }
 
-type Ask = Omit<AcquireRequest, 'leaseMs' | 'token'>;
+type Ask = Omit<AcquireRequest, 'leaseMs' | 'leaseMsMax' | 'token'>;
 
 export class Remote {
   readonly #tiers: readonly RemoteTier[];
@@ -75,8 +75,9 @@ export class Remote {
     let missed = leaseMs === 0;
     // Nobody else's: the first half is this instance's random name.
     const token = `${this.#origin}.${++this.#asked}`;
+    const leaseMsMax = Math.max(leaseMs, this.#lease.leaseMsMax);
     for (const tier of this.#tiers) {
-      const asked = await this.#ask(tier, { ...ask, token, leaseMs });
+      const asked = await this.#ask(tier, { ...ask, token, leaseMs, leaseMsMax });
       if (asked === undefined) continue;
       const { acquired, entry } = asked;
       if (acquired.kind === 'leased') held.push({ tier, ticket: acquired.ticket });

@@ -49,6 +49,8 @@ export interface AcquireRequest {
   readonly token: string;
   /** 0 only reads. */
   readonly leaseMs: number;
+  /** For how long it may be renewed: until then the tier knows of every invalidation since the lease was taken. */
+  readonly leaseMsMax: number;
   /** Fresh entries older than this share of their `ttlMs` (0 to 1) are to be made anew. 1 takes what is fresh. */
   readonly freshShare: number;
 }

@@ -30,6 +30,7 @@ const requestOf = (key: string, rest: Partial<AcquireRequest> = {}): AcquireRequ
   tags: [],
   token: 'token-1',
   leaseMs: 10_000,
+  leaseMsMax: 60_000,
   freshShare: 1,
   ...rest,
 });
@@ -43,6 +44,7 @@ interface Bench {
   read(tier: Tier, key: string): Promise<Acquired<Uint8Array>>;
   valueAt(tier: Tier, key: string): Promise<unknown>;
   pass(ms: number): void;
+  ageMarks(namespace: string, ms: number): Promise<void>;
 }
 
 function newBench(make: () => Promise<TierMaker>): Bench {
@@ -74,6 +76,7 @@ function newBench(make: () => Promise<TierMaker>): Bench {
       return acquired.kind === 'hit' ? valueOf(acquired.entry) : undefined;
     },
     pass: (ms) => maker.pass(ms),
+    ageMarks: (namespace, ms) => maker.ageMarks(namespace, ms),
   };
 }
 
@@ -112,7 +115,7 @@ function values(bench: Bench): void {
 }
 
 function leases(bench: Bench): void {
-  const { open, valueAt, pass } = bench;
+  const { open, valueAt, pass, ageMarks } = bench;
   it('grants one lease a key, and gives it to nobody else until it ends', async () => {
     const tier = await open();
     const first = await tier.acquire(requestOf('k'));
@@ -142,6 +145,20 @@ function leases(bench: Bench): void {
     );
     assert.equal(await tier.renew('k', 'token-1', 400), false);
   });
+
+  for (const name of ['t:tag', 'p:users:'])
+    it(`an invalidation of ${name} in the middle of a fill is not undone, however long that lasts`, async () => {
+      const namespace = `long-${name.slice(0, 1)}`;
+      const tier = await open(namespace);
+      const lease = { leaseMs: 60_000, leaseMsMax: 3_600_000 };
+      const acquired = await tier.acquire(requestOf('users:7', lease));
+      assert.equal(acquired.kind, 'leased');
+      await tier.invalidate([{ name, hard: true }], 'here');
+      await ageMarks(namespace, 3_500_000);
+      if (acquired.kind === 'leased')
+        await tier.put('users:7', await entryOf('old', { tags: ['tag'] }), acquired.ticket);
+      assert.equal(await valueAt(tier, 'users:7'), undefined);
+    });
 }
 
 function lifetimes(bench: Bench): void {

@@ -82,7 +82,7 @@ describe('a caller who takes none but young answers', () => {
     const one = open(t, clock, [tier]);
     const large = (name: string) => (): Promise<string> => Promise.resolve(name.padEnd(1_500_000, name));
     await shared(one, wish(Infinity), large('old'), OPTIONS);
-    const asked = { key: KEY, tags: [], token: 'look', leaseMs: 0, freshShare: 1 };
+    const asked = { key: KEY, tags: [], token: 'look', leaseMs: 0, leaseMsMax: 0, freshShare: 1 };
     // It is compressed on other threads, and would be young when it came there after the clock.
     await until('it lies beneath', () => tier.acquire(asked).kind === 'hit');
     await clock.advance(60_000);

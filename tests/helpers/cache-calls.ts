@@ -4,7 +4,7 @@ import type { Tier } from '../../src/cache/tier.ts';
 export function cacheCalls(tier: Tier): Readonly<Record<string, readonly (() => unknown)[]>> {
   const entry = { ttlMs: 1, swrMs: 1, staleOnErrorMs: 1, bytes: 1, ageMs: 0, computeMs: 1, expired: false };
   const value = { ...entry, tags: ['t:7'], payload: new Uint8Array(1) };
-  const asked = { tags: ['t:7'], token: 'token', leaseMs: 1_000, freshShare: 1 };
+  const asked = { tags: ['t:7'], token: 'token', leaseMs: 1_000, leaseMsMax: 1_000, freshShare: 1 };
   return {
     acquire: ['chat:7', 'chat:absent'].map((key) => () => tier.acquire({ ...asked, key })),
     put: [() => tier.put('chat:absent', value, { token: 'token', stamp: 'e 1' })],

@@ -21,10 +21,29 @@ export interface TierMaker {
   open(namespace: string): Promise<Tier>;
   /** Lets time go by, where it does not by itself. */
   pass(ms: number): void;
+  /** What the tier knows of tags and prefixes, as it would be so much later; leases and entries stay as they are. */
+  ageMarks(namespace: string, ms: number): Promise<void>;
   end(): Promise<void>;
 }
 
 const MB = 1024 * 1024;
+
+const AGE_MARKS = {
+  redis: {
+    name: 'age-marks',
+    lua: `
+for _, key in ipairs(redis.call('KEYS', KEYS[1] .. 'm:*')) do
+  local left = redis.call('PTTL', key) - ARGV[1]
+  if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end
+end`,
+  },
+  database: `update cache_marks set dies_at = dies_at - $2::float8 * interval '1 millisecond' where namespace = $1`,
+};
+
+async function ageMarksIn(port: DatabasePort, namespace: string, ms: number): Promise<void> {
+  await port.query(AGE_MARKS.database, [namespace, ms]);
+  await new DatabaseTier(port, { namespace }).purge();
+}
 
 /** Without a parser numbers of 64 bits come as text, with one as they are told: the tier takes both. */
 function portOfPool(pool: pg.Pool): DatabasePort {
@@ -55,6 +74,7 @@ async function postgresMaker(): Promise<TierMaker> {
   return {
     open: async (namespace) => new DatabaseTier(portOfPool(pool), { namespace }),
     pass: () => undefined,
+    ageMarks: (namespace, ms) => ageMarksIn(portOfPool(pool), namespace, ms),
     async end() {
       await pool.end();
       await postgres.close();
@@ -76,6 +96,7 @@ async function pgliteMaker(): Promise<TierMaker> {
   return {
     open: async (namespace) => new DatabaseTier(port, { namespace }),
     pass: () => undefined,
+    ageMarks: (namespace, ms) => ageMarksIn(port, namespace, ms),
     async end() {
       await database.close();
       await rm(dataDir, { recursive: true, force: true });
@@ -93,12 +114,14 @@ async function memoryMaker(): Promise<TierMaker> {
       return tier;
     },
     pass: (ms) => clock.jump(ms),
+    ageMarks: async () => undefined,
     end: async () => undefined,
   };
 }
 
 async function redisMaker(): Promise<TierMaker> {
   const redis = await startRedis();
+  const port = connectRedis({ url: redis.url });
   return {
     async open(namespace) {
       const tier = new RedisTier(connectRedis({ url: redis.url }), { namespace });
@@ -106,7 +129,13 @@ async function redisMaker(): Promise<TierMaker> {
       return tier;
     },
     pass: () => undefined,
-    end: () => redis.close(),
+    ageMarks: async (namespace, ms) => {
+      await port.run(AGE_MARKS.redis, [`revoagent:cache:${namespace}:`], [ms]);
+    },
+    async end() {
+      port.close();
+      await redis.close();
+    },
   };
 }
 

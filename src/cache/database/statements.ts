@@ -140,12 +140,25 @@ export const MARK_ALL = {
   soft: `update cache_meta set soft = $2 where namespace = $1`,
 };
 
-/** $1 namespace, $2 name, $3 number, $4 ms. A mark that is missing counts as hard: nobody knows what it knew. */
+/** Lies among the marks under a name that none of them has, for ever: how long a lease of the namespace may last. */
+const LONGEST = `'longest lease'`;
+
+/** $1 namespace, $2 ms. */
+export const LAST_LONGER = `
+insert into cache_marks (namespace, name, hard, soft, dies_at) values ($1, ${LONGEST}, $2, 0, 'infinity')
+on conflict (namespace, name) do update set hard = greatest(cache_marks.hard, excluded.hard)`;
+
+/** A mark outlives every fill that began before it. */
+const MARKED = `
+insert into cache_marks (namespace, name, hard, soft, dies_at)
+select $1, $2, $3, $3, ${after('$4')} + coalesce(max(hard), 0) * interval '1 millisecond'
+from cache_marks where namespace = $1 and name = ${LONGEST}
+on conflict (namespace, name) do update set dies_at = greatest(cache_marks.dies_at, excluded.dies_at)`;
+
+/** $1 namespace, $2 name, $3 number, $4 ms past the longest lease. A mark that is missing counts as hard: nobody knows what it knew. */
 export const MARK = {
-  hard: `insert into cache_marks (namespace, name, hard, soft, dies_at) values ($1, $2, $3, $3, ${after('$4')})
-on conflict (namespace, name) do update set hard = excluded.hard, dies_at = greatest(cache_marks.dies_at, excluded.dies_at)`,
-  soft: `insert into cache_marks (namespace, name, hard, soft, dies_at) values ($1, $2, $3, $3, ${after('$4')})
-on conflict (namespace, name) do update set soft = excluded.soft, dies_at = greatest(cache_marks.dies_at, excluded.dies_at)`,
+  hard: `${MARKED}, hard = excluded.hard`,
+  soft: `${MARKED}, soft = excluded.soft`,
 };
 
 /** $1 namespace, $2 first number, $3 origin, $4 hard, $5 names. */

@@ -37,8 +37,8 @@ export interface DatabaseTierOptions {
 }
 
 const LIMITS: TierLimits = Object.freeze({ readMs: 250, writeMs: 250, inFlightMax: 512 });
-/** A mark outlives every fill that began before it: longer than a lease can be renewed. */
-const MARK_MS = 120_000;
+/** A mark outlives every fill that began before it: by so long the longest that a lease of the namespace may be renewed. */
+const MARK_MS = 60_000;
 /** A thousand years, for who says for ever in milliseconds: PostgreSQL's own time ends before the longest that a lifetime may be. */
 const LIFE_MS_MAX = 1_000 * 365 * 86_400_000;
 const LOG_LENGTH = 1_000;
@@ -50,6 +50,8 @@ export class DatabaseTier implements Tier {
   readonly limits: TierLimits;
   readonly #port: DatabasePort;
   readonly #namespace: string;
+  /** What the database was told of the longest lease, and in which epoch. */
+  #longest = { epoch: '', ms: 0 };
 
   constructor(port: DatabasePort, { namespace, name = 'database', limits }: DatabaseTierOptions) {
     this.#port = port;
@@ -59,10 +61,12 @@ export class DatabaseTier implements Tier {
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired<Uint8Array>> {
-    const { key, tags, token, leaseMs, freshShare } = request;
+    const { key, tags, token, leaseMs, leaseMsMax, freshShare } = request;
     const first = await this.#read(key);
     const found = foundBy(first, freshShare);
     if (found.kind === 'hit' || leaseMs === 0) return orFresh(found);
+    // What was invalidated since the look may be known for a shorter time.
+    if (await this.#lastsLonger(leaseMsMax, String(first['epoch']))) return this.acquire(request);
     const number = Number(first['number']);
     const marks = marksOf(key, tags).slice(1);
     const leased = await this.#port.query(sql.LEASE, [this.#namespace, key, token, number, leaseMs, marks]);
@@ -154,6 +158,15 @@ export class DatabaseTier implements Tier {
 
   #read(key: string): Promise<Row> {
     return this.#withMeta(() => this.#port.query(sql.READ, [this.#namespace, key]));
+  }
+
+  /** Told before such a lease is taken; true where the database may not have known. */
+  async #lastsLonger(leaseMsMax: number, epoch: string): Promise<boolean> {
+    const ms = Math.min(Math.ceil(leaseMsMax), LIFE_MS_MAX);
+    if (this.#longest.epoch === epoch && this.#longest.ms >= ms) return false;
+    await this.#port.query(sql.LAST_LONGER, [this.#namespace, ms]);
+    this.#longest = { epoch, ms };
+    return true;
   }
 
   /** Runs `work` under the next numbers, and announces them. */

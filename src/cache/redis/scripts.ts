@@ -1,19 +1,19 @@
 /**
  * What Redis does in one step, as Lua. An entry is one string: a flag ("." or, once expired by hand, "x"), a header line, the payload.
- * `meta` holds the epoch, the number of the last invalidation, and those of everything; `m:<name>` holds the numbers of one tag or
+ * `meta` holds the epoch, the number of the last invalidation, those of everything, and how long a lease may last; `m:<name>` holds the numbers of one tag or
  * prefix. A mark that is missing was evicted with what it knew: all that carries it is gone. Needs Redis 7 (script flags).
  */
 import type { Script } from '#redis/index';
 
 /** Announcements that the log keeps, about. */
 const LOG_LENGTH = 1_000;
-/** A mark outlives every fill that began before it: longer than a lease can be renewed. */
-const MARK_MS = 120_000;
+/** A mark outlives every fill that began before it: by so long the longest that a lease of the namespace may be renewed. */
+const MARK_MS = 60_000;
 
 /** KEYS[1]: what every key of the namespace begins with. An epoch is drawn from the server's time: it is never the same twice. */
 const PRELUDE = `
 local base = KEYS[1]
-local meta = redis.call('HMGET', base .. 'meta', 'e', 'n', 'h', 's')
+local meta = redis.call('HMGET', base .. 'meta', 'e', 'n', 'h', 's', 'l')
 if not meta[1] then
   local now = redis.call('TIME')
   meta = {now[1] .. '.' .. now[2], '0', '0', '0'}
@@ -22,6 +22,7 @@ if not meta[1] then
 end
 local epoch, number = meta[1], tonumber(meta[2])
 local allHard, allSoft = tonumber(meta[3]), tonumber(meta[4])
+local longest = tonumber(meta[5] or 0)
 
 -- Marks that were read, where one call judges many entries and changes none.
 local seen
@@ -99,7 +100,7 @@ const script = (name: string, flags: string, body: string): Script => ({
 const REPLY_BYTES = 1024 * 1024;
 
 /**
- * ARGV, three for each key: key, freshShare, and for who does not find it fresh "<token> <leaseMs> <names of the known marks (JSON)>". Gives
+ * ARGV, three for each key: key, freshShare, and for who does not find it fresh "<token> <leaseMs> <leaseMsMax> <names of the known marks (JSON)>". Gives
  * epoch and number, then for each key kind, value, ageMs, judgement. Kinds: 0 hit, 1 leased, 2 missed, 3 nothing was done, because the
  * reply is full.
  */
@@ -125,8 +126,12 @@ local call, match, tonumber = redis.call, string.match, tonumber
 local entries, now = base .. 'e:', timeNow()
 
 local function lease(key, asked, fresh)
-  local token, leaseMs, marks = match(asked, '^(%S+) (%d+) (.*)$')
+  local token, leaseMs, most, marks = match(asked, '^(%S+) (%d+) (%d+) (.*)$')
   if leaseMs == '0' then return fresh and 0 or 2 end
+  if tonumber(most) > longest then
+    longest = tonumber(most)
+    call('HSET', base .. 'meta', 'l', most)
+  end
   local leaseKey, mine = base .. 'l:' .. key, token .. ' ' .. number
   local there = call('SET', leaseKey, mine, 'NX', 'GET', 'PX', leaseMs)
   if not there then return 1 end
@@ -222,7 +227,7 @@ for index = 2, #ARGV, 2 do
     if hard == '1' then redis.call('UNLINK', base .. 'e:' .. key)
     elseif redis.call('EXISTS', base .. 'e:' .. key) == 1 then redis.call('SETRANGE', base .. 'e:' .. key, 0, 'x') end
   else
-    extend({name}, number, ${MARK_MS})
+    extend({name}, number, longest + ${MARK_MS})
     redis.call('HSET', base .. 'm:' .. name, field, number)
   end
   announce(ARGV[1], hard, name)

@@ -134,8 +134,10 @@ export class RedisTier implements Tier {
 
   async #acquireAll(requests: readonly AcquireRequest[]): Promise<Awaitable<Acquired<Uint8Array>>[]> {
     const args: RedisArgument[] = [];
-    for (const { key, tags, token, leaseMs, freshShare } of requests)
-      args.push(key, freshShare, `${token} ${Math.ceil(leaseMs)} ${marksJson(key, tags)}`);
+    for (const { key, tags, token, leaseMs, leaseMsMax, freshShare } of requests) {
+      const lease = `${token} ${Math.ceil(leaseMs)} ${Math.ceil(leaseMsMax)}`;
+      args.push(key, freshShare, `${lease} ${marksJson(key, tags)}`);
+    }
     const reply = asList(await this.#run(ACQUIRE, ...args));
     const stamp = `${asText(reply[0])} ${Number(reply[1])}`;
     return requests.map((request, index) => {
