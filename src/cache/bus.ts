@@ -86,11 +86,8 @@ export class Bus {
       if (this.#its.memory.size > 0) this.#markStale();
       return;
     }
-    if (before !== undefined && position.epoch === before.epoch && position.number < before.number) {
-      // A snapshot, or a replica that had not heard the last of its primary.
-      this.#position = position;
-      this.#its.distrust();
-      this.#markStale();
+    if (before !== undefined && isEarlier(position, before)) {
+      this.#lose(position, before);
       return;
     }
     if (this.#isBehind(position) && this.#its.guarded.tier.subscribe !== undefined)
@@ -114,8 +111,7 @@ export class Bus {
       if (replay === null) {
         const position = await this.#its.guarded.position();
         if (position === undefined) return;
-        this.#position = position;
-        this.#markStale();
+        this.#lose(position, from);
         return;
       }
       for (const each of missed) this.#apply(each);
@@ -124,6 +120,14 @@ export class Bus {
     } finally {
       this.#replaying = false;
     }
+  }
+
+  /** What was announced after `known` nobody tells any more. */
+  #lose(position: Position, known: Position): void {
+    this.#position = position;
+    // A snapshot, or a replica that had not heard the last of its primary: it holds what was deleted since.
+    if (isEarlier(position, known)) this.#its.distrust();
+    this.#markStale();
   }
 
   #markStale(): void {
@@ -135,4 +139,14 @@ export class Bus {
     this.#its.stats.busGaps++;
     this.#its.tell({ kind: 'bus-gap', replayed });
   }
+}
+
+function isEarlier(one: Position, other: Position): boolean {
+  return one.epoch === other.epoch ? one.number < other.number : beganAt(one) < beganAt(other);
+}
+
+/** NaN, which is before and after nothing, where the tier does not tell. */
+function beganAt({ epoch }: Position): number {
+  const [, seconds, micros] = /^(\d{1,10})\.(\d{1,6})$/.exec(epoch) ?? [];
+  return Number(seconds) * 1_000_000 + Number(micros);
 }

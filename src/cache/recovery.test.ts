@@ -8,7 +8,7 @@ import type { Cache } from './cache.ts';
 import { createCache } from './create.ts';
 import type { CacheEvent } from './events.ts';
 import { MemoryTier } from './memory-tier.ts';
-import type { Tier } from './tier.ts';
+import type { Position, Tier } from './tier.ts';
 
 const OUTAGE_MS = 60_000;
 /** Of five seconds a connection takes one. */
@@ -63,35 +63,48 @@ for (const [who, askEveryMs] of [
       await cache.close();
     });
 
-it('a tier that comes back as it was before gives nothing that was deleted since, and is heard again', async () => {
-  const clock = new VirtualClock();
-  const made = (): MemoryTier => new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 });
-  const [snapshot, latest] = [made(), made()];
-  const opened = (tier: Tier): Cache => createCache({ namespace: 'n', tiers: [tier], clock });
-  for (const tier of [snapshot, latest]) await opened(tier).set('users:7', 'deleted', { ttlMs: 3_600_000 });
-  let now = latest;
-  const tier = (): Tier => ({
-    name: 'restored',
-    limits: latest.limits,
-    acquire: (request) => now.acquire(request),
-    put: (key, entry, ticket) => now.put(key, entry, ticket),
-    renew: (key, token, leaseMs) => now.renew(key, token, leaseMs),
-    release: (key, token) => now.release(key, token),
-    set: (key, entry, origin) => now.set(key, entry, origin),
-    invalidate: (invalidations, origin) => now.invalidate(invalidations, origin),
-    position: () => now.position(),
-    since: (position) => now.since(position),
-    subscribe: (listener) => [snapshot, latest].forEach((each) => each.subscribe(listener)),
-    close: () => undefined,
+for (const [what, before, restored, cleared] of [
+  ['as it was before', '5.10', '5.10', true],
+  ['as it was before it was emptied', '10.9', '9.10', true],
+  ['empty, and was filled since', '9.10', '10.9', false],
+] as const)
+  it(`a tier that comes back ${what} gives ${cleared ? 'nothing' : 'what it holds'}, and is heard again`, async () => {
+    const clock = new VirtualClock();
+    const made = (epoch: string) => ({ epoch, tier: new MemoryTier(clock, { bytesMax: 1e6, entryBytesMax: 1e5 }) });
+    const [latest, snapshot] = [made(before), made(restored)];
+    const opened = (tier: Tier): Cache => createCache({ namespace: 'n', tiers: [tier], clock });
+    for (const { tier } of [snapshot, latest]) await opened(tier).set('users:7', 'deleted', { ttlMs: 3_600_000 });
+    let now = latest;
+    const its = (position: Position, { epoch } = now): Position => ({ ...position, epoch });
+    const tier = (): Tier => ({
+      name: 'restored',
+      limits: latest.tier.limits,
+      acquire: (request) => now.tier.acquire(request),
+      put: (key, entry, ticket) => now.tier.put(key, entry, ticket),
+      renew: (key, token, leaseMs) => now.tier.renew(key, token, leaseMs),
+      release: (key, token) => now.tier.release(key, token),
+      set: (key, entry, origin) => now.tier.set(key, entry, origin),
+      invalidate: (invalidations, origin) => now.tier.invalidate(invalidations, origin),
+      position: () => its(now.tier.position()),
+      since({ epoch, number }) {
+        const since = now.epoch === epoch ? now.tier.since({ ...now.tier.position(), number }) : undefined;
+        return since && { ...since, position: its(since.position) };
+      },
+      subscribe: (listener) =>
+        [snapshot, latest].forEach((each) =>
+          each.tier.subscribe((position, said) => listener(its(position, each), said)),
+        ),
+      close: () => undefined,
+    });
+    const [one, other] = [opened(tier()), opened(tier())];
+    await clock.advance(2_000);
+    for (const key of ['a', 'b', 'c', 'users:7']) await one.delete(key);
+    now = snapshot;
+    await clock.advance(3_000);
+    const found = cleared ? undefined : 'deleted';
+    assert.deepEqual([await one.get('users:7'), await other.get('users:7')], [found, found]);
+    await one.set('users:8', 'first');
+    assert.equal(await other.get('users:8'), 'first');
+    await one.set('users:8', 'second');
+    assert.equal(await other.get('users:8'), 'second');
   });
-  const [one, other] = [opened(tier()), opened(tier())];
-  await clock.advance(2_000);
-  for (const key of ['a', 'b', 'c', 'users:7']) await one.delete(key);
-  now = snapshot;
-  await clock.advance(3_000);
-  assert.deepEqual([await one.get('users:7'), await other.get('users:7')], [undefined, undefined]);
-  await one.set('users:8', 'first');
-  assert.equal(await other.get('users:8'), 'first');
-  await one.set('users:8', 'second');
-  assert.equal(await other.get('users:8'), 'second');
-});

@@ -79,6 +79,7 @@ export interface Announcement extends Invalidation {
 
 /** Where a tier's numbering stands. A new epoch means that the tier lost everything, its numbers included. */
 export interface Position {
+  /** When it began, `<seconds>.<microseconds>`: one from before the last is a snapshot's. Of one in another form nobody knows. */
   readonly epoch: string;
   readonly number: number;
 }

@@ -318,6 +318,7 @@ function announcements(bench: Bench): void {
     assert.deepEqual(await tier.position(), replay.position);
     assert.deepEqual((await tier.since(replay.position))?.announcements, []);
     assert.equal(await tier.since({ epoch: 'another', number: 0 }), undefined);
+    assert.match(start.epoch, /^(\d{10}\.\d{1,6}|process)$/, 'when it began, for who has to tell an older one');
   });
 
   it('says so when it cannot replay any more', async () => {

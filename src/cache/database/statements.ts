@@ -64,8 +64,10 @@ export const PURGED_TABLES = ['cache_entries', 'cache_marks', 'cache_leases'] as
 
 const after = (ms: string): string => `clock_timestamp() + ${ms}::float8 * interval '1 millisecond'`;
 
+/** Never the same twice: drawn from the server's time. */
 export const BEGIN_EPOCH = `
-insert into cache_meta (namespace, epoch) values ($1, $2) on conflict (namespace) do nothing`;
+insert into cache_meta (namespace, epoch) values ($1, to_char(extract(epoch from clock_timestamp()), 'FM9999999990.000000'))
+on conflict (namespace) do nothing`;
 
 export const POSITION = `select epoch, number from cache_meta where namespace = $1`;
 

@@ -16,7 +16,6 @@ import type {
   Tier,
   TierLimits,
 } from '../tier.ts';
-import { newToken } from '../token.ts';
 import * as sql from './statements.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -202,7 +201,7 @@ export class DatabaseTier implements Tier {
   async #withMeta(ask: () => Promise<readonly Row[]>): Promise<Row> {
     const [row] = await ask();
     if (row !== undefined) return row;
-    await this.#port.query(sql.BEGIN_EPOCH, [this.#namespace, newToken()]);
+    await this.#port.query(sql.BEGIN_EPOCH, [this.#namespace]);
     const [again] = await ask();
     if (again === undefined) throw new Error(`cache_meta does not keep the namespace ${this.#namespace}`);
     return again;
