@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock';
+import { heapBytes } from './heap-bytes.ts';
 import { Marks } from './marks.ts';
 import type { Judgement } from './marks.ts';
 import { EVERYTHING, lifeMs, marksOf } from './tier.ts';
@@ -15,8 +16,6 @@ const ENTRY_COST_BYTES = 512;
 const TAG_COST_BYTES = 96;
 /** Of what is not kept here, told again to who has just been given it. */
 const PASSED_MAX = 1_000;
-/** A parsed value costs about twice its JSON. */
-const VALUE_COST = 2;
 
 export interface MemoryOptions {
   /** All entries together, with what they cost besides their values. */
@@ -156,13 +155,13 @@ export class MemoryStore<Payload> {
   store(key: string, entry: Entry<Payload>, since: number): Kept<Payload> | null {
     if (this.judge(key, entry.tags, since) !== 'valid') return null;
     const kept = new Kept(key, entry, since, this.#clock.now(), this.#ttlMs);
-    if (this.#ttlMs === 0 || entry.bytes > this.#entryBytesMax) {
+    let size = ENTRY_COST_BYTES + 2 * key.length + heapBytes(entry.payload, entry.bytes);
+    for (const tag of entry.tags) size += TAG_COST_BYTES + 2 * tag.length;
+    if (this.#ttlMs === 0 || entry.bytes > this.#entryBytesMax || size > this.#entries.maxSize) {
       this.#entries.delete(key);
       this.#passed.set(key, { bornAt: kept.bornAt, ttlMs: entry.ttlMs });
       return null;
     }
-    let size = ENTRY_COST_BYTES + 2 * key.length + VALUE_COST * entry.bytes;
-    for (const tag of entry.tags) size += TAG_COST_BYTES + 2 * tag.length;
     this.#entries.set(key, kept, { size });
     return kept;
   }
