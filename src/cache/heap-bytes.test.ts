@@ -9,6 +9,8 @@ import { MemoryStore } from './memory-store.ts';
 
 const MB = 1024 * 1024;
 const BYTES_MAX = 24 * MB;
+/** What else the process comes to hold meanwhile. */
+const NOISE_BYTES = 2 * MB;
 /** Of one entry. */
 const JSON_BYTES = 200_000;
 
@@ -45,7 +47,7 @@ describe('the bound of memory', () => {
       collect();
       const used = process.memoryUsage().heapUsed - before;
       const said = `${(used / MB).toFixed(1)} MB of heap for ${store.size} entries of ${(store.bytes / MB).toFixed(1)} MB`;
-      assert.ok(used <= BYTES_MAX, said);
+      assert.ok(used <= BYTES_MAX + NOISE_BYTES, said);
       // Nor is it so cautious that most of it stays empty.
       assert.ok(used >= BYTES_MAX / 5, said);
     });

@@ -12,7 +12,7 @@ const TEXT_BYTES = 24;
 /** A number that is no small integer. */
 const NUMBER_BYTES = 16;
 /** The name of a property: once itself, and what makes objects that have it another kind than those that have not. */
-const NAME_BYTES = 112;
+const NAME_BYTES = 136;
 
 /** `jsonBytes`: of its JSON. Of what is no object, as texts and bytes, nothing is looked at. */
 export function heapBytes(value: unknown, jsonBytes: number): number {
