@@ -62,6 +62,22 @@ describe('a kept HTTP answer', () => {
     assert.equal((await open.ask()).text, 'number 3');
   });
 
+  it('is not given after a request that changes it, though the handler is slow or fails', async () => {
+    const { ask, clock, state } = scene();
+    await ask();
+    await ask({}, { method: 'PUT', body: 'x' });
+    const answered = Promise.withResolvers<Response>();
+    state.answer = () => answered.promise;
+    const asking = ask();
+    await clock.advance(1_000);
+    answered.resolve(new Response('changed'));
+    assert.equal((await asking).text, 'changed');
+    state.answer = () => new Response('deleted');
+    await ask({}, { method: 'DELETE' });
+    state.answer = () => new Response('failed', { status: 500 });
+    assert.equal((await ask()).status, 500);
+  });
+
   it('is made anew for who wants no old one, however long that takes', async () => {
     const clock = new VirtualClock();
     const cache = createCache({ namespace: 'slow', clock });

@@ -36,7 +36,7 @@ interface Keeps {
   get(key: string): Promise<unknown>;
   expire(key: string): Promise<void>;
   delete(key: string): Promise<void>;
-  expireTag(tag: string): Promise<void>;
+  deleteTag(tag: string): Promise<void>;
 }
 
 interface Kept {
@@ -93,8 +93,8 @@ class HttpAnswers {
     const { method } = request;
     if (!SAFE.includes(method)) {
       const response = await this.#pass(request, handler, 'method');
-      // RFC 9111, 4.4: every answer of the URL, in whatever language and whosever it is.
-      if (response.status < 400) await this.#cache.expireTag(this.#tagOf(request));
+      // RFC 9111, 4.4: every answer of the URL, in whatever language and whosever it is. No copy is left for a handler that is slow or fails.
+      if (response.status < 400) await this.#cache.deleteTag(this.#tagOf(request));
       return response;
     }
     const key = this.#keyOf(request);

@@ -7,7 +7,7 @@ export const URL = 'https://api.example/users?page=1';
 
 export function scene(
   options: HttpOptions = {},
-  answer: (number: number) => Response = (number) => new Response(`number ${number}`),
+  answer: (number: number) => Response | Promise<Response> = (number) => new Response(`number ${number}`),
 ) {
   const clock = new VirtualClock();
   const cache = createCache({
