@@ -188,6 +188,36 @@ describe('an HTTP answer', () => {
     assert.deepEqual([(await ask()).text, (await ask()).text], ['number 3', 'number 4']);
   });
 
+  it('passes as it comes where it is too large to be kept, or has no end', async () => {
+    const { cache } = scene();
+    const cached = cache.http();
+    const state = { calls: 0, pulled: 0, cancelled: 0 };
+    const endless = (headers: Record<string, string>): HttpHandler => {
+      return () => {
+        state.calls++;
+        const body = new ReadableStream<Uint8Array>({
+          pull: (controller) => controller.enqueue(new Uint8Array(500_000).fill(++state.pulled)),
+          cancel: () => void state.cancelled++,
+        });
+        return new Response(body, { headers });
+      };
+    };
+    for (const [type, pulledMax] of [
+      ['application/octet-stream', 20],
+      ['text/event-stream; charset=utf-8', 3],
+    ] as const)
+      for (const _ of [1, 2]) {
+        state.pulled = 0;
+        const { body, headers } = await cached(new Request(URL), endless({ 'content-type': type }));
+        assert.equal(headers.get('cache-status'), 'revoagent; fwd=miss');
+        assert.ok(state.pulled <= pulledMax, `${state.pulled} of ${type}`);
+        const reader = body?.getReader();
+        for (const place of [1, 2, 3, 4]) assert.equal((await reader?.read())?.value?.[0], place, 'from its beginning');
+        await reader?.cancel();
+      }
+    assert.deepEqual([state.calls, state.cancelled], [4, 4]);
+  });
+
   it('stands in for a handler that throws or answers 5xx, and is no 5xx itself', async () => {
     const { ask, clock, state } = scene();
     await ask();

@@ -8,7 +8,7 @@ import { deltaSeconds, directivesOf, forbidsStale, freshMsOf, isUnchanged } from
 import type { Clock } from '#core/clock';
 import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
-import { fillOptions } from './options.ts';
+import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
 import type { CallOptions, FillOptions } from './options.ts';
 import { lifeMs } from './tier.ts';
 import type { Lifetime } from './tier.ts';
@@ -218,7 +218,8 @@ class HttpAnswers {
     // What the handler said of its own, and no longer than the answer says.
     const wanted = fillOptions(this.#fill, Context.said(context).lifetime);
     const lifetime = lifetimeOf(response, this.#options, wanted, this.#clock.wallMs());
-    if (lifetime === null) {
+    const bytes = lifetime === null ? null : await bytesOf(response.clone());
+    if (lifetime === null || bytes === null) {
       context.skip();
       // What is kept is not to come back in its place, whatever fails later. Who is told to wait is told nothing of it.
       const waits = response.status === 408 || response.status === 429;
@@ -227,7 +228,6 @@ class HttpAnswers {
     }
     context.setTtl(lifetime);
     context.setAge((deltaSeconds(response.headers.get('age')) ?? 0) * 1_000);
-    const bytes = Buffer.from(await response.arrayBuffer());
     const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
     const { vary = [], private: whoseOf } = this.#options;
     const headers = new Headers(response.headers);
@@ -256,6 +256,22 @@ async function dropped(response: Response | undefined, made: Kept | Alone | unde
   if (made !== undefined && 'alone' in made) await response?.body?.cancel();
 }
 
+/** Null where it is larger than any tier takes: what was read of it waits in the answer that this is a copy of. */
+async function bytesOf({ body }: Response): Promise<Buffer | null> {
+  const reader = body?.getReader();
+  const parts: Uint8Array[] = [];
+  let count = 0;
+  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    parts.push(part.value);
+    count += part.value.length;
+    if (count <= ENTRY_BYTES_MAX) continue;
+    // Of two copies: it is done when the other is left, too.
+    reader?.cancel().catch(() => undefined);
+    return null;
+  }
+  return Buffer.concat(parts);
+}
+
 /** Null where it is not to be kept. */
 function lifetimeOf(
   { status, headers }: Response,
@@ -266,6 +282,8 @@ function lifetimeOf(
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
   if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
+  // It has no end that anybody waits for.
+  if (/^text\/event-stream\b/i.test(headers.get('content-type') ?? '')) return null;
   const known = (options.vary ?? []).map((header) => header.toLowerCase());
   const varies = (headers.get('vary') ?? '').split(',').map((header) => header.trim().toLowerCase());
   // Bytes as they are suit everybody; an encoding does not.
