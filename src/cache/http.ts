@@ -258,7 +258,7 @@ async function dropped(response: Response | undefined, made: Kept | Alone | unde
 
 /** Null where it is larger than any tier takes: what was read of it waits in the answer that this is a copy of. */
 async function bytesOf({ body }: Response): Promise<Buffer | null> {
-  const reader = body?.getReader();
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = body?.getReader();
   const parts: Uint8Array[] = [];
   let count = 0;
   for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
