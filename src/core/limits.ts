@@ -37,6 +37,8 @@ export const limits = {
   idempotentAnswerBytesMax: 1024 * 1024,
   /** All answers together that one instance keeps for idempotency keys; the longest unused go first. */
   idempotentBytesMax: 64 * 1024 * 1024,
+  /** Bodies that are answered from the cache again and again, as they came and parsed, in one instance; the longest unused go first. */
+  knownBodiesBytesMax: 32 * 1024 * 1024,
   /** What kept answers are compressed to, in one instance; the longest unused go first. */
   compressedBytesMax: 16 * 1024 * 1024,
   /** Rows one page of a list holds. */

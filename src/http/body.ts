@@ -15,20 +15,33 @@ const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*
 const PROTO_KEY =
   /"(?:_|\\u005[Ff]){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006[Ff])(?:t|\\u0074)(?:o|\\u006[Ff])(?:_|\\u005[Ff]){2}"\s*:/;
 
-/** Rejects with a `CallerError` (413, `invalid_body`) or the signal's reason; throws one (415) where nothing need be read. */
-export function readJsonBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<unknown> {
+/** What `parse` makes of it. Rejects with a `CallerError` (413, `invalid_body`) or the signal's reason; throws one (415) where nothing need be read. */
+export function readJsonBody<T>(
+  incoming: IncomingMessage,
+  bytesMax: number,
+  signal: CancelSignal,
+  parse: (parts: Parts) => T,
+): Promise<T> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw unsupportedMediaType();
   const hasBody = holdsBody(incoming);
   const isJson = headers['content-type'] !== undefined && JSON_TYPE.test(headers['content-type']);
   if (!isJson && (hasBody || headers['content-type'] !== undefined)) throw unsupportedMediaType();
-  return read(incoming, bytesMax, signal, parseJson);
+  return read(incoming, bytesMax, signal, parse);
 }
 
 /** The body as it came; empty where there is none. Throws `body_too_large`, or the signal's reason. */
 export function readBody(incoming: IncomingMessage, bytesMax: number, signal: CancelSignal): Promise<Buffer> {
-  return read(incoming, bytesMax, signal, (bytes) => bytes);
+  return read(incoming, bytesMax, signal, wholeOf);
+}
+
+/** One text in as many buffers as it came in. */
+export type Parts = readonly Buffer[];
+
+export function wholeOf(parts: Parts): Buffer {
+  const [first] = parts;
+  return parts.length === 1 && first !== undefined ? first : Buffer.concat(parts);
 }
 
 function holdsBody({ headers }: IncomingMessage): boolean {
@@ -40,12 +53,12 @@ function read<T>(
   incoming: IncomingMessage,
   bytesMax: number,
   signal: CancelSignal,
-  take: (bytes: Buffer) => T,
+  take: (parts: Parts) => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
     if (!holdsBody(incoming)) {
-      resolve(take(Buffer.alloc(0)));
+      resolve(take([]));
       return;
     }
     const chunks: Buffer[] = [];
@@ -67,7 +80,7 @@ function read<T>(
       signal.removeEventListener('abort', onAbort);
       let taken: T;
       try {
-        taken = take(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+        taken = take(chunks);
       } catch (thrown) {
         reject(thrown);
         return;

@@ -85,6 +85,7 @@ export async function answerWhole<T extends WholeAnswer<unknown>>(
   const bytes = bytesOf(answer);
   // The gateway knows better than the whole wait how much of it was the upstream's.
   context.waitedMs = Math.max(0, clock.now() - context.receivedAt - answer.summary.overheadMs);
+  context.isFromCache = isHit(answer.summary);
   return {
     kind: 'bytes',
     status: 200,
@@ -107,6 +108,7 @@ async function streamChat(
     const stream = await waitedFor(context, clock, gateway.stream(call));
     try {
       context.waitedMs = Math.max(0, clock.now() - context.receivedAt - stream.summary.overheadMs);
+      context.isFromCache = isHit(stream.summary);
       sse.commit(summaryHeaders(stream.summary));
       await relay(stream, form.stream(stream.summary), sse, context, clock);
     } finally {
@@ -156,6 +158,10 @@ async function relay(
     for (const event of form.translate(next.value)) await sse.send(event);
   }
   for (const event of form.closing()) await sse.send(event);
+}
+
+function isHit({ cache }: RunSummary): boolean {
+  return cache?.status === 'hit';
 }
 
 function summaryHeaders(summary: RunSummary): Record<string, string> {

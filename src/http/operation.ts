@@ -111,6 +111,8 @@ export interface RawInput {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
+  /** It was found to fit before, and is frozen. */
+  readonly isBodyKnown?: boolean;
 }
 
 export interface Operation extends Documented {
@@ -133,11 +135,11 @@ export function defineOperation<P extends TSchema, Q extends TSchema, B extends 
       const checkParams = compileCheck(spec.params, 'path');
       const checkQuery = compileCheck(spec.query, 'query');
       const checkBody = compileCheck(spec.body, 'body');
-      return ({ params, query, body }, context) => {
+      return ({ params, query, body, isBodyKnown }, context) => {
         const findings = new Findings();
         const paramsFit = checkParams(params, findings);
         const queryFits = checkQuery(query, findings);
-        const bodyFits = checkBody(body, findings);
+        const bodyFits = checkBody(body, findings, isBodyKnown);
         if (!paramsFit || !queryFits || !bodyFits) throw findings.toError();
         return spec.handle({ params, query, body, context }, services);
       };

@@ -19,6 +19,8 @@ import { renderError } from './errors/render.ts';
 import { translateError } from './errors/translate.ts';
 import { authenticate, checkOrigin } from './guard.ts';
 import { claimOf, isRepeatable, Recording } from './idempotency.ts';
+import { KnownBodies } from './known-bodies.ts';
+import type { ReadBody } from './known-bodies.ts';
 import type { Answer } from './answer.ts';
 import type { Operation, Ports, RawInput, Services } from './operation.ts';
 import { operationsAt, publicPath } from './paths.ts';
@@ -58,6 +60,7 @@ export interface HttpDeps extends Ports {
 }
 
 const NO_HEADERS = {};
+const NO_BODY: ReadBody = { value: undefined, isKnown: false };
 
 export class Pipeline {
   readonly #deps: HttpDeps & Services;
@@ -66,6 +69,7 @@ export class Pipeline {
   readonly #trace: ReturnType<typeof createTracer>;
   readonly #compressor: Compressor;
   readonly #gate: Gate;
+  readonly #bodies = new KnownBodies();
   readonly #local = new WeakSet<IncomingMessage>();
 
   constructor(deps: HttpDeps & Services, connections: Connections, operations: readonly Operation[]) {
@@ -94,7 +98,7 @@ export class Pipeline {
   /** A handler for one operation; its validators are compiled here. */
   serve(operation: Operation): (incoming: IncomingMessage, outgoing: ServerResponse, input: RawInput) => void {
     const run = operation.prepare(this.#deps);
-    const { keys, keyless, settings } = this.#deps;
+    const { keys, keyless } = this.#deps;
     const route = publicPath(operation.path);
     const admission = priorityOf(operation);
     const answer = async (context: RequestContext, { params, query }: RawInput): Promise<void> => {
@@ -104,17 +108,16 @@ export class Pipeline {
         this.check(context);
         const known = authenticate(context, operation.access, keys, keyless());
         context.caller = known instanceof Promise ? await known : known;
-        const body =
-          operation.body === undefined
-            ? undefined
-            : await readJsonBody(context.incoming, settings.bodyBytesMax, context.signal);
+        const read = operation.body === undefined ? NO_BODY : await this.#bodyOf(context, operation);
+        const input = { params, query, body: read.value, isBodyKnown: read.isKnown };
         if (
           operation.idempotent !== undefined &&
           isRepeatable(context) &&
-          (await this.#replayed(context, operation, { params, query, body }))
+          (await this.#replayed(context, operation, input))
         )
           return;
-        const sending = this.#send(context, await run({ params, query, body }, context));
+        const sending = this.#send(context, await run(input, context));
+        if (context.isFromCache) this.#bodies.answered(read);
         if (sending !== undefined) await sending;
       } catch (thrown) {
         this.fail(context, thrown);
@@ -161,6 +164,13 @@ export class Pipeline {
     if (refusal.isHeld) turns.holdAndSendAway(answer);
     else turns.sendAway(answer);
     return true;
+  }
+
+  #bodyOf(context: RequestContext, operation: Operation): Promise<ReadBody> {
+    const { incoming, signal, caller } = context;
+    return readJsonBody(incoming, this.#deps.settings.bodyBytesMax, signal, (parts) =>
+      this.#bodies.read(parts, operation.id, caller?.projectId ?? ''),
+    );
   }
 
   /** Whether the answer to this Idempotency-Key was kept, and has been given; otherwise what is given now will be kept. */

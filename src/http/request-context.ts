@@ -75,6 +75,8 @@ export class RequestContext {
   runId: string | null = null;
   /** Set when the request failed, also after a stream had begun. */
   error: HubError | null = null;
+  /** Set where the cache had the answer. */
+  isFromCache = false;
   /** Set where the answer is to be kept for the caller's Idempotency-Key. */
   recording: AnswerRecording | null = null;
   /** Milliseconds spent waiting for upstreams, and for a slow reader of a stream. */

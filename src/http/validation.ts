@@ -51,13 +51,15 @@ export class Findings {
   }
 }
 
-export type Check<S extends TSchema> = (value: unknown, findings: Findings) => value is Static<S>;
+/** `isKnown`: this very value was found to fit before. */
+export type Check<S extends TSchema> = (value: unknown, findings: Findings, isKnown?: boolean) => value is Static<S>;
 
 /** Compiled once, at the first input: it costs milliseconds, and of many operations few are asked for. A part without a schema is not looked at. */
 export function compileCheck<S extends TSchema>(schema: S | undefined, part: Part): Check<S> {
   if (schema === undefined) return (_value): _value is Static<S> => true;
   let compiled: Validator<{}, S> | undefined;
-  return (value, findings): value is Static<S> => {
+  return (value, findings, isKnown = false): value is Static<S> => {
+    if (isKnown) return true;
     compiled ??= Compile(schema);
     if (compiled.Check(value)) return true;
     findings.add(part, explain(schema, value));

@@ -132,6 +132,33 @@ describe('what a hub keeps', () => {
     }
   });
 
+  for (const [what, at, body] of [
+    ['a chat', '/v1/chat/completions', question('What is asked on and on?')],
+    ['a stream', '/v1/chat/completions', question('What is streamed on and on?', true)],
+    ['a message', '/v1/messages', { ...question('What is said on and on?'), max_tokens: 10 }],
+    ['a response', '/v1/responses', { model: 'm', input: [{ role: 'user', content: 'What is told on and on?' }] }],
+  ] as const)
+    it(`${what} that is asked again and again is the same, and asks the upstream the same when it is taken out`, async () => {
+      for (let round = 0; round < 2; round++) {
+        const statuses: unknown[] = [];
+        const texts = new Set<string>();
+        for (let time = 0; time < 6; time++) {
+          const { response, bytes } = await take(at, undefined, body);
+          assert.equal(response.statusCode, 200, bytes.toString());
+          statuses.push(response.headers['x-revoagent-cache']);
+          const said = [...bytes.toString().matchAll(/"(?:content|text)":"([^"]*)"/g)].map(([, part]) => part).join('');
+          texts.add(/number \d+/.exec(said)?.[0] ?? assert.fail(bytes.toString()));
+        }
+        assert.deepEqual(statuses, ['miss', 'hit', 'hit', 'hit', 'hit', 'hit']);
+        assert.equal(texts.size, 1);
+        assert.equal((await hub.ask(key, 'DELETE', '/api/cache?tag=route%3Am')).status, 200);
+      }
+      const [first, second, ...more] = upstream.received.map((exchange) => exchange.body);
+      assert.deepEqual(more, []);
+      assert.ok(first !== undefined);
+      assert.deepEqual(second, first);
+    });
+
   it('a stream out of a kept answer is not compressed', async () => {
     upstream.otherwise = answers(LONG);
     await take('/v1/chat/completions', 'gzip', question('What is streamed?'));

@@ -29,15 +29,14 @@ export function cachingOf(
   call: RunCall,
   route: Route | null,
   defaults: CacheLifetime,
-  /** `routeText` of the route. */
-  textOf: (route: Route) => string,
+  names: Names,
 ): Caching | null {
   const wishes = call.preferences?.cache;
   if (route === null || wishes?.use === false || (route.settings.cache === undefined && wishes?.use !== true))
     return null;
   const { ttlMs = defaults.ttlMs, staleOnErrorMs = defaults.staleOnErrorMs } = route.settings.cache ?? {};
   const { projectId } = call.caller;
-  const name = nameOf(kind, call, route, textOf(route));
+  const name = names.nameOf(kind, call, route);
   return {
     ttlMs,
     staleOnErrorMs,
@@ -49,23 +48,47 @@ export function cachingOf(
   };
 }
 
-/** A digest of what of a route and its upstreams an answer may depend on: the same for every call, so it is made once a route. */
-export function routeText({ name, settings, groups }: Route): string {
-  // A provider of the same name may be another one tomorrow.
-  const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
-  return digestOf(said([name, settings.groups, addresses]));
+interface Named {
+  readonly before: string;
+  readonly after: string;
+  readonly name: string;
 }
 
-function nameOf(
-  kind: CachedKind,
-  { caller, request, preferences }: RunCall,
-  { settings }: Route,
-  routeSaid: string,
-): string {
-  const guarded = settings.guardrail === undefined ? '' : said([caller.keyId, settings.guardrail]);
-  const wishes = said(preferences ?? {}, NOT_WISHED);
-  const asked = `${said(caller.projectId)}${guarded}|${wishes}|${said(request, NOT_ASKED)}`;
-  return `${kind}:${digestOf(asked + routeSaid)}`;
+/** The names of what is cached; what is the same for many calls is made once. */
+export class Names {
+  readonly #routeTexts = new WeakMap<Route, string>();
+  /** The last name of a request that comes again and again: such a one is frozen, so its name is what it was. */
+  readonly #named = new WeakMap<RunCall['request'], Named>();
+
+  nameOf(
+    kind: CachedKind,
+    { caller, request, preferences }: Pick<RunCall, 'caller' | 'request' | 'preferences'>,
+    route: Route,
+  ): string {
+    const { guardrail } = route.settings;
+    const guarded = guardrail === undefined ? '' : said([caller.keyId, guardrail]);
+    const before = `${said(caller.projectId)}${guarded}|${said(preferences ?? {}, NOT_WISHED)}|`;
+    const after = this.#textOf(route);
+    const isShared = Object.isFrozen(request);
+    const last = isShared ? this.#named.get(request) : undefined;
+    if (last?.before === before && last.after === after) return last.name;
+    const name = `${kind}:${digestOf(before + said(request, NOT_ASKED) + after)}`;
+    if (isShared) this.#named.set(request, { before, after, name });
+    return name;
+  }
+
+  /** A digest of what of a route and its upstreams an answer may depend on. */
+  #textOf(route: Route): string {
+    let text = this.#routeTexts.get(route);
+    if (text === undefined) {
+      const { name, settings, groups } = route;
+      // A provider of the same name may be another one tomorrow.
+      const addresses = groups.flat().map(({ deployment }) => deployment.provider.address);
+      text = digestOf(said([name, settings.groups, addresses]));
+      this.#routeTexts.set(route, text);
+    }
+    return text;
+  }
 }
 
 function digestOf(text: string): string {

@@ -21,7 +21,7 @@ import type { CallContext } from '../attempts.ts';
 import { complete } from '../complete.ts';
 import { embed } from '../embed.ts';
 import { isFields } from '../heard.ts';
-import type { Route, Router } from '../route.ts';
+import type { Router } from '../route.ts';
 import type { AnswerFacts } from '../runs.ts';
 import type { Routes } from '../settings.ts';
 import { stream } from '../stream.ts';
@@ -31,7 +31,7 @@ import type { Ended, Kept, Stale } from './kept.ts';
 import { Failed, keptOf, StandIn } from './kept.ts';
 import { LiveAnswer } from './live-answer.ts';
 import type { Caching } from './policy.ts';
-import { cachingOf, routeText, tagsOf } from './policy.ts';
+import { cachingOf, Names, tagsOf } from './policy.ts';
 import { SharedEvents } from './shared-events.ts';
 
 /** Asks the upstreams. `stale`: what may stand in for them. */
@@ -43,7 +43,7 @@ export class SharedAnswers {
   readonly #cache: AnswerCache;
   /** Whether any route is cached unless its caller says otherwise; without one, calls that wish nothing are looked at no further. */
   readonly #byRoute: boolean;
-  readonly #routeTexts = new WeakMap<Route, string>();
+  readonly #names = new Names();
 
   constructor(context: CallContext, router: Router, routes: Routes, cache: AnswerCache) {
     this.#byRoute = Object.values(routes).some((route) => route.cache !== undefined);
@@ -184,14 +184,8 @@ export class SharedAnswers {
     if (!this.#byRoute && call.preferences?.cache?.use !== true) return null;
     const route = this.#router.find(call.request.model);
     if (route === null) return null;
-    const caching = cachingOf(kind, call, route, this.#context.settings.cache, (its) => this.#textOf(its));
+    const caching = cachingOf(kind, call, route, this.#context.settings.cache, this.#names);
     return caching === null ? null : { call, route, caching };
-  }
-
-  #textOf(route: Route): string {
-    const text = this.#routeTexts.get(route) ?? routeText(route);
-    this.#routeTexts.set(route, text);
-    return text;
   }
 
   #staleOf({ stale }: MakeContext, { key, name, ttlMs }: Caching): Stale | undefined {

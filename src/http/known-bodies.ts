@@ -1,0 +1,105 @@
+/**
+ * JSON bodies that are answered from the cache again and again, parsed and checked once: of a long conversation that is most of what
+ * such an answer costs. Known by their bytes, compared one by one, to the project and the operation that had them. Before the cache has
+ * answered for the first time nothing is looked up.
+ */
+import { crc32 } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
+import { limits } from '#core/limits';
+import { parseJson, wholeOf } from './body.ts';
+import type { Parts } from './body.ts';
+
+/** What an entry costs besides its body, and in a body each list or object and each value, about. */
+const ENTRY_BYTES = 512;
+const HOLDER_BYTES = 56;
+const VALUE_BYTES = 16;
+/** The body as it came, and its texts: two bytes a character where one of them is not Latin. */
+const COPIES = 3;
+
+interface Known {
+  readonly bytes: Buffer;
+  readonly value: unknown;
+}
+
+/** Of a body that was answered from the cache once: most are not again. */
+const SEEN = { bytes: Buffer.alloc(0), value: undefined } satisfies Known;
+
+/** One body while its request is served. */
+export interface ReadBody {
+  /** Frozen where it is known. */
+  readonly value: unknown;
+  /** It was answered from the cache before, so it fits its schema. */
+  readonly isKnown: boolean;
+  /** Under which it is to be known; undefined where nothing is to be done. */
+  readonly name?: string;
+  /** The bytes that it was, where it may be kept. */
+  readonly bytes?: Buffer;
+}
+
+export class KnownBodies {
+  readonly #known = new LRUCache<string, Known>({
+    maxSize: limits.knownBodiesBytesMax,
+    maxEntrySize: limits.knownBodiesBytesMax / 8,
+    sizeCalculation: ({ bytes }) => ENTRY_BYTES + costOf(bytes),
+  });
+  #isUsed = false;
+
+  /** Throws as `parseJson`. */
+  read(parts: Parts, operation: string, projectId: string): ReadBody {
+    if (!this.#isUsed) return { value: parseJson(wholeOf(parts)), isKnown: false };
+    let length = 0;
+    let sum = 0;
+    for (const part of parts) {
+      length += part.length;
+      sum = crc32(part, sum);
+    }
+    const name = `${operation} ${projectId} ${length} ${sum}`;
+    const known = this.#known.get(name);
+    if (known !== undefined && isSame(known.bytes, parts, length)) return { value: known.value, isKnown: true };
+    const bytes = wholeOf(parts);
+    const value = parseJson(bytes);
+    return known === undefined ? { value, isKnown: false, name } : { value, isKnown: false, name, bytes };
+  }
+
+  /** The cache has answered it. */
+  answered({ name, value, bytes }: ReadBody): void {
+    this.#isUsed = true;
+    if (name === undefined) return;
+    if (bytes === undefined) {
+      this.#known.set(name, SEEN);
+      return;
+    }
+    // They may be part of a larger buffer, which would be kept as a whole.
+    const own = Buffer.allocUnsafeSlow(bytes.length);
+    bytes.copy(own);
+    this.#known.set(name, { bytes: own, value: frozen(value) });
+  }
+}
+
+function isSame(bytes: Buffer, parts: Parts, length: number): boolean {
+  if (bytes.length !== length) return false;
+  let from = 0;
+  for (const part of parts) {
+    const to = from + part.length;
+    if (bytes.compare(part, 0, part.length, from, to) !== 0) return false;
+    from = to;
+  }
+  return true;
+}
+
+function costOf(bytes: Buffer): number {
+  let holders = 0;
+  let values = 0;
+  for (const byte of bytes) {
+    if (byte === 0x5b || byte === 0x7b) holders++;
+    else if (byte === 0x2c || byte === 0x3a) values++;
+  }
+  return bytes.length * COPIES + holders * HOLDER_BYTES + values * VALUE_BYTES;
+}
+
+/** Many requests share it. */
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) frozen(inner);
+  return Object.freeze(value);
+}
