@@ -80,11 +80,12 @@ export async function untilAnswering(subject: Subject): Promise<void> {
 
 export async function askOnce(
   subject: Pick<Subject, 'url' | 'headers'>,
+  body = chatBody(),
 ): Promise<{ status: number; text: string; headers: Headers }> {
   const response = await fetch(subject.url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...subject.headers },
-    body: chatBody(),
+    body,
     signal: AbortSignal.timeout(5_000),
   });
   return { status: response.status, text: await response.text(), headers: response.headers };
