@@ -61,11 +61,16 @@ export async function* runStep(gateway: Gateway, call: ChatCall): AsyncGenerator
   }
 }
 
+interface SaidCall {
+  readonly call: Record<string, unknown>;
+  readonly streamed: StreamedCall;
+}
+
 /** One answer of the model, as far as it has come. */
 class Said {
   text = '';
   finish: string | null = null;
-  readonly #calls: { readonly call: Record<string, unknown>; readonly streamed: StreamedCall }[] = [];
+  readonly #calls: SaidCall[] = [];
   readonly #extras: Record<string, unknown> = {};
   readonly #runId: string;
   #chars = 0;
@@ -113,24 +118,24 @@ class Said {
     };
   }
 
-  /** A call comes in pieces: its arguments grow, everything else is said once. */
+  /** A call comes in pieces: its name and its arguments grow, everything else is said once. */
   #takeCalls(value: unknown): void {
     if (!Array.isArray(value)) return;
     for (const piece of value as unknown[]) {
       if (!isRecord(piece)) continue;
       const { index: _, function: made, ...rest } = piece;
-      const call = this.#callOf(piece);
+      const { call, streamed } = this.#callOf(piece);
       for (const [name, part] of Object.entries(rest)) if (part !== null && part !== '') call[name] = part;
       if (!isRecord(made) || !isRecord(call['function'])) continue;
-      const { arguments: json, name } = made;
-      if (typeof name === 'string' && name !== '') call['function']['name'] = name;
+      call['function']['name'] = streamed.name;
+      const { arguments: json } = made;
       if (typeof json !== 'string') continue;
       call['function']['arguments'] = textOf(call['function']['arguments']) + json;
       this.#grow(json.length);
     }
   }
 
-  #callOf(piece: Record<string, unknown>): Record<string, unknown> {
+  #callOf(piece: Record<string, unknown>): SaidCall {
     let begun = continuedBy(piece, this.#calls);
     if (begun === undefined) {
       if (this.#calls.length >= limits.toolsMax) throw tooMuch();
@@ -138,7 +143,7 @@ class Said {
       this.#calls.push(begun);
     }
     begun.streamed.take(piece);
-    return begun.call;
+    return begun;
   }
 
   #takeExtra(name: string, value: unknown): void {

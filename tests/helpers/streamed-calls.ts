@@ -17,7 +17,8 @@ interface Way {
   readonly index: 'each' | 'zero' | 'none';
   /** `anew`: each piece has another. */
   readonly ids: 'first' | 'every' | 'anew' | 'none';
-  readonly names: 'first' | 'every';
+  /** `parts`: a character, then the others. */
+  readonly names: 'first' | 'every' | 'parts';
   readonly whole?: boolean;
   /** What further pieces say in place of an id. */
   readonly further?: string;
@@ -25,6 +26,7 @@ interface Way {
 
 const WAYS: Readonly<Record<string, Way>> = {
   numbered: { index: 'each', ids: 'first', names: 'first' },
+  'numbered, with its name in parts': { index: 'each', ids: 'first', names: 'parts' },
   'numbered, with another id in each piece': { index: 'each', ids: 'anew', names: 'first' },
   'all numbered 0, with another id in each piece': { index: 'zero', ids: 'anew', names: 'first' },
   'numbered, with its name in each piece and no id': { index: 'each', ids: 'none', names: 'every' },
@@ -67,15 +69,18 @@ function chunksOf(
   // As servers do: the call is begun without arguments where it has an id, and its name said once more at the end where it is all along.
   if (ids !== 'none') parts.unshift('');
   if (names === 'every') parts.push('');
+  if (names === 'parts') parts.unshift('');
+  const namesAt = names === 'parts' ? [call.name.slice(0, 1), call.name.slice(1)] : [call.name];
   const texts = whole ? [text] : parts;
   return texts.map((part, at) => {
-    const says = (when: Way['ids']): boolean => when === 'every' || when === 'anew' || (when === 'first' && at === 0);
+    const saysId = ids === 'every' || ids === 'anew' || (ids === 'first' && at === 0);
+    const name = names === 'every' ? call.name : namesAt[at];
     const id = ids === 'anew' && at > 0 ? `${call.id}${at}` : call.id;
     return [
       {
         ...(index !== 'none' && { index: index === 'each' ? place : 0 }),
-        ...(says(ids) ? { id, type: 'function' } : further !== undefined && { id: further }),
-        function: { ...(says(names) && { name: call.name }), arguments: part },
+        ...(saysId ? { id, type: 'function' } : further !== undefined && { id: further }),
+        function: { ...(name !== undefined && { name }), arguments: part },
       },
     ];
   });
