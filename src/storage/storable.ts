@@ -1,4 +1,6 @@
 /** Text as PostgreSQL keeps it: neither NUL nor half a surrogate pair, each becomes U+FFFD. Names come from anybody. */
+import { isStorable } from '#core/storable-text';
+
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\uFFFD');
 }
@@ -14,7 +16,13 @@ export function storableJson(value: unknown): string {
 export function storable(json: string): string {
   // Looking costs a fraction of a reviver, which is called for every value of every row.
   if (!json.includes('\\u') || !PERHAPS_UNSTORABLE.test(json)) return json;
-  return JSON.stringify(
-    JSON.parse(json, (_key, part: unknown) => (typeof part === 'string' ? storableText(part) : part)),
-  );
+  return JSON.stringify(JSON.parse(json, (_key, part: unknown) => storablePart(part)));
+}
+
+/** Its own parts are storable already. Names are text as well: a tool's arguments may have any. */
+function storablePart(part: unknown): unknown {
+  if (typeof part === 'string') return storableText(part);
+  if (typeof part !== 'object' || part === null || Array.isArray(part) || Object.keys(part).every(isStorable))
+    return part;
+  return Object.fromEntries(Object.entries(part).map(([name, value]) => [storableText(name), value]));
 }

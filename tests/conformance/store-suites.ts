@@ -197,10 +197,11 @@ export function auditSuite(storage: () => Storage): void {
 
     it('takes characters that the database cannot keep', async () => {
       const { audit } = storage().stores;
-      const record = auditOf(await newProject(storage()), { subject: UNSTORABLE, detail: { name: UNSTORABLE } });
+      const detail = (text: string) => ({ name: text, tools: [{ [text]: text }] });
+      const record = auditOf(await newProject(storage()), { subject: UNSTORABLE, detail: detail(UNSTORABLE) });
       await audit.append(record);
       assert.deepEqual(await audit.list(record.projectId, { limit: 1 }), [
-        { ...record, subject: STORED, detail: { name: STORED } },
+        { ...record, subject: STORED, detail: detail(STORED) },
       ]);
     });
   });
