@@ -47,10 +47,15 @@ export interface MemoryStore {
     limit: number,
   ): Promise<readonly RecalledMemory[]>;
   /**
-   * Takes at most `limit` facts of any project that have no embedding of this model and were not taken until `wallMs`; nobody else takes
-   * them until `untilWallMs`.
+   * Takes at most `limit` facts of any project that have no embedding of this model and were not taken until `wallMs`; nobody takes them
+   * again for as long as they are old, within `again`.
    */
-  takeToEmbed(model: string, wallMs: number, untilWallMs: number, limit: number): Promise<readonly MemoryRecord[]>;
+  takeToEmbed(
+    model: string,
+    wallMs: number,
+    again: { readonly leastMs: number; readonly mostMs: number },
+    limit: number,
+  ): Promise<readonly MemoryRecord[]>;
   /** Does nothing where the fact is gone. */
   setEmbedding(projectId: string, id: string, embedding: Embedding): Promise<void>;
 }

@@ -26,8 +26,11 @@ const EVERY_MS = 30_000;
 const BATCH_ROWS = 32;
 /** For one batch. */
 const BATCH_MS = 60_000;
-/** What failed is tried again after this, by whichever instance comes first. */
-const AGAIN_MS = 300_000;
+/**
+ * What failed is tried again after as long as the fact is old, by whichever instance comes first: a model that is away for a while is asked
+ * again soon, and a text that it never takes ever more seldom.
+ */
+const AGAIN = { leastMs: 300_000, mostMs: 6 * 3_600_000 };
 
 /** Begins after half a minute, goes on while there is something, and looks again every half a minute. */
 export function embedLater(parts: LaterParts): { stop(): void } {
@@ -38,8 +41,7 @@ export function embedLater(parts: LaterParts): { stop(): void } {
 
   async function round(): Promise<void> {
     for (let taken = BATCH_ROWS; taken === BATCH_ROWS && !signal.aborted;) {
-      const now = clock.wallMs();
-      const batch = await guard.run(() => store.takeToEmbed(embedder.model, now, now + AGAIN_MS, BATCH_ROWS));
+      const batch = await guard.run(() => store.takeToEmbed(embedder.model, clock.wallMs(), AGAIN, BATCH_ROWS));
       taken = batch.length;
       for (const facts of Map.groupBy(batch, ({ projectId }) => projectId).values()) await embedThem(facts);
     }

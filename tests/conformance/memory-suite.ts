@@ -33,6 +33,10 @@ function over(storage: () => Storage) {
       const found = await storage().stores.memories.search(projectId, scopes, { text, embedding }, 10);
       return found.map((one) => one.text);
     },
+    async taken(at: number, limit: number, again: { leastMs: number; mostMs: number }): Promise<string[]> {
+      const facts = await storage().stores.memories.takeToEmbed('test/one', at, again, limit);
+      return facts.map(({ id }) => id);
+    },
   };
 }
 
@@ -82,7 +86,7 @@ function factSuite(storage: () => Storage): void {
 }
 
 function forgettingSuite(storage: () => Storage): void {
-  const { keep } = over(storage);
+  const { keep, taken } = over(storage);
   describe('facts that go or wait', () => {
     it('are taken to be embedded by one at a time, until the time is up or they are of this model', async () => {
       const { memories, db } = { ...storage().stores, db: storage().db };
@@ -92,13 +96,21 @@ function forgettingSuite(storage: () => Storage): void {
       const lower = await keep(projectId, 'lower', { model: 'a', values: [1] });
       const higher = await keep(projectId, 'higher', { model: 'z', values: [1] });
       await keep(projectId, 'same', meaning(1));
-      const take = async (at: number, limit: number) =>
-        (await memories.takeToEmbed('test/one', at, at + 10, limit)).map(({ id }) => id);
+      const take = (at: number, limit: number) => taken(at, limit, { leastMs: 10, mostMs: 10 });
       const [some, rest] = await Promise.all([take(1, 2), take(1, 2)]);
       assert.deepEqual([...some, ...rest].toSorted(), [none.id, lower.id, higher.id].toSorted());
       assert.deepEqual(await take(10, 9), []);
       for (const { id } of [none, lower]) await memories.setEmbedding(projectId, id, meaning(1));
       assert.deepEqual(await take(11, 9), [higher.id]);
+    });
+
+    it('are taken again after as long as they are old, within bounds', async () => {
+      await storage().db.deleteFrom('memories').execute();
+      const { id, createdWallMs: made } = await keep(await newProject(storage()), 'never taken by the model');
+      const asked: number[] = [];
+      for (let age = 0; age < 400; age++)
+        if ((await taken(made + age, 1, { leastMs: 10, mostMs: 100 })).includes(id)) asked.push(age);
+      assert.deepEqual(asked, [0, 10, 20, 40, 80, 160, 260, 360]);
     });
 
     it('go with their agent and with their conversation, and others stay', async () => {

@@ -175,7 +175,7 @@ describe('facts without an embedding', () => {
     const set: string[] = [];
     const { store, guard, clock, logger } = bench({
       database: {
-        takeToEmbed: async (_model, _from, _until, limit) => waiting.splice(0, limit),
+        takeToEmbed: async (_model, _from, _again, limit) => waiting.splice(0, limit),
         setEmbedding: async (_project, id) => void set.push(id),
       },
     });

@@ -209,7 +209,9 @@ function memoryCalls(memories: MemoryStore, project: string): EveryCall['memorie
         () => memories.search(project, scopes, { text, embedding }, 8),
       ]),
     ),
-    takeToEmbed: ['m-1', 'm-2', 'a'].map((model) => () => memories.takeToEmbed(model, START_MS, START_MS + 1, 32)),
+    takeToEmbed: ['m-1', 'm-2', 'a'].map(
+      (model) => () => memories.takeToEmbed(model, START_MS, { leastMs: 1, mostMs: 1 }, 32),
+    ),
     setEmbedding: [() => memories.setEmbedding(project, here, embedding)],
     delete: [() => memories.delete(project, here)],
     purge: [() => memories.purge(ROWS / 2, PURGE_ROWS), () => memories.purge(1, PURGE_ROWS)],

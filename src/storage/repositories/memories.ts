@@ -69,7 +69,7 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
       ]);
       return fused([byWords, byMeaning]).slice(0, limit);
     },
-    takeToEmbed: (model, wallMs, untilWallMs, limit) =>
+    takeToEmbed: (model, wallMs, { leastMs, mostMs }, limit) =>
       ask('memories.take-to-embed', async (db) => {
         const free = (which: RawBuilder<unknown>) => sql`(select project_id, id from memories
           where ${which} and embed_after_ms <= ${wallMs} order by embedding_model, embed_after_ms limit ${limit}
@@ -79,7 +79,9 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
             higher as ${free(sql`embedding_model > ${model}`)},
             taken as materialized (
               select * from none union all select * from lower union all select * from higher limit ${limit})
-          update memories set embed_after_ms = ${untilWallMs} from taken
+          update memories
+          set embed_after_ms = ${wallMs}::bigint
+            + least(greatest(${wallMs}::bigint - created_ms, ${leastMs}::bigint), ${mostMs}::bigint) from taken
           where memories.project_id = taken.project_id and memories.id = taken.id returning ${ROW}`.execute(db);
         return rows.map(memoryOf);
       }),
