@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { UnavailableError, UpstreamError } from '#core/errors';
 import type { AgentCall } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
-import { callerGone } from '#contract/gateway';
+import { abortError, callerGone } from '#contract/gateway';
 import {
   aborted,
   agentRecord,
@@ -355,6 +355,23 @@ describe('a conversation that is longer than the agent’s bound', () => {
       assert.equal(bench.conversations.records.get(bench.conversationId)?.summary, null);
       assert.deepEqual(bench.log, ['warn history-not-summarised']);
     }
+  });
+
+  it('is told without a summary where that took its share of the deadline, and the answer has the rest', async () => {
+    const bench = talk({
+      agent: { history: { policy: 'summarise', tokensMax: 400 } },
+      model: [hangsAfter('They'), says('Ok.')],
+    });
+    for (let place = 1; place <= 5; place++) bench.conversations.held(bench.conversationId, ...long(place));
+    const told = resultOf(bench.turn([user('now')]));
+    await until('the summary is asked for', () => bench.asked.length === 1);
+    await bench.clock.advance(bench.agent.limits.deadlineMs / 2);
+    const { text, end, costMicroUsd } = await told;
+    assert.deepEqual([text, end, costMicroUsd], ['Ok.', 'stop', null], 'what the cut one cost is not known');
+    const { signal } = bench.asked[0] ?? assert.fail();
+    assert.ok(signal.aborted);
+    assert.equal(abortError(signal).code, 'upstream_timeout');
+    assert.deepEqual(bench.log, ['warn history-not-summarised']);
   });
 
   it('has its own memory, where the agent’s scope says so', async () => {

@@ -7,6 +7,7 @@ import type { CancelSignal } from '#core/cancel';
 import { newId } from '#core/ids';
 import { HubError, InvariantError, UnavailableError, UpstreamError } from '#core/errors';
 import { limits } from '#core/limits';
+import { TooSlowError, within } from '#core/within';
 import type { AgentCall, AgentEvent, AgentRecord, MemoryUse, ToolUse, TurnEnd, TurnResult } from '#contract/agents';
 import type { ChatMessage } from '#contract/chat';
 import type { Gateway, RunSummary } from '#contract/gateway';
@@ -35,6 +36,9 @@ interface TurnPlace {
 export type LoopEvent = StepEvent | Extract<AgentEvent, { readonly type: 'step' | 'tool' }>;
 
 type Step = StepEnd | 'deadline';
+
+/** Of the turn's deadline, what a call outside of its steps may take. */
+const ASKING_SHARE = 0.5;
 
 export class Turn {
   readonly signal: CancelSignal;
@@ -100,10 +104,24 @@ export class Turn {
     this.#stopped();
   }
 
-  /** A call of the model on behalf of the turn, outside of its steps; what it costs counts. Throws as the gateway does. */
+  /**
+   * A call of the model on behalf of the turn, outside of its steps; what it costs counts. Throws as the gateway does, and `TooSlowError`
+   * where it takes more than its share of the deadline: the answer needs the rest.
+   */
   async ask(messages: ChatMessage[]): Promise<string> {
+    const { clock } = this.#parts;
+    const limitMs = this.#agent.limits.deadlineMs * ASKING_SHARE;
+    try {
+      return await within({ clock, limitMs, signal: this.signal }, (signal) => this.#askFor(messages, signal));
+    } catch (thrown) {
+      if (thrown instanceof TooSlowError) this.#spendUnknown();
+      throw thrown;
+    }
+  }
+
+  async #askFor(messages: ChatMessage[], signal: CancelSignal): Promise<string> {
     let text = '';
-    for await (const event of this.#ask(newId('run', this.#parts.clock.wallMs()), { messages })) {
+    for await (const event of this.#ask(newId('run', this.#parts.clock.wallMs()), { messages }, signal)) {
       if (event.type !== 'answered') continue;
       this.#spend(event.step);
       if (event.step.summary.degraded)
@@ -179,10 +197,7 @@ export class Turn {
       throw new InvariantError('a step ended without an answer and without an error');
     } catch (thrown) {
       if (!this.#isLate()) throw thrown;
-      // What the cut step used is not known any more.
-      this.#costKnown = false;
-      this.#promptTokens = null;
-      this.#completionTokens = null;
+      this.#spendUnknown();
       if (this.#text !== '') this.output.push({ role: 'assistant', content: this.#text });
       return 'deadline';
     }
@@ -191,6 +206,7 @@ export class Turn {
   #ask(
     runId: string,
     fields: { readonly messages: ChatMessage[]; readonly [field: string]: unknown },
+    signal = this.signal,
   ): ReturnType<typeof runStep> {
     const { surface, caller, preferences, onLimits, restarts } = this.#call;
     this.signal.throwIfAborted();
@@ -201,7 +217,7 @@ export class Turn {
       runId,
       request: { model: this.#agent.model, ...fields, stream: true, stream_options: { include_usage: true } },
       preferences,
-      signal: this.signal,
+      signal,
       receivedAt: this.#parts.clock.now(),
       traceparent: this.#traceparent,
       agent: this.#agent.name,
@@ -286,6 +302,13 @@ export class Turn {
     this.#completionTokens = sum(this.#completionTokens, spent.completionTokens);
     this.#costMicroUsd += spent.costMicroUsd ?? 0;
     this.#costKnown &&= spent.costMicroUsd !== null;
+  }
+
+  /** What a cut call used is not known any more. */
+  #spendUnknown(): void {
+    this.#costKnown = false;
+    this.#promptTokens = null;
+    this.#completionTokens = null;
   }
 
   #isLate(): boolean {

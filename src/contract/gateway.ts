@@ -4,7 +4,8 @@
  */
 import type { CancelSignal } from '#core/cancel';
 import type { ErrorCode } from '#core/errors';
-import { CallerError, HubError, UnavailableError } from '#core/errors';
+import { CallerError, HubError, UnavailableError, UpstreamError } from '#core/errors';
+import { TooSlowError } from '#core/within';
 import type { ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 import type { Admission, LimitSettings, LimitStanding } from './admission.ts';
 import type { AttemptRecord, RunRecord } from './runs.ts';
@@ -97,11 +98,15 @@ export interface EmbedCall extends RunCall {
 /** The abort reason of a caller who went away; breakers tell it from our own deadlines by identity. */
 export const callerGone: Error = Object.assign(new Error('the caller went away'), { name: 'CallerGone' });
 
-/** What becomes of a run whose signal has aborted: its caller has left, or the hub is going down. */
+/** What becomes of a run whose signal has aborted: its caller has left or would wait no longer, or the hub is going down. */
 export function abortError(signal: CancelSignal): HubError {
   if (signal.reason === callerGone)
     return new CallerError('cancelled', 'The caller left before the answer was complete.');
   if (signal.reason instanceof HubError) return signal.reason;
+  if (signal.reason instanceof TooSlowError)
+    return new UpstreamError('upstream_timeout', 'The part of the hub that asked would not wait any longer.', {
+      cause: signal.reason,
+    });
   return new UnavailableError('draining', 'The hub is shutting down and ended this run. Send the request again.', {
     retryAfterMs: 1_000,
     cause: signal.reason,
