@@ -69,28 +69,31 @@ export function databaseMemoryStore(ask: Ask): MemoryStore {
       ]);
       return fused([byWords, byMeaning]).slice(0, limit);
     },
-    takeToEmbed: (model, wallMs, { leastMs, mostMs }, limit) =>
-      ask('memories.take-to-embed', async (db) => {
-        const free = (which: RawBuilder<unknown>) => sql`(select project_id, id from memories
-          where ${which} and embed_after_ms <= ${wallMs} order by embedding_model, embed_after_ms limit ${limit}
-          for update skip locked)`;
-        const { rows } = await sql<MemoryRow>`
-          with none as ${free(sql`embedding_model is null`)}, lower as ${free(sql`embedding_model < ${model}`)},
-            higher as ${free(sql`embedding_model > ${model}`)},
-            taken as materialized (
-              select * from none union all select * from lower union all select * from higher limit ${limit})
-          update memories
-          set embed_after_ms = ${wallMs}::bigint
-            + least(greatest(${wallMs}::bigint - created_ms, ${leastMs}::bigint), ${mostMs}::bigint) from taken
-          where memories.project_id = taken.project_id and memories.id = taken.id returning ${ROW}`.execute(db);
-        return rows.map(memoryOf);
-      }),
+    takeToEmbed: (...asked) => ask('memories.take-to-embed', (db) => takeToEmbed(db, ...asked)),
     setEmbedding: (projectId, id, embedding) =>
       ask('memories.set-embedding', async (db) => {
         const stored = storedEmbedding(embedding);
         if (stored !== null) await embedded(db, projectId, id, stored).execute();
       }),
   };
+}
+
+async function takeToEmbed(
+  db: Kysely<Schema>,
+  ...[model, wallMs, { leastMs, mostMs }, limit]: Parameters<MemoryStore['takeToEmbed']>
+): Promise<MemoryRecord[]> {
+  const free = (which: RawBuilder<unknown>) => sql`(select project_id, id from memories
+    where ${which} and embed_after_ms <= ${wallMs} order by embedding_model, embed_after_ms limit ${limit}
+    for update skip locked)`;
+  const { rows } = await sql<MemoryRow>`
+    with none as ${free(sql`embedding_model is null`)}, lower as ${free(sql`embedding_model < ${model}`)},
+      higher as ${free(sql`embedding_model > ${model}`)},
+      taken as materialized (
+        select * from none union all select * from lower union all select * from higher limit ${limit})
+    update memories set embed_after_ms = ${wallMs}::bigint
+      + least(greatest(${wallMs}::bigint - created_ms, ${leastMs}::bigint), ${mostMs}::bigint) from taken
+    where memories.project_id = taken.project_id and memories.id = taken.id returning ${ROW}`.execute(db);
+  return rows.map(memoryOf);
 }
 
 /** By its place: of a key of two columns the planner makes a join, and reads the whole table where many are to go. */
