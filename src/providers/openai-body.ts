@@ -43,6 +43,10 @@ export function parseChunk(data: string): ProviderEvent {
     if (isChunk(mended)) return { chunk: mended, data: JSON.stringify(mended) };
   }
   const body = errorBodyOf(value);
+  if (body === undefined && isRecord(value) && lacksChoices(value)) {
+    const mended = { ...value, choices: [] };
+    if (isChunk(mended)) return { chunk: mended, data: JSON.stringify(mended) };
+  }
   if (body !== undefined)
     throw new UpstreamFailure('reported', 'The upstream reported an error in its stream.', { body });
   const what = value === undefined ? 'an event that is no JSON' : 'an event that is no chunk of a chat completion';
@@ -95,6 +99,11 @@ function isChunk(value: Record<string, unknown>): value is ChatChunk {
     Array.isArray(choices) &&
     choices.every((choice) => isRecord(choice) && Number.isInteger(choice['index']) && isRecord(choice['delta']))
   );
+}
+
+/** What an answer used, or that its server is at work, some say in an event of its own without a list of choices. */
+function lacksChoices({ choices, usage, object }: Record<string, unknown>): boolean {
+  return choices === null || (choices === undefined && (isRecord(usage) || object === 'chat.completion.chunk'));
 }
 
 /** Azure's filter events have no delta and some servers no index; clients fail on either, so both are filled in. */

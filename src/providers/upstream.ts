@@ -73,7 +73,7 @@ export class JsonUpstream {
     });
     const encoding = exchange.headers['content-encoding'];
     if (exchange.status < 200 || exchange.status > 299) throw await this.#refusal(exchange);
-    if (encoding !== undefined && encoding !== 'identity') {
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       exchange.destroy();
       throw new UpstreamFailure('malformed', 'The upstream compressed its answer, which it was not asked to do.', {
         status: exchange.status,
@@ -86,7 +86,7 @@ export class JsonUpstream {
   async postForEvents(path: string, body: string, sent: Sent): Promise<Exchange> {
     const exchange = await this.post(path, body, sent);
     const type = exchange.headers['content-type'];
-    if (type === undefined || type.startsWith('text/event-stream')) return exchange;
+    if (type === undefined || type.toLowerCase().startsWith('text/event-stream')) return exchange;
     const error = this.#scrub(this.#parseError(await exchange.readSome(limits.errorBodyBytesMax)));
     const { status } = exchange;
     if (error !== undefined)
