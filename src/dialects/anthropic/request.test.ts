@@ -100,6 +100,7 @@ describe('a field', () => {
     ['temperature', { temperature: 1.5 }],
     ['reasoning_effort', { reasoning_effort: 'constructor' }],
     ['service_tier', { service_tier: 'flex' }],
+    ['response_format', { response_format: { type: 'json_object' }, thinking: { type: 'enabled' } }],
     ['tools[0].type', { tools: [{ type: 'custom' }] }],
     ['tool_choice', { tools: [{ type: 'function', function: { name: 'w' } }], tool_choice: 'toString' }],
   ];
@@ -131,6 +132,19 @@ describe('a field', () => {
   it('that says "as ever" is left out', () => {
     const request = told({ n: 1, logprobs: false, top_logprobs: 0, presence_penalty: 0, store: false, seed: null });
     assert.deepEqual(request, { model: 'claude', max_tokens: 4096, messages: ASKED });
+  });
+
+  it('about thinking is not told beside a call that is forced, which Anthropic refuses', () => {
+    const tools = [{ type: 'function', function: { name: 'w' } }];
+    const named = { type: 'function', function: { name: 'w' } };
+    const thinks = (fields: Json) => {
+      const { thinking, max_tokens: bound } = told({ reasoning_effort: 'low', max_tokens: 9, ...fields });
+      return [thinking !== undefined, bound];
+    };
+    for (const fields of [{}, { tools }, { tools, tool_choice: 'auto' }, { tools, tool_choice: 'none' }])
+      assert.deepEqual(thinks(fields), [true, 1_033]);
+    for (const tool_choice of ['required', named]) assert.deepEqual(thinks({ tools, tool_choice }), [false, 9]);
+    assert.deepEqual(thinks({ response_format: { type: 'json_object' } }), [false, 9]);
   });
 
   it('about calls side by side is not told where no tool may be called', () => {

@@ -72,8 +72,10 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
   refuseUnknown(request);
   const { system, turns } = toTurns(request.messages);
   const limit = numberOf(request['max_completion_tokens']) ?? numberOf(request['max_tokens']) ?? maxTokens;
-  const thinking = toThinking(request['reasoning_effort']);
-  const format = toFormat(request);
+  const tools = { ...toTools(request), ...toFormat(request) };
+  const effort = toThinking(request['reasoning_effort']);
+  // A forced call beside it is refused. The choice decides what is answered, the effort but how long it is thought of.
+  const thinking = isForced(tools['tool_choice']) ? undefined : effort;
   return {
     model,
     // Thinking counts against the bound, and a bound on the answer must not be eaten up by it.
@@ -87,10 +89,14 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
       service_tier: toTier(request['service_tier']),
       ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
       metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
-      ...toTools(request),
-      ...format,
+      ...tools,
     }),
   };
+}
+
+/** https://platform.claude.com/docs/en/build-with-claude/extended-thinking: it goes with `auto` and `none` alone. */
+function isForced(choice: unknown): boolean {
+  return isRecord(choice) && (choice['type'] === 'any' || choice['type'] === 'tool');
 }
 
 function refuseUnknown(request: ChatRequest): void {
@@ -136,11 +142,15 @@ function toFormat(request: ChatRequest): Json {
     return { output_config: { format: { type: 'json_schema', schema: format['json_schema']['schema'] } } };
   if (format['type'] !== 'json_object')
     throw untranslatable('response_format.type', `it is "${textOf(format['type'])}"`);
-  if (given(request['tools']))
-    throw untranslatable(
-      'response_format',
-      'it asks for a JSON object beside tools; give Anthropic a json_schema instead',
-    );
+  for (const [beside, name] of [
+    [given(request['tools']), 'tools'],
+    [isRecord(request['thinking']) && request['thinking']['type'] !== 'disabled', 'thinking'],
+  ] as const)
+    if (beside)
+      throw untranslatable(
+        'response_format',
+        `it asks for a JSON object beside ${name}; give Anthropic a json_schema instead`,
+      );
   return {
     tools: [
       {
