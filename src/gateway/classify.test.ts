@@ -135,11 +135,19 @@ describe('classify', () => {
   });
 
   it('passes on how long the upstream asks to be left alone', () => {
-    const thrown = new UpstreamFailure('status', 'limited', { status: 429, retryAfterMs: 7_000 });
-    const { retryAfterMs, error } = classify(thrown, 'one');
-    assert.deepEqual([retryAfterMs, error.retryAfterMs], [7_000, 7_000]);
-    const busy = new UpstreamFailure('status', 'busy', { status: 503, retryAfterMs: 3_000 });
-    assert.equal(classify(busy, 'one').retryAfterMs, 3_000);
+    for (const code of [408, 429, 500, 503, 529])
+      for (const [stated, told] of [
+        [7_000, 7_000],
+        [86_400_000, 3_600_000],
+      ] as const) {
+        const thrown = new UpstreamFailure('status', 'later', { status: code, retryAfterMs: stated });
+        const { retryAfterMs, error } = classify(thrown, 'one');
+        assert.deepEqual([retryAfterMs, error.retryAfterMs], [stated, told], 'the caller no longer than an hour');
+      }
+    for (const code of [400, 401]) {
+      const refused = new UpstreamFailure('status', 'no', { status: code, retryAfterMs: 7_000 });
+      assert.equal(classify(refused, 'one').error.retryAfterMs, undefined, 'no waiting helps');
+    }
   });
 
   it('writes a label of the provider’s into the log only where it looks like one', () => {

@@ -22,6 +22,9 @@ export class AttemptTimeout extends Error {
   }
 }
 
+/** A breaker heeds no longer wait. */
+const RETRY_AFTER_MAX_MS = 3_600_000;
+
 /** How long to wait for a place that nobody can foretell. */
 export const FULL_RETRY_MS = 1_000;
 
@@ -112,19 +115,19 @@ function byStatus(failure: UpstreamFailure, status: number | undefined, provider
   const outcome = failure.kind === 'reported' ? 'reported' : 'status';
   const base = { outcome, status: status ?? failure.status ?? null, retryAfterMs: failure.retryAfterMs } as const;
   const options = { internal: reasonOf(failure), cause: failure };
+  const waiting = { ...options, ...waitFor(failure) };
   const said = failure.kind === 'status' ? `answered with status ${status}` : 'reported an error instead of an answer';
   if (status === 429) {
     const detail = `The provider "${provider}" limits the hub's rate. Try again later.`;
-    const wait = failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs };
     return {
       ...base,
       verdict: 'try_other',
       breaker: 'throttled',
-      error: new LimitError('upstream_rate_limited', detail, { ...options, ...wait }),
+      error: new LimitError('upstream_rate_limited', detail, waiting),
     };
   }
   if (status === 408) {
-    const error = new UpstreamError('upstream_timeout', `The provider "${provider}" ${said}.`, options);
+    const error = new UpstreamError('upstream_timeout', `The provider "${provider}" ${said}.`, waiting);
     return { ...base, verdict: 'try_other', breaker: 'throttled', error };
   }
   if (status === 401 || status === 402 || status === 403 || SPENT.test(failure.body?.message ?? '')) {
@@ -153,8 +156,13 @@ function byStatus(failure: UpstreamFailure, status: number | undefined, provider
     ...base,
     verdict: wrongAddress ? 'try_other' : 'retry_same',
     breaker: status === 404 || status === 405 ? 'success' : 'failure',
-    error: new UpstreamError('upstream_failed', `The provider "${provider}" ${said}.`, options),
+    error: new UpstreamError('upstream_failed', `The provider "${provider}" ${said}.`, waiting),
   };
+}
+
+/** How long the caller is told to wait; no longer than the breaker, which lets a call through then. */
+function waitFor({ retryAfterMs }: UpstreamFailure): { retryAfterMs?: number } {
+  return retryAfterMs === undefined ? {} : { retryAfterMs: Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) };
 }
 
 /** The provider found fault with the request: the caller gets the provider's own reason. */

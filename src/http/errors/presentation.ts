@@ -275,7 +275,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     title: 'The provider failed',
     openaiCode: 'upstream_failed',
     meaning: 'The provider answered with an error of its own, and nothing could stand in for it.',
-    action: 'Send it again later; the run tells each attempt.',
+    action: 'Send it again later, where it says so after Retry-After; the run tells each attempt.',
   },
   upstream_timeout: {
     ...upstream,
