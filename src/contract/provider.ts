@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox';
 import type { CancelSignal } from '#core/cancel';
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import type { Surface } from './gateway.ts';
 import type { ChatChunk, ChatCompletion, ChatRequest, EmbeddingList, EmbeddingRequest, Model } from './chat.ts';
 
 /** One attempt at one deployment. */
@@ -14,6 +15,8 @@ export interface Call<Request> {
   readonly model: string;
   /** The caller's request; `model` and `stream` in it are the caller's, not the upstream's. Never changed in place. */
   readonly request: Request;
+  /** In whose form he wrote it: Anthropic's has words that others do not know. */
+  readonly surface: Surface;
   /** Aborted by the caller, a timer or the hub; the provider stops at once, destroys the exchange and throws the reason. */
   readonly signal: CancelSignal;
   /** Trace context for the upstream. */

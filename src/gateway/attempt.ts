@@ -110,6 +110,7 @@ export class Attempt {
     return {
       model: this.deployment.model,
       request,
+      surface: call.surface,
       signal: this.#controller.signal,
       traceparent: trace?.attempt(this.#record, this.deployment.provider.kind) ?? call.traceparent,
       onConnected: () => {

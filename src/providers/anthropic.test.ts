@@ -32,6 +32,7 @@ function callOf(fields: Record<string, unknown> = {}): ProviderCall {
     request: { model: 'asked', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     signal: new AbortController().signal,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    surface: 'openai',
     onConnected: () => undefined,
   };
 }

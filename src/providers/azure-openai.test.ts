@@ -33,7 +33,14 @@ async function start(t: TestContext, settings: Record<string, unknown> = {}, pat
 function callOf(model: string): ProviderCall {
   const { signal } = new AbortController();
   const messages = [{ role: 'user' as const, content: 'Are you well?' }];
-  return { model, request: { model: 'asked', messages }, signal, traceparent: undefined, onConnected: () => undefined };
+  return {
+    model,
+    request: { model: 'asked', messages },
+    surface: 'openai',
+    signal,
+    traceparent: undefined,
+    onConnected: () => undefined,
+  };
 }
 
 const embedding = (model: string) => ({ ...callOf(model), request: { model: 'asked', input: 'one' } });

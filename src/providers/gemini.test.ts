@@ -32,6 +32,7 @@ function callOf(fields: Record<string, unknown> = {}, model = 'gemini-2.5-flash'
     request: { model: 'asked', messages: [{ role: 'user', content: 'Are you well?' }], ...fields },
     signal: new AbortController().signal,
     traceparent: undefined,
+    surface: 'openai',
     onConnected: () => undefined,
   };
 }

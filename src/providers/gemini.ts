@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { Type } from 'typebox';
+import { inOpenAiForm } from '#dialects/anthropic/openai-form';
 import type { CancelSignal } from '#core/cancel';
 import { limits } from '#core/limits';
 import type { Clock } from '#core/clock';
@@ -98,7 +99,8 @@ class Gemini implements Provider {
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
-    const { model, request } = call;
+    const { model } = call;
+    const request = toldTo(call);
     const body = JSON.stringify(toGeminiRequest(request, model));
     const exchange = await this.#upstream.post(pathOf(model, 'generateContent'), body, call);
     const text = await readText(exchange);
@@ -107,7 +109,8 @@ class Gemini implements Provider {
   }
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
-    const { model, request } = call;
+    const { model } = call;
+    const request = toldTo(call);
     const body = JSON.stringify(toGeminiRequest(request, model));
     const path = pathOf(model, 'streamGenerateContent?alt=sse');
     const exchange = await this.#upstream.postForEvents(path, body, call);
@@ -139,6 +142,11 @@ class Gemini implements Provider {
   #asked(model: string): Asked {
     return { model, created: Math.floor(this.#clock.wallMs() / 1000) };
   }
+}
+
+/** Gemini knows no word of Anthropic's either. */
+function toldTo({ request, surface }: ProviderCall): ChatRequest {
+  return surface === 'anthropic' ? inOpenAiForm(request) : request;
 }
 
 /** Whatever the name holds, it stays one step of the path: encoded, and never `.` or `..`, since the method follows it. */

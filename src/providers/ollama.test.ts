@@ -33,7 +33,14 @@ function callOf() {
   const { signal } = new AbortController();
   const messages = [{ role: 'user' as const, content: 'Are you well?' }];
   const request = { model: 'asked', messages, reasoning_effort: 'none' };
-  return { model: 'llama3.2:1b', request, signal, traceparent: undefined, onConnected: () => undefined };
+  return {
+    model: 'llama3.2:1b',
+    request,
+    surface: 'openai' as const,
+    signal,
+    traceparent: undefined,
+    onConnected: () => undefined,
+  };
 }
 
 for (const path of ['', '/', '/v1', '/v1/']) {

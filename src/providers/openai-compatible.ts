@@ -19,6 +19,7 @@ import type {
   ProviderStream,
 } from '#contract/provider';
 import type { ChatRequest, Model } from '#contract/chat';
+import { inOpenAiForm } from '#dialects/anthropic/openai-form';
 import { isRecord } from '#dialects/json';
 import { asksForUsage } from './asks-for-usage.ts';
 import { defineProvider } from './define-provider.ts';
@@ -144,7 +145,7 @@ export class OpenAiCompatible implements Provider {
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     const path = this.#pathOf('chat/completions', call.model);
-    const exchange = await this.#upstream.post(path, bodyOf(this.#worded(call.request), call, false), call);
+    const exchange = await this.#upstream.post(path, bodyOf(this.#told(call), call, false), call);
     const read = exchange.readAll(limits.answerBytesMax);
     const raw = read instanceof Promise ? await read : read;
     return { body: this.#upstream.clean(() => parseCompletion(raw, exchange.status)), raw };
@@ -153,7 +154,7 @@ export class OpenAiCompatible implements Provider {
   async stream(call: ProviderCall): Promise<ProviderStream> {
     const path = this.#pathOf('chat/completions', call.model);
     const asked = asksForUsage(call.request);
-    const request = this.#worded(call.request);
+    const request = this.#told(call);
     const body = bodyOf(!asked && this.#streamUsage ? withUsage(request) : request, call, true);
     const exchange = await this.#upstream.postForEvents(path, body, call);
     return {
@@ -181,6 +182,10 @@ export class OpenAiCompatible implements Provider {
 
   close(): Promise<void> {
     return this.#upstream.close();
+  }
+
+  #told({ request, surface }: ProviderCall): ChatRequest {
+    return this.#worded(surface === 'anthropic' ? inOpenAiForm(request) : request);
   }
 }
 

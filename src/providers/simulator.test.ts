@@ -17,6 +17,7 @@ function simulatorWith(settings: Record<string, unknown>) {
     request: { model: 'chat', messages: [{ role: 'user', content: 'Hello' }] },
     signal,
     traceparent: undefined,
+    surface: 'openai',
     onConnected: () => undefined,
   });
   return { clock, provider, call };

@@ -99,14 +99,22 @@ function callOf(signal = new AbortController().signal, seen: string[] = []): Pro
     request: { model: 'asked', messages: [{ role: 'user', content: 'Are you well?' }] },
     signal,
     traceparent: undefined,
+    surface: 'openai',
     onConnected: () => void seen.push('connected'),
   };
 }
 
 function embeddingOf(request: Partial<EmbeddingRequest> = {}): EmbeddingCall {
-  const { signal, traceparent, onConnected } = callOf();
+  const { surface, signal, traceparent, onConnected } = callOf();
   const model = 'test-model';
-  return { model, request: { model: 'asked', input: ['one', 'two'], ...request }, signal, traceparent, onConnected };
+  return {
+    model,
+    request: { model: 'asked', input: ['one', 'two'], ...request },
+    surface,
+    signal,
+    traceparent,
+    onConnected,
+  };
 }
 
 async function collected(provider: Provider, call: ProviderCall): Promise<ProviderEvent[]> {

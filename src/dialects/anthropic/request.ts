@@ -28,7 +28,7 @@ const THINKING_TOKENS = new Map([
 ]);
 
 /** Told as they are: Anthropic's own, or the same on both sides. */
-const SAME = ['top_p', 'top_k', 'thinking', 'container', 'mcp_servers', 'context_management'];
+const SAME = ['top_p', 'top_k', 'thinking', 'cache_control', 'container', 'mcp_servers', 'context_management'];
 /** Translated below, or of the hub's own. */
 const TRANSLATED = [
   'model',
@@ -44,6 +44,7 @@ const TRANSLATED = [
   'parallel_tool_calls',
   'response_format',
   'reasoning_effort',
+  'output_config',
   'service_tier',
   'user',
   'n',
@@ -90,8 +91,15 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
       ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
       metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
       ...tools,
+      output_config: toOutput(request['output_config'], tools['output_config']),
     }),
   };
+}
+
+/** Anthropic's own field, whose format the hub's form has a word for. */
+function toOutput(own: unknown, format: unknown): Json | undefined {
+  if (!given(own) && !given(format)) return undefined;
+  return { ...(isRecord(own) ? own : {}), ...(isRecord(format) ? format : {}) };
 }
 
 /** https://platform.claude.com/docs/en/build-with-claude/extended-thinking: it goes with `auto` and `none` alone. */
@@ -213,7 +221,7 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
     ...(isRecord(metadata) && given(metadata['user_id']) ? { user: textOf(metadata['user_id']) } : {}),
     ...(Array.isArray(tools) ? { tools: tools.map((tool: unknown, at) => fromTool(tool, `tools[${at}]`)) } : {}),
     ...fromToolChoice(choice),
-    ...fromFormat(output),
+    ...fromOutput(output),
   };
 }
 
@@ -236,12 +244,18 @@ function fromToolChoice(choice: unknown): Json {
   return { tool_choice: type === 'any' ? 'required' : type, ...parallel };
 }
 
-function fromFormat(output: unknown): Json {
-  if (output === undefined) return {};
-  const { format, ...more } = isRecord(output) ? output : {};
-  if (!isRecord(format) || format['type'] !== 'json_schema' || Object.keys(more).length > 0)
-    throw untranslatable('output_config', 'it holds more than a JSON schema');
-  return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } } };
+function fromOutput(output: unknown): Json {
+  if (!given(output)) return {};
+  const { format, effort, ...more } = isRecord(output) ? output : { more: output };
+  const isSchema = isRecord(format) && format['type'] === 'json_schema';
+  if ((given(format) && !isSchema) || Object.keys(more).length > 0)
+    throw untranslatable('output_config', 'it holds more than a JSON schema and an effort');
+  return {
+    ...(isSchema && {
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } },
+    }),
+    ...(given(effort) && { output_config: { effort } }),
+  };
 }
 
 function fromTier(tier: unknown): unknown {

@@ -145,6 +145,62 @@ describe('the official Anthropic client', () => {
     });
   });
 
+  it('is told on in words that any upstream of OpenAI’s form knows, as Claude Code asks', async () => {
+    const cache_control = { type: 'ephemeral' } as const;
+    const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } } as const;
+    const url = 'data:image/png;base64,AAAA';
+    const [tool] = tools;
+    const use = (id: string) => ({ type: 'tool_use', id, name: 'weather', input: { city: 'Bern' } }) as const;
+    const call = (id: string) => ({
+      id,
+      type: 'function',
+      function: { name: 'weather', arguments: '{"city":"Bern"}' },
+    });
+    await client.messages.create({
+      ...asked,
+      cache_control,
+      system: ['One.', 'Two.'].map((text) => ({ type: 'text', text, cache_control })),
+      thinking: { type: 'enabled', budget_tokens: 4_096 },
+      metadata: { user_id: 'u'.repeat(65) },
+      tools: [{ ...(tool ?? assert.fail()), cache_control }],
+      messages: [
+        { role: 'user', content: [{ type: 'text', text: 'Well?', cache_control }] },
+        {
+          role: 'assistant',
+          content: [{ type: 'thinking', thinking: 'Hm.', signature: 'c2ln' }, use('a'), use('b'), use('c')],
+        },
+        {
+          role: 'user',
+          content: [
+            { type: 'tool_result', tool_use_id: 'a', content: 'No.', is_error: true, cache_control },
+            { type: 'tool_result', tool_use_id: 'b', content: [image] },
+            { type: 'tool_result', tool_use_id: 'c', content: [{ type: 'text', text: 'Rain.' }, image] },
+            { type: 'text', text: 'Go on.', cache_control },
+          ],
+        },
+      ],
+    });
+    const { name, description, input_schema: parameters } = tool ?? assert.fail();
+    const pictured = { type: 'image_url', image_url: { url } };
+    assert.deepEqual(last(), {
+      model: 'test-model',
+      stream: false,
+      max_completion_tokens: 50,
+      reasoning_effort: 'medium',
+      tools: [{ type: 'function', function: { name, description, parameters } }],
+      messages: [
+        { role: 'system', content: ['One.', 'Two.'].map((text) => ({ type: 'text', text })) },
+        { role: 'user', content: 'Well?' },
+        { role: 'assistant', content: null, tool_calls: [call('a'), call('b'), call('c')] },
+        { role: 'tool', tool_call_id: 'a', content: 'No.' },
+        { role: 'tool', tool_call_id: 'b', content: 'The result is shown in the next message.' },
+        { role: 'tool', tool_call_id: 'c', content: 'Rain.' },
+        { role: 'user', content: [pictured, pictured] },
+        { role: 'user', content: 'Go on.' },
+      ],
+    });
+  });
+
   it('is told by name what no other provider could be asked', async () => {
     const asking = hub.upstream.received.length;
     const search = { type: 'web_search_20250305', name: 'web_search' } as const;

@@ -1,0 +1,55 @@
+/** How much is to be thought, and what has no word in OpenAI's form, from the Messages API to an upstream of that form. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { UpstreamFailure } from '#contract/provider';
+import type { Json } from '../json.ts';
+import { inOpenAiForm } from './openai-form.ts';
+import { fromMessagesRequest, toMessagesRequest } from './request.ts';
+
+const asked = (fields: Json) =>
+  fromMessagesRequest({ model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'Well?' }], ...fields });
+const enabled = (budget: number) => ({ thinking: { type: 'enabled', budget_tokens: budget } });
+const effort = (word: string) => ({ output_config: { effort: word } });
+
+describe('a request of the Messages API in OpenAI’s form', () => {
+  for (const [fields, told] of [
+    [{}, undefined],
+    [enabled(1_024), 'low'],
+    [enabled(4_096), 'medium'],
+    [enabled(31_999), 'high'],
+    [{ thinking: { type: 'adaptive' } }, undefined],
+    [{ thinking: { type: 'disabled' }, ...effort('high') }, undefined],
+    [{ thinking: { type: 'adaptive' }, ...effort('low') }, 'low'],
+    [{ ...enabled(1_024), ...effort('max') }, 'high'],
+    [effort('medium'), 'medium'],
+  ] as const)
+    it(`thinks as much as it was asked to: ${JSON.stringify(fields)}`, () => {
+      const request = asked(fields);
+      const words = inOpenAiForm(request);
+      assert.equal(words['reasoning_effort'], told);
+      for (const name of ['thinking', 'output_config']) assert.ok(!(name in words));
+      assert.partialDeepStrictEqual(toMessagesRequest(request, 'm', 1), fields, 'Anthropic itself is told as before');
+    });
+
+  it('keeps a schema beside an effort, for either side', () => {
+    const schema = { type: 'object', properties: {} };
+    const output_config = { format: { type: 'json_schema', schema }, effort: 'low' };
+    const request = asked({ output_config });
+    assert.deepEqual(toMessagesRequest(request, 'm', 1)['output_config'], output_config);
+    const { response_format: format, reasoning_effort: told } = inOpenAiForm(request);
+    assert.deepEqual([format, told], [{ type: 'json_schema', json_schema: { name: 'answer', schema } }, 'low']);
+  });
+
+  it('is without what says nothing about the answer', () => {
+    const unsaid = { cache_control: { type: 'ephemeral' }, context_management: { edits: [] } };
+    assert.deepEqual(inOpenAiForm(asked(unsaid)), inOpenAiForm(asked({})));
+  });
+
+  for (const name of ['container', 'mcp_servers'])
+    it(`refuses what is Anthropic's own: ${name}`, () => {
+      assert.throws(
+        () => inOpenAiForm(asked({ [name]: 'x' })),
+        (error) => error instanceof UpstreamFailure && error.body?.param === name,
+      );
+    });
+});

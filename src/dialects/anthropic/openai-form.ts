@@ -1,0 +1,105 @@
+/**
+ * What a caller of the Messages API asks, for an upstream that knows OpenAI's form and no word beyond it: many refuse a request for a field
+ * that they do not know. What has a word there is translated, what says nothing about the answer is left out, the rest is refused by
+ * name. Only for such callers: who speaks OpenAI's form himself is told on as he wrote it.
+ */
+import type { ChatMessage, ChatRequest } from '#contract/chat';
+import { defined, given, isRecord, textOf } from '../json.ts';
+import type { Json } from '../json.ts';
+import { untranslatable } from '../untranslatable.ts';
+
+/** The longest id of an end user that providers take; Claude Code's are longer. https://platform.openai.com/docs/api-reference/chat */
+const USER_CHARS_MAX = 64;
+/** Anthropic's own machinery: an answer without it would be another. */
+const ITS_OWN = ['container', 'mcp_servers'];
+const SHOWN_BELOW = 'The result is shown in the next message.';
+/** From this budget of thinking on; below the last, `low`. The other way it is told as the budgets of `THINKING_TOKENS`. */
+const EFFORTS = [
+  [16_384, 'high'],
+  [4_096, 'medium'],
+] as const;
+
+/** Throws `UpstreamFailure('untranslatable')`. */
+export function inOpenAiForm(request: ChatRequest): ChatRequest {
+  const {
+    messages,
+    tools,
+    user,
+    thinking,
+    output_config: output,
+    cache_control: _c,
+    context_management: _m,
+    ...rest
+  } = request;
+  const own = ITS_OWN.find((name) => given(rest[name]));
+  if (own !== undefined) throw untranslatable(own, 'it is known to Anthropic alone');
+  return {
+    ...rest,
+    messages: toldMessages(messages),
+    ...defined({
+      tools: Array.isArray(tools) ? tools.map(uncached) : tools,
+      user: textOf(user).length > USER_CHARS_MAX ? undefined : user,
+      reasoning_effort: toEffort(thinking, output),
+    }),
+  };
+}
+
+/** OpenAI has one word for both. Where the model is to decide by itself, nothing is said: so it does without. */
+function toEffort(thinking: unknown, output: unknown): string | undefined {
+  const { type, budget_tokens: budget } = isRecord(thinking) ? thinking : {};
+  const effort = isRecord(output) ? textOf(output['effort']) : '';
+  if (type === 'disabled') return undefined;
+  // The two above it are names of Anthropic's own.
+  if (effort !== '') return effort === 'xhigh' || effort === 'max' ? 'high' : effort;
+  if (type !== 'enabled') return undefined;
+  return EFFORTS.find(([tokens]) => Number(budget) >= tokens)?.[1] ?? 'low';
+}
+
+function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
+  const told: ChatMessage[] = [];
+  /** Pictures and files of results, which can hold text alone: shown after the last result of a turn. */
+  let shown: Json[] = [];
+  const show = (): void => {
+    if (shown.length > 0) told.push({ role: 'user', content: shown });
+    shown = [];
+  };
+  for (const { role, content, thinking_blocks: _t, is_error: _e, ...fields } of messages) {
+    const parts = partsOf(content).map(uncached);
+    const last = told.at(-1);
+    if (role === 'tool') {
+      const texts = parts.filter(isText);
+      const others = parts.filter((part) => !isText(part));
+      shown.push(...others);
+      told.push({ ...fields, role, content: others.length > 0 && texts.length === 0 ? SHOWN_BELOW : plain(texts) });
+    } else if (role === 'system' && last?.role === 'system') {
+      // A block of instructions is a message of its own here, and some models take but one.
+      last.content = [...partsOf(last.content), ...parts];
+    } else {
+      show();
+      told.push({ ...fields, role, content: content === undefined || content === null ? null : plain(parts) });
+    }
+  }
+  show();
+  return told;
+}
+
+function partsOf(content: ChatMessage['content']): readonly Json[] {
+  if (content === undefined || content === null) return [];
+  return typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+}
+
+/** One text is written as a text: not every server reads a list. */
+function plain(parts: readonly Json[]): string | readonly Json[] {
+  const [first] = parts;
+  if (first === undefined) return '';
+  return parts.length === 1 && isText(first) ? textOf(first['text']) : parts;
+}
+
+function isText({ type }: Json): boolean {
+  return type === 'text';
+}
+
+function uncached(part: unknown): Json {
+  const { cache_control: _, ...rest } = isRecord(part) ? part : {};
+  return rest;
+}
