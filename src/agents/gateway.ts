@@ -28,6 +28,7 @@ const NAME = /^[a-z0-9-]{1,63}$/;
 
 export class AgentGateway implements Gateway {
   readonly embed: Gateway['embed'];
+  readonly countTokens: Gateway['countTokens'];
   readonly deployments: Gateway['deployments'];
   readonly #parts: AgentGatewayParts;
 
@@ -36,6 +37,11 @@ export class AgentGateway implements Gateway {
     this.embed = async (call) => {
       if (!call.request.model.startsWith(PREFIX)) return parts.gateway.embed(call);
       const detail = 'An agent gives no vectors. Name a model that does; GET /v1/models lists them.';
+      throw new CallerError('bad_request', detail, { param: 'model' });
+    };
+    this.countTokens = async (call) => {
+      if (!call.request.model.startsWith(PREFIX)) return parts.gateway.countTokens(call);
+      const detail = 'What an agent tells its model is known only in its turn. Its answer tells the tokens as usage.';
       throw new CallerError('bad_request', detail, { param: 'model' });
     };
     this.deployments = () => parts.gateway.deployments();

@@ -176,6 +176,15 @@ export interface RunSpent {
   readonly costMicroUsd: number | null;
 }
 
+export interface TokenCount {
+  readonly tokens: number;
+  /** The hub's own guess, by the length of the texts, rather high than low; no provider was asked, or none could tell. */
+  readonly estimated: boolean;
+  /** Who counted, and for which of his models; null where it is estimated. */
+  readonly provider: string | null;
+  readonly model: string | null;
+}
+
 export interface Gateway {
   /** Throws a `HubError` when there is no answer; where a run began, the error's run is in `/api/runs/{runId}`. */
   complete(call: ChatCall): Promise<ChatAnswer>;
@@ -183,6 +192,8 @@ export interface Gateway {
   stream(call: ChatCall): Promise<ChatStream>;
   /** As `complete`; a deployment whose provider has no embeddings is passed over. */
   embed(call: EmbedCall): Promise<EmbedAnswer>;
+  /** The tokens of the chat's input. Begins no run. */
+  countTokens(call: ChatCall): Promise<TokenCount>;
   /** Routes, what the providers offer, and what the caller's project adds, in that order, each id once. */
   models(caller: Caller, signal: CancelSignal): Promise<readonly Model[]>;
   /** Each deployment that routes use. */

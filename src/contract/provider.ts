@@ -69,6 +69,8 @@ export interface Provider {
   stream(call: ProviderCall): Promise<ProviderStream>;
   /** Where the kind's `embeddings` says so; left out elsewhere. */
   embed?(call: EmbeddingCall): Promise<EmbeddingAnswer>;
+  /** The tokens of the request's input, where the upstream can tell; left out elsewhere. Costs no money. */
+  countTokens?(call: ProviderCall): Promise<number>;
   /** The models the upstream offers. Costs no money. */
   models(signal: CancelSignal): Promise<Model[]>;
   /** Ends every connection. */

@@ -37,7 +37,8 @@ export function estimateOf(
   return { tokens: prompt + answer, microUsd };
 }
 
-function promptTokens(request: RunCall['request']): number {
+/** Of the input alone. */
+export function promptTokens(request: RunCall['request']): number {
   const parts = 'messages' in request ? request.messages : 'input' in request ? request.input : [];
   let size = sizeOf(parts);
   if (request['tools'] !== undefined) size += sizeOf(request['tools']);

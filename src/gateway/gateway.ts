@@ -5,6 +5,7 @@ import type { Limits } from '#contract/limits';
 import type { Provider } from '#contract/provider';
 import type { CallContext } from './attempts.ts';
 import { SharedAnswers } from './cached/shared-answers.ts';
+import { countTokens } from './count-tokens.ts';
 import { Limited } from './limited.ts';
 import { ModelList } from './models.ts';
 import { Router } from './route.ts';
@@ -28,6 +29,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     complete: (call) => limited.run(call, (admitted) => shared.complete(admitted)),
     stream: (call) => limited.run(call, (admitted) => shared.stream(admitted)),
     embed: (call) => limited.run(call, (admitted) => shared.embed(admitted)),
+    countTokens: (call) => limited.free(call, () => countTokens(parts, router, call)),
     models: (_caller, signal) => models.get(signal),
     deployments: () => router.deployments.list(),
   };

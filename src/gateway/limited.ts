@@ -3,13 +3,15 @@
  * costs a request, and neither tokens nor money.
  */
 import type { RunCall } from '#contract/gateway';
-import type { LimitAmounts } from '#contract/admission';
+import type { Admission, LimitAmounts } from '#contract/admission';
 import type { Limits } from '#contract/limits';
 import { LimitExceededError } from '#contract/limits';
 import type { AttemptRecord, RunRecord } from '#contract/runs';
 import { estimateOf } from './estimate.ts';
 import type { Prices } from './prices.ts';
 import type { Router } from './route.ts';
+
+const NOTHING: LimitAmounts = { tokens: 0, microUsd: 0 };
 
 export class Limited {
   readonly #limits: Limits;
@@ -24,15 +26,31 @@ export class Limited {
 
   /** The answer to the call, where it is admitted. Throws `LimitExceededError` where it is not. */
   run<Call extends RunCall, Answer>(call: Call, answer: (call: Call) => Promise<Answer>): Promise<Answer> {
+    const estimate = (): LimitAmounts => estimateOf(call, this.#router.find(call.request.model), this.#prices);
+    const admitting = this.#admit(call, estimate);
+    return admitting === null ? answer(call) : admitting.then((admission) => answer({ ...call, admission }));
+  }
+
+  /** As `run`, for what begins no run that would settle it: it costs a request, and neither tokens nor money. */
+  async free<Answer>(call: RunCall, answer: () => Promise<Answer>): Promise<Answer> {
+    const admission = await this.#admit(call, () => NOTHING);
+    try {
+      return await answer();
+    } finally {
+      admission?.settle(NOTHING);
+    }
+  }
+
+  /** Null where nothing limits it. */
+  #admit(call: RunCall, estimate: () => LimitAmounts): Promise<Admission> | null {
     const { caller, agent = null, runId, request } = call;
     const route = this.#router.nameOf(request.model);
-    const estimate = (): LimitAmounts => estimateOf(call, this.#router.find(request.model), this.#prices);
     const admitting = this.#limits.admit({ caller, agent, route, id: runId, estimate });
-    if (admitting === null) return answer(call);
+    if (admitting === null) return null;
     return admitting.then(
       (admission) => {
         call.onLimits?.(admission.standings);
-        return answer({ ...call, admission });
+        return admission;
       },
       (thrown: unknown) => {
         if (thrown instanceof LimitExceededError) call.onLimits?.(thrown.standings, thrown.limit);

@@ -10,6 +10,7 @@ import type { ChatRequest } from '#contract/chat';
 import type { ChatAnswer, ChatCall, ChatStream, RunCall, RunSummary, WholeAnswer } from '#contract/gateway';
 import { translateError } from './errors/translate.ts';
 import type { Answer } from './answer.ts';
+import { headerValue } from './header-value.ts';
 import { limitsToldIn } from './limit-headers.ts';
 import { preferencesOf } from './preferences.ts';
 import { cacheHeaders } from './cache-headers.ts';
@@ -175,9 +176,4 @@ function summaryHeaders(summary: RunSummary): Record<string, string> {
   if (simulated) headers['x-revoagent-simulated'] = 'true';
   if (cache !== undefined) Object.assign(headers, cacheHeaders(cache));
   return headers;
-}
-
-/** A model's name may hold what a header may not; half a character, which JSON may hold, has no encoding of its own. */
-function headerValue(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }

@@ -12,6 +12,7 @@ const EXPOSED = [
   'x-revoagent-overhead-ms',
   'x-revoagent-degraded',
   'x-revoagent-simulated',
+  'x-revoagent-estimated',
   'x-revoagent-cache',
   'x-revoagent-cache-key',
   'x-revoagent-external',

@@ -7,7 +7,7 @@ import { presentations } from './errors/presentation.ts';
 import { idempotencyHeader } from './idempotency.ts';
 import type { Operation, ResponseDoc } from './operation.ts';
 import { publicPath } from './paths.ts';
-import { ANTHROPIC_VERSION } from './request-context.ts';
+import { ANTHROPIC_VERSION, surfaceOf } from './request-context.ts';
 import { standingSchema } from './wire/limit.ts';
 
 const TAGS = [
@@ -155,7 +155,7 @@ const ANTHROPIC_ERROR = { $ref: '#/components/schemas/AnthropicError' };
 
 function errorResponse({ path, headers }: Operation): Json {
   const openai = path.startsWith('/v1/');
-  const anthropic = path === '/v1/messages';
+  const anthropic = surfaceOf(path, {}) === 'anthropic';
   const { status, title, openaiType, openaiCode } = presentations.invalid_body;
   const detail = 'model is required.';
   return {

@@ -17,10 +17,10 @@ it('a path of a vendor that is not served says so, and what to use, in the form 
     message: '/v1/completions is not served here; use /v1/chat/completions.',
     code: 'not_found',
   });
-  const anthropic = await ask('POST', '/v1/messages/count_tokens?beta=true');
+  const anthropic = await ask('POST', '/v1/messages/batches?beta=true');
   assert.equal(anthropic.status, 404);
   assert.partialDeepStrictEqual(anthropic.body, { type: 'error', error: { type: 'not_found_error' } });
-  assert.match(anthropic.body.error.message, /^\/v1\/messages\/count_tokens is not served here; /);
+  assert.match(anthropic.body.error.message, /^\/v1\/messages\/batches is not served here; /);
   for (const path of ['/v1/responses/resp_1', '/v1/responses/resp_1/cancel', '/v1/responses/resp_1/input_items'])
     for (const method of ['GET', 'POST', 'DELETE'])
       assert.match(

@@ -22,7 +22,6 @@ export const UNSERVED: readonly Unserved[] = [
   },
   { path: '/v1/conversations/*', instead: 'the hub’s own are /api/agents and /api/conversations' },
   { path: '/v1/completions', instead: CHAT },
-  { path: '/v1/messages/count_tokens', instead: 'an answer of /v1/messages tells its tokens as usage' },
   { path: '/v1/messages/batches/*', instead: 'ask one by one with /v1/messages' },
   { path: '/v1/batches/*', instead: 'ask one by one with /v1/chat/completions' },
   { path: '/v1/moderations', instead: 'a guardrail of the route can judge requests and answers' },

@@ -10,6 +10,7 @@ import type {
   EmbedAnswer,
   EmbedCall,
   Gateway,
+  TokenCount,
 } from '#contract/gateway';
 import { Exchangeable, leaveAtEnd } from './exchangeable.ts';
 
@@ -28,6 +29,10 @@ export class GatewaySwitch extends Exchangeable<GatewayBuild> implements Gateway
 
   embed(call: EmbedCall): Promise<EmbedAnswer> {
     return this.#whole((gateway) => gateway.embed(call));
+  }
+
+  countTokens(call: ChatCall): Promise<TokenCount> {
+    return this.#whole((gateway) => gateway.countTokens(call));
   }
 
   async stream(call: ChatCall): Promise<ChatStream> {

@@ -19,7 +19,7 @@ import type {
   ProviderStream,
 } from '#contract/provider';
 import { toCompletion } from '#dialects/anthropic/answer';
-import { toMessagesRequest } from '#dialects/anthropic/request';
+import { toCountRequest, toMessagesRequest } from '#dialects/anthropic/request';
 import { errorIn, ToChunks } from '#dialects/anthropic/stream';
 import { isRecord, parseJson, textOf } from '#dialects/json';
 import { asksForUsage } from './asks-for-usage.ts';
@@ -142,6 +142,17 @@ class Anthropic implements Provider {
         return read === 'end' ? 'end' : read.map((chunk) => ({ chunk, data: JSON.stringify(chunk) }));
       }),
     };
+  }
+
+  async countTokens(call: ProviderCall): Promise<number> {
+    const body = JSON.stringify(toCountRequest(call.request, call.model));
+    const exchange = await this.#upstream.post('/messages/count_tokens', body, call);
+    const value = parsed(await exchange.readAll(limits.answerBytesMax));
+    const tokens = isRecord(value) ? value['input_tokens'] : undefined;
+    if (typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0) return tokens;
+    throw new UpstreamFailure('malformed', 'The upstream answered with no count of tokens.', {
+      status: exchange.status,
+    });
   }
 
   async models(signal: CancelSignal): Promise<Model[]> {

@@ -216,6 +216,7 @@ export function modelsOf(replies: readonly Reply[], asked: ChatCall[]): Gateway 
   return {
     complete: never,
     embed: never,
+    countTokens: never,
     deployments: () => [],
     models: async () => [],
     stream(call) {

@@ -42,6 +42,7 @@ export interface Script {
   complete?: (call: ChatCall) => Promise<ChatAnswer>;
   stream?: (call: ChatCall) => Promise<ChatStream>;
   embed?: (call: EmbedCall) => Promise<EmbedAnswer>;
+  countTokens?: Gateway['countTokens'];
   health?: 'healthy' | 'unhealthy';
   settings?: Partial<HttpSettings>;
   clock?: Clock;
@@ -249,6 +250,11 @@ function gatewayOf(script: Script, calls: RunCall[]): Gateway {
       calls.push(call);
       if (script.embed !== undefined) return script.embed(call);
       return { summary: summary(call.runId), body: vectors(), raw: undefined };
+    },
+    async countTokens(call) {
+      calls.push(call);
+      if (script.countTokens !== undefined) return script.countTokens(call);
+      return { tokens: 9, estimated: true, provider: null, model: null };
     },
     models: async () => [
       { id: 'fast', object: 'model', created: 1, owned_by: 'revoagent' },

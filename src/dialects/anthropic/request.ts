@@ -107,6 +107,25 @@ function isForced(choice: unknown): boolean {
   return isRecord(choice) && (choice['type'] === 'any' || choice['type'] === 'tool');
 }
 
+/** What of a request its tokens are counted of; Anthropic refuses all else where it only counts. Throws as `toMessagesRequest` does. */
+const COUNTED = [
+  'model',
+  'messages',
+  'system',
+  'tools',
+  'tool_choice',
+  'thinking',
+  'cache_control',
+  'output_config',
+  'mcp_servers',
+  'context_management',
+];
+
+export function toCountRequest(request: ChatRequest, model: string): Json {
+  const whole = Object.entries(toMessagesRequest(request, model, 1));
+  return Object.fromEntries(whole.filter(([name]) => COUNTED.includes(name)));
+}
+
 function refuseUnknown(request: ChatRequest): void {
   for (const [name, value] of Object.entries(request)) {
     if (!given(value) || [TRANSLATED, SAME, UNSAID].some((names) => names.includes(name))) continue;

@@ -1,7 +1,6 @@
 /** `POST /v1/messages`: Anthropic's form, over every kind of provider, plain or as a stream. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { limits } from '#core/limits';
 import type { ChatRequest } from '#contract/chat';
 import { fromCompletion } from '#dialects/anthropic/answer';
 import { fromMessagesRequest } from '#dialects/anthropic/request';
@@ -11,27 +10,15 @@ import { answerChat } from '../chat.ts';
 import { defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
 import { namedEvents, translated } from '../translation.ts';
-import { modelName } from '../wire/chat.ts';
-
-const block = Type.Record(Type.String(), Type.Unknown());
-const blocks = Type.Array(block);
+import { block, blocks, input } from '../wire/message.ts';
 
 const body = Type.Object(
   {
-    model: modelName,
+    ...input,
     max_tokens: Type.Integer({ minimum: 1, description: 'Tokens of the answer at most.' }),
-    messages: Type.Array(
-      Type.Object({ role: Type.Enum(['user', 'assistant']), content: Type.Union([Type.String(), blocks]) }),
-      { minItems: 1, maxItems: limits.messagesMax },
-    ),
-    system: Type.Optional(Type.Union([Type.String(), blocks], { description: 'Instructions.' })),
     stream: Type.Optional(Type.Boolean({ description: 'true: server-sent events, the last of them `message_stop`.' })),
     temperature: Type.Optional(Type.Number({ description: 'Randomness.' })),
     stop_sequences: Type.Optional(Type.Array(Type.String(), { description: 'Where to stop.' })),
-    tools: Type.Optional(
-      Type.Array(block, { maxItems: limits.toolsMax, description: 'Tools that the model may call.' }),
-    ),
-    tool_choice: Type.Optional(block),
     metadata: Type.Optional(block),
   },
   { description: 'Anthropic’s Messages request. What no other provider could be told is refused by name.' },

@@ -4,6 +4,7 @@ import { callExternal } from './call-external.ts';
 import { chat } from './chat.ts';
 import { chatWithAgent } from './chat-with-agent.ts';
 import { closeBreaker } from './close-breaker.ts';
+import { countMessageTokens } from './count-message-tokens.ts';
 import { createAgent } from './create-agent.ts';
 import { createChatCompletion } from './create-chat-completion.ts';
 import { createConversation } from './create-conversation.ts';
@@ -103,6 +104,7 @@ export const operations: readonly Operation[] = [
   invalidateCache,
   createKey,
   createMessage,
+  countMessageTokens,
   listKeys,
   revokeKey,
   getLimits,

@@ -69,13 +69,18 @@ describe('the official Anthropic client', () => {
     });
   });
 
-  it('is told that tokens are not counted here, and what tells them', async () => {
+  it('counts tokens by the hub’s own estimate, of all that is told and of nothing else', async () => {
     const { model, messages } = asked;
-    await assert.rejects(client.messages.countTokens({ model, messages }), (error) => {
-      assert.ok(error instanceof Anthropic.NotFoundError);
-      assert.match(error.message, /\/v1\/messages\/count_tokens is not served here; .*usage/);
-      return true;
-    });
+    const askedBefore = hub.upstream.received.length;
+    const { data, response } = await client.messages.countTokens({ model, messages }).withResponse();
+    assert.equal(response.headers.get('x-revoagent-estimated'), 'true');
+    assert.equal(response.headers.get('x-revoagent-run'), null, 'it is no run');
+    const more = await client.messages.countTokens({ model, messages, system: 'Be brief.', tools });
+    assert.ok(data.input_tokens > 0 && more.input_tokens > data.input_tokens);
+    const { usage } = await client.messages.create({ ...asked, max_tokens: 50 });
+    assert.ok(data.input_tokens >= usage.input_tokens, 'rather high than low');
+    assert.equal(hub.upstream.received.length, askedBefore + 1, 'nobody is asked to count');
+    await assert.rejects(client.messages.countTokens({ model, messages: [] }), Anthropic.BadRequestError);
   });
 
   it('gets a stream event by event, with what was used at its end', async () => {
