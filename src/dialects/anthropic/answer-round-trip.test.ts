@@ -13,6 +13,7 @@ import { FromChunks, ToChunks } from './stream.ts';
 type MessageEvent = Fields;
 
 const SEEDS = 300;
+const STOP = 'END';
 const WORDS = ['Bern', 'Grüezi', '日本', '🏔️ up', '{"a":1}', 'line\nbreak', '  spaced', '"quoted"', '\\', 'data: x'];
 
 /** Draws the parts of a conversation. */
@@ -75,9 +76,15 @@ function anthropicAnswer(draw: Draw): Fields {
     type: 'message',
     role: 'assistant',
     model: 'm',
-    stop_sequence: null,
     content: [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses],
-    stop_reason: draw.one(uses.length === 0 ? 'end_turn' : 'tool_use', 'max_tokens', 'refusal'),
+    ...draw.one<Fields>(
+      { stop_reason: uses.length === 0 ? 'end_turn' : 'tool_use', stop_sequence: null },
+      { stop_reason: 'max_tokens', stop_sequence: null },
+      { stop_reason: 'refusal', stop_sequence: null },
+      uses.length === 0
+        ? { stop_reason: 'stop_sequence', stop_sequence: STOP }
+        : { stop_reason: 'tool_use', stop_sequence: null },
+    ),
     usage: {
       input_tokens: 1 + draw.below(98),
       cache_creation_input_tokens: 1 + draw.below(98),
@@ -90,9 +97,12 @@ function anthropicAnswer(draw: Draw): Fields {
 const throughHub = (message: Fields) => toCompletion(message, 1);
 
 /** The answer cut into the events of a stream, at random places. */
-function eventsOf(draw: Draw, { content, stop_reason, usage, ...message }: Fields): MessageEvent[] {
+function eventsOf(draw: Draw, { content, stop_reason, stop_sequence, usage, ...message }: Fields): MessageEvent[] {
   const events: MessageEvent[] = [
-    { type: 'message_start', message: { ...message, content: [], usage: { ...Object(usage), output_tokens: 0 } } },
+    {
+      type: 'message_start',
+      message: { ...message, stop_sequence: null, content: [], usage: { ...Object(usage), output_tokens: 0 } },
+    },
   ];
   const blocks: Fields[] = Array.isArray(content) ? content : [];
   for (const [index, block] of blocks.entries()) {
@@ -120,7 +130,7 @@ function eventsOf(draw: Draw, { content, stop_reason, usage, ...message }: Field
   const counts = { output_tokens: Object(usage).output_tokens };
   return [
     ...events,
-    { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage: counts },
+    { type: 'message_delta', delta: { stop_reason, stop_sequence }, usage: counts },
     { type: 'message_stop' },
   ];
 }
@@ -187,14 +197,14 @@ describe('an answer', () => {
   it('of the Messages API is the same after it was a completion', () => {
     forEachSeed((draw) => {
       const answer = anthropicAnswer(draw);
-      assert.deepEqual(fromCompletion(throughHub(answer)), answer);
+      assert.deepEqual(fromCompletion(throughHub(answer), [STOP]), answer);
     });
   });
 
   it('that is a completion is the same after it was a message', () => {
     forEachSeed((draw) => {
       const completion = throughHub(anthropicAnswer(draw));
-      assert.deepEqual(throughHub(fromCompletion(completion)), completion);
+      assert.deepEqual(throughHub(fromCompletion(completion, [STOP])), completion);
     });
   });
 
@@ -203,10 +213,18 @@ describe('an answer', () => {
       const answer = anthropicAnswer(draw);
       const events = eventsOf(draw, answer);
       assert.deepEqual(assembled(events), answer, 'the script is sound');
-      const writer = new FromChunks();
+      const writer = new FromChunks([STOP]);
       const after = chunksOf(events).flatMap((chunk) => writer.read(chunk));
       assert.deepEqual(assembled([...after, ...writer.end()]), answer);
     });
+  });
+
+  it('that stopped at a text nobody asked to stop at is at its end', () => {
+    const choices = [
+      { index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop', stop_reason: 'eos' },
+    ];
+    const told = fromCompletion({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices }, [STOP]);
+    assert.deepEqual([told['stop_reason'], told['stop_sequence']], ['end_turn', null]);
   });
 
   it('that calls tools says so, though its provider ends it with "stop"', () => {

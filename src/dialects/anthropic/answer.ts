@@ -43,6 +43,18 @@ export function toStopReason(finishReason: string | null | undefined, called: bo
   return finishReason === null || finishReason === undefined ? null : (STOP[finishReason] ?? finishReason);
 }
 
+/** Which of the texts to stop at it stopped at, in vLLM's word: OpenAI has none. */
+export function toStopped({ stop_reason: reason, stop_sequence: sequence }: Json): Json {
+  return reason === 'stop_sequence' && typeof sequence === 'string' ? { stop_reason: sequence } : {};
+}
+
+/** Why it ended, and at which of `stops`, those that were asked for: others than vLLM may mean something else by the field. */
+export function fromStopped(finish: unknown, stopped: unknown, called: boolean, stops: readonly string[]): Json {
+  const reason = toStopReason(typeof finish === 'string' ? finish : null, called);
+  const sequence = reason === 'end_turn' ? stops.find((stop) => stop === stopped) : undefined;
+  return { stop_reason: sequence === undefined ? reason : 'stop_sequence', stop_sequence: sequence ?? null };
+}
+
 /** Tokens read from or written to the cache are input too. Null where Anthropic said nothing. */
 export function toUsage(usage: unknown): Usage | null {
   if (!isRecord(usage)) return null;
@@ -101,6 +113,7 @@ export function toCompletion(value: unknown, created: number): ChatCompletion {
         },
         logprobs: null,
         finish_reason: toFinishReason(value['stop_reason'], jsonAnswer !== undefined),
+        ...toStopped(value),
       },
     ],
     usage: toUsage(value['usage']),
@@ -111,8 +124,8 @@ function toToolCall({ id, name, input }: Json): Json {
   return { id, type: 'function', function: { name, arguments: JSON.stringify(input ?? {}) } };
 }
 
-/** The first choice as Anthropic would word it. */
-export function fromCompletion(completion: ChatCompletion): Json {
+/** The first choice as Anthropic would word it. `stops`: where it was asked to stop. */
+export function fromCompletion(completion: ChatCompletion, stops: readonly string[] = []): Json {
   const [choice] = completion.choices;
   const message: Json = choice?.message ?? {};
   const { content, tool_calls: calls, thinking_blocks: thoughts, refusal } = message;
@@ -127,8 +140,7 @@ export function fromCompletion(completion: ChatCompletion): Json {
       ...(text === '' ? [] : [{ type: 'text', text }]),
       ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
     ],
-    stop_reason: toStopReason(choice?.finish_reason, Array.isArray(calls) && calls.length > 0),
-    stop_sequence: null,
+    ...fromStopped(choice?.finish_reason, choice?.['stop_reason'], Array.isArray(calls) && calls.length > 0, stops),
     usage: fromUsage(completion.usage),
   };
 }

@@ -12,7 +12,7 @@ import { continuedBy, StreamedCall } from '#contract/streamed-call';
 import { defined, isRecord, parseJson, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
 import { thoughtOf } from '../thought.ts';
-import { fromUsage, toFinishReason, toStopReason, toUsage } from './answer.ts';
+import { fromStopped, fromUsage, toFinishReason, toStopped, toUsage } from './answer.ts';
 import { JSON_TOOL } from './request.ts';
 
 /** `{type: "error", error: {type, message}}`, as a body and as an event. */
@@ -151,7 +151,7 @@ export class ToChunks {
       };
     const reason = isRecord(delta) ? delta['stop_reason'] : undefined;
     if (reason === undefined || reason === null) return [];
-    const end = this.#chunk({}, toFinishReason(reason, this.#jsonAnswer));
+    const end = this.#chunk({}, toFinishReason(reason, this.#jsonAnswer), toStopped(isRecord(delta) ? delta : {}));
     const usage = toUsage(this.#usage);
     // Anthropic always says it. A caller who did not ask gets no chunk without choices, which older clients trip over.
     return this.#usageAsked ? [end, { ...this.#frame(), choices: [], usage }] : [{ ...end, usage }];
@@ -161,10 +161,10 @@ export class ToChunks {
     return this.#chunk({ tool_calls: [{ index: this.#call, ...call }] });
   }
 
-  #chunk(delta: ChatChunk['choices'][number]['delta'], finish: string | null = null): ChatChunk {
+  #chunk(delta: ChatChunk['choices'][number]['delta'], finish: string | null = null, more: Json = {}): ChatChunk {
     if (!this.#began)
       throw new UpstreamFailure('malformed', 'The upstream sent a part of a message that it had not begun.');
-    return { ...this.#frame(), choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] };
+    return { ...this.#frame(), choices: [{ index: 0, delta, logprobs: null, finish_reason: finish, ...more }] };
   }
 
   #frame(): Pick<ChatChunk, 'id' | 'object' | 'created' | 'model'> {
@@ -194,8 +194,15 @@ export class FromChunks {
   #told = 0;
   #argumentChars = 0;
   #finish: string | null = null;
+  #stopped: unknown;
   #usage: Usage | null = null;
   #began = false;
+  readonly #stops: readonly string[];
+
+  /** `stops`: where it was asked to stop. */
+  constructor(stops: readonly string[] = []) {
+    this.#stops = stops;
+  }
 
   read(chunk: ChatChunk): Json[] {
     const events: Json[] = [];
@@ -223,7 +230,10 @@ export class FromChunks {
     for (const text of [textOf(content), textOf(refusal)])
       if (text !== '') this.#say(events, 'text', { type: 'text_delta', text });
     for (const call of Array.isArray(calls) ? calls.filter(isRecord) : []) this.#callTool(events, call);
-    if (typeof choice.finish_reason === 'string') this.#finish = choice.finish_reason;
+    if (typeof choice.finish_reason === 'string') {
+      this.#finish = choice.finish_reason;
+      this.#stopped = choice['stop_reason'];
+    }
     return events;
   }
 
@@ -232,7 +242,7 @@ export class FromChunks {
     const events: Json[] = [];
     this.#tellCalls(events, true);
     this.#close(events);
-    const delta = { stop_reason: toStopReason(this.#finish, this.#calls.length > 0), stop_sequence: null };
+    const delta = fromStopped(this.#finish, this.#stopped, this.#calls.length > 0, this.#stops);
     events.push({ type: 'message_delta', delta, usage: fromUsage(this.#usage) }, { type: 'message_stop' });
     return events;
   }

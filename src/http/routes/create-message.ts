@@ -29,11 +29,13 @@ function toChatRequest(given: Static<typeof body>): ChatRequest {
   return request.stream === true ? { ...request, stream_options: { include_usage: true } } : request;
 }
 
-const anthropicForm: ChatForm = {
-  plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion)),
-  stream: () => namedEvents(new FromChunks()),
-  restarts: false,
-};
+function formFor({ stop_sequences: stops }: Static<typeof body>): ChatForm {
+  return {
+    plain: ({ body: completion }) => JSON.stringify(fromCompletion(completion, stops)),
+    stream: () => namedEvents(new FromChunks(stops)),
+    restarts: false,
+  };
+}
 
 export const createMessage = defineOperation({
   id: 'createMessage',
@@ -79,7 +81,7 @@ export const createMessage = defineOperation({
   handle: ({ body: given, context }, services) =>
     answerChat(
       translated(() => toChatRequest(given)),
-      anthropicForm,
+      formFor(given),
       context,
       services,
     ),
