@@ -38,7 +38,7 @@ export function toFinishReason(stopReason: unknown, jsonAnswer: boolean): string
  * `called`: it holds calls of tools. OpenAI ends such an answer with `stop` where the tool was forced, and others always do; who speaks to
  * Anthropic runs the tools of `tool_use` alone.
  */
-export function toStopReason(finishReason: string | null | undefined, called: boolean): string | null {
+function toStopReason(finishReason: string | null | undefined, called: boolean): string | null {
   if (called && finishReason === 'stop') return 'tool_use';
   return finishReason === null || finishReason === undefined ? null : (STOP[finishReason] ?? finishReason);
 }
