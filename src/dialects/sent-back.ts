@@ -5,6 +5,7 @@
  */
 export const OF_ITS_MAKER: readonly string[] = [
   'annotations',
+  'block_order',
   'extra_content',
   'parsed',
   'reasoning',

@@ -19,6 +19,7 @@ export interface Conversation {
   turns: Turn[];
 }
 
+const PLAIN = 'text/plain';
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,(.*)$/s;
 /** What clients send back of an answer without meaning anything by it. */
 const EMPTY_ANSWER_FIELDS = ['audio', 'function_call'];
@@ -97,7 +98,33 @@ function toAssistantContent(message: ChatMessage, where: string): string | Json[
       : toBlocks(content, `${where}.content`, ['text']);
   if (textOf(refusal) !== '') said.push(textBlock(textOf(refusal)));
   const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
-  return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
+  return ordered([...listOf(thoughts).filter(isSigned), ...said, ...uses], message['block_order']);
+}
+
+/** In which an answer is written unless `block_order` of the message says otherwise. */
+const USUAL_ORDER = ['thinking', 'text', 'tool_use'] as const;
+
+function kindOf(block: Json): (typeof USUAL_ORDER)[number] {
+  if (isThought(block)) return 'thinking';
+  return block['type'] === 'tool_use' ? 'tool_use' : 'text';
+}
+
+/** Blocks in the usual order, as they were. What the order does not name comes last. */
+function ordered(blocks: Json[], order: unknown): Json[] {
+  const left = [...blocks];
+  const first = listOf(order).flatMap((kind) => {
+    const at = left.findIndex((block) => kindOf(block) === kind);
+    return at === -1 ? [] : left.splice(at, 1);
+  });
+  return [...first, ...left];
+}
+
+/** Of an answer in which thoughts lie between other things: Anthropic refuses them in another order than it wrote them in. */
+function orderOf(blocks: readonly Json[]): Json {
+  const order = blocks.map(kindOf);
+  const rank = (kind: (typeof order)[number]): number => USUAL_ORDER.indexOf(kind);
+  const isUsual = order.every((kind, at) => at === 0 || rank(kind) >= rank(order[at - 1] ?? kind));
+  return isUsual || !order.includes('thinking') ? {} : { block_order: order };
 }
 
 function isThought({ type }: Json): boolean {
@@ -134,7 +161,8 @@ function toToolResult(message: ChatMessage, where: string): Json {
   return defined({
     type: 'tool_result',
     tool_use_id: idOf(id),
-    content: typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url']),
+    content:
+      typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url', 'file']),
     is_error: failed,
   });
 }
@@ -169,11 +197,15 @@ function toImage(image: unknown, where: string): Json {
 }
 
 function toDocument(file: unknown, where: string): Json {
-  const { file_data: text, filename } = isRecord(file) ? file : { file_data: undefined, filename: undefined };
-  const [, mediaType, data] = DATA_URL.exec(textOf(text)) ?? [];
+  const { file_data: text, file_url: url, filename: title }: Json = isRecord(file) ? file : {};
+  if (/^https?:\/\//.test(textOf(url))) return { source: { type: 'url', url }, title };
+  const [, mediaType, data = ''] = DATA_URL.exec(textOf(text)) ?? [];
   if (mediaType === undefined)
     throw untranslatable(where, 'it holds no file_data as a base64 data URL, the one way to tell Anthropic a file');
-  return { source: { type: 'base64', media_type: mediaType, data }, title: filename };
+  // Anthropic takes text as text, and in base64 PDF alone.
+  if (mediaType === PLAIN)
+    return { source: { type: 'text', media_type: PLAIN, data: Buffer.from(data, 'base64').toString() }, title };
+  return { source: { type: 'base64', media_type: mediaType, data }, title };
 }
 
 export function fromTurns({ system, turns }: Conversation): ChatMessage[] {
@@ -219,6 +251,7 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
     content: parts.length === 0 ? (calls.length === 0 ? '' : null) : single ? textOf(only['text']) : parts,
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
     ...(thoughts.length === 0 ? {} : { thinking_blocks: thoughts }),
+    ...orderOf(blocks.filter((block) => !isThought(block) || isSigned(block))),
   };
 }
 
@@ -242,10 +275,11 @@ function fromBlock(block: Json, where: string): Json {
         : source['url'];
     if (type === 'image' && typeof url === 'string')
       return defined({ type: 'image_url', image_url: { url }, cache_control: cached });
-    if (source['type'] === 'base64')
+    const file = type === 'document' ? fileOf(source, url) : undefined;
+    if (file !== undefined)
       return defined({
         type: 'file',
-        file: defined({ file_data: url, filename: block['title'] }),
+        file: defined({ ...file, filename: block['title'] ?? undefined }),
         cache_control: cached,
       });
   }
@@ -253,6 +287,13 @@ function fromBlock(block: Json, where: string): Json {
     `${where}.content`,
     `it holds a block of the type "${textOf(type)}", for which there is no other word`,
   );
+}
+
+/** Of a document's source; undefined for one that only Anthropic knows. `url`: of its data, or its own. */
+function fileOf({ type, data }: Json, url: unknown): Json | undefined {
+  if (type === 'base64') return { file_data: url };
+  if (type === 'text') return { file_data: `data:${PLAIN};base64,${Buffer.from(textOf(data)).toString('base64')}` };
+  return type === 'url' ? { file_url: url } : undefined;
 }
 
 function isPlainText(part: Json): boolean {

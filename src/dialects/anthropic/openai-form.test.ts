@@ -40,6 +40,28 @@ describe('a request of the Messages API in OpenAI’s form', () => {
     assert.deepEqual([format, told], [{ type: 'json_schema', json_schema: { name: 'answer', schema } }, 'low']);
   });
 
+  it('holds a document of text as text, and one that is to be fetched is refused', () => {
+    const document = (source: Json, more: Json = {}) => ({ type: 'document', source, ...more });
+    const messages = (...content: Json[]) => ({ messages: [{ role: 'user', content }] });
+    const texts = messages(
+      document({ type: 'text', media_type: 'text/plain', data: 'Grüezi.' }, { title: 'a.txt' }),
+      document({ type: 'text', media_type: 'text/plain', data: 'Bern.' }),
+    );
+    const [told] = inOpenAiForm(asked(texts)).messages;
+    assert.deepEqual(
+      told?.content,
+      ['a.txt\n\nGrüezi.', 'Bern.'].map((text) => ({ type: 'text', text })),
+    );
+    const fetched = messages(document({ type: 'url', url: 'https://example.com/a.pdf' }, { title: 'a.pdf' }));
+    assert.throws(() => inOpenAiForm(asked(fetched)), UpstreamFailure);
+    for (const fields of [texts, fetched])
+      assert.partialDeepStrictEqual(
+        toMessagesRequest(asked(fields), 'm', 1),
+        fields,
+        'Anthropic is told them as they are',
+      );
+  });
+
   it('is without what says nothing about the answer', () => {
     const unsaid = { cache_control: { type: 'ephemeral' }, context_management: { edits: [] } };
     assert.deepEqual(inOpenAiForm(asked(unsaid)), inOpenAiForm(asked({})));

@@ -12,6 +12,7 @@ import { untranslatable } from '../untranslatable.ts';
 const USER_CHARS_MAX = 64;
 /** Anthropic's own machinery: an answer without it would be another. */
 const ITS_OWN = ['container', 'mcp_servers'];
+const PLAIN = 'data:text/plain;base64,';
 const SHOWN_BELOW = 'The result is shown in the next message.';
 /** From this budget of thinking on; below the last, `low`. The other way it is told as the budgets of `THINKING_TOKENS`. */
 const EFFORTS = [
@@ -63,8 +64,8 @@ function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
     if (shown.length > 0) told.push({ role: 'user', content: shown });
     shown = [];
   };
-  for (const { role, content, thinking_blocks: _t, is_error: _e, ...fields } of messages) {
-    const parts = partsOf(content).map(uncached);
+  for (const { role, content, thinking_blocks: _t, block_order: _o, is_error: _e, ...fields } of messages) {
+    const parts = partsOf(content).map(uncached).map(toldPart);
     const last = told.at(-1);
     if (role === 'tool') {
       const texts = parts.filter(isText);
@@ -97,6 +98,15 @@ function plain(parts: readonly Json[]): string | readonly Json[] {
 
 function isText({ type }: Json): boolean {
   return type === 'text';
+}
+
+/** Files are PDFs there, and none is fetched. */
+function toldPart(part: Json): Json {
+  const { file_data: data, file_url: url, filename }: Json = isRecord(part['file']) ? part['file'] : {};
+  if (given(url)) throw untranslatable('source.url', 'it is the address of a document, which Anthropic alone fetches');
+  if (!textOf(data).startsWith(PLAIN)) return part;
+  const text = Buffer.from(textOf(data).slice(PLAIN.length), 'base64').toString();
+  return { type: 'text', text: given(filename) ? `${textOf(filename)}\n\n${text}` : text };
 }
 
 function uncached(part: unknown): Json {

@@ -5,6 +5,7 @@ import type { ChatMessage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
 import type { Json } from '../json.ts';
 import { OF_ITS_MAKER } from '../sent-back.ts';
+import type { Turn } from './messages.ts';
 import { fromMessagesRequest, toMessagesRequest } from './request.ts';
 
 const ASKED: ChatMessage[] = [{ role: 'user', content: 'Are you well?' }];
@@ -79,6 +80,28 @@ describe('a conversation', () => {
     ]);
     assert.deepEqual(answer?.content, [signed, { type: 'text', text: 'Yes.' }]);
   });
+});
+
+describe('an answer of Anthropic’s that comes back', () => {
+  const thought = (thinking: string): Json => ({ type: 'thinking', thinking, signature: 's' });
+  const text = { type: 'text', text: 'One.' };
+  const use = { type: 'tool_use', id: 't', name: 'w', input: {} };
+  const pdf = { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' } };
+  for (const content of [
+    [thought('a'), text, thought('b'), use],
+    [thought('a'), use, thought('b'), text],
+    [text, thought('a'), use],
+    [thought('a'), thought('b'), text, use],
+  ])
+    it(`keeps the order of its blocks, and results may hold documents: ${content.map(({ type }) => type).join(', ')}`, () => {
+      const messages: Turn[] = [
+        { role: 'user', content: 'Well?' },
+        { role: 'assistant', content },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: [pdf] }] },
+      ];
+      const request = fromMessagesRequest({ model: 'm', max_tokens: 9, messages });
+      assert.deepEqual(toMessagesRequest(request, 'm', 1).messages, messages);
+    });
 });
 
 describe('a field', () => {
