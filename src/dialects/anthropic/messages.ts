@@ -95,7 +95,7 @@ function toAssistantContent(message: ChatMessage, where: string): string | Json[
       ? content === ''
         ? []
         : [textBlock(content)]
-      : toBlocks(content, `${where}.content`, ['text']);
+      : toBlocks(content, `${where}.content`, ['text', 'refusal']);
   if (textOf(refusal) !== '') said.push(textBlock(textOf(refusal)));
   const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
   return ordered([...listOf(thoughts).filter(isSigned), ...said, ...uses], message['block_order']);
@@ -181,6 +181,8 @@ function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
     throw untranslatable(`${where}.type`, `it is "${textOf(type)}"; Anthropic can be told here: ${allowed.join(', ')}`);
   const cached = { cache_control: part['cache_control'] };
   if (type === 'text') return defined({ type: 'text', text: part['text'], ...cached });
+  // As the refusal of a whole answer: what was said.
+  if (type === 'refusal') return textBlock(textOf(part['refusal']));
   if (type === 'image_url')
     return defined({ type: 'image', source: toImage(part['image_url'], `${where}.image_url`), ...cached });
   return defined({ type: 'document', ...toDocument(part['file'], `${where}.file`), ...cached });
@@ -188,7 +190,7 @@ function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
 
 function toImage(image: unknown, where: string): Json {
   const { url, detail } = isRecord(image) ? image : { url: image, detail: undefined };
-  if (detail !== undefined && detail !== 'auto')
+  if (given(detail) && detail !== 'auto' && detail !== 'high')
     throw untranslatable(`${where}.detail`, 'it is not known to Anthropic, which takes an image as it is');
   const [, mediaType, data] = DATA_URL.exec(textOf(url)) ?? [];
   if (mediaType !== undefined) return { type: 'base64', media_type: mediaType, data };

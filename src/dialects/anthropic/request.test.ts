@@ -26,6 +26,8 @@ describe('a conversation', () => {
     const made = Object.fromEntries(OF_ITS_MAKER.map((name) => [name, [{ of: 'its maker' }]]));
     assert.deepEqual(answered({ content: 'Yes.', refusal: null, ...made }), [{ type: 'text', text: 'Yes.' }]);
     assert.deepEqual(answered({ content: null, refusal: 'No.' }), [{ type: 'text', text: 'No.' }]);
+    const parts = [{ type: 'refusal', refusal: 'No.' }];
+    assert.deepEqual(answered({ content: parts }), [{ type: 'text', text: 'No.' }]);
     assert.equal(answered({ content: 'Yes.', refusal: null }), 'Yes.');
   });
 
@@ -69,6 +71,15 @@ describe('a conversation', () => {
     ]);
     assert.deepEqual(answer?.content, [{ type: 'tool_use', id: 'functions_weather_0', name: 'w', input: {} }]);
     assert.deepEqual(results?.content, [{ type: 'tool_result', tool_use_id: 'functions_weather_0', content: 'Rain.' }]);
+  });
+
+  it('shows an image in full, as Anthropic does anyway, and none for less', () => {
+    const image = (detail?: string | null) =>
+      turns([
+        { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://example.com/a.png', detail } }] },
+      ]);
+    for (const detail of ['auto', 'high', null]) assert.deepEqual(image(detail), image());
+    assert.throws(() => image('low'), UpstreamFailure);
   });
 
   it('carries signed thinking back, and not the thinking that nobody signed', () => {
