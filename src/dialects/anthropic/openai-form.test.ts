@@ -63,11 +63,26 @@ describe('a request of the Messages API in OpenAI’s form', () => {
   });
 
   it('is without what says nothing about the answer', () => {
-    const unsaid = { cache_control: { type: 'ephemeral' }, context_management: { edits: [] } };
+    const unsaid = { cache_control: { type: 'ephemeral' }, context_management: { edits: [] }, speed: 'fast' };
     assert.deepEqual(inOpenAiForm(asked(unsaid)), inOpenAiForm(asked({})));
   });
 
-  for (const name of ['container', 'mcp_servers'])
+  it('has of a tool what it is called and takes; Anthropic is told the rest as it is', () => {
+    const tool = { name: 'w', description: 'Weather.', input_schema: { type: 'object' } };
+    const own = { input_examples: [{}], eager_input_streaming: true, defer_loading: false, cache_control: {} };
+    const request = asked({ tools: [{ ...tool, ...own, allowed_callers: null }] });
+    assert.deepEqual(toMessagesRequest(request, 'm', 1)['tools'], [{ ...tool, ...own }]);
+    const { name, description, input_schema: parameters } = tool;
+    const { tools } = inOpenAiForm(request);
+    assert.deepEqual(tools, [{ type: 'function', function: { name, description, parameters } }]);
+  });
+
+  it('may leave any field at null', () => {
+    const names = ['thinking', 'service_tier', 'container', 'inference_geo', 'speed', 'cache_control', 'diagnostics'];
+    assert.deepEqual(asked(Object.fromEntries(names.map((name) => [name, null]))), asked({}));
+  });
+
+  for (const name of ['container', 'mcp_servers', 'inference_geo'])
     it(`refuses what is Anthropic's own: ${name}`, () => {
       assert.throws(
         () => inOpenAiForm(asked({ [name]: 'x' })),

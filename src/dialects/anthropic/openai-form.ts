@@ -11,7 +11,7 @@ import { untranslatable } from '../untranslatable.ts';
 /** The longest id of an end user that providers take; Claude Code's are longer. https://platform.openai.com/docs/api-reference/chat */
 const USER_CHARS_MAX = 64;
 /** Anthropic's own machinery: an answer without it would be another. */
-const ITS_OWN = ['container', 'mcp_servers'];
+const ITS_OWN = ['container', 'mcp_servers', 'inference_geo'];
 const PLAIN = 'data:text/plain;base64,';
 const SHOWN_BELOW = 'The result is shown in the next message.';
 /** From this budget of thinking on; below the last, `low`. The other way it is told as the budgets of `THINKING_TOKENS`. */
@@ -30,6 +30,7 @@ export function inOpenAiForm(request: ChatRequest): ChatRequest {
     output_config: output,
     cache_control: _c,
     context_management: _m,
+    speed: _s,
     ...rest
   } = request;
   const own = ITS_OWN.find((name) => given(rest[name]));
@@ -38,7 +39,7 @@ export function inOpenAiForm(request: ChatRequest): ChatRequest {
     ...rest,
     messages: toldMessages(messages),
     ...defined({
-      tools: Array.isArray(tools) ? tools.map(uncached) : tools,
+      tools: Array.isArray(tools) ? tools.map(toldTool) : tools,
       user: textOf(user).length > USER_CHARS_MAX ? undefined : user,
       reasoning_effort: toEffort(thinking, output),
     }),
@@ -107,6 +108,11 @@ function toldPart(part: Json): Json {
   if (!textOf(data).startsWith(PLAIN)) return part;
   const text = Buffer.from(textOf(data).slice(PLAIN.length), 'base64').toString();
   return { type: 'text', text: given(filename) ? `${textOf(filename)}\n\n${text}` : text };
+}
+
+function toldTool(tool: unknown): Json {
+  const { type, function: called } = isRecord(tool) ? tool : {};
+  return { type, function: called };
 }
 
 function uncached(part: unknown): Json {

@@ -3,7 +3,7 @@
  * cannot be told is refused by name; none is dropped that could change the answer. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatRequest } from '#contract/chat';
-import { defined, given, isRecord, textOf } from '../json.ts';
+import { defined, given, isRecord, saying, textOf } from '../json.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
 import { fromTurns, toTurns } from './messages.ts';
@@ -28,7 +28,19 @@ const THINKING_TOKENS = new Map([
 ]);
 
 /** Told as they are: Anthropic's own, or the same on both sides. */
-const SAME = ['top_p', 'top_k', 'thinking', 'cache_control', 'container', 'mcp_servers', 'context_management'];
+const SAME = [
+  'top_p',
+  'top_k',
+  'thinking',
+  'cache_control',
+  'container',
+  'mcp_servers',
+  'context_management',
+  'inference_geo',
+  'speed',
+];
+/** Of a tool, beyond what it is called and takes: for Anthropic alone. */
+const TOOL_SAME = ['cache_control', 'allowed_callers', 'defer_loading', 'eager_input_streaming', 'input_examples'];
 /** Translated below, or of the hub's own. */
 const TRANSLATED = [
   'model',
@@ -119,6 +131,7 @@ const COUNTED = [
   'output_config',
   'mcp_servers',
   'context_management',
+  'speed',
 ];
 
 export function toCountRequest(request: ChatRequest, model: string): Json {
@@ -211,7 +224,7 @@ function toTool(tool: unknown, where: string): Json {
     description,
     input_schema: parameters ?? { type: 'object', properties: {} },
     strict: strict === true ? true : undefined,
-    cache_control: tool['cache_control'],
+    ...Object.fromEntries(TOOL_SAME.map((field) => [field, tool[field]])),
   });
 }
 
@@ -229,14 +242,15 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
   const { model, max_tokens: limit, messages, system, ...rest } = request;
   const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...more } = rest;
   const { service_tier: tier, ...others } = more;
-  for (const name of Object.keys(others)) {
-    if (name !== 'temperature' && !SAME.includes(name)) throw untranslatable(name, 'it is known to Anthropic alone');
+  for (const [name, value] of Object.entries(others)) {
+    if (given(value) && name !== 'temperature' && !SAME.includes(name))
+      throw untranslatable(name, 'it is known to Anthropic alone');
   }
   return {
     model,
     messages: fromTurns({ system, turns: messages }),
     max_completion_tokens: limit,
-    ...defined({ stream, ...others, stop, service_tier: fromTier(tier) }),
+    ...saying({ stream, ...others, stop, service_tier: fromTier(tier) }),
     ...(isRecord(metadata) && given(metadata['user_id']) ? { user: textOf(metadata['user_id']) } : {}),
     ...(Array.isArray(tools) ? { tools: tools.map((tool: unknown, at) => fromTool(tool, `tools[${at}]`)) } : {}),
     ...fromToolChoice(choice),
@@ -247,12 +261,12 @@ export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
 function fromTool(tool: unknown, where: string): Json {
   if (!isRecord(tool) || (given(tool['type']) && tool['type'] !== 'custom'))
     throw untranslatable(`${where}.type`, 'it is a tool that Anthropic runs itself, which no other provider does');
-  const { name, description, input_schema: parameters, strict, cache_control: cached } = tool;
-  return defined({
+  const { name, description, input_schema: parameters, strict } = tool;
+  return {
     type: 'function',
     function: defined({ name, description, parameters, strict }),
-    cache_control: cached,
-  });
+    ...saying(Object.fromEntries(TOOL_SAME.map((field) => [field, tool[field]]))),
+  };
 }
 
 function fromToolChoice(choice: unknown): Json {
