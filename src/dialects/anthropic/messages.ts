@@ -4,7 +4,7 @@
  * side is refused by name. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatMessage } from '#contract/chat';
-import { defined, given, isRecord, textOf } from '../json.ts';
+import { defined, given, isRecord, saying, textOf } from '../json.ts';
 import { OF_ITS_MAKER } from '../sent-back.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
@@ -152,18 +152,19 @@ function toToolUse(call: unknown, where: string): Json {
   }
   if (!isRecord(input))
     throw untranslatable(`${where}.function.arguments`, 'it is no JSON object, which Anthropic wants there');
-  return { type: 'tool_use', id: idOf(call['id']), name, input };
+  return defined({ type: 'tool_use', id: idOf(call['id']), name, input, cache_control: call['cache_control'] });
 }
 
 function toToolResult(message: ChatMessage, where: string): Json {
-  allowFields(message, where, ['role', 'content', 'tool_call_id', 'is_error'], ['name']);
-  const { content, tool_call_id: id, is_error: failed } = message;
+  allowFields(message, where, ['role', 'content', 'tool_call_id', 'is_error', 'cache_control'], ['name']);
+  const { content, tool_call_id: id, is_error: failed, cache_control: cached } = message;
   return defined({
     type: 'tool_result',
     tool_use_id: idOf(id),
     content:
       typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url', 'file']),
     is_error: failed,
+    cache_control: cached,
   });
 }
 
@@ -240,11 +241,14 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
   const texts = blocks.filter((block) => !isThought(block) && !uses.includes(block));
   const parts = texts.map((block) => fromBlock(block, where));
   const [only] = parts;
-  const calls = uses.map(({ id, name, input }) => ({
-    id,
-    type: 'function',
-    function: { name, arguments: JSON.stringify(input ?? {}) },
-  }));
+  const calls = uses.map(({ id, name, input, cache_control: cached }) =>
+    saying({
+      id,
+      type: 'function',
+      function: { name, arguments: JSON.stringify(input ?? {}) },
+      cache_control: cached,
+    }),
+  );
   const single =
     parts.length === 1 && only !== undefined && isPlainText(only) && (calls.length > 0 || thoughts.length > 0);
   return {
@@ -258,12 +262,12 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
 }
 
 function fromToolResult(block: Json, where: string): ChatMessage {
-  const { tool_use_id: id, content = '', is_error: failed } = block;
+  const { tool_use_id: id, content = '', is_error: failed, cache_control: cached } = block;
   return {
     role: 'tool',
     tool_call_id: id,
     content: Array.isArray(content) ? content.filter(isRecord).map((part) => fromBlock(part, where)) : textOf(content),
-    ...(failed === undefined ? {} : { is_error: failed }),
+    ...saying({ is_error: failed, cache_control: cached }),
   };
 }
 

@@ -65,7 +65,17 @@ function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
     if (shown.length > 0) told.push({ role: 'user', content: shown });
     shown = [];
   };
-  for (const { role, content, thinking_blocks: _t, block_order: _o, is_error: _e, ...fields } of messages) {
+  for (const {
+    role,
+    content,
+    thinking_blocks: _t,
+    block_order: _o,
+    is_error: _e,
+    cache_control: _c,
+    ...said
+  } of messages) {
+    const calls = said['tool_calls'];
+    const fields = Array.isArray(calls) ? { ...said, tool_calls: calls.map(uncached) } : said;
     const parts = partsOf(content).map(uncached).map(toldPart);
     const last = told.at(-1);
     if (role === 'tool') {

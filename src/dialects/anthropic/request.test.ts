@@ -97,18 +97,19 @@ describe('an answer of Anthropic’s that comes back', () => {
   const thought = (thinking: string): Json => ({ type: 'thinking', thinking, signature: 's' });
   const text = { type: 'text', text: 'One.' };
   const use = { type: 'tool_use', id: 't', name: 'w', input: {} };
+  const cache_control = { type: 'ephemeral' };
   const pdf = { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' } };
   for (const content of [
     [thought('a'), text, thought('b'), use],
     [thought('a'), use, thought('b'), text],
     [text, thought('a'), use],
-    [thought('a'), thought('b'), text, use],
+    [thought('a'), thought('b'), text, { ...use, cache_control }],
   ])
-    it(`keeps the order of its blocks, and results may hold documents: ${content.map(({ type }) => type).join(', ')}`, () => {
+    it(`keeps the order of its blocks, their places in the cache, and the documents of results: ${content.map(({ type }) => type).join(', ')}`, () => {
       const messages: Turn[] = [
         { role: 'user', content: 'Well?' },
         { role: 'assistant', content },
-        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: [pdf] }] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: [pdf], cache_control }] },
       ];
       const request = fromMessagesRequest({ model: 'm', max_tokens: 9, messages });
       assert.deepEqual(toMessagesRequest(request, 'm', 1).messages, messages);

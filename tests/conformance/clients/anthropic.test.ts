@@ -155,7 +155,8 @@ describe('the official Anthropic client', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } } as const;
     const url = 'data:image/png;base64,AAAA';
     const [tool] = tools;
-    const use = (id: string) => ({ type: 'tool_use', id, name: 'weather', input: { city: 'Bern' } }) as const;
+    const use = (id: string) =>
+      ({ type: 'tool_use', id, name: 'weather', input: { city: 'Bern' }, cache_control }) as const;
     const call = (id: string) => ({
       id,
       type: 'function',
