@@ -6,15 +6,39 @@
 import { isUtf8 } from 'node:buffer';
 import type { ChatChunk, ChatCompletion, EmbeddingList, Model } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import type { ProviderErrorBody, ProviderEvent } from '#contract/provider';
+import type { ProviderAnswer, ProviderErrorBody, ProviderEvent } from '#contract/provider';
 import { isRecord, parseJson } from '#dialects/json';
 
 /** A provider's sentence; more is a page, not a reason. */
 const MESSAGE_CHARS_MAX = 2_000;
 
-/** Throws `UpstreamFailure`: `reported` for an error object, `malformed` for anything that is no completion. */
-export function parseCompletion(bytes: Buffer, status: number): ChatCompletion {
-  return parseAnswer(bytes, status, isCompletion, 'chat completion');
+/**
+ * `raw`: the bytes, where nothing in them had to be mended. Throws `UpstreamFailure`: `reported` for an error object, `malformed` for
+ * anything that is no completion.
+ */
+export function parseCompletion(raw: Buffer, status: number): ProviderAnswer {
+  const body = parseAnswer(raw, status, isCompletion, 'chat completion');
+  if (body.choices.every(({ message }) => !Array.isArray(message.content))) return { body, raw };
+  const choices = body.choices.map((choice) => ({
+    ...choice,
+    message: { ...choice.message, ...saidIn(choice.message) },
+  }));
+  return { body: { ...body, choices }, raw: undefined };
+}
+
+/**
+ * What Mistral's models write as a list of parts once they think, in the words of everybody else: a text, and the thinking beside it.
+ * https://docs.mistral.ai/capabilities/reasoning
+ */
+function saidIn({ content }: Record<string, unknown>): { content: string; reasoning_content?: string } {
+  const parts = Array.isArray(content) ? content.filter(isRecord) : [];
+  const textsOf = (said: readonly unknown[]): string =>
+    said.map((part) => (isRecord(part) ? (textOf(part['text']) ?? '') : '')).join('');
+  const thoughts = parts.map(({ thinking }) =>
+    Array.isArray(thinking) ? textsOf(thinking) : (textOf(thinking) ?? ''),
+  );
+  const thought = thoughts.join('');
+  return { content: textsOf(parts), ...(thought !== '' && { reasoning_content: thought }) };
 }
 
 /** Throws as `parseCompletion` does. */
@@ -97,7 +121,13 @@ function isChunk(value: Record<string, unknown>): value is ChatChunk {
   const { choices } = value;
   return (
     Array.isArray(choices) &&
-    choices.every((choice) => isRecord(choice) && Number.isInteger(choice['index']) && isRecord(choice['delta']))
+    choices.every(
+      (choice) =>
+        isRecord(choice) &&
+        Number.isInteger(choice['index']) &&
+        isRecord(choice['delta']) &&
+        !Array.isArray(choice['delta']['content']),
+    )
   );
 }
 
@@ -108,7 +138,10 @@ function lacksChoices({ choices, usage, object }: Record<string, unknown>): bool
 
 /** Azure's filter events have no delta and some servers no index; clients fail on either, so both are filled in. */
 function mendChoice(choice: unknown, position: number): unknown {
-  return isRecord(choice) ? { ...choice, index: choice['index'] ?? position, delta: choice['delta'] ?? {} } : choice;
+  if (!isRecord(choice)) return choice;
+  const { index, delta } = choice;
+  const said = isRecord(delta) && Array.isArray(delta['content']) ? { ...delta, ...saidIn(delta) } : (delta ?? {});
+  return { ...choice, index: index ?? position, delta: said };
 }
 
 /** `{error: {…}}`, `{error: "…"}`, `[{error: …}]` (Google), `{object: "error", message}` (Mistral, vLLM), `{detail}` (FastAPI). */

@@ -148,7 +148,7 @@ export class OpenAiCompatible implements Provider {
     const exchange = await this.#upstream.post(path, bodyOf(this.#told(call), call, false), call);
     const read = exchange.readAll(limits.answerBytesMax);
     const raw = read instanceof Promise ? await read : read;
-    return { body: this.#upstream.clean(() => parseCompletion(raw, exchange.status)), raw };
+    return this.#upstream.clean(() => parseCompletion(raw, exchange.status));
   }
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
