@@ -14,7 +14,7 @@ const USER_CHARS_MAX = 64;
 const ITS_OWN = ['container', 'mcp_servers', 'inference_geo'];
 const PLAIN = 'data:text/plain;base64,';
 const SHOWN_BELOW = 'The result is shown in the next message.';
-/** From this budget of thinking on; below the last, `low`. The other way it is told as the budgets of `THINKING_TOKENS`. */
+/** From this budget of thinking on; below the last, `low`. The other way it is told in `thinking.ts`. */
 const EFFORTS = [
   [16_384, 'high'],
   [4_096, 'medium'],

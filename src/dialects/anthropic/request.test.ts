@@ -182,6 +182,35 @@ describe('a field', () => {
     assert.deepEqual(thinks({ response_format: { type: 'json_object' } }), [false, 9]);
   });
 
+  for (const [models, fields] of [
+    [
+      [
+        'claude',
+        'claude-3-7-sonnet-20250219',
+        'claude-sonnet-4-20250514',
+        'claude-opus-4-1',
+        'claude-haiku-4-5-20251001',
+      ],
+      { thinking: { type: 'enabled', budget_tokens: 4_096 } },
+    ],
+    [
+      [
+        'claude-opus-4-6',
+        'anthropic.claude-opus-4-7',
+        'claude-sonnet-4.6',
+        'claude-opus-5',
+        'claude-opus-4-10-20270101',
+      ],
+      { thinking: { type: 'adaptive' }, output_config: { effort: 'medium' } },
+    ],
+  ] as const)
+    it(`about thinking is told as the model has it: ${Object.keys(fields).join(', ')}`, () => {
+      for (const model of models) {
+        const request = toMessagesRequest({ model: 'm', messages: ASKED, reasoning_effort: 'medium' }, model, 10);
+        assert.deepEqual(request, { model, messages: ASKED, max_tokens: 4_106, ...fields });
+      }
+    });
+
   it('about calls side by side is not told where no tool may be called', () => {
     const tools = [{ type: 'function', function: { name: 'w' } }];
     const choice = (fields: Json) => told({ tools, parallel_tool_calls: false, ...fields })['tool_choice'];

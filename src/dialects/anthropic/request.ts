@@ -8,6 +8,7 @@ import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
 import { fromTurns, toTurns } from './messages.ts';
 import type { Turn } from './messages.ts';
+import { NO_THINKING, toThinking } from './thinking.ts';
 
 export interface MessagesRequest {
   model: string;
@@ -19,13 +20,6 @@ export interface MessagesRequest {
 
 /** A tool that stands for "answer with a JSON object": Anthropic's other way wants a schema, and this wish has none. */
 export const JSON_TOOL = 'json_answer';
-
-/** Tokens of thinking for each `reasoning_effort`; Anthropic wants a number, 1,024 at least. */
-const THINKING_TOKENS = new Map([
-  ['low', 1_024],
-  ['medium', 4_096],
-  ['high', 16_384],
-]);
 
 /** Told as they are: Anthropic's own, or the same on both sides. */
 const SAME = [
@@ -86,13 +80,13 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
   const { system, turns } = toTurns(request.messages);
   const limit = numberOf(request['max_completion_tokens']) ?? numberOf(request['max_tokens']) ?? maxTokens;
   const tools = { ...toTools(request), ...toFormat(request) };
-  const effort = toThinking(request['reasoning_effort']);
+  const thought = toThinking(request['reasoning_effort'], model);
   // A forced call beside it is refused. The choice decides what is answered, the effort but how long it is thought of.
-  const thinking = isForced(tools['tool_choice']) ? undefined : effort;
+  const { thinking, output_config: effort, tokens } = isForced(tools['tool_choice']) ? NO_THINKING : thought;
   return {
     model,
     // Thinking counts against the bound, and a bound on the answer must not be eaten up by it.
-    max_tokens: limit + (thinking?.budget_tokens ?? 0),
+    max_tokens: limit + tokens,
     ...(system === undefined ? {} : { system }),
     messages: turns,
     ...defined({
@@ -103,15 +97,15 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
       ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
       metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
       ...tools,
-      output_config: toOutput(request['output_config'], tools['output_config']),
+      output_config: toOutput(effort, request['output_config'], tools['output_config']),
     }),
   };
 }
 
-/** Anthropic's own field, whose format the hub's form has a word for. */
-function toOutput(own: unknown, format: unknown): Json | undefined {
-  if (!given(own) && !given(format)) return undefined;
-  return { ...(isRecord(own) ? own : {}), ...(isRecord(format) ? format : {}) };
+/** Anthropic's own field, for whose parts the hub's form has words too. */
+function toOutput(...parts: readonly unknown[]): Json | undefined {
+  const said = parts.filter(isRecord);
+  return said.length === 0 ? undefined : Object.assign({}, ...said);
 }
 
 /** https://platform.claude.com/docs/en/build-with-claude/extended-thinking: it goes with `auto` and `none` alone. */
@@ -162,17 +156,6 @@ function toTier(tier: unknown): string | undefined {
   const [, told] = TIERS.find((words) => words.some((word) => word === tier)) ?? [];
   if (told === undefined) throw untranslatable('service_tier', 'it must be auto or default for Anthropic');
   return told;
-}
-
-function toThinking(effort: unknown): { type: string; budget_tokens: number } | undefined {
-  if (!given(effort) || effort === 'none' || effort === 'minimal') return undefined;
-  const tokens = THINKING_TOKENS.get(textOf(effort));
-  if (tokens === undefined)
-    throw untranslatable(
-      'reasoning_effort',
-      `it must be none, minimal, ${[...THINKING_TOKENS.keys()].join(', ')} for Anthropic`,
-    );
-  return { type: 'enabled', budget_tokens: tokens };
 }
 
 function toFormat(request: ChatRequest): Json {
