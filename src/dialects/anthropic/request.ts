@@ -105,7 +105,7 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
 /** Anthropic's own field, for whose parts the hub's form has words too. */
 function toOutput(...parts: readonly unknown[]): Json | undefined {
   const said = parts.filter(isRecord);
-  return said.length === 0 ? undefined : Object.assign({}, ...said);
+  return said.length === 0 ? undefined : Object.fromEntries(said.flatMap((fields) => Object.entries(fields)));
 }
 
 /** https://platform.claude.com/docs/en/build-with-claude/extended-thinking: it goes with `auto` and `none` alone. */
