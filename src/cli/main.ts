@@ -277,6 +277,10 @@ function addNginxCommand(root: Command): void {
         .argParser(readInstance)
         .makeOptionMandatory(),
     )
+    .option(
+      '-c, --config <file>',
+      "the hubs' configuration: their bounds, deadlines and grace are followed (default: as they are without one)",
+    )
     .option('-l, --listen <host:port>', 'where the balancer listens', '127.0.0.1:8080')
     .option('--status-listen <host:port>', "where nginx's own figures are; keep it private", '127.0.0.1:8081')
     .option('--tls-listen <host:port>', 'where it speaks TLS; --listen then leads here')
@@ -286,8 +290,7 @@ function addNginxCommand(root: Command): void {
     .option('--nginx-version <version>', 'what it is for (default: what `nginx -v` says here)')
     .option(
       '--body-bytes-max <number>',
-      "of a request's body: more than the hubs' server.bodyBytesMax, so that their own error is seen",
-      String(nginxDefaults.bodyBytesMax),
+      `of a request's body: more than the hubs' server.bodyBytesMax, so that their own error is seen (default: by --config, else ${nginxDefaults.bodyBytesMax})`,
     )
     .option(
       '--requests-per-second <number>',
@@ -297,14 +300,13 @@ function addNginxCommand(root: Command): void {
     .option('--connections-max <number>', 'of one address', String(nginxDefaults.connectionsMax))
     .option(
       '--requests-in-flight-max <number>',
-      'of one instance, which call upstreams; more are turned away with 503 (0: none)',
-      String(nginxDefaults.requestsInFlightMax),
+      `of one instance, which call upstreams; more are turned away with 503; 0: any number (default: by --config, else ${nginxDefaults.requestsInFlightMax})`,
     )
     .addHelpText(
       'after',
       `
 Examples:
-  revoagent nginx -i hub-1=127.0.0.1:12001 -i hub-2=127.0.0.1:12002 > nginx.conf
+  revoagent nginx -i hub-1=127.0.0.1:12001 -i hub-2=127.0.0.1:12002 -c revoagent.yaml > nginx.conf
   revoagent nginx -i a=10.0.0.1:12001 -l 0.0.0.0:80 --tls-listen 0.0.0.0:443 --tls-certificate c.pem --tls-key k.pem`,
     )
     .action(async (options: NginxCommand) => (await import('./nginx.ts')).printNginx(options));

@@ -1,11 +1,13 @@
 /** `nginx`: prints the balancer's configuration. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
+import { hubBounds, nginxConfig, nginxDefaults, parseVersion } from '#stack/index';
 import type { NginxInstance } from '#stack/index';
+import { load } from './load.ts';
 
 export interface NginxCommand {
   readonly instance: readonly NginxInstance[];
+  readonly config?: string;
   readonly listen: string;
   readonly statusListen: string;
   readonly tlsListen?: string;
@@ -13,27 +15,28 @@ export interface NginxCommand {
   readonly tlsKey?: string;
   readonly folder: string;
   readonly nginxVersion?: string;
-  readonly bodyBytesMax: string;
+  readonly bodyBytesMax?: string;
   readonly requestsPerSecond: string;
   readonly connectionsMax: string;
-  readonly requestsInFlightMax: string;
+  readonly requestsInFlightMax?: string;
 }
 
 /** Throws with everything that is wrong. */
 export function printNginx(options: NginxCommand): void {
-  const { instance: instances, listen, statusListen, folder, nginxVersion } = options;
+  const { instance: instances, config: file, listen, statusListen, folder, nginxVersion } = options;
+  const bounds = { ...nginxDefaults, ...(file === undefined ? {} : hubBounds(load({ config: file }).config)) };
   const config = nginxConfig({
-    ...nginxDefaults,
+    ...bounds,
     instances,
     listen,
     statusListen,
     tls: tlsOf(options),
     folder: path.resolve(folder),
     version: parseVersion(nginxVersion ?? installedVersion()),
-    bodyBytesMax: Number(options.bodyBytesMax),
+    bodyBytesMax: Number(options.bodyBytesMax ?? bounds.bodyBytesMax),
     requestsPerSecond: Number(options.requestsPerSecond),
     connectionsMax: Number(options.connectionsMax),
-    requestsInFlightMax: Number(options.requestsInFlightMax),
+    requestsInFlightMax: Number(options.requestsInFlightMax ?? bounds.requestsInFlightMax),
   });
   process.stdout.write(config);
 }

@@ -8,7 +8,7 @@ import { messageOf } from '#core/errors';
 import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
 import { readAdminKey } from '#hub/index';
-import { callStack, controlFile, planStack, runStack, StackEndedError } from '#stack/index';
+import { callStack, controlFile, hubBounds, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load } from './load.ts';
 import { writeJson } from './options.ts';
@@ -236,7 +236,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
     listen,
     configFile: config === undefined ? undefined : path.resolve(config),
     shutdownGraceMs: read.server.shutdownGraceMs,
-    bodyBytesMax: read.server.bodyBytesMax,
+    hubBounds: hubBounds(read),
     adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
     tls:
       tlsListen === undefined || tlsCertificate === undefined || tlsKey === undefined

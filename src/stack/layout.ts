@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Receivers } from '#config/index';
+import type { HubBounds } from './nginx/hub-bounds.ts';
 
 export interface StackOptions {
   /** Its data, logs and state. */
@@ -17,8 +18,8 @@ export interface StackOptions {
   readonly configFile?: string | undefined;
   /** What that says of `server.shutdownGraceMs`: no hub is killed before. By default 30 s. */
   readonly shutdownGraceMs?: number | undefined;
-  /** What that says of `server.bodyBytesMax`: the balancer lets it pass. By default the hub's own default. */
-  readonly bodyBytesMax?: number | undefined;
+  /** What the balancer follows of it; by default what fits a hub's own defaults. */
+  readonly hubBounds?: HubBounds | undefined;
   /** A key that every hub takes as an admin's at its start. */
   readonly adminKeyFile?: string | undefined;
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;

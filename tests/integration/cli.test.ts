@@ -226,6 +226,18 @@ it('--help of every command shows an example and ends with 0', async () => {
   }
 });
 
+it("nginx follows the hubs' configuration, and a flag before it", async (t) => {
+  const config = path.join(
+    await folderWith(t, 'server: { requestsInFlightMax: 16384, bodyBytesMax: 64000000 }'),
+    'revoagent.yaml',
+  );
+  const words = ['nginx', '-i', 'hub-1=127.0.0.1:12001', '--nginx-version', '1.22.1', '-c', config];
+  const followed = (await runCli(words)).stdout;
+  assert.match(followed, /max_conns=4096;/);
+  assert.match(followed, /client_max_body_size 65048576;/);
+  assert.match((await runCli([...words, '--requests-in-flight-max', '7'])).stdout, /max_conns=7;/);
+});
+
 it('a reader who leaves before the end is no error', () => {
   const { stderr } = spawnSync('sh', ['-c', `{ ${process.execPath} ${BIN} --help; echo "ended with $?" >&2; } | true`]);
   assert.equal(stderr.toString(), 'ended with 0\n');

@@ -29,7 +29,7 @@ worker_rlimit_nofile 65536;
 pid "${folder}/nginx.pid";
 error_log "${folder}/error.log" warn;
 # A reload cuts what lasts longer: only instances that are added or removed for good need one.
-worker_shutdown_timeout 60s;
+worker_shutdown_timeout ${options.shutdownTimeoutS}s;
 
 events {
   worker_connections 16384;

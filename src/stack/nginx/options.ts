@@ -41,6 +41,8 @@ export interface NginxOptions {
   readonly requestsInFlightMax: number;
   /** Seconds nothing may come from a hub: longer than its longest answer. */
   readonly readTimeoutS: number;
+  /** Seconds that requests and sockets under way may go on once NGINX is told to end, or to read its configuration again. */
+  readonly shutdownTimeoutS: number;
 }
 
 export interface NginxVersion {
@@ -58,6 +60,7 @@ export const defaults = {
   connectionsMax: 1_000,
   requestsInFlightMax: 1_024,
   readTimeoutS: 3_660,
+  shutdownTimeoutS: 60,
 } as const;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -71,6 +74,7 @@ const COUNTS = [
   ['connectionsMax', 1],
   ['requestsInFlightMax', 0],
   ['readTimeoutS', 1],
+  ['shutdownTimeoutS', 1],
 ] as const;
 
 /** Of what `nginx -v` prints; throws where that is no version. */

@@ -1,4 +1,4 @@
-/** What the balancer of a stack lets pass. */
+/** What the balancer of a stack follows of its hubs, and how long it may take to end. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,13 +9,28 @@ import { Layout } from '../layout.ts';
 import { nginxPart } from './nginx.ts';
 
 describe('the balancer of a stack', () => {
-  it('lets a body pass that the hubs take by their configuration, and a little more', (t) => {
+  it("is made, and ended, by its hubs' bounds", (t) => {
     const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
     t.after(() => rmSync(folder, { recursive: true }));
-    const bodyBytesMax = 64 * 1024 * 1024;
-    const layout = new Layout({ folder, hubs: 2, portOffset: 0, monitoring: false, bodyBytesMax });
-    nginxPart(layout, requireTool('nginx')).prepare?.();
-    const [, most] = /client_max_body_size (\d+);/.exec(readFileSync(layout.in('nginx', 'nginx.conf'), 'utf8')) ?? [];
-    assert.ok(Number(most) > bodyBytesMax, `${most} bytes`);
+    const hubBounds = {
+      bodyBytesMax: 64_000_000,
+      requestsInFlightMax: 2_048,
+      readTimeoutS: 7_260,
+      shutdownTimeoutS: 630,
+    };
+    const part = nginxPart(
+      new Layout({ folder, hubs: 2, portOffset: 0, monitoring: false, hubBounds }),
+      requireTool('nginx'),
+    );
+    part.prepare?.();
+    const text = readFileSync(path.join(folder, 'nginx', 'nginx.conf'), 'utf8');
+    for (const line of [
+      'client_max_body_size 64000000;',
+      'max_conns=2048;',
+      'proxy_read_timeout 7260s;',
+      'worker_shutdown_timeout 630s;',
+    ])
+      assert.ok(text.includes(line), line);
+    assert.ok(part.stopMs > 630_000, `${part.stopMs} ms`);
   });
 });

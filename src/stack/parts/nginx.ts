@@ -2,20 +2,23 @@
  * The balancer of a stack. Its pools hold the places of all hubs that there may be: one that is not there refuses, and the next is
  * asked. So hubs come and go without a reload, which would reset the connections of clients.
  */
-import { limits } from '#core/limits';
 import type { Layout } from '../layout.ts';
 import { HUBS_MAX } from '../layout.ts';
 import { nginxConfig } from '../nginx/config.ts';
-import { BODY_BYTES_MORE, defaults } from '../nginx/options.ts';
+import { defaults } from '../nginx/options.ts';
 import type { Part } from '../part.ts';
 import { nginxServer } from '../servers/nginx.ts';
 import { hubName } from './hub.ts';
+
+/** NGINX itself cuts what lasts longer than its time. */
+const CUT_MS = 5_000;
 
 export function nginxPart(layout: Layout, file: string): Part {
   const folder = layout.in('nginx');
   const status = layout.local('balancerStatus');
   const { listen } = layout;
-  const { tls, bodyBytesMax = limits.bodyBytesMax } = layout.options;
+  const { tls } = layout.options;
+  const bounds = { ...defaults, ...layout.options.hubBounds };
   const instances = Array.from({ length: HUBS_MAX }, (_, at) => ({
     name: hubName(at + 1),
     address: layout.hubAddress(at + 1),
@@ -25,8 +28,7 @@ export function nginxPart(layout: Layout, file: string): Part {
     folder,
     config: (version) =>
       nginxConfig({
-        ...defaults,
-        bodyBytesMax: bodyBytesMax + BODY_BYTES_MORE,
+        ...bounds,
         instances,
         listen,
         statusListen: status,
@@ -39,6 +41,7 @@ export function nginxPart(layout: Layout, file: string): Part {
   return {
     ...server,
     needs: [hubName(1)],
+    stopMs: bounds.shutdownTimeoutS * 1_000 + CUT_MS,
     binds: [listen, status, ...(tls === undefined ? [] : [tls.listen])],
     isAlive: (signal) => server.isReady(signal),
     shown: { what: 'the hub, balanced', url: tls === undefined ? `http://${listen}` : `https://${tls.listen}` },
