@@ -39,7 +39,6 @@ export interface UpOptions extends FolderOptions {
   readonly dryRun?: boolean;
 }
 
-const START_MS = 120_000;
 const ASK_MS = 100;
 /** For one that has said its last word. */
 const END_MS = 10_000;
@@ -95,7 +94,6 @@ async function detached(options: UpOptions): Promise<void> {
   let ended = false;
   const exited = once(child, 'exit').then(() => (ended = true));
   const none = 'no stack yet';
-  const until = systemClock.now() + START_MS;
   for (;;) {
     try {
       const status = await callStack(
@@ -109,7 +107,8 @@ async function detached(options: UpOptions): Promise<void> {
     } catch (error) {
       // It may be known to this process only later that the other one is gone.
       if (error instanceof StackEndedError) await Promise.race([exited, pause(systemClock, END_MS)]);
-      const early = messageOf(error) === none && !ended && systemClock.now() < until;
+      // For as long as it lives: what a dead supervisor left may be ending, with all its time.
+      const early = messageOf(error) === none && !ended;
       if (!early)
         throw ended
           ? new Error(

@@ -22,6 +22,8 @@ export interface Server {
 export interface Part extends Server {
   /** What must be ready before this is started; it is ended before they are. */
   readonly needs: readonly string[];
+  /** Milliseconds until what it needs is ended beside it, where it takes so long to end; without it, that waits. */
+  readonly holdsMs?: number | undefined;
   /** Addresses it binds, `host:port`: looked at before it is started. */
   readonly binds: readonly string[];
   /** Whether it still works at all; where it does not for long, it is killed and started again. May reject. */

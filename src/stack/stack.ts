@@ -170,8 +170,10 @@ export class Stack {
       throw new Error(
         `A stack runs already in ${this.layout.options.folder} (process ${state.pid}). See: revoagent status`,
       );
-    const left = state === null ? [] : await endLeft(state, this.#clock);
-    for (const part of left) this.#onEvent({ part, what: 'stopped', detail: 'left by a stack that died' });
+    if (state !== null)
+      await endLeft(state, this.#clock, ({ name: part, stopSignal }) =>
+        this.#onEvent({ part, what: 'stopping', detail: `${stopSignal}, left by a stack that died` }),
+      );
     this.#writeState();
   }
 
@@ -186,8 +188,10 @@ export class Stack {
 
   #writeState(): void {
     const processes = this.#supervisor.status().flatMap(({ name, pid }) => {
-      const stopSignal = this.#supervisor.partOf(name)?.stopSignal;
-      return pid === null || stopSignal === undefined ? [] : [{ name, pid, startedAt: startOf(pid), stopSignal }];
+      const part = this.#supervisor.partOf(name);
+      if (pid === null || part === undefined) return [];
+      const { needs, holdsMs, stopSignal, stopMs } = part;
+      return [{ name, pid, startedAt: startOf(pid), needs, holdsMs, stopSignal, stopMs }];
     });
     writeState(this.#stateFile, { pid: process.pid, startedAt: startOf(process.pid), processes });
   }

@@ -2,6 +2,9 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
+import { endInOrder } from './order.ts';
+import type { Ordered } from './order.ts';
+import type { Part } from './part.ts';
 
 export interface StackState {
   /** The supervisor's. */
@@ -10,16 +13,12 @@ export interface StackState {
   readonly processes: readonly KnownProcess[];
 }
 
-interface KnownProcess {
-  readonly name: string;
+interface KnownProcess extends Ordered, Pick<Part, 'stopSignal' | 'stopMs'> {
   readonly pid: number;
   /** When the system says it was started: another process may have got the number since. */
   readonly startedAt: string;
-  readonly stopSignal: NodeJS.Signals;
 }
 
-/** How long what a dead supervisor left may take to end. */
-const LEFT_MS = 15_000;
 const LEFT_ASK_MS = 50;
 
 /** Whole, or as it was before. */
@@ -52,7 +51,9 @@ function isState(value: unknown): value is StackState {
     typeof value.pid === 'number' &&
     'startedAt' in value &&
     'processes' in value &&
-    Array.isArray(value.processes)
+    Array.isArray(value.processes) &&
+    // One of an earlier version says less.
+    value.processes.every((each: Partial<KnownProcess>) => Array.isArray(each.needs))
   );
 }
 
@@ -72,18 +73,20 @@ export function startOf(pid: number): string {
   }
 }
 
-/** Those of the state that still run. */
-function leftOf(state: StackState): readonly KnownProcess[] {
-  return state.processes.filter(({ pid, startedAt }) => startedAt !== '' && startOf(pid) === startedAt);
+function isThere({ pid, startedAt }: KnownProcess): boolean {
+  return startedAt !== '' && startOf(pid) === startedAt;
 }
 
-/** As each would be ended; whoever is not gone in time is killed. Resolves with their names. */
-export async function endLeft(state: StackState, clock: Clock): Promise<readonly string[]> {
-  const left = leftOf(state);
-  for (const { pid, stopSignal } of left) process.kill(pid, stopSignal);
-  const until = clock.now() + LEFT_MS;
-  while (leftOf(state).length > 0 && clock.now() < until) await pause(clock, LEFT_ASK_MS);
-  // Each leads a group of its own.
-  for (const { pid } of leftOf(state)) process.kill(-pid, 'SIGKILL');
-  return left.map(({ name }) => name);
+/** As each would be ended, and in that order; whoever is not gone in its time is killed. `onEnding` hears of each. */
+export function endLeft(state: StackState, clock: Clock, onEnding: (left: KnownProcess) => void): Promise<void> {
+  return endInOrder(state.processes.filter(isThere), clock, async (left) => {
+    const { pid, stopSignal, stopMs } = left;
+    if (!isThere(left)) return;
+    onEnding(left);
+    process.kill(pid, stopSignal);
+    const until = clock.now() + stopMs;
+    while (isThere(left) && clock.now() < until) await pause(clock, LEFT_ASK_MS);
+    // Each leads a group of its own.
+    if (isThere(left)) process.kill(-pid, 'SIGKILL');
+  });
 }

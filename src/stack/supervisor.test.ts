@@ -56,6 +56,27 @@ describe('a supervisor', () => {
     });
   });
 
+  it('ends what a part needs only after that, or once it has held it for its time', async (t) => {
+    const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
+    t.after(() => rmSync(logs, { recursive: true }));
+    const clock = new VirtualClock();
+    const told: string[] = [];
+    const onEvent = ({ part, what }: StackEvent): void => void told.push(`${part} ${what}`);
+    const supervisor = new Supervisor({ clock, logs, portOffset: 0, onEvent, onChange: () => undefined });
+    // It serves to the end of what is under way, however long.
+    const balancer: Part = { ...idle('balancer', ['hub']), stopSignal: 'SIGCONT', stopMs: 60_000, holdsMs: 10_000 };
+    await supervisor.start([idle('store'), idle('hub', ['store']), balancer]);
+    const stopped = supervisor.stop();
+    await clock.advance(9_999);
+    assert.deepEqual(told.slice(6), ['balancer stopping']);
+    await clock.advance(1);
+    await waitFor(() => told.includes('store stopped') || undefined);
+    assert.equal(told.includes('balancer stopped'), false);
+    await clock.advance(50_000);
+    await stopped;
+    assert.equal(told.at(-1), 'balancer stopped');
+  });
+
   it('starts what needs a part that crashed when that one is back, and starts no second one', async (t) => {
     const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
     const clock = new VirtualClock();

@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
+import { endInOrder, endsWithin } from './order.ts';
 import type { Part, PartState, PartStatus, StackEvent } from './part.ts';
 import { requireFree } from './ports.ts';
 import { saysYes } from './probes.ts';
@@ -136,21 +137,12 @@ export class Supervisor {
     return path.join(this.#parts.logs, `${name}.log`);
   }
 
-  /** Ends all of them, each before what it needs. */
+  /** Ends all of them, each before what it needs, or for as long as it holds that. */
   async stop(): Promise<void> {
     this.#ending.abort(new Error('the stack is being ended'));
     for (const supervised of this.#all.values()) supervised.wanted = false;
-    const ended = new Map<string, Promise<void>>();
-    const end = (name: string): Promise<void> => {
-      let done = ended.get(name);
-      if (done === undefined) {
-        const dependents = [...this.#all.values()].filter(({ part }) => part.needs.includes(name));
-        done = Promise.all(dependents.map(({ part }) => end(part.name))).then(() => this.#end(this.#need(name)));
-        ended.set(name, done);
-      }
-      return done;
-    };
-    await Promise.all([...this.#all.keys()].map(end));
+    const all = [...this.#all.values()].map(({ part }) => part);
+    await endInOrder(all, this.#parts.clock, ({ name }) => this.#end(this.#need(name)));
   }
 
   #need(name: string): Supervised {
@@ -270,26 +262,15 @@ export class Supervisor {
       supervised.state = 'stopping';
       this.#tell(supervised, 'stopping', part.stopSignal);
       process.signal(part.stopSignal);
-      if (!(await this.#within(process.ended, part.stopMs))) {
+      if (!(await endsWithin(this.#parts.clock, process.ended, part.stopMs))) {
         this.#tell(supervised, 'killed', `did not end within ${part.stopMs / 1000} s`);
         process.kill();
-        await this.#within(process.ended, KILL_MS);
+        await endsWithin(this.#parts.clock, process.ended, KILL_MS);
       }
       this.#tell(supervised, 'stopped', '');
     }
     supervised.state = 'stopped';
     supervised.readyAt = null;
-  }
-
-  async #within(ended: Promise<string>, waitMs: number): Promise<boolean> {
-    const over = new AbortController();
-    const late = this.#parts.clock.sleep(waitMs, over.signal).then(
-      () => false,
-      () => true,
-    );
-    const inTime = await Promise.race([ended.then(() => true), late]);
-    over.abort();
-    return inTime;
   }
 
   #tell({ part }: Supervised, what: StackEvent['what'], detail: string): void {

@@ -45,6 +45,10 @@ describe('compose.yaml', () => {
     assert.deepEqual(composeProblems(compose(text), exists), []);
   });
 
+  it('gives the balancer as long to end as the hubs, whose streams pass through it', () => {
+    assert.equal(services['nginx']?.['stop_grace_period'], services['hub1']?.['stop_grace_period']);
+  });
+
   it('has the parts of the local stack, Grafana, and two hubs more where they are asked for', () => {
     const always = Object.entries(services).filter(([, { profiles }]) => profiles === undefined);
     assert.deepEqual(

@@ -10,6 +10,8 @@ import type { Part } from '../part.ts';
 import { nginxServer } from '../servers/nginx.ts';
 import { hubName } from './hub.ts';
 
+/** For bodies that are on their way to it. Then hubs have to be told to end: they close idle sockets, which would hold it for ever. */
+const HOLDS_MS = 10_000;
 /** NGINX itself cuts what lasts longer than its time. */
 const CUT_MS = 5_000;
 
@@ -41,6 +43,7 @@ export function nginxPart(layout: Layout, file: string): Part {
   return {
     ...server,
     needs: [hubName(1)],
+    holdsMs: HOLDS_MS,
     stopMs: bounds.shutdownTimeoutS * 1_000 + CUT_MS,
     binds: [listen, status, ...(tls === undefined ? [] : [tls.listen])],
     isAlive: (signal) => server.isReady(signal),
