@@ -43,7 +43,10 @@ function untilStopped(hub: Hub, again: () => Loaded): Promise<void> {
     };
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
-    process.on('SIGHUP', () => void reload(hub, again));
+    process.on(
+      'SIGHUP',
+      inTurn(() => reload(hub, again)),
+    );
     const broken = (error: unknown): void => {
       console.error('revoagent: a failure that nothing handled; ending, because the state is unknown', error);
       process.exit(1);
@@ -51,6 +54,24 @@ function untilStopped(hub: Hub, again: () => Loaded): Promise<void> {
     process.on('uncaughtException', broken);
     process.on('unhandledRejection', broken);
   });
+}
+
+/** Never two at once, and one more for all that were asked for meanwhile: what the file says last comes into force last. `act` never rejects. */
+function inTurn(act: () => Promise<void>): () => void {
+  let isAsked = false;
+  let isUnderWay = false;
+  const goOn = async (): Promise<void> => {
+    isUnderWay = true;
+    while (isAsked) {
+      isAsked = false;
+      await act();
+    }
+    isUnderWay = false;
+  };
+  return () => {
+    isAsked = true;
+    if (!isUnderWay) void goOn();
+  };
 }
 
 async function reload(hub: Hub, again: () => Loaded): Promise<void> {

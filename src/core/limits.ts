@@ -25,6 +25,8 @@ export const limits = {
   attemptsMax: 4,
   /** What a caller may set a timer of a call to. */
   callerTimeoutMsMax: 3_600_000,
+  /** How long the module of a guardrail may take to load. */
+  guardrailLoadMs: 30_000,
   /** Largest plain answer of an upstream. */
   answerBytesMax: 64 * 1024 * 1024,
   /** Largest single SSE event of an upstream. */

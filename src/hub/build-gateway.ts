@@ -16,7 +16,7 @@ export type GatewayParts = Omit<
 /** Throws an `Error` that names the guardrail which cannot be loaded; nothing is left open then. */
 export async function buildGateway(config: Config, parts: GatewayParts): Promise<GatewayBuild> {
   const { clock, random } = parts;
-  const guardrails = await loadGuardrails(Object.values(config.routes));
+  const guardrails = await loadGuardrails(Object.values(config.routes), clock);
   const providers = Object.entries(config.providers).map(([name, { kind, settings }]) =>
     createProvider(kind, settings, { name, clock, random }),
   );

@@ -1,6 +1,8 @@
 /** SIGHUP on a real hub: a valid file takes effect without a dropped request, an invalid one changes nothing and says why. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { before, describe, it } from 'node:test';
 import { startHubProcess, waitFor } from '../helpers/hub-process.ts';
 import type { HubProcess } from '../helpers/hub-process.ts';
@@ -96,6 +98,37 @@ describe('SIGHUP', () => {
       hub.output,
     );
     assert.equal(await attemptsOf(20), 40);
+  });
+
+  it('asked for again while the first is slow leaves the newer file in force', async () => {
+    const hub = shared;
+    const [began, mayEnd] = ['began', 'may-end'].map((name) => path.join(hub.dataDir, name));
+    const module = path.join(hub.dataDir, 'slow.mjs');
+    await writeFile(
+      module,
+      `import { existsSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+writeFileSync(${JSON.stringify(began)}, '');
+while (!existsSync(${JSON.stringify(mayEnd)})) await setTimeout(10);
+export const before = () => ({ action: 'allow' });
+`,
+    );
+    const reloaded = (): number => hub.output().split('"config-reloaded"').length;
+    const earlier = reloaded();
+    await rewrite(hub, (config) => {
+      config['routes'] = { ...routes, older: { ...routes.old, guardrail: { module, onFailure: 'open' } } };
+    });
+    hub.process.kill('SIGHUP');
+    await waitFor(() => existsSync(began ?? '') || undefined);
+    await rewrite(hub, (config) => {
+      config['routes'] = { ...routes, newer: routes.old };
+    });
+    hub.process.kill('SIGHUP');
+    // Time for a hub that does not wait to go wrong.
+    for (let call = 0; call < 20; call++) await status(hub, 'newer');
+    await writeFile(mayEnd ?? '', '');
+    await waitFor(() => reloaded() === earlier + 2 || undefined, 60_000, hub.output);
+    assert.deepEqual([await status(hub, 'newer'), await status(hub, 'older')], [200, 404]);
   });
 
   it('changes nothing when the new file is invalid, and tells where and why as it tells everything: an entry of the log, a count, an act in the audit, and no value of the file', async (t) => {
