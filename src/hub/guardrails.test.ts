@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { it } from 'node:test';
+import { messageOf } from '#core/errors';
 import { temporaryFolder, waitFor } from '../../tests/helpers/hub-process.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { loadGuardrails } from './guardrails.ts';
@@ -13,7 +14,7 @@ it('a guardrail that does not load in time is refused, by its name', async (t) =
   const clock = new VirtualClock();
   const said: string[] = [];
   const guardrail = { module, onFailure: 'open', timeoutMs: 1 } as const;
-  loadGuardrails([{ groups: [], guardrail }], clock).catch((error: Error) => said.push(error.message));
+  loadGuardrails([{ groups: [], guardrail }], clock).catch((error: unknown) => said.push(messageOf(error)));
   await waitFor(async () => {
     await clock.advance(1_000);
     return said[0];
