@@ -27,7 +27,7 @@ telemetry.attach({
   cache: () => ({ ...lookups, entries: 0, bytes: 0, evictions: 0 }),
   keyLookups: () => lookups,
   admittedShare: () => 1,
-  instances: () => ({ live: 1, degraded: false }),
+  instances: () => ({ live: 1, draining: [], degraded: false }),
   limits: () => ({ mode: 'share', dividedBy: 1 }),
   checks: () => [],
 });

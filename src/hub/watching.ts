@@ -41,10 +41,11 @@ export function watchHub(stack: AsyncDisposableStack, parts: WatchedParts): { he
     limits: () => limits.mode(),
     checks: () => health.last(),
     admittedShare: () => load.admittedShare,
-    instances: () => ({
-      live: instances.registry.list().length,
-      degraded: instances.registry.source === 'away',
-    }),
+    instances: () => {
+      const live = instances.registry.list();
+      const draining = live.filter((each) => each.draining).map(({ id }) => id);
+      return { live: live.length, draining, degraded: instances.registry.source === 'away' };
+    },
   });
   return { health, load };
 }

@@ -108,7 +108,7 @@ function everything(
     cache: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1, entries: 3, bytes: 4, evictions: 1 }),
     keyLookups: () => ({ hits: 1, misses: 2, shared: 1, staleServed: 1 }),
     admittedShare: () => 0.5,
-    instances: () => ({ live: 2, degraded: true }),
+    instances: () => ({ live: 2, draining: ['hub-2'], degraded: true }),
     limits: () => ({ mode: 'share', dividedBy: 3 }),
     checks: () => [{ name: 'disk', status: 'degraded', detail: '', runbook: 'disk', tookMs: 1, since: '' }],
   });

@@ -39,7 +39,8 @@ export interface Sources {
   keyLookups(): LookupFigures;
   limits(): LimitModeReport;
   checks(): readonly CheckReport[];
-  instances(): { readonly live: number; readonly degraded: boolean };
+  /** `draining`: names of those that are told to end. */
+  instances(): { readonly live: number; readonly draining: readonly string[]; readonly degraded: boolean };
   /** Of new work, 0 to 1. */
   admittedShare(): number;
 }
@@ -324,7 +325,10 @@ function readSources(metrics: Metrics, sources: Sources): void {
   metrics.gauge('ledgerBacklog').set(backlog);
   metrics.gauge('ledgerJournal').set(journalBytes);
   metrics.gauge('admittedShare').set(sources.admittedShare());
-  const { live, degraded } = sources.instances();
+  const { live, draining, degraded } = sources.instances();
+  const drainers = metrics.gauge('instanceDraining');
+  drainers.reset();
+  for (const peer of draining) drainers.set({ peer }, 1);
   metrics.gauge('instances').set(live);
   metrics.gauge('stateDegraded').set(degraded ? 1 : 0);
   for (const { name, status } of sources.checks()) metrics.gauge('health').set({ check: name }, HEALTH_VALUE[status]);

@@ -119,7 +119,21 @@ const DISK = { 'node_filesystem_size_bytes{fstype="ext4",mountpoint="/"}': '1000
 
 const CASES: Readonly<Record<string, Case>> = {
   HubDown: gauge('up{job="hub",instance="hub-1"}', 0, 1),
-  HubInstanceDown: gauge('up{job="hub",instance="hub-1"}', 0, 1),
+  HubInstanceDown: {
+    fires: {
+      'up{job="hub",instance="hub-1"}': '0x200',
+      // Another one is told to end, and two know of it.
+      'up{job="hub",instance="hub-2"}': '0x200',
+      'revoagent_instance_draining{instance="hub-3",peer="hub-2"}': '1x200',
+      'revoagent_instance_draining{instance="hub-4",peer="hub-2"}': '1x200',
+    },
+    quiet: {
+      'up{job="hub",instance="hub-1"}': '0x200',
+      'revoagent_instance_draining{instance="hub-2",peer="hub-1"}': '1x200',
+      'revoagent_instance_draining{instance="hub-3",peer="hub-1"}': '1x200',
+    },
+    resolves: { 'up{job="hub",instance="hub-1"}': '0x100 1x100' },
+  },
   ErrorRateHigh: errors(51, 50),
   BreakerOpen: gauge('revoagent_breaker_state{breaker="provider:one"}', 1, 2),
   LatencyHigh: {

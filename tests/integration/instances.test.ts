@@ -13,7 +13,7 @@ import { startPostgres } from '../helpers/postgres.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
 import { forTheSuite } from '../helpers/suite.ts';
-import { answers, refuses, startUpstream } from '../helpers/upstream.ts';
+import { answers, gate, refuses, startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 
 /** Far longer than any test takes: what is open stays so until somebody closes it. */
@@ -117,6 +117,29 @@ describe('hubs that share a Redis', () => {
     await four.end();
     assert.equal(await lifeIn(redis, 'four'), null, 'signed off: gone before its time has run out');
     await seen(one, '(one) two');
+  });
+
+  it('tell Prometheus of one that ends, for as long as it serves what is under way', async () => {
+    const ends = 'revoagent_instance_draining\\{peer="ending"\\}';
+    const config = configOf('ending');
+    const ending = await startHubHere(suite, {
+      config: { ...config, server: { ...config.server, shutdownGraceMs: 60_000 } },
+    });
+    const [asked, mayAnswer] = [gate(), gate()];
+    upstream.otherwise = async (exchange) => {
+      asked.open();
+      await mayAnswer.opened;
+      return answers()(exchange);
+    };
+    const answered = chat(ending, 'ending');
+    await asked.opened;
+    assert.ok(Number.isNaN(await metricAt(one, ends)));
+    const ended = ending.end();
+    await waitFor(async () => ((await metricAt(one, ends)) === 1 ? true : null));
+    mayAnswer.open();
+    assert.equal(await answered, 200);
+    await ended;
+    await waitFor(async () => (Number.isNaN(await metricAt(one, ends)) ? true : null));
   });
 
   it('need one failure each where a peer needed five, and open by nobody’s word alone', async () => {

@@ -108,6 +108,7 @@ export const resilience: Board = {
           queries: [
             { expr: `max(${of('instances')})`, legend: 'most' },
             { expr: `min(${of('instances')})`, legend: 'fewest' },
+            { expr: `max by (peer) (${of('instanceDraining')})`, legend: '{{peer}} ends' },
             { expr: `sum(${of('stateDegraded')})`, legend: 'alone' },
           ],
         },

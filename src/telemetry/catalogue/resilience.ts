@@ -65,6 +65,13 @@ export const resilienceMetrics = {
     help: 'Instances that live, as this one knows; itself included.',
     labels: {},
   },
+  instanceDraining: {
+    name: 'revoagent_instance_draining',
+    type: 'gauge',
+    unit: '1',
+    help: '1 for each instance, as this one knows, that was told to end and serves what is under way: it answers no scrape any more.',
+    labels: { peer: 'instances that live, by server.instance' },
+  },
   stateDegraded: {
     name: 'revoagent_shared_state_degraded',
     type: 'gauge',
