@@ -28,6 +28,8 @@ export interface Part extends Server {
   readonly binds: readonly string[];
   /** Whether it still works at all; where it does not for long, it is killed and started again. May reject. */
   isAlive?(signal: AbortSignal): Promise<boolean>;
+  /** Files that it writes besides what it says, and the signal at which it opens them again. */
+  readonly logs?: { readonly files: readonly string[]; readonly reopen: NodeJS.Signals };
   /** For people. */
   readonly shown?: { readonly what: string; readonly url: string } | undefined;
 }

@@ -4,12 +4,10 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { messageOf } from '#core/errors';
 import type { Server } from './part.ts';
 
-/** A log beyond this is put aside, once, when its part is started again. */
-const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const TAIL_LINES = 15;
 
 export class StackProcess {
@@ -21,7 +19,6 @@ export class StackProcess {
 
   /** Throws where the program cannot be started. */
   static async start({ name, command: [file, ...words], env, user }: Server, log: string): Promise<StackProcess> {
-    if (existsSync(log) && statSync(log).size > LOG_BYTES_MAX) renameSync(log, `${log}.1`);
     const output = openSync(log, 'a', 0o600);
     try {
       const child = spawn(file, words, { env: { ...env }, stdio: ['ignore', output, output], detached: true, ...user });

@@ -10,6 +10,7 @@ import { serveControl } from './control.ts';
 import type { Call } from './control.ts';
 import { Layout } from './layout.ts';
 import type { StackOptions } from './layout.ts';
+import { boundLogs } from './log-files.ts';
 import type { StackEvent } from './part.ts';
 import { planOf } from './plan.ts';
 import type { StackPlan } from './plan.ts';
@@ -59,6 +60,11 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   // Not before: what was started could be neither spoken to nor ended.
   stack.up().then(resolve, reject);
   const certificates = watch(options, stack, hooks);
+  const logs = boundLogs({
+    clock,
+    logs: () => stack.logs(),
+    onFailure: (file, error) => onNote(`${file} grows, and cannot be put aside: ${messageOf(error)}`),
+  });
   try {
     await Promise.race([up, end.promise]);
     if (!signal.aborted) hooks.onUp(stack.status());
@@ -68,6 +74,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     await stack.down();
   } finally {
     certificates?.stop();
+    logs.stop();
     // Who waits for an answer gets it first.
     await pause(clock, LAST_WORDS_MS);
     control.close();

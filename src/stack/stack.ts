@@ -10,6 +10,7 @@ import { figuresOf } from './figures.ts';
 import type { HubFigures } from './figures.ts';
 import type { StackOptions } from './layout.ts';
 import { HUBS_MAX, Layout, shipped } from './layout.ts';
+import type { LogFile } from './log-files.ts';
 import type { Part, PartStatus, StackEvent } from './part.ts';
 import { hubName, hubPart } from './parts/hub.ts';
 import { writeTargets } from './parts/monitoring.ts';
@@ -94,6 +95,11 @@ export class Stack {
       throw new Error(`There is no part "${part}". There are: ${names.join(', ')}.`);
     }
     return this.#supervisor.logOf(part);
+  }
+
+  /** All that its parts write, to be bounded. */
+  logs(): LogFile[] {
+    return this.#supervisor.logs();
   }
 
   /** Starts hubs, or ends those with the highest numbers after what they serve; the balancer needs no reload for it. */

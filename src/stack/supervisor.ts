@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
+import type { LogFile } from './log-files.ts';
 import { endInOrder, endsWithin } from './order.ts';
 import type { Part, PartState, PartStatus, StackEvent } from './part.ts';
 import { requireFree } from './ports.ts';
@@ -135,6 +136,14 @@ export class Supervisor {
 
   logOf(name: string): string {
     return path.join(this.#parts.logs, `${name}.log`);
+  }
+
+  /** What the parts say and write. */
+  logs(): LogFile[] {
+    return [...this.#all.values()].flatMap(({ part: { name, logs }, process }) => [
+      { file: this.logOf(name) },
+      ...(logs?.files ?? []).map((file) => ({ file, reopen: () => logs && process?.signal(logs.reopen) })),
+    ]);
   }
 
   /** Ends all of them, each before what it needs, or for as long as it holds that. */

@@ -46,6 +46,7 @@ export function nginxPart(layout: Layout, file: string): Part {
     holdsMs: HOLDS_MS,
     stopMs: bounds.shutdownTimeoutS * 1_000 + CUT_MS,
     binds: [listen, status, ...(tls === undefined ? [] : [tls.listen])],
+    logs: { files: ['access', 'error'].map((name) => layout.in('nginx', `${name}.log`)), reopen: 'SIGUSR1' },
     isAlive: (signal) => server.isReady(signal),
     shown: { what: 'the hub, balanced', url: tls === undefined ? `http://${listen}` : `https://${tls.listen}` },
   };
