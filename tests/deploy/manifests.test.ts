@@ -228,9 +228,9 @@ const PLANTED: readonly (readonly [what: string, from: string | RegExp, to: stri
   ],
   [
     'too little time to end',
-    'terminationGracePeriodSeconds: 75',
-    'terminationGracePeriodSeconds: 74',
-    /needs 75 s to end/,
+    'terminationGracePeriodSeconds: 85',
+    'terminationGracePeriodSeconds: 84',
+    /needs 85 s to end/,
   ],
   [
     'an autoscaler of something else',

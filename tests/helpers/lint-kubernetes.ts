@@ -126,7 +126,8 @@ function pod(manifest: Json, manifests: readonly Json[], { paths }: Facts): stri
       if (!volumes.includes(at(mount, 'name'))) problems.push(`there is no volume ${text(at(mount, 'name'))}`);
     problems.push(...restricted(container, spec));
     const sleep = Number(at(container, 'lifecycle', 'preStop', 'sleep', 'seconds') ?? 0);
-    const needed = sleep + (text(at(container, 'name')) === 'hub' ? graceSeconds(manifests) : 0) + 5;
+    // A hub closes its stores after its grace.
+    const needed = sleep + (text(at(container, 'name')) === 'hub' ? graceSeconds(manifests) + 15 : 5);
     if (Number(at(spec, 'terminationGracePeriodSeconds')) < needed) problems.push(`needs ${needed} s to end`);
   }
   return problems;

@@ -17,6 +17,8 @@ import { NAMESPACE, labelsOf, metadataOf } from './manifest.ts';
 const PRE_STOP_S = 10;
 /** How long streams may go on. */
 const SHUTDOWN_GRACE_S = 60;
+/** What it needs after that to write its records down and to close its stores; as much as in the other forms. */
+const CLOSE_S = 15;
 const PORT = 12_001;
 const HUB = labelsOf('hub');
 
@@ -57,7 +59,7 @@ const deployment: IDeployment = {
       spec: {
         automountServiceAccountToken: false,
         enableServiceLinks: false,
-        terminationGracePeriodSeconds: PRE_STOP_S + SHUTDOWN_GRACE_S + 5,
+        terminationGracePeriodSeconds: PRE_STOP_S + SHUTDOWN_GRACE_S + CLOSE_S,
         securityContext: {
           runAsNonRoot: true,
           runAsUser: 1000,
