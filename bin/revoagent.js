@@ -44,10 +44,15 @@ if (runtimeMajor >= REQUIRED_MAJOR) {
   const flags = runtimeFlags();
   if (flags.length > 0 && process.execve !== undefined)
     process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, self, ...words], process.env);
-  // A reader who has seen enough (`| head`) is no failure: what is written from then on is for nobody.
+  // A reader who has seen enough (`| head`) is no failure: what is written from then on is for nobody. A disk that is full costs what was to
+  // be said, not the hub or the stack that says it.
   process.stdout.on('error', (error) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE' || process.exitCode === 1) return;
+    process.exitCode = 1;
+    console.error(`revoagent: standard output cannot be written, and what it was to say is lost: ${error.message}`);
   });
+  // Where that cannot be written either, nobody is left to be told.
+  process.stderr.on('error', () => undefined);
   // Compiled once for all starts to come; where nothing can be written here, each compiles for itself.
   nodeModule.enableCompileCache(COMPILED);
   const source = new URL('../src/cli/main.ts', import.meta.url);

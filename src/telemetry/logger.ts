@@ -1,9 +1,9 @@
 /**
  * The log: JSON lines, or a form for people on a terminal. Entries are an event and flat fields; a field whose name sounds like a
- * secret or a prompt is replaced, so that a careless line leaks nothing. Writing never waits for the disk.
+ * secret or a prompt is replaced, so that a careless line leaks nothing.
  */
 import { pino } from 'pino';
-import type { Clock, Timer } from '#core/clock';
+import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { LogFields, Logger } from '#contract/logger';
 
@@ -25,36 +25,6 @@ export interface AdjustableLogger extends Logger {
 }
 
 const FORBIDDEN = /authorization|api_?key|password|secret|token$|prompt$|content|messages|cookie/i;
-
-/** A write to standard error costs as much as many lines do: under load they wait for each other, and never for longer than this. */
-const LINES_CHARS = 65_536;
-const LINES_MS = 50;
-
-/**
- * Writes while the process does other things, many lines at once, and what is left when the process exits. Lines are gathered here: the
- * destination measures all that it has gathered again for each of them.
- */
-export function standardError(clock: Clock): { write(text: string): void } {
-  const destination = pino.destination({ dest: 2, sync: false });
-  let waiting = '';
-  let timer: Timer | undefined;
-  const pass = (): void => {
-    timer?.cancel();
-    timer = undefined;
-    const text = waiting;
-    waiting = '';
-    if (text !== '') destination.write(text);
-  };
-  // Before the destination's own listeners, which end it.
-  process.prependListener('beforeExit', pass).prependListener('exit', pass);
-  return {
-    write(text) {
-      waiting += text;
-      if (waiting.length >= LINES_CHARS) pass();
-      else timer ??= clock.schedule(LINES_MS, pass);
-    },
-  };
-}
 
 /** A line is put together here: it is written for every request, and a general library's costs ten times as much. */
 export function createLogger(options: LoggerOptions): AdjustableLogger {

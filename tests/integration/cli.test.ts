@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -10,6 +11,7 @@ import type { TestContext } from 'node:test';
 import { startHubHere } from '../helpers/hub-here.ts';
 import { runCli, runCliLines, temporaryFolder, waitFor } from '../helpers/hub-process.ts';
 import type { CliEnd } from '../helpers/hub-process.ts';
+import { freePorts } from '../helpers/ports.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
 import { forTheSuite } from '../helpers/suite.ts';
 import type { Cleanup } from '../helpers/suite.ts';
@@ -241,6 +243,40 @@ it("nginx follows the hubs' configuration, and a flag before it", async (t) => {
 it('a reader who leaves before the end is no error', () => {
   const { stderr } = spawnSync('sh', ['-c', `{ ${process.execPath} ${BIN} --help; echo "ended with $?" >&2; } | true`]);
   assert.equal(stderr.toString(), 'ended with 0\n');
+});
+
+it('an output that cannot be written ends with 1 and the reason, and no stack of calls', () => {
+  const full = openSync('/dev/full', 'w');
+  const { status, stderr } = spawnSync(process.execPath, [BIN, 'keys', 'generate'], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  });
+  closeSync(full);
+  assert.equal(status, 1);
+  assert.match(stderr, /^revoagent: standard output cannot be written, and what it was to say is lost: ENOSPC.*\n$/);
+});
+
+it('a hub serves, and ends, while nothing of what it says and logs can be written', async (t) => {
+  const cwd = await folderWithDatabase(t);
+  const full = openSync('/dev/full', 'w');
+  const [port = 0] = await freePorts(1);
+  const child = spawn(process.execPath, [BIN, 'serve', '--port', String(port)], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', OLLAMA_HOST: '127.0.0.1:1' },
+    stdio: ['ignore', full, full],
+  });
+  closeSync(full);
+  t.after(() => child.kill('SIGKILL'));
+  const exit = once(child, 'exit');
+  const isLive = (): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${port}/health/live`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  // More than once: each request is a line of the log.
+  for (let turn = 0; turn < 3; turn++) await waitFor(async () => (await isLive()) || undefined, 60_000);
+  child.kill('SIGTERM');
+  assert.deepEqual(await exit, [1, null]);
 });
 
 it('wrong words end with 2 and name the nearest right ones', async () => {
