@@ -6,10 +6,15 @@ import { load } from './load.ts';
 import { writeJson } from './options.ts';
 import type { StoreOptions } from './options.ts';
 
+const NAME_CHARS_MAX = 100;
+
 export async function createKey(
   options: StoreOptions & { readonly name: string; readonly scopes: readonly Scope[] },
 ): Promise<void> {
   const { name, scopes } = options;
+  // As the API has it; without a hub nobody else would say so.
+  if (name === '' || name.length > NAME_CHARS_MAX)
+    throw new Error(`--name wants 1 to ${NAME_CHARS_MAX} characters: whose key it is.`);
   const { made, store } = await withAdmin(options, async (admin) => ({
     made: await admin.createKey({ name, scopes }),
     store: admin.store,

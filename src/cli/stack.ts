@@ -1,14 +1,14 @@
 /** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { pause, systemClock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
 import { readAdminKey } from '#hub/index';
-import { callStack, controlFile, hubBounds, planStack, runStack, StackEndedError } from '#stack/index';
+import { callStack, controlFile, hubBounds, makeFolder, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load } from './load.ts';
 import { writeJson } from './options.ts';
@@ -85,7 +85,7 @@ async function showPlan(options: UpOptions): Promise<void> {
 async function detached(options: UpOptions): Promise<void> {
   const folder = folderOf(options);
   await requireNone(folder);
-  mkdirSync(path.join(folder, 'logs'), { recursive: true });
+  makeFolder(folder);
   const log = path.join(folder, 'logs', 'supervisor.log');
   const output = openSync(log, 'w', 0o600);
   const words = process.argv.slice(1).filter((word) => word !== '--detach' && word !== '-d');

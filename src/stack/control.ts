@@ -86,7 +86,13 @@ export async function callStack(
   const socket = connect(file);
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
-    socket.once('error', () => reject(new Error(none)));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EACCES'
+          ? new Error(`This user may not speak to the stack: ${error.message}. Be who started it.`)
+          : new Error(none),
+      ),
+    );
   });
   socket.write(`${JSON.stringify(call)}\n`);
   for await (const text of createInterface({ input: socket })) {

@@ -1,7 +1,8 @@
 /** Where everything of a stack is: its folder on disk, its ports, the files that ship with the project. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '#core/errors';
 import type { Receivers } from '#config/index';
 import type { HubBounds } from './nginx/hub-bounds.ts';
 
@@ -107,6 +108,16 @@ export class Layout {
 
   in(...names: readonly string[]): string {
     return path.join(this.options.folder, ...names);
+  }
+}
+
+/** Of a stack, with that of its logs. Throws with what to do where it cannot be made. */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(`${folder} cannot hold the stack: ${messageOf(error)}. Take another --folder.`, { cause: error });
   }
 }
 

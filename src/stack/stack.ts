@@ -2,14 +2,14 @@
  * A whole stack on one machine: brought up in the order of what its parts need, scaled and renewed while it serves, ended in the
  * reverse order. One of its acts at a time; status may be asked always.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { figuresOf } from './figures.ts';
 import type { HubFigures } from './figures.ts';
 import type { StackOptions } from './layout.ts';
-import { HUBS_MAX, Layout, shipped } from './layout.ts';
+import { HUBS_MAX, Layout, makeFolder, shipped } from './layout.ts';
 import type { LogFile } from './log-files.ts';
 import type { Part, PartStatus, StackEvent } from './part.ts';
 import { hubName, hubPart } from './parts/hub.ts';
@@ -59,8 +59,7 @@ export class Stack {
     this.layout = new Layout(options);
     this.#clock = clock;
     this.#onEvent = onEvent;
-    mkdirSync(options.folder, { recursive: true, mode: 0o755 });
-    mkdirSync(this.layout.in('logs'), { recursive: true, mode: 0o700 });
+    makeFolder(options.folder);
     this.#supervisor = new Supervisor({
       clock,
       logs: this.layout.in('logs'),

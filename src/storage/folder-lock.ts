@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '#core/errors';
 
 export class FolderLockedError extends Error {
   constructor(dataDir: string, holder: string) {
@@ -25,7 +26,7 @@ export interface FolderLock {
 /** Makes the folder where it is missing. Throws `FolderLockedError` where another process holds it; touches nothing then. */
 export function lockFolder(dataDir: string): FolderLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(path.join(dataDir, 'lock.sqlite'));
+  const database = openIn(dataDir);
   const holderFile = path.join(dataDir, 'lock.pid');
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
@@ -37,6 +38,18 @@ export function lockFolder(dataDir: string): FolderLock {
   }
   writeFileSync(holderFile, String(process.pid));
   return { release: () => (database.isOpen ? database.close() : undefined) };
+}
+
+function openIn(dataDir: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path.join(dataDir, 'lock.sqlite'));
+  } catch (error) {
+    // SQLite names neither the file nor the reason.
+    throw new Error(
+      `storage.dataDir cannot be used: ${path.resolve(dataDir)} is not this user's to read and write, or its disk is full: ${messageOf(error)}.`,
+      { cause: error },
+    );
+  }
 }
 
 function holderOf(file: string): string {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -277,6 +277,29 @@ it('a hub serves, and ends, while nothing of what it says and logs can be writte
   for (let turn = 0; turn < 3; turn++) await waitFor(async () => (await isLive()) || undefined, 60_000);
   child.kill('SIGTERM');
   assert.deepEqual(await exit, [1, null]);
+});
+
+it('what cannot be used is named with what to do', async (t) => {
+  const cwd = await folderWith(t, '');
+  const file = path.join(cwd, 'revoagent.yaml');
+  // A folder in the place of its file is as far away as another user's, for root too.
+  await mkdir(path.join(cwd, 'data', 'lock.sqlite'), { recursive: true });
+  const cases: readonly [string[], RegExp][] = [
+    [
+      ['keys', 'list', '-c', file, '--data-dir', path.join(cwd, 'data')],
+      /storage\.dataDir cannot be used: \S+data is not this user's/,
+    ],
+    [['keys', 'create', '-c', file, '--name', ''], /--name wants 1 to 100 characters/],
+    [
+      ['up', '--folder', path.join(file, 'stack')],
+      /\S+stack cannot hold the stack: ENOTDIR.+ Take another --folder\.\n$/,
+    ],
+  ];
+  for (const [words, expected] of cases) {
+    const { code, stderr } = await runCli(words);
+    assert.equal(code, 1);
+    assert.match(stderr, expected);
+  }
 });
 
 it('wrong words end with 2 and name the nearest right ones', async () => {
