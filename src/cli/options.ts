@@ -1,6 +1,12 @@
 /** What commands share: their options, and how they write for machines. Loads nothing that only some need. */
 import { Option } from 'commander';
 
+/**
+ * Ctrl+C goes to all processes in front of a terminal, and whoever started this one (npm, or an older Node) hands it on once more: that is
+ * one wish to end, and nobody's second.
+ */
+export const TOLD_TWICE_MS = 500;
+
 export interface CommonOptions {
   readonly config?: string;
   readonly json?: boolean;

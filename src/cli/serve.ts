@@ -6,14 +6,8 @@ import { startHub, withExample } from '#hub/index';
 import type { Hub } from '#hub/index';
 import { banner, keyCommand } from './banner.ts';
 import { load, loadAndLook } from './load.ts';
-import { writeJson } from './options.ts';
+import { TOLD_TWICE_MS, writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
-
-/**
- * Ctrl+C goes to all processes in front of a terminal, and whoever started this one (npm, or an older Node) hands it on once more: that is
- * one wish to end, and nobody's second.
- */
-const TOLD_TWICE_MS = 500;
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered, ollama } = await loadAndLook(options);

@@ -11,7 +11,7 @@ import { readAdminKey } from '#hub/index';
 import { callStack, controlFile, hubBounds, makeFolder, planStack, runStack, StackEndedError } from '#stack/index';
 import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load } from './load.ts';
-import { writeJson } from './options.ts';
+import { TOLD_TWICE_MS, writeJson } from './options.ts';
 
 export interface FolderOptions {
   readonly folder?: string;
@@ -47,20 +47,29 @@ const END_MS = 10_000;
 export async function up(options: UpOptions): Promise<void> {
   if (options.dryRun === true) return showPlan(options);
   if (options.detach === true) return detached(options);
+  const say = (text: string): void => (options.json === true ? writeJson({ note: text }) : console.log(text));
   const ending = new AbortController();
+  const hurrying = new AbortController();
+  let stoppingSince: number | undefined;
   const stop = (): void => {
-    if (ending.signal.aborted) return;
-    if (options.json !== true) console.log('Ending, in the reverse order. What is being served gets its time.');
-    ending.abort(new Error('asked to end'));
+    if (stoppingSince === undefined) {
+      stoppingSince = systemClock.now();
+      say('Ending, in the reverse order. What is being served gets its time; once more cuts it.');
+      ending.abort(new Error('asked to end'));
+    } else if (systemClock.now() - stoppingSince > TOLD_TWICE_MS && !hurrying.signal.aborted) {
+      say('Ending at once: what was being served is cut.');
+      hurrying.abort(new Error('asked to end at once'));
+    }
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
   try {
     await runStack(runOptionsOf(options), {
       clock: systemClock,
       signal: ending.signal,
+      hurry: hurrying.signal,
       onEvent: (event) => showEvent(event, options),
       onUp: (status) => showUp(status, options),
-      onNote: (text) => (options.json === true ? writeJson({ note: text }) : console.log(text)),
+      onNote: say,
     });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);

@@ -31,6 +31,8 @@ export interface RunHooks {
   readonly onNote: (text: string) => void;
   /** Ends the stack. */
   readonly signal: AbortSignal;
+  /** Ends it sooner: what is being ended by then is killed. */
+  readonly hurry?: AbortSignal;
 }
 
 const LAST_WORDS_MS = 50;
@@ -52,6 +54,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
   await stack.takeOver();
   const end = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => end.resolve());
+  hooks.hurry?.addEventListener('abort', () => stack.hurry());
   const { promise: up, resolve, reject } = Promise.withResolvers<void>();
   // Whoever asks hears of it; until then it is nobody's rejection.
   up.catch(() => undefined);

@@ -138,6 +138,11 @@ export class Stack {
     });
   }
 
+  /** While it is ended: what is served is cut, databases still end as they should. */
+  hurry(): void {
+    this.#supervisor.hurry();
+  }
+
   async down(): Promise<void> {
     await this.#supervisor.stop();
     removeState(this.#stateFile);

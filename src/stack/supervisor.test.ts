@@ -77,6 +77,24 @@ describe('a supervisor', () => {
     assert.equal(told.at(-1), 'balancer stopped');
   });
 
+  it('that is hurried kills what it waits for, and ends the rest as it should', async (t) => {
+    const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
+    t.after(() => rmSync(logs, { recursive: true }));
+    const clock = new VirtualClock();
+    const told: string[] = [];
+    const onEvent = ({ part, what, detail }: StackEvent): void => void told.push(`${part} ${what} ${detail}`);
+    const supervisor = new Supervisor({ clock, logs, portOffset: 0, onEvent, onChange: () => undefined });
+    await supervisor.start([
+      { ...idle('store'), stopSignal: 'SIGTERM' },
+      { ...idle('hub', ['store']), stopSignal: 'SIGCONT', stopMs: 600_000 },
+    ]);
+    const stopped = supervisor.stop();
+    await waitFor(() => told.includes('hub stopping SIGCONT') || undefined);
+    supervisor.hurry();
+    await stopped;
+    assert.deepEqual(told.slice(-3), ['hub stopped ', 'store stopping SIGTERM', 'store stopped ']);
+  });
+
   it('starts what needs a part that crashed when that one is back, and starts no second one', async (t) => {
     const logs = mkdtempSync(path.join(tmpdir(), 'revoagent-'));
     const clock = new VirtualClock();
