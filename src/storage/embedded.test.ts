@@ -1,8 +1,11 @@
 /** The embedded database under load and in trouble. What needs no database runs on a virtual clock; the rest on a real one. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '#core/clock';
@@ -15,6 +18,7 @@ import { lockFolder } from './folder-lock.ts';
 
 /** A good second of work for PGlite. */
 const LONG_QUERY = 'select count(*) as rows from generate_series(1, 2000000)';
+const ENDLESS_QUERY = 'with recursive n as (select 1 union all select 1 from n) select count(*) from n';
 
 function open(
   t: TestContext,
@@ -117,6 +121,39 @@ describe('the thread of the embedded database', () => {
     const next = await waitFor(() => source.acquire().catch(() => null), 30_000);
     assert.deepEqual((await next.query('select 1 as one', [])).rows, [{ one: 1 }]);
     next.release();
+  });
+
+  it('ends a query that hangs half a minute past its deadline, and serves the next with all that was acknowledged', async (t) => {
+    const clock = new VirtualClock();
+    const { source } = open(t, clock, 1_000);
+    const session = await source.acquire();
+    await session.query('create table kept as select 1 as one', []);
+    const late = assert.rejects(session.query(ENDLESS_QUERY, []), busy(/did not answer within 1000 ms$/));
+    await clock.advance(1_000);
+    await late;
+    session.release();
+    await clock.advance(29_999);
+    await settle();
+    assert.equal(source.stats().idle, 0, 'what runs on has the database for itself');
+    const next = source.acquire();
+    await clock.advance(1);
+    assert.deepEqual((await (await next).query('select one from kept', [])).rows, [{ one: 1 }]);
+  });
+
+  it('tells a process that waits for nothing else why it does not start', async (t) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'revoagent-embedded-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    writeFileSync(path.join(folder, 'PG_VERSION'), 'garbage');
+    const script = `
+      const [{ embeddedSource }, { systemClock }] = await Promise.all(process.argv.slice(1, 3).map((file) => import(file)));
+      const options = { dataDir: process.argv[3], queryTimeoutMs: 10_000 };
+      const source = embeddedSource(options, { clock: systemClock, observer: { poolWaited() {} } });
+      await (await source.acquire()).query('select 1', []).catch(({ message }) => process.stdout.write(message));`;
+    const files = ['./embedded.ts', '#core/clock'].map((file) => import.meta.resolve(file));
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script, ...files, folder]);
+    t.after(() => child.kill('SIGKILL'));
+    const [told, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    assert.deepEqual([told.split(':')[0], code], ['the embedded database ended', 0]);
   });
 
   it('tells everybody who waits when it cannot start, and starts again for the next caller', async (t) => {

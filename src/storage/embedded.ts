@@ -1,7 +1,7 @@
 /**
  * The embedded database, seen from the hub's thread: a worker, a bounded queue in front of it, one session at a time. Promises
  * that a caller waits no longer than the deadline and that a transaction has the database for itself; when the worker
- * dies, everybody who waits is told and the next caller starts a new one.
+ * dies, or is ended because it hangs, everybody who waits is told and the next caller starts a new one.
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '#core/clock';
@@ -15,6 +15,8 @@ import type { PoolStats } from './postgres.ts';
 /** Sessions that may wait; one more is refused at once. */
 const WAITING_MAX = 1024;
 const START_MS = 60_000;
+/** A query that is still running so long after its deadline hangs: on a full disk PGlite turns round and round and never answers. */
+const HANG_MS = 30_000;
 /** The worker ends what is under way and writes its files; a query that hangs is not waited for. */
 const CLOSE_MS = 5_000;
 
@@ -105,6 +107,8 @@ class DatabaseThread {
   readonly #clock: Clock;
   readonly #waiting = new Map<number, Waiting>();
   #started: Promise<Worker> | undefined;
+  /** Why it ended, where that is known. */
+  #reason: string | undefined;
   #nextId = 1;
   #closed = false;
 
@@ -122,11 +126,14 @@ class DatabaseThread {
   /** The deadline of a query does not count the start of the database, which has its own. */
   async withinDeadline<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
     reply.catch(() => undefined);
-    await this.#started;
+    const worker = await this.#started;
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.schedule(timeoutMs, () =>
-        reject(new DatabaseBusyError(`the embedded database did not answer within ${timeoutMs} ms`)),
-      );
+      let timer = this.#clock.schedule(timeoutMs, () => {
+        reject(new DatabaseBusyError(`the embedded database did not answer within ${timeoutMs} ms`));
+        timer = this.#clock.schedule(HANG_MS, () =>
+          this.#end(worker, `a query was not done ${HANG_MS} ms after its deadline`),
+        );
+      });
       reply.then(resolve, reject).finally(() => timer.cancel());
     });
   }
@@ -156,18 +163,20 @@ class DatabaseThread {
     return reply;
   }
 
+  #end(worker: Worker | undefined, reason: string): void {
+    this.#reason = reason;
+    void worker?.terminate();
+  }
+
   #start(): Promise<Worker> {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./pglite-worker.${extension}`, import.meta.url), {
       workerData: { dataDir: this.#dataDir },
     });
-    worker.unref();
+    this.#reason = undefined;
+    // Not unreferenced: a process that waits for nothing else would end before it hears why the database does not start.
     return new Promise((resolve, reject) => {
-      let reason: string | undefined;
-      const timer = this.#clock.schedule(START_MS, () => {
-        reason = `it did not start within ${START_MS} ms`;
-        void worker.terminate();
-      });
+      const timer = this.#clock.schedule(START_MS, () => this.#end(worker, `it did not start within ${START_MS} ms`));
       worker.on('message', (reply: Reply) => {
         if ('ready' in reply) {
           timer.cancel();
@@ -177,13 +186,13 @@ class DatabaseThread {
         this.#waiting.get(reply.id)?.resolve(reply);
         this.#waiting.delete(reply.id);
       });
-      worker.on('error', (error) => (reason = messageOf(error)));
+      worker.on('error', (error) => (this.#reason = messageOf(error)));
       // The next worker may start when this one has let go of the folder: at its exit, not at its error.
       worker.on('exit', (code) => {
         timer.cancel();
         this.#started = undefined;
         const error = new DatabaseBusyError(
-          `the embedded database ended: ${reason ?? `its thread exited with ${code}`}`,
+          `the embedded database ended: ${this.#reason ?? `its thread exited with ${code}`}`,
         );
         for (const waiting of this.#waiting.values()) waiting.reject(error);
         this.#waiting.clear();
