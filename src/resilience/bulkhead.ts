@@ -4,6 +4,7 @@
  */
 import type { Clock, Timer } from '#core/clock';
 import { systemClock } from '#core/clock';
+import { inRange } from './in-range.ts';
 import type { Scope } from './scope.ts';
 import { TimerQueue } from './timer-queue.ts';
 import type { Refusal } from './outcome.ts';
@@ -35,11 +36,9 @@ export class Bulkhead {
   #last: Waiter | undefined;
 
   constructor({ clock = systemClock, concurrent = 100, queue = 0, waitMs = 1_000 }: BulkheadOptions = {}) {
-    if (!(concurrent >= 1)) throw new RangeError(`concurrent is 1 or more, not ${concurrent}`);
-    if (!(queue >= 0)) throw new RangeError(`queue is 0 or more, not ${queue}`);
-    this.concurrent = concurrent;
-    this.#queueMax = queue;
-    this.#timers = new TimerQueue(clock, waitMs);
+    this.concurrent = inRange('concurrent', concurrent, 1);
+    this.#queueMax = inRange('queue', queue, 0);
+    this.#timers = new TimerQueue(clock, inRange('waitMs', waitMs, 0));
   }
 
   get running(): number {

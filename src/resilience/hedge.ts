@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from '#core/clock';
 import type { Stage } from './attempt.ts';
+import { inRange } from './in-range.ts';
 import { OpenStream } from './open-stream.ts';
 import type { Outcome } from './outcome.ts';
 import type { RetryBudget } from './retry-budget.ts';
@@ -34,7 +35,7 @@ export class Hedge implements Stage {
   constructor(next: Stage, { delayMs }: HedgeOptions, dependencies: HedgeDependencies) {
     this.#next = next;
     this.#dependencies = dependencies;
-    this.#delayMs = delayMs;
+    this.#delayMs = delayMs === undefined ? undefined : inRange('delayMs', delayMs, 0);
   }
 
   run<T>(scope: Scope, operation: Operation<T>): Promise<Outcome<T>> {

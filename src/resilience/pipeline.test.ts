@@ -7,7 +7,8 @@ import { Breaker } from './breaker/breaker.ts';
 import { BREAKER_DEFAULTS } from './breaker/options.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { BrokenCircuitError, CallTimeoutError, OverloadError } from './outcome.ts';
-import { pipeline, PipelineOrderError } from './pipeline.ts';
+import { pipeline, PipelineBuilder, PipelineOrderError } from './pipeline.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { verdictOfStatus } from './verdict.ts';
 
 function guarded(options: Partial<typeof BREAKER_DEFAULTS> = {}) {
@@ -28,6 +29,21 @@ describe('the order of a pipeline', () => {
     assert.throws(() => pipeline().timeout(10).timeout(20), /it is there already\. The order is fallback, deadline/);
     assert.throws(() => pipeline().timeout(0), /timeout is more than 0 ms, not 0/);
     assert.throws(() => pipeline().deadline(Number.NaN), /deadline is more than 0 ms, not NaN/);
+  });
+
+  it('refuses numbers that are none or out of bounds, each by its name', () => {
+    const wrong: readonly [() => unknown, RegExp][] = [
+      [() => pipeline().retry({ attempts: 0 }), /^RangeError: attempts is 1 or more, not 0$/],
+      [() => pipeline().retry({ baseMs: Number.NaN }), /^RangeError: baseMs is 0 or more, not NaN$/],
+      [() => pipeline().hedge({ delayMs: -1 }), /^RangeError: delayMs is 0 or more, not -1$/],
+      [() => pipeline().bulkhead({ waitMs: Number.NaN }), /^RangeError: waitMs is 0 or more, not NaN$/],
+      [() => new RetryBudget({ ratio: Number.NaN }), /^RangeError: ratio is from 0 to 1, not NaN$/],
+    ];
+    for (const [make, message] of wrong)
+      assert.throws(() => {
+        const made = make();
+        if (made instanceof PipelineBuilder) made.build();
+      }, message);
   });
 
   it('builds with every part', async () => {

@@ -11,7 +11,7 @@ import { systemRandom } from '#core/random';
 import { Breaker } from './breaker/breaker.ts';
 import type { QuotaEvent, Transition } from './breaker/events.ts';
 import type { BreakerOptions } from './breaker/options.ts';
-import { BREAKER_DEFAULTS } from './breaker/options.ts';
+import { checkedOptions } from './breaker/options.ts';
 
 const IDLE_MS = 600_000;
 /** What goes at once where every breaker holds something: room for more than one new key. */
@@ -41,7 +41,7 @@ export class BreakerRegistry {
   constructor(options: RegistryOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#defaults = { ...BREAKER_DEFAULTS, ...options.defaults };
+    this.#defaults = checkedOptions(options.defaults ?? {});
     this.#keysMax = options.keysMax ?? limits.breakersMax;
     this.#idleMs = options.idleMs ?? IDLE_MS;
     this.#sweptAt = this.#clock.now();
@@ -54,16 +54,12 @@ export class BreakerRegistry {
     const now = this.#clock.now();
     if (now - this.#sweptAt >= this.#idleMs) this.sweep();
     if (this.#breakers.size >= this.#keysMax) this.#evict();
-    const breaker = new Breaker(
-      key,
-      { ...this.#defaults, ...options },
-      {
-        clock: this.#clock,
-        random: this.#random,
-        onTransition: (transition) => this.#tell(this.#listeners, transition),
-        onQuota: (event) => this.#tell(this.#quotaListeners, event),
-      },
-    );
+    const breaker = new Breaker(key, checkedOptions(options, this.#defaults), {
+      clock: this.#clock,
+      random: this.#random,
+      onTransition: (transition) => this.#tell(this.#listeners, transition),
+      onQuota: (event) => this.#tell(this.#quotaListeners, event),
+    });
     this.#breakers.set(key, breaker);
     return breaker;
   }

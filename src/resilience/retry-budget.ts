@@ -6,6 +6,7 @@
 import { recentTime, systemClock } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { SlidingWindow } from './breaker/window.ts';
+import { inRange } from './in-range.ts';
 
 const WINDOW_MS = 10_000;
 
@@ -26,8 +27,8 @@ export class RetryBudget {
 
   constructor({ clock = systemClock, ratio = 0.2, reserve = 3 }: RetryBudgetOptions = {}) {
     this.#clock = clock;
-    this.#ratio = ratio;
-    this.#reserve = reserve;
+    this.#ratio = inRange('ratio', ratio, 0, 1);
+    this.#reserve = inRange('reserve', reserve, 0);
   }
 
   recordCall(): void {

@@ -6,6 +6,7 @@
 import type { Clock, Timer } from '#core/clock';
 import type { Random } from '#core/random';
 import type { Stage } from './attempt.ts';
+import { inRange } from './in-range.ts';
 import type { Outcome } from './outcome.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import type { Operation, Scope } from './scope.ts';
@@ -46,13 +47,12 @@ export class Retry implements Stage {
 
   constructor(next: Stage, options: RetryOptions, dependencies: RetryDependencies) {
     const { attempts = 3, baseMs = 100, maxMs = 2_000, retryAfterMaxMs = 10_000, idempotent = false } = options;
-    if (!(attempts >= 1)) throw new RangeError(`attempts is 1 or more, not ${attempts}`);
     this.#next = next;
     this.#dependencies = dependencies;
-    this.#attempts = attempts;
-    this.#baseMs = baseMs;
-    this.#maxMs = maxMs;
-    this.#retryAfterMaxMs = retryAfterMaxMs;
+    this.#attempts = inRange('attempts', attempts, 1);
+    this.#baseMs = inRange('baseMs', baseMs, 0);
+    this.#maxMs = inRange('maxMs', maxMs, 0);
+    this.#retryAfterMaxMs = inRange('retryAfterMaxMs', retryAfterMaxMs, 0);
     this.#idempotent = idempotent;
   }
 
@@ -60,7 +60,7 @@ export class Retry implements Stage {
     this.#dependencies.budget.recordCall();
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#next.run(scope, operation);
-      if (attempt === this.#attempts || !this.#mayRepeat(outcome)) return outcome;
+      if (attempt >= this.#attempts || !this.#mayRepeat(outcome)) return outcome;
       const delayMs = this.#delayMs(outcome, attempt);
       if (delayMs === undefined || delayMs >= scope.remainingMs || !this.#dependencies.budget.tryRetry())
         return outcome;

@@ -5,7 +5,7 @@
  */
 import { recentTime } from '#core/clock';
 import type { Clock } from '#core/clock';
-import { openWaitMs } from './options.ts';
+import { checkedOptions, openWaitMs, saidWaitMs } from './options.ts';
 import type { BreakerDependencies, BreakerOptions } from './options.ts';
 import { CallPermit } from './permit.ts';
 import type { Permit, Rejection, Settlement, SettledPermit } from './permit.ts';
@@ -13,8 +13,6 @@ import { goesOn, halfOpenAfter, snapshotOf, soonestBack } from './state.ts';
 import type { BreakerSnapshot, HalfOpen, Open, State, Tried } from './state.ts';
 import { SlidingWindow } from './window.ts';
 
-/** Longest wait that an upstream's Retry-After can impose. */
-const RETRY_AFTER_MAX_MS = 3_600_000;
 const THROTTLE_DEFAULT_MS = 1_000;
 const SUSPECT_SUCCESSES = 3;
 
@@ -41,12 +39,13 @@ export class Breaker {
   lateResults = 0;
   listenerFailures = 0;
 
+  /** Throws a `RangeError` for options that are out of bounds. */
   constructor(key: string, options: BreakerOptions, dependencies: BreakerDependencies) {
     this.key = key;
-    this.options = options;
+    this.options = checkedOptions(options);
     this.#clock = dependencies.clock;
     this.#dependencies = dependencies;
-    this.#window = new SlidingWindow(options.windowMs);
+    this.#window = new SlidingWindow(this.options.windowMs);
     this.lastUsed = this.#clock.now();
     this.#state = { kind: 'closed', since: this.lastUsed };
   }
@@ -141,7 +140,7 @@ export class Breaker {
   holdBack(waitMs: number): void {
     this.#exhausted = true;
     const now = this.#clock.now();
-    this.#throttledUntil = Math.max(this.#throttledUntil, now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS));
+    this.#throttledUntil = Math.max(this.#throttledUntil, now + saidWaitMs(waitMs));
   }
 
   /** This instance may try whether it is served again; the first success then tells so. */
@@ -159,7 +158,7 @@ export class Breaker {
   openFor(waitMs: number): void {
     const now = this.#clock.now();
     const state = this.#settled(now);
-    const until = now + Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS);
+    const until = now + saidWaitMs(waitMs);
     if (state.kind === 'open') this.#state = { ...state, until: Math.max(state.until, until) };
     else if (state.kind === 'closed' || state.kind === 'half_open') {
       const round = state.kind === 'closed' ? 0 : state.round;
@@ -208,7 +207,7 @@ export class Breaker {
     const now = this.#clock.now();
     const by = snapshot.by ?? 'snapshot';
     const reason = snapshot.reason ?? 'snapshot';
-    const remainingMs = Math.min(Math.max(snapshot.remainingMs ?? 0, 0), this.options.openMsMax);
+    const remainingMs = Math.min(saidWaitMs(snapshot.remainingMs ?? 0), this.options.openMsMax);
     switch (snapshot.state) {
       case 'closed':
         return this.reset('snapshot');
@@ -317,7 +316,7 @@ export class Breaker {
   }
 
   #throttle(retryAfterMs: number, now: number): void {
-    const waitMs = Math.min(retryAfterMs > 0 ? retryAfterMs : THROTTLE_DEFAULT_MS, RETRY_AFTER_MAX_MS);
+    const waitMs = saidWaitMs(retryAfterMs) || THROTTLE_DEFAULT_MS;
     this.#throttledUntil = Math.max(this.#throttledUntil, now + waitMs);
     if (retryAfterMs <= 0) return;
     this.#exhausted = true;
@@ -341,7 +340,7 @@ export class Breaker {
   #open(round: number, retryAfterMs: number, now: number, reason: string, tried: Tried = {}): void {
     const { askedAt = now, successes } = tried;
     const waitMs = openWaitMs(this.options, round, this.#dependencies.random);
-    const until = Math.max(askedAt + waitMs, now + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS), now);
+    const until = Math.max(askedAt + waitMs, now + saidWaitMs(retryAfterMs));
     this.trips++;
     this.#enter({ kind: 'open', since: now, until, round, successes: successes ?? 0 }, reason, successes !== undefined);
   }

@@ -1,6 +1,7 @@
 /** What a breaker may be told, with the defaults of the house, and what it stands on. Every duration is in milliseconds. */
 import type { Clock } from '#core/clock';
 import type { Random } from '#core/random';
+import { inRange } from '../in-range.ts';
 import type { QuotaEvent, Transition } from './events.ts';
 
 export interface BreakerDependencies {
@@ -47,6 +48,39 @@ export const BREAKER_DEFAULTS: BreakerOptions = Object.freeze({
   probesConcurrent: 1,
   slowCallMs: null,
 });
+
+/** What each may be, and slowCallMs beside null. */
+const BOUNDS: readonly (readonly [name: keyof BreakerOptions, least: number, most?: number])[] = [
+  ['failures', 1],
+  ['windowMs', 1],
+  ['minFailureRate', 0, 1],
+  ['minCalls', 0],
+  ['openMs', 0],
+  ['openMsMax', 0],
+  ['jitter', 0, 1],
+  ['probeSuccesses', 1],
+  ['probesConcurrent', 1],
+  ['slowCallMs', 0],
+];
+
+/** What is `undefined` is as it is in `defaults`. Throws a `RangeError` for an option with which a circuit would never open, or never close. */
+export function checkedOptions(given: Partial<BreakerOptions>, defaults = BREAKER_DEFAULTS): BreakerOptions {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  const options: BreakerOptions = { ...defaults, ...Object.fromEntries(said) };
+  for (const [name, least, most] of BOUNDS) {
+    const value = options[name];
+    if (value !== null) inRange(name, value, least, most);
+  }
+  return options;
+}
+
+/** Longest wait that an upstream's Retry-After, or a peer, can impose. */
+const SAID_MS_MAX = 3_600_000;
+
+/** What an upstream or a peer said, within bounds. What came to no number says nothing: a circuit that waited for it would wait for ever. */
+export function saidWaitMs(ms: number): number {
+  return ms > 0 ? Math.min(ms, SAID_MS_MAX) : 0;
+}
 
 /** How long the circuit stays open after `round` rounds of probes that failed, as drawn. */
 export function openWaitMs({ openMs, openMsMax, jitter }: BreakerOptions, round: number, random: Random): number {

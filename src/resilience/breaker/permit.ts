@@ -90,6 +90,6 @@ export class CallPermit implements Permit, SettledPermit {
   #settle(result: Settlement, retryAfterMs: number): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#issuer.settle(this, result, retryAfterMs);
+    this.#issuer.settle(this, result, retryAfterMs > 0 ? retryAfterMs : 0);
   }
 }
