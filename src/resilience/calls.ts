@@ -105,13 +105,18 @@ export class Pipeline<F> {
     const idle = idleMs === undefined ? undefined : new TimerQueue(clock, idleMs);
     if (idle !== undefined) scope.cancellable = true;
     let part = stream.first;
-    while (part.done !== true) {
-      yield part.value;
-      const timer = idle?.add(() => scope.cancel({ kind: 'idle', limitMs: idle.limitMs }));
-      const next = await scope.run(() => iterator.next(), judgeError);
-      timer?.cancel();
-      if (next.kind !== 'ok') throw errorOf(next);
-      part = next.value;
+    try {
+      while (part.done !== true) {
+        yield part.value;
+        const timer = idle?.add(() => scope.cancel({ kind: 'idle', limitMs: idle.limitMs }));
+        const next = await scope.run(() => iterator.next(), judgeError);
+        timer?.cancel();
+        if (next.kind !== 'ok') throw errorOf(next);
+        part = next.value;
+      }
+    } finally {
+      // Armed as it is, it would stay for as long as a part may take.
+      idle?.close();
     }
   }
 

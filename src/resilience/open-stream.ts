@@ -36,7 +36,7 @@ export class OpenStream<T> {
 
   /** Of the source alone. Its error belongs to nobody: what counts was settled. */
   stop(): void {
-    Promise.resolve(this.iterator.return?.()).catch(() => undefined);
+    Promise.try(() => this.iterator.return?.()).catch(() => undefined);
   }
 
   /** For a stream that nobody will read. */

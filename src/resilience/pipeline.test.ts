@@ -6,6 +6,7 @@ import { AdaptiveLimit } from './adaptive-limit.ts';
 import { Breaker } from './breaker/breaker.ts';
 import { BREAKER_DEFAULTS } from './breaker/options.ts';
 import { Bulkhead } from './bulkhead.ts';
+import type { PipelineOptions } from './pipeline.ts';
 import { BrokenCircuitError, CallTimeoutError, OverloadError } from './outcome.ts';
 import { pipeline, PipelineBuilder, PipelineOrderError } from './pipeline.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -189,6 +190,22 @@ describe('tryExecute and execute', () => {
     await Promise.all(running);
     assert.deepEqual(breaker.counts(), { failures: 0, calls: 2 });
     assert.equal(bulkhead.running + limit.running + breaker.inFlight, 0);
+  });
+
+  it('take for a failure what a judge gives that is no verdict, and hold nothing', async () => {
+    const noVerdict: object[] = [() => undefined, async () => verdictOfStatus(200), () => ({ kind: 'good' })];
+    for (const judge of noVerdict) {
+      const { clock, breaker } = guarded();
+      const bulkhead = new Bulkhead({ clock, concurrent: 1 });
+      const options: PipelineOptions = { clock };
+      // As a caller in JavaScript may.
+      Object.assign(options, { judgeValue: judge, judgeError: judge });
+      const built = pipeline(options).breaker(breaker).bulkhead(bulkhead).build();
+      assert.equal((await built.tryExecute(() => 1)).kind, 'failed');
+      assert.equal((await built.tryExecute(() => Promise.reject(new Error('down')))).kind, 'failed');
+      assert.deepEqual(breaker.counts(), { failures: 2, calls: 2 });
+      assert.deepEqual([breaker.inFlight, bulkhead.running], [0, 0]);
+    }
   });
 
   it('judge values where they are told to, and errors as they are told to', async () => {

@@ -182,11 +182,16 @@ function positive(name: string, ms: number): number {
   return ms;
 }
 
-/** A judge that throws has no verdict, and an unknown end is not a good one. */
+/** Callers in JavaScript may forget one, or have a judge that is asynchronous. */
+const VERDICTS: ReadonlySet<unknown> = new Set<Verdict['kind']>(['success', 'failure', 'throttled', 'neutral']);
+
+/** A judge that throws, or gives what is no verdict, has none, and an unknown end is not a good one. */
 function safely(judge: (settled: unknown) => Verdict): (settled: unknown) => Verdict {
   return (settled) => {
     try {
-      return judge(settled);
+      const verdict = judge(settled);
+      if (!VERDICTS.has(verdict.kind)) return FAILURE;
+      return verdict.retryAfterMs >= 0 ? verdict : { ...verdict, retryAfterMs: 0 };
     } catch {
       return FAILURE;
     }

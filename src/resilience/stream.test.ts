@@ -86,6 +86,28 @@ describe('stream', () => {
     assert.equal(stopped, true);
   });
 
+  it('gives everything back where the source will not be stopped', async () => {
+    const { built, nothingHeld } = streaming();
+    const stubborn: AsyncIterable<string> = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false, value: 'a' }),
+        return: () => {
+          throw new Error('not a promise that rejects, but a throw');
+        },
+      }),
+    };
+    for await (const part of built.stream(() => stubborn)) if (part === 'a') break;
+    nothingHeld();
+  });
+
+  it('leaves no timer behind, however long it might have waited for a part', async () => {
+    const { clock, built } = streaming();
+    assert.deepEqual(await collected(built.stream(() => parts('a', 'b'), { idleMs: 3_600_000 })), ['a', 'b']);
+    for await (const part of built.stream(() => parts('a', 'b', 'c'), { idleMs: 3_600_000 })) if (part === 'b') break;
+    await clock.advance(100);
+    assert.equal(clock.pending, 0);
+  });
+
   it('ends with the caller’s own reason when the caller aborts between two parts', async () => {
     const { breaker, built, nothingHeld } = streaming();
     const controller = new AbortController();
