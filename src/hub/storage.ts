@@ -99,64 +99,76 @@ function writtenBehind<Writer extends Pick<RunWriter, 'backlog' | 'flush'>>(
 }
 
 interface Aged {
-  /** After these its rows are deleted. */
-  readonly days: number;
-  readonly store: { purge(wallMs: number, rowsMax: number): Promise<number> };
+  readonly what: string;
   readonly rowsMax?: number;
+  /** Does so many rows, and says how many there were. */
+  batch(rows: number): Promise<number>;
 }
 
-function agedOf(
-  { runs, usage, audit, contents, keys, conversations, memories }: Stores,
-  days: Config['storage'],
-): readonly Aged[] {
-  const aged: readonly Aged[] = [
-    { days: days.runRetentionDays, store: runs },
-    { days: days.usageRetentionDays, store: usage },
-    {
-      // Reports read the sums in place of the rows: they stay as long.
-      days: Math.max(days.usageMonthRetentionDays, days.usageRetentionDays),
-      store: { purge: (wallMs: number, rowsMax: number) => usage.purgeMonths(monthOf(wallMs), rowsMax) },
-    },
-    { days: days.auditRetentionDays, store: audit },
+/** In their order: reports read the sums of usage in place of its rows. */
+function agedOf(stores: Stores, days: Config['storage'], wallMs: number): readonly Aged[] {
+  const { runs, usage, audit, contents, keys, conversations, memories, claims, spend } = stores;
+  const before = (retentionDays: number): number => wallMs - retentionDays * DAY_MS;
+  /** Where the operator names no time it is kept until somebody deletes it. */
+  const old = (what: string, retentionDays: number, store: Pick<typeof runs, 'purge'>): Aged[] =>
+    retentionDays === 0 ? [] : [{ what, batch: (rows) => store.purge(before(retentionDays), rows) }];
+  // Of months that are over for a day, so that late rows are in; and of what is deleted next.
+  const summed = Math.max(monthOf(before(1)), before(days.usageRetentionDays));
+  const months = monthOf(before(Math.max(days.usageMonthRetentionDays, days.usageRetentionDays)));
+  return [
+    { what: 'usage-sums', batch: (rows) => usage.rollUp(summed, rows) },
+    ...old('runs', days.runRetentionDays, runs),
+    ...old('usage', days.usageRetentionDays, usage),
+    { what: 'usage-months', batch: (rows) => usage.purgeMonths(months, rows) },
+    ...old('audit', days.auditRetentionDays, audit),
     // By its run alone is what was said found and erased: it does not outlive it.
-    { days: Math.min(days.contentRetentionDays, days.runRetentionDays), store: contents },
-    { days: days.revokedKeyRetentionDays, store: keys },
-    { days: days.memoryRetentionDays, store: memories },
-    { days: days.conversationRetentionDays, store: conversations, rowsMax: PURGE_CONVERSATIONS },
+    ...old('contents', Math.min(days.contentRetentionDays, days.runRetentionDays), contents),
+    ...old('keys', days.revokedKeyRetentionDays, keys),
+    ...old('memories', days.memoryRetentionDays, memories),
+    ...old('conversations', days.conversationRetentionDays, conversations).map((each) => ({
+      ...each,
+      rowsMax: PURGE_CONVERSATIONS,
+    })),
+    { what: 'claims', batch: (rows) => claims.purge(wallMs, rows) },
+    {
+      what: 'spend',
+      batch: async () => {
+        await spend.purge(Math.floor(wallMs / DAY_MS) - SPEND_DAYS);
+        return 0;
+      },
+    },
   ];
-  // Where the operator names no time it is kept until somebody deletes it.
-  return aged.filter((each) => each.days > 0);
+}
+
+/** Until a batch is not full. One that fails is tried with fewer rows: what is large takes longer than a statement may. */
+async function inBatches({ batch, rowsMax = PURGE_ROWS }: Aged): Promise<void> {
+  for (let rows = rowsMax, done = rows; done === rows;) {
+    try {
+      done = await batch(rows);
+    } catch (error) {
+      if (rows === 1) throw error;
+      rows = Math.ceil(rows / 4);
+      done = rows;
+    }
+  }
 }
 
 /** Once an hour: sums up the usage of months that are over, and deletes what is past its time. Returns what ends it. */
 export function purgeWithAge(
-  { stores }: Storage,
+  { stores }: Pick<Storage, 'stores'>,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
 ): { stop(): void } {
-  const { usageRetentionDays } = config.storage;
-  const aged = agedOf(stores, config.storage);
   let timer: Timer;
-  /** Of months that are over for a day, so that late rows are in; and of what is deleted next. */
-  async function rollUp(): Promise<void> {
-    const before = Math.max(monthOf(clock.wallMs() - DAY_MS), clock.wallMs() - usageRetentionDays * DAY_MS);
-    for (let rolled = PURGE_ROWS; rolled === PURGE_ROWS;) rolled = await stores.usage.rollUp(before, PURGE_ROWS);
-  }
   async function purge(): Promise<void> {
-    await rollUp();
-    for (const { days, store, rowsMax = PURGE_ROWS } of aged) {
-      const before = clock.wallMs() - days * DAY_MS;
-      for (let deleted = rowsMax; deleted === rowsMax;) deleted = await store.purge(before, rowsMax);
+    for (const aged of agedOf(stores, config.storage, clock.wallMs())) {
+      // What cannot be deleted holds up nothing else.
+      await inBatches(aged).catch((error: unknown) =>
+        logger.warn('purge-failed', { what: aged.what, reason: messageOf(error) }),
+      );
     }
-    for (let deleted = PURGE_ROWS; deleted === PURGE_ROWS;)
-      deleted = await stores.claims.purge(clock.wallMs(), PURGE_ROWS);
-    await stores.spend.purge(Math.floor(clock.wallMs() / DAY_MS) - SPEND_DAYS);
   }
   function arm(): void {
-    timer = clock.schedule(PURGE_EVERY_MS, () => {
-      purge()
-        .catch((error: unknown) => logger.warn('purge-failed', { reason: messageOf(error) }))
-        .finally(arm);
-    });
+    timer = clock.schedule(PURGE_EVERY_MS, () => void purge().finally(arm));
   }
   arm();
   return { stop: () => timer.cancel() };

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '#core/ids';
+import type { Stores } from '#contract/stores';
 import type { Config } from '#config/index';
 import { loadConfig } from '#config/index';
 import { purgeWithAge } from '#hub/storage';
@@ -150,6 +152,36 @@ function hubSuite(storage: () => Storage): void {
         usage_months: 0,
       });
       assert.deepEqual(await counts(storage(), younger), whole);
+    });
+
+    it('is deleted in smaller parts where it is too much at once, and what cannot be holds up nothing else', async () => {
+      const { config: defaults } = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname });
+      const config = { ...defaults, storage: { ...defaults.storage, conversationRetentionDays: 1 } };
+      const projectId = await newProject(storage());
+      const old = Array.from({ length: 5 }, () => conversationOf(projectId, { createdWallMs: 1, updatedWallMs: 1 }));
+      for (const each of old) await storage().stores.conversations.insert(each);
+      const { usage, conversations, claims } = storage().stores;
+      const claim = { id: newId('clm', 1), projectId, owner: 'gone', fingerprint: 'f' };
+      await claims.take(claim, 1, 2);
+      const slow = new Error('canceling statement due to statement timeout');
+      const stores: Stores = {
+        ...storage().stores,
+        usage: { ...usage, rollUp: () => Promise.reject(slow) },
+        conversations: {
+          ...conversations,
+          purge: (wallMs, rows) => (rows > 4 ? Promise.reject(slow) : conversations.purge(wallMs, rows)),
+        },
+      };
+      const clock = new VirtualClock(NOW_MS);
+      const told = nothingTold();
+      const purging = purgeWithAge({ stores }, { config, clock, logger: listeners(told).logger });
+      await clock.advance(HOUR_MS);
+      await waitFor(async () =>
+        (await sql`select from claims where id = ${claim.id}`.execute(storage().db)).rows.length === 0 ? true : null,
+      );
+      purging.stop();
+      assert.equal(await rowsIn(storage(), 'conversations', projectId), 0);
+      assert.deepEqual(told.logged, [{ event: 'purge-failed', fields: { what: 'usage-sums', reason: slow.message } }]);
     });
   });
 }
