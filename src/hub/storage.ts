@@ -102,7 +102,7 @@ interface Aged {
   readonly what: string;
   readonly rowsMax?: number;
   /** Does so many rows, and says how many there were. */
-  batch(rows: number): Promise<number>;
+  readonly batch: (rows: number) => Promise<number>;
 }
 
 /** In their order: reports read the sums of usage in place of its rows. */
