@@ -95,10 +95,11 @@ export function unknownKey(key: string, known: readonly string[]): string {
 }
 
 export function nearestOf(word: string, known: readonly string[]): string | undefined {
-  if (known.length === 0) return undefined;
-  const nearest = closest(word, known);
-  return distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, Math.floor(word.length / 3))
-    ? nearest
+  const lower = known.map((each) => each.toLowerCase());
+  if (lower.length === 0) return undefined;
+  const nearest = closest(word.toLowerCase(), lower);
+  return distance(word.toLowerCase(), nearest) <= Math.max(2, Math.floor(word.length / 3))
+    ? known[lower.indexOf(nearest)]
     : undefined;
 }
 

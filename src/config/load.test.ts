@@ -83,6 +83,17 @@ routes:
     assert.match(text, /modle: is not known; did you mean "model"\?/);
   });
 
+  it('names the key that is meant whatever its case, and not one that is only as long', (t) => {
+    assert.match(message(problemsOf(() => load(t, 'server: { PORT: 1 }'))), /did you mean "port"\?$/);
+  });
+
+  it('is told of a value in place of a group although a variable sets a part of the group', (t) => {
+    const problems = problemsOf(() => load(t, 'server: 80', { env: { REVOAGENT_PORT: '80' } }));
+    assert.deepEqual(places(problems), ['revoagent.yaml:1 server']);
+    assert.equal(message(problems), 'must be a group of keys and values');
+    assert.equal(load(t, 'server:', { env: { REVOAGENT_PORT: '80' } }).config.server.port, 80);
+  });
+
   it('names the nearest provider where a route names none', (t) => {
     const problems = problemsOf(() =>
       load(
@@ -231,6 +242,7 @@ describe('the file', () => {
     const empty = load(t, '# nothing yet\n');
     assert.equal(empty.config.server.port, 12_001);
     assert.equal(load(t, '', {}, 'unrelated.txt').file, null);
+    assert.equal(load(t, 'server: { port: 7 }', { env: { REVOAGENT_CONFIG: '' } }).config.server.port, 7);
   });
 
   it('turns every secret into a Secret, also those of the environment', (t) => {

@@ -67,7 +67,9 @@ export function environmentWith(extra: Readonly<Record<string, string>>): Record
 export function loadConfig(options: LoadOptions): Loaded {
   const env = withSecretFiles(options.env ?? process.env);
   const cwd = options.cwd ?? process.cwd();
-  const file = options.file ?? env[FILE_VARIABLE] ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
+  // Compose and Kubernetes set a variable that nobody gave a value to the empty text: it is as none, as with all others.
+  const named = env[FILE_VARIABLE] === '' ? undefined : env[FILE_VARIABLE];
+  const file = options.file ?? named ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
   const loader = new Loader(options, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
   if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
   loader.readEnvironment();
@@ -373,7 +375,9 @@ class Loader {
     const schema = parts.reduce<TSchema>((inner, part) => propertiesOf(inner)[part] ?? {}, { properties: sections });
     let section = this.#values;
     for (const part of parts.slice(0, -1)) {
-      const inner = asRecord(section[part]);
+      const inner = section[part] ?? {};
+      // What is no group stays, for the schema to refuse.
+      if (inner !== asRecord(inner)) return;
       section[part] = { ...inner };
       section = asRecord(section[part]);
     }
