@@ -3,7 +3,7 @@
  * besides its body: no caller can choose a host, a credential or a header that is not on the lists.
  */
 import { Type } from 'typebox';
-import type { Secret } from '#core/secret';
+import { Secret } from '#core/secret';
 import { escapePointer } from './file.ts';
 
 const strict = { additionalProperties: false };
@@ -210,6 +210,16 @@ export function* headerProblems(headers: Readonly<Record<string, string | Secret
     const pointer = `${at}/${escapePointer(name)}`;
     if (!GOOD_NAME.test(name)) yield [pointer, 'is no name of a header that may be set here'];
     if (!isSendable(value)) yield [pointer, NOT_SENDABLE];
+  }
+}
+
+/** Of a provider's settings: all of its secrets are sent as headers. */
+export function* secretProblems(settings: Readonly<Record<string, unknown>>, at = ''): Generator<Found> {
+  for (const [name, value] of Object.entries(settings)) {
+    const pointer = `${at}/${escapePointer(name)}`;
+    if (value instanceof Secret) {
+      if (!isSendable(value)) yield [pointer, NOT_SENDABLE];
+    } else if (typeof value === 'object' && value !== null) yield* secretProblems({ ...value }, pointer);
   }
 }
 

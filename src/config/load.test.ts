@@ -256,6 +256,29 @@ describe('the file', () => {
   });
 });
 
+describe('what is sent as a header', () => {
+  const provider = (more: string) => `providers: { a: { kind: openai-compatible, baseUrl: "http://h", ${more} } }`;
+
+  it('is refused with the line end of the file that it was read from, or another character that no header holds', (t) => {
+    const problems = problemsOf(() =>
+      load(t, provider('apiKey: "${KEY}", headers: { x-key: "${KEY}" }'), { env: { KEY: 'sk-hunter2\n' } }),
+    );
+    assert.deepEqual(places(problems), [
+      'revoagent.yaml:1 providers.a.apiKey',
+      'revoagent.yaml:1 providers.a.headers.x-key',
+    ]);
+    assert.match(problems[0]?.message ?? '', /^holds a line end or another character/);
+    const found = problemsOf(() => load(t, '', { env: { OPENAI_API_KEY: 'sk-hunter2’' } }));
+    assert.deepEqual(places(found), ['OPENAI_API_KEY providers.openai.apiKey']);
+    assert.doesNotMatch(new ConfigError([...problems, ...found]).message, /hunter2/);
+  });
+
+  it('is a secret whatever its name', (t) => {
+    const { config } = load(t, provider('headers: { constructor: hunter2 }'));
+    assert.doesNotMatch(JSON.stringify(config), /hunter2/);
+  });
+});
+
 describe('without providers in the file', () => {
   const baseUrls = ({ config }: Loaded) =>
     Object.fromEntries(

@@ -9,7 +9,7 @@ import { check, nearestOf, unknownKey } from './check.ts';
 import { discoverProviders, ollamaAddress } from './discover.ts';
 import type { Discovered, LocalOllama } from './discover.ts';
 import { ENVIRONMENT, FILE_VARIABLE, isServiceLink, NO_SETTINGS } from './environment.ts';
-import { externalProblems, externalSchema } from './external.ts';
+import { externalProblems, externalSchema, secretProblems } from './external.ts';
 import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
@@ -68,8 +68,7 @@ export function loadConfig(options: LoadOptions): Loaded {
   const env = withSecretFiles(options.env ?? process.env);
   const cwd = options.cwd ?? process.cwd();
   // Compose and Kubernetes set a variable that nobody gave a value to the empty text: it is as none, as with all others.
-  const named = env[FILE_VARIABLE] === '' ? undefined : env[FILE_VARIABLE];
-  const file = options.file ?? named ?? FILE_NAMES.find((name) => existsSync(path.join(cwd, name)));
+  const file = options.file ?? (env[FILE_VARIABLE] || FILE_NAMES.find((name) => existsSync(path.join(cwd, name))));
   const loader = new Loader(options, env, file === undefined ? cwd : path.dirname(path.resolve(cwd, file)));
   if (file !== undefined) loader.readFile(path.resolve(cwd, file), file);
   loader.readEnvironment();
@@ -214,7 +213,9 @@ class Loader {
     }
     const filled = this.#fill(known.settings, settings, pointer);
     this.#check(known.settings, filled, pointer);
-    return { kind: known.kind, settings: asRecord(sealed(known.settings, filled)) };
+    const sound = asRecord(sealed(known.settings, filled));
+    for (const [at, message] of secretProblems(sound)) this.#problem(pointer + at, message);
+    return { kind: known.kind, settings: sound };
   }
 
   #routes(providers: readonly string[]): Record<string, RouteConfig> {
@@ -376,8 +377,7 @@ class Loader {
     let section = this.#values;
     for (const part of parts.slice(0, -1)) {
       const inner = section[part] ?? {};
-      // What is no group stays, for the schema to refuse.
-      if (inner !== asRecord(inner)) return;
+      if (inner !== asRecord(inner)) return; // Not a group, as its schema will say.
       section[part] = { ...inner };
       section = asRecord(section[part]);
     }

@@ -42,7 +42,10 @@ export function sealed(schema: TSchema, value: unknown): unknown {
   const properties = propertiesOf(schema);
   const others = 'patternProperties' in schema ? Object.values(asRecord(schema.patternProperties))[0] : undefined;
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, sealed(properties[name] ?? asRecord(others), inner)]),
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      sealed((Object.hasOwn(properties, name) ? properties[name] : undefined) ?? asRecord(others), inner),
+    ]),
   );
 }
 
