@@ -1,10 +1,11 @@
 /**
- * Brings the tables to this version when the hub starts. Instances that start together take turns by an advisory lock; each
- * migration is one transaction. Migrations expand before they contract, so that the version before runs on the same tables:
+ * Brings the tables to this version when the hub starts, in one transaction. Instances that start together take turns by an advisory
+ * lock. Migrations expand before they contract, so that the version before runs on the same tables:
  * a name that this version does not know is therefore no error, and one that it knows with other text is.
  */
 import { createHash } from 'node:crypto';
 import { Kysely, sql } from 'kysely';
+import type { Transaction } from 'kysely';
 import { postgresqlDialect } from './driver.ts';
 import type { SessionSource } from './driver.ts';
 import { migrations } from './migrations/index.ts';
@@ -27,10 +28,7 @@ export async function migrate(
   return db.transaction().execute(async (transaction) => {
     await sql`set local statement_timeout = ${sql.lit(STATEMENT_MS)}`.execute(transaction);
     await sql`select pg_advisory_xact_lock(${sql.lit(LOCK_KEY)})`.execute(transaction);
-    await sql`create table if not exists revoagent_migrations (
-      name text primary key, digest text not null, applied_ms bigint not null default (extract(epoch from now()) * 1000)::bigint)`.execute(
-      transaction,
-    );
+    await prepare(transaction);
     const applied = new Map(
       (await transaction.selectFrom('revoagent_migrations').select(['name', 'digest']).execute()).map((row) => [
         row.name,
@@ -52,6 +50,24 @@ export async function migrate(
     }
     return added;
   });
+}
+
+/** A database that has been met is only read: its hubs need no right to make tables until there is one to be made. */
+async function prepare(transaction: Transaction<Schema>): Promise<void> {
+  const { rows } = await sql<{ known: boolean; encoding: string }>`
+    select to_regclass('revoagent_migrations') is not null as known, current_setting('server_encoding') as encoding`.execute(
+    transaction,
+  );
+  const [found] = rows;
+  if (found?.known === true) return;
+  if (found?.encoding !== 'UTF8')
+    throw new Error(
+      `its encoding is ${found?.encoding}, which cannot hold every text. Make one with: create database … encoding 'UTF8' template template0`,
+    );
+  await sql`create table revoagent_migrations (
+    name text primary key, digest text not null, applied_ms bigint not null default (extract(epoch from now()) * 1000)::bigint)`.execute(
+    transaction,
+  );
 }
 
 function digestOf(migration: Migration): string {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { sql } from 'kysely';
 import { systemClock } from '#core/clock';
 import { migrate } from '../../src/storage/migrate.ts';
 import { migrations } from '../../src/storage/migrations/index.ts';
@@ -36,6 +37,27 @@ storageSuite('PGlite', async () => {
     create: async () => ({ kind: 'embedded', dataDir: path.join(folder, String(++made)), queryTimeoutMs: 10_000 }),
     destroy: () => rm(folder, { recursive: true, force: true }),
   };
+});
+
+describe('a PostgreSQL', () => {
+  it('that could not hold every text is refused before anything is in it', async () => {
+    const { storage } = await openTestStorage({ kind: 'postgres', url: await postgres.createDatabase(), pool: POOL });
+    await sql`create database latin encoding 'LATIN1' template template0`.execute(storage.db);
+    await storage.close();
+    const url = postgres.url.replace(/[^/]*$/, 'latin');
+    await assert.rejects(openTestStorage({ kind: 'postgres', url, pool: POOL }), /^Error: its encoding is LATIN1/);
+  });
+
+  it('whose tables are up to date needs no right to make any', async () => {
+    const url = await postgres.createDatabase();
+    const owner = (await openTestStorage({ kind: 'postgres', url, pool: POOL })).storage;
+    await sql`create role app login`.execute(owner.db);
+    await sql`grant select, insert, update, delete on all tables in schema public to app`.execute(owner.db);
+    await owner.close();
+    const { storage } = await openTestStorage({ kind: 'postgres', url: url.replace('test@', 'app@'), pool: POOL });
+    assert.deepEqual([storage.migrated, await storage.stores.keys.anyActive()], [[], false]);
+    await storage.close();
+  });
 });
 
 describe('several hubs on one PostgreSQL', () => {
