@@ -158,18 +158,26 @@ export function purgeWithAge(
   { stores }: Pick<Storage, 'stores'>,
   { config, clock, logger }: Pick<StorageParts, 'config' | 'clock' | 'logger'>,
 ): { stop(): void } {
-  let timer: Timer;
+  let timer: Timer | undefined;
+  let stopped = false;
   async function purge(): Promise<void> {
     for (const aged of agedOf(stores, config.storage, clock.wallMs())) {
+      if (stopped) return;
       // What cannot be deleted holds up nothing else.
-      await inBatches(aged).catch((error: unknown) =>
-        logger.warn('purge-failed', { what: aged.what, reason: messageOf(error) }),
-      );
+      await inBatches(aged).catch((error: unknown) => {
+        // A database that is closed under it is no news.
+        if (!stopped) logger.warn('purge-failed', { what: aged.what, reason: messageOf(error) });
+      });
     }
   }
   function arm(): void {
-    timer = clock.schedule(PURGE_EVERY_MS, () => void purge().finally(arm));
+    if (!stopped) timer = clock.schedule(PURGE_EVERY_MS, () => void purge().finally(arm));
   }
   arm();
-  return { stop: () => timer.cancel() };
+  return {
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
 }

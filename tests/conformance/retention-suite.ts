@@ -159,6 +159,21 @@ function hubSuite(storage: () => Storage): void {
 
 function failingSuite(storage: () => Storage): void {
   describe('what cannot be deleted at once', () => {
+    it('is left, and nothing is told or tried again, once the hub stops', async () => {
+      const { config } = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname });
+      const clock = new VirtualClock(NOW_MS);
+      const told = nothingTold();
+      const asked = Promise.withResolvers<number>();
+      const rollUp = (): Promise<number> => asked.promise;
+      const stores: Stores = { ...storage().stores, usage: { ...storage().stores.usage, rollUp } };
+      const purging = purgeWithAge({ stores }, { config, clock, logger: listeners(told).logger });
+      await clock.advance(HOUR_MS);
+      purging.stop();
+      asked.reject(new Error('the database is closed'));
+      await clock.advance(HOUR_MS);
+      assert.deepEqual([told.logged, clock.pending], [[], 0]);
+    });
+
     it('is deleted in smaller parts, and what cannot be deleted at all holds up nothing else', async () => {
       const { config: defaults } = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname });
       const config = { ...defaults, storage: { ...defaults.storage, conversationRetentionDays: 1 } };
