@@ -59,9 +59,12 @@ export function isUnavailable(error: unknown): boolean {
   return state === undefined || isFatal(state);
 }
 
-/** Whether the values themselves were refused (classes 22 and 23), so that the same statement will never succeed. */
+/**
+ * Whether the values themselves were refused, so that the same statement will never succeed: classes 21 (one row twice), 22 and 23 (data,
+ * constraints) and 54 (larger than an index or a word list takes).
+ */
 export function isRefused(error: unknown): boolean {
-  return /^2[23]/.test(sqlStateOf(error) ?? '');
+  return /^(?:2[123]|54)/.test(sqlStateOf(error) ?? '');
 }
 
 /** Whether a row with the same key is there already. */

@@ -1,5 +1,6 @@
 /** The writer of run records over a real database: found from the moment they are appended, stored when it has been flushed. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { createRunWriter } from '#storage/index';
 import type { Storage } from '#storage/index';
@@ -49,6 +50,21 @@ export function writerSuite(storage: () => Storage): void {
         told.logged.map(({ event }) => event),
         ['run-refused'],
       );
+    });
+
+    it('is not held up by a record that is there twice, nor by one that no index holds', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const told = nothingTold();
+      const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
+      const run = runOf(projectId);
+      // What compresses well would fit.
+      const keyId = randomBytes(4_096).toString('base64');
+      for (const each of [run, { ...run, route: 'later' }, runOf(projectId, { keyId })]) writer.append(each);
+      await writer.flush(never);
+      const [stored, ...others] = await runs.list(projectId, undefined, { limit: 10 });
+      assert.deepEqual([stored?.id, stored?.route, others], [run.id, 'later', []]);
+      assert.deepEqual([told.dropped, told.logged.map(({ event }) => event)], [1, ['run-refused']]);
     });
   });
 }
