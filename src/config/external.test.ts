@@ -102,6 +102,13 @@ describe('external', () => {
     assert.match(refused({ headers: { Host: 'evil.example' } }), /is no name of a header/);
   });
 
+  it('refuses a secret among the headers that are printed, and says where it belongs', (t) => {
+    for (const name of ['Authorization', 'cookie', 'X-Api-Key'])
+      assert.deepEqual(problemsOf(t, { ...good, headers: { [name]: 'secret', 'x-version': '1' } }), [
+        `external.github.headers.${name} is a secret, and what stands here is shown: give it under credentials.headers`,
+      ]);
+  });
+
   it('is taken up at a reload, but for the settings of a breaker that is at work', (t) => {
     const before = load(t, { ...good, breaker: { failures: 3 } }).config;
     const after = load(t, { ...good, methods: ['GET', 'POST'], breaker: { failures: 9 } }).config;

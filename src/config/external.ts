@@ -193,14 +193,21 @@ export interface ExternalConfig {
 export function* externalProblems({ baseUrl, headers: plain = {}, ...rest }: ExternalConfig): Generator<Found> {
   const { bearer, basic, headers: secret = {} } = rest.credentials ?? {};
   if (!URL.canParse(baseUrl)) yield ['/baseUrl', 'is no address'];
-  const names = [...Object.keys(secret), ...Object.keys(plain)].map((name) => name.toLowerCase());
-  const authorizations = names.filter((name) => name === 'authorization').length;
+  const authorizations = Object.keys(secret).filter((name) => name.toLowerCase() === 'authorization').length;
   if (Number(bearer !== undefined) + Number(basic !== undefined) + authorizations > 1)
     yield ['/credentials', 'names more than one authorization: keep one of bearer, basic and a header'];
   if (bearer !== undefined && !isSendable(bearer)) yield ['/credentials/bearer', NOT_SENDABLE];
   yield* headerProblems(secret, '/credentials/headers');
   yield* headerProblems(plain, '/headers');
+  for (const name of Object.keys(plain))
+    if (SECRET_NAME.test(name))
+      yield [
+        `/headers/${escapePointer(name)}`,
+        'is a secret, and what stands here is shown: give it under credentials.headers',
+      ];
 }
+
+const SECRET_NAME = /^((proxy-)?authorization|cookie|x-api-key|api-key)$/i;
 
 type Found = [pointer: string, message: string];
 
