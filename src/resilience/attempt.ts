@@ -1,6 +1,6 @@
 /**
  * One attempt: asks the breaker, takes a slot, starts the timer, calls, and gives all of it back, exactly once, however it ends. The
- * breaker is asked first, because a rejection is the cheapest answer; the timer runs inside it, because the upstream's slowness is
+ * breaker is asked first, because a rejection is the cheapest answer, and once more by who had to wait for a slot; the timer runs inside it, because the upstream's slowness is
  * the upstream's failure.
  */
 import type { Clock } from '#core/clock';
@@ -64,14 +64,20 @@ export class Attempt implements Stage {
     return permit?.granted === false ? Promise.resolve(permit) : this.#permitted(scope, operation, permit);
   }
 
-  async #permitted<T>(scope: Scope, operation: Operation<T>, permit: Permit | undefined): Promise<Outcome<T>> {
-    const { bulkhead, limit, timeout, clock, judgeError } = this.#parts;
+  async #permitted<T>(scope: Scope, operation: Operation<T>, first: Permit | undefined): Promise<Outcome<T>> {
+    const { breaker, bulkhead, limit, timeout, clock, judgeError } = this.#parts;
+    let permit = first;
     if (bulkhead !== undefined && !bulkhead.tryEnter()) {
       const entered = await bulkhead.enter(scope);
-      if (entered !== true) {
-        permit?.ignore();
-        return entered === false ? { kind: 'bulkhead', concurrent: bulkhead.concurrent } : entered;
+      permit?.ignore();
+      if (entered !== true) return entered === false ? { kind: 'bulkhead', concurrent: bulkhead.concurrent } : entered;
+      // The circuit may have opened meanwhile, and a queue full of callers must not go on to an upstream that is down.
+      const again = breaker?.tryAcquire();
+      if (again?.granted === false) {
+        bulkhead.leave();
+        return again;
       }
+      permit = again;
     }
     if (limit?.tryEnter() === false) {
       permit?.ignore();

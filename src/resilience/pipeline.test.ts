@@ -192,6 +192,26 @@ describe('tryExecute and execute', () => {
     assert.equal(bulkhead.running + limit.running + breaker.inFlight, 0);
   });
 
+  it('send nobody who waited for a slot to an upstream whose circuit opened meanwhile', async () => {
+    const { clock, breaker } = guarded({ failures: 1, probeSuccesses: 1 });
+    const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 3, waitMs: 60_000 });
+    const built = pipeline({ clock }).breaker(breaker).bulkhead(bulkhead).build();
+    let asked = 0;
+    const down = async (): Promise<never> => {
+      asked++;
+      await clock.sleep(10);
+      throw new Error('down');
+    };
+    const calls = [1, 2, 3, 4].map(() => built.tryExecute(down));
+    await clock.advance(100);
+    const kinds = (await Promise.all(calls)).map(({ kind }) => kind);
+    assert.deepEqual([kinds, asked], [['failed', 'open', 'open', 'open'], 1]);
+    assert.deepEqual([breaker.inFlight, bulkhead.running, bulkhead.waiting], [0, 0, 0]);
+    clock.jump(30_000);
+    assert.equal(await built.execute(() => 'well'), 'well');
+    assert.equal(breaker.state.kind, 'closed');
+  });
+
   it('take for a failure what a judge gives that is no verdict, and hold nothing', async () => {
     const noVerdict: object[] = [() => undefined, async () => verdictOfStatus(200), () => ({ kind: 'good' })];
     for (const judge of noVerdict) {
