@@ -28,6 +28,23 @@ it('a port that is taken comes with another offset than the one it has, with whi
   assert.notEqual(await offered(1_000), offset, 'that one is taken too now');
 });
 
+it('a port that browsers and fetch refuse to call is none, and no offset leads there', async (t) => {
+  const parts = [{ name: 'nginx', binds: ['127.0.0.1:10080'] }];
+  await assert.rejects(fetch('http://127.0.0.1:10080'), { cause: new Error('bad port') });
+  const [problem = ''] = await portProblems(parts, 9_080);
+  assert.match(
+    problem,
+    /^nginx would listen on port 10080, which browsers and fetch refuse to call\. Move all ports: --port-offset/,
+  );
+  // 9_080 and 1_000 more would be 10080.
+  const busy = createServer().listen(9_080, '127.0.0.1');
+  // Where another program has it, it is taken all the same.
+  await once(busy, 'listening').catch(() => undefined);
+  t.after(() => busy.close());
+  const [taken = ''] = await portProblems([{ name: 'nginx', binds: ['127.0.0.1:9080'] }], 0);
+  assert.match(taken, /--port-offset (?:[2-9]|1\d)000$/);
+});
+
 it('two parts at one address are told so, and no other program is blamed', async () => {
   const parts = ['nginx', 'prometheus'].map((name) => ({ name, binds: ['127.0.0.1:9090'] }));
   assert.deepEqual(await portProblems(parts, 0), ['nginx and prometheus both need 127.0.0.1:9090: move one of them.']);

@@ -8,6 +8,10 @@ interface Binding {
 }
 
 const PORT_MAX = 65_535;
+/** Where browsers and `fetch` call nobody (https://fetch.spec.whatwg.org/#port-blocking), of those that anybody may listen on. */
+const UNCALLED: ReadonlySet<number> = new Set([
+  1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10_080,
+]);
 /** Offsets that are advised, as far as there are ports. */
 const OFFSETS = Array.from({ length: 20 }, (_, at) => 1_000 * (at + 1));
 /** Below, only root may listen: a balancer on port 80 has another one as soon as there is an offset. */
@@ -65,6 +69,7 @@ async function offsetFor(parts: readonly Binding[], portOffset: number): Promise
   for (const offset of OFFSETS.filter((each) => each !== portOffset)) {
     const ports = movable.map(({ host, port }) => ({ host, port: port - portOffset + offset }));
     if (ports.some(({ port }) => port > PORT_MAX)) return undefined;
+    if (ports.some(({ port }) => UNCALLED.has(port))) continue;
     const tried = ports.map(({ host, port }) => tryToListen(host, port));
     if ((await Promise.all(tried)).every((problem) => problem === null)) return offset;
   }
@@ -83,13 +88,16 @@ async function problemAt(
   freeOffset: () => Promise<number | undefined>,
 ): Promise<string | null> {
   const { host, port } = split(address);
+  const move = async (): Promise<string> => {
+    const offset = await freeOffset();
+    return offset === undefined ? 'by another --port-offset' : `--port-offset ${offset}`;
+  };
+  if (UNCALLED.has(port))
+    return `${part} would listen on port ${port}, which browsers and fetch refuse to call. Move all ports: ${await move()}`;
   const problem = await tryToListen(host, port);
   if (problem === null) return null;
-  if (problem === 'EADDRINUSE') {
-    const offset = await freeOffset();
-    const move = offset === undefined ? 'by another --port-offset' : `--port-offset ${offset}`;
-    return `${part} needs port ${port}, which is taken by ${ownerOf(port, owners)}. End that, or move all ports: ${move}`;
-  }
+  if (problem === 'EADDRINUSE')
+    return `${part} needs port ${port}, which is taken by ${ownerOf(port, owners)}. End that, or move all ports: ${await move()}`;
   if (problem === 'EACCES') return `${part} may not bind port ${port} as this user. Be root, or move it.`;
   return `${part} cannot listen on ${address}: ${problem}`;
 }
