@@ -1,7 +1,7 @@
 /** Calls of stores, one or more a method, for those who look at what each sends. */
 import type { Page } from '#contract/page';
 import type { Stores } from '#contract/stores';
-import { auditOf, keyOf } from '../conformance/records.ts';
+import { auditOf, claimOf, keyOf, START_MS } from '../conformance/records.ts';
 
 type Calls<Store> = { readonly [M in keyof Store]: readonly (() => Promise<unknown>)[] };
 
@@ -33,6 +33,21 @@ export function spendCalls(spend: Stores['spend']): Calls<Stores['spend']> {
 
 export function instanceCalls(instances: Stores['instances']): Calls<Stores['instances']> {
   return { beat: [() => instances.beat('one', 30_000)], leave: [() => instances.leave('one')] };
+}
+
+export function claimCalls(
+  claims: Stores['claims'],
+  project: string,
+  id: string,
+  owner: string,
+): Calls<Stores['claims']> {
+  return {
+    take: [() => claims.take(claimOf(project, id), START_MS, START_MS + 1)],
+    extend: [() => claims.extend([owner], START_MS)],
+    finish: [() => claims.finish(id, owner, START_MS)],
+    release: [() => claims.release(id, owner)],
+    purge: [() => claims.purge(5_000, 5_000), () => claims.purge(1, 5_000)],
+  };
 }
 
 export function auditCalls(audit: Stores['audit'], project: string, older: Page): Calls<Stores['audit']> {

@@ -24,7 +24,6 @@ import type { Schema } from '../../src/storage/schema.ts';
 import { storesOf } from '../../src/storage/stores.ts';
 import {
   agentOf,
-  claimOf,
   contentOf,
   conversationOf,
   memoryOf,
@@ -36,7 +35,7 @@ import {
 } from '../conformance/records.ts';
 import { DatabaseTier } from '../../src/cache/database/tier.ts';
 import { statementsAs } from '../../src/storage/statements.ts';
-import { auditCalls, instanceCalls, keyCalls, spendCalls } from '../helpers/store-calls.ts';
+import { auditCalls, claimCalls, instanceCalls, keyCalls, spendCalls } from '../helpers/store-calls.ts';
 import { cacheCalls } from '../helpers/cache-calls.ts';
 import { startPostgres } from '../helpers/postgres.ts';
 import { readyDatabase } from '../helpers/ready-database.ts';
@@ -71,17 +70,7 @@ type EveryCall = {
   readonly [S in keyof Stores]: { readonly [M in keyof Stores[S]]: readonly (() => Promise<unknown>)[] };
 };
 
-function everyCall({
-  agents,
-  conversations,
-  memories,
-  keys,
-  runs,
-  usage,
-  claims,
-  contents,
-  ...others
-}: Stores): EveryCall {
+function everyCall({ agents, conversations, memories, keys, runs, usage, contents, ...others }: Stores): EveryCall {
   const [project, key] = [numbered('prj', 7), numbered('key', 7)];
   const newest = { limit: 50 };
   const older = (prefix: string): Page => ({ before: numbered(prefix, OLDER), limit: 50 });
@@ -99,13 +88,7 @@ function everyCall({
     usage: usageCalls(usage, project),
     spend: spendCalls(others.spend),
     instances: instanceCalls(others.instances),
-    claims: {
-      take: [() => claims.take(claimOf(project, numbered('claim', 7)), START_MS, START_MS + 1)],
-      extend: [() => claims.extend([numbered('clm', 7), numbered('clm', 8)], START_MS)],
-      finish: [() => claims.finish(numbered('claim', 7), numbered('clm', 7), START_MS)],
-      release: [() => claims.release(numbered('claim', 7), numbered('clm', 7))],
-      purge: [() => claims.purge(ROWS / 2, PURGE_ROWS), () => claims.purge(1, PURGE_ROWS)],
-    },
+    claims: claimCalls(others.claims, project, numbered('claim', 7), numbered('clm', 7)),
     contents: {
       insertMany: [() => contents.insertMany(Array.from({ length: 500 }, () => contentOf(project)))],
       find: [() => contents.find(project, numbered('run', 7))],
