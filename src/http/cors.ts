@@ -26,6 +26,7 @@ const EXPOSED = [
   'ratelimit',
   'ratelimit-policy',
   'retry-after-ms',
+  'x-should-retry',
 ].join(', ');
 
 /** What lets a listed origin read the response. */

@@ -38,11 +38,13 @@ interface Where {
 }
 
 export function renderError(error: HubError, surface: Surface, where: Where): RenderedError {
+  const { status, retry } = presentations[error.code];
   return {
-    status: presentations[error.code].status,
+    status,
     headers: {
       'content-type': surface === 'hub' ? 'application/problem+json' : 'application/json',
       ...retryHeaders(error.retryAfterMs),
+      ...(isRepeated(status) && !(retry && isWaitedFor(error.retryAfterMs)) ? { 'x-should-retry': 'false' } : {}),
       ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="revoagent"' } : {}),
     },
     body: JSON.stringify(bodies[surface](error, where)),
@@ -113,6 +115,18 @@ function anthropicType(status: number): string {
     504: 'timeout_error',
   };
   return named[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
+}
+
+/** Whether the official SDKs send again what got this status, unless they are told not to. */
+function isRepeated(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500;
+}
+
+/** They wait no longer than this, and after a longer one that they are told come back within seconds. */
+const WAITED_MS_MAX = 60_000;
+
+function isWaitedFor(retryAfterMs = 0): boolean {
+  return retryAfterMs <= WAITED_MS_MAX;
 }
 
 /** Seconds rounded up, so that nobody comes back too early; milliseconds too, which the official SDKs prefer. */

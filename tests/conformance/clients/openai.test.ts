@@ -268,6 +268,27 @@ describe('the official openai client', () => {
     });
   }
 
+  for (const [what, headers, waitS, status] of [
+    ['nothing else would come of it', { 'cache-control': 'only-if-cached' }, 0, 504],
+    ['it would have to wait for longer than it waits', {}, 120, 429],
+  ] as const)
+    it(`tries again not once where ${what}`, async () => {
+      let count = 0;
+      const counting = client.withOptions({
+        maxRetries: 2,
+        fetch: (url, init) => {
+          count++;
+          return fetch(url, init);
+        },
+      });
+      if (waitS > 0) hub.upstream.script(refuses(429, { message: 'slow down' }, { 'retry-after': String(waitS) }));
+      const asked = { model: `test/not-again-${waitS}`, messages: [...messages] };
+      const failed = await counting.chat.completions.create(asked, { headers }).catch((error: unknown) => error);
+      assert.ok(failed instanceof OpenAI.APIError);
+      assert.equal(failed.status, status);
+      assert.equal(count, 1);
+    });
+
   it('throws its own class when it has waited long enough, and the upstream is let go', async () => {
     hub.upstream.script(neverAnswers);
     const count = hub.upstream.received.length;
