@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Kysely } from 'kysely';
 import { CallerError } from '#core/errors';
+import type { Guard } from '#contract/guard';
 import { listeners, nothingTold, openGuard } from '../../tests/helpers/storage.ts';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createAsk, isUnavailable } from './ask.ts';
@@ -29,6 +30,34 @@ it('tells a database that cannot answer from one that refuses', () => {
   for (const code of ['23505', '22P05', '42P01', '40P01', '25P02', '0A000'])
     assert.equal(isUnavailable(failure(code)), false, code);
   assert.equal(isUnavailable(new CallerError('not_found', 'a hub error is not the database’s')), false);
+});
+
+it('does not blame the database for what takes long by its nature', async () => {
+  const db = new Kysely<Schema>({ dialect: postgresqlDialect({ acquire: () => Promise.reject(failure('57014')) }) });
+  const blamed: boolean[] = [];
+  const guard: Guard = {
+    ...openGuard,
+    run: async (operation) => {
+      try {
+        return await openGuard.run(operation);
+      } catch (error) {
+        blamed.push(isUnavailable(error));
+        throw error;
+      }
+    },
+  };
+  const ask = createAsk({ ...listeners(nothingTold()), db, guard, clock: new VirtualClock(), slowQueryMs: 200 });
+  const all = async (inner: Kysely<Schema>) => inner.selectFrom('keys').selectAll().execute();
+  const names = [
+    'usage.report',
+    'usage.rollup',
+    'runs.purge',
+    'usage.purge-months',
+    'conversations.search',
+    'runs.find',
+  ];
+  for (const name of names) await assert.rejects(ask(name, all), { code: 'database_unavailable' });
+  assert.deepEqual(blamed, [false, false, false, false, false, true]);
 });
 
 it('reports the time of every question, and logs only a slow one, under its name alone', async () => {

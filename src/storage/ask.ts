@@ -22,12 +22,24 @@ export interface AskDependencies {
   readonly slowQueryMs: number;
 }
 
+/**
+ * What takes as long as there is much of it. That one of these takes longer than a statement may says nothing of the database: five in half
+ * a minute must not keep everybody else from it.
+ */
+const LONG = /\.(?:purge|purge-months|rollup|report|search|import)$/;
+
 export function createAsk({ db, guard, clock, observer, logger, slowQueryMs }: AskDependencies): Ask {
   return async (query, operation) => {
     const startedAt = clock.now();
     let failed = true;
     try {
-      const result = await guard.run(() => operation(db));
+      const result = await guard.run(async () => {
+        try {
+          return await operation(db);
+        } catch (error) {
+          throw LONG.test(query) && sqlStateOf(error) === STATEMENT_TIMED_OUT ? tooLong(query, error) : error;
+        }
+      });
       failed = false;
       return result;
     } catch (error) {
@@ -49,6 +61,16 @@ export function createAsk({ db, guard, clock, observer, logger, slowQueryMs }: A
       if (durationMs >= slowQueryMs) logger.warn('query-slow', { query, durationMs: Math.round(durationMs), failed });
     }
   };
+}
+
+const STATEMENT_TIMED_OUT = '57014';
+
+function tooLong(query: string, error: unknown): UnavailableError {
+  return new UnavailableError(
+    'database_unavailable',
+    'This takes longer than the database is given for one question. Ask for less.',
+    { internal: `${query}: ${messageOf(error)}`, cause: error },
+  );
 }
 
 /** Whether the error says that the database could not answer, not that it refused this statement. */
