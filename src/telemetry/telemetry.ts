@@ -133,7 +133,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
     performance() {
-      const { loopDelayP99Ms, loopUtilisation, ...memory } = figures.read();
+      const { loopDelayP99Ms, loopUtilisation, rssBytes, heapUsedBytes, heapLimitBytes } = figures.read();
       return {
         instance,
         ...traffic.report(clock.now()),
@@ -141,7 +141,7 @@ export function createTelemetry({ clock, instance, version, logger }: TelemetryO
           delayP99Ms: Math.round(loopDelayP99Ms * 100) / 100,
           utilisation: Math.round(loopUtilisation * 1000) / 1000,
         },
-        memory,
+        memory: { rssBytes, heapUsedBytes, heapLimitBytes },
       };
     },
     close() {

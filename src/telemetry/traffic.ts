@@ -23,8 +23,10 @@ export class Traffic {
 
   finished(event: RequestFinished, failed: boolean, now: number): void {
     this.inFlight--;
-    this.#total.record(event.durationMs, now);
-    if (!NO_WORK.test(event.route)) this.#hub.record(event.hubMs, now);
+    if (!NO_WORK.test(event.route)) {
+      this.#total.record(event.durationMs, now);
+      this.#hub.record(event.hubMs, now);
+    }
     this.#count(failed, now);
   }
 

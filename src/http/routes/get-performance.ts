@@ -14,7 +14,7 @@ export const getPerformance = defineOperation({
   tag: 'Operations',
   summary: 'Performance of this instance',
   description:
-    'Rates and percentiles over the last minute, totals since the start. `hubTime` is total time minus waiting for upstreams, without pages, health and metrics.',
+    'Rates and percentiles over the last minute, totals since the start. `hubTime` is `totalTime` minus waiting for upstreams; both are without pages, health and metrics.',
   query: noQuery,
   responses: {
     200: {
