@@ -209,10 +209,15 @@ export async function stackDown(options: FolderOptions): Promise<void> {
 
 async function call<T>(options: FolderOptions, command: string, words: Record<string, unknown> = {}): Promise<T> {
   const folder = folderOf(options);
-  const none = `No stack runs in ${folder}. Start one: revoagent up`;
+  const none = `No stack runs in ${folder}. Start one: revoagent up${inFolder(options)}`;
   const result = await callStack(controlFile(folder), { command, words }, (event) => showEvent(event, options), none);
   // The other end is this very program.
   return result as T;
+}
+
+/** What a command needs besides, to find this stack again. */
+function inFolder(options: FolderOptions): string {
+  return options.folder === undefined ? '' : ` --folder ${folderOf(options)}`;
 }
 
 /** For root where services keep their data, since PostgreSQL runs as another user, who must get there. */
@@ -296,11 +301,11 @@ export function showEvent({ part, what, detail }: StackEvent, { json }: FolderOp
   else if (what !== 'starting') console.log(`  ${part.padEnd(22)} ${what}${detail === '' ? '' : `  ${detail}`}`);
 }
 
-function showUp(status: StackStatus, { json }: FolderOptions): void {
-  if (json === true) return writeJson({ up: status });
+function showUp(status: StackStatus, options: FolderOptions): void {
+  if (options.json === true) return writeJson({ up: status });
   console.log('\nEverything is ready:\n');
   for (const { shown } of status.parts) if (shown !== null) console.log(`  ${shown.what.padEnd(22)} ${shown.url}`);
-  console.log('\nrevoagent status | logs <part> | scale <hubs> | deploy | down');
+  console.log(`\nrevoagent status | logs <part> | scale <hubs> | deploy | down${inFolder(options)}`);
 }
 
 function showDone(status: StackStatus, { json }: FolderOptions): void {

@@ -30,6 +30,7 @@ describe('the end of a stack', { concurrency: true }, () => {
     assert.deepEqual([none.code, none.stderr.includes('No stack runs in')], [1, true]);
     const again = await runCli(['up', '--detach', '--folder', first.folder, ...words]);
     assert.equal(again.code, 0, again.stderr);
+    assert.ok(again.stdout.includes(`| down --folder ${first.folder}\n`), 'the commands that it names find it');
     assert.deepEqual(parts.flatMap(({ pid }) => (pid === null ? [] : [pid])).filter(runs), []);
     const second = (await first.status()).parts.flatMap(({ pid }) => (pid === null ? [] : [pid]));
     assert.equal((await runCli(['down', '--folder', first.folder])).code, 0);
