@@ -94,8 +94,10 @@ describe('the pages', () => {
 
   it('ask for a key where one is needed, keep it in the tab alone, and show the figures with it', async (t) => {
     const hub = await startHttpHub(t);
-    const { page } = await watched(LOOKS[0], hub.url);
+    const { page, wrong } = await watched(LOOKS[0], hub.url);
     await page.goto(hub.url);
+    await page.getByLabel('API key').waitFor();
+    assert.deepEqual(wrong, [], 'nothing is asked for that would be refused');
     await page.getByLabel('API key').fill('rvk_wrong');
     await page.getByRole('button', { name: 'Show the figures' }).click();
     await page.getByText('unknown or revoked').waitFor();
@@ -119,11 +121,45 @@ describe('the pages', () => {
     await page.goto(hub.url);
     await page.getByText('provider:openai/gpt-4o-mini').waitFor();
     await page.route('**/health', (route) => route.abort());
-    await page.getByText('The hub does not answer').waitFor();
+    await page.getByText('The hub does not answer; trying again. These figures are old.').waitFor();
     assert.equal(await page.locator('#status-text').textContent(), 'No answer');
     await page.unroute('**/health');
     await page.getByText('The hub does not answer').waitFor({ state: 'hidden' });
     assert.equal(await page.locator('#status-text').textContent(), 'Healthy');
+    await page.close();
+  });
+
+  it('say of a hub that hangs that it does not answer, and show no empty tables', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const { page } = await watched(LOOKS[0], hub.url);
+    await page.route('**/api/performance', () => undefined);
+    await page.goto(hub.url);
+    await page.getByText('The hub does not answer; trying again.', { exact: true }).waitFor();
+    assert.equal(await page.locator('#figures').isVisible(), false);
+    await page.unroute('**/api/performance');
+    await page.getByText('provider:openai/gpt-4o-mini').waitFor();
+    await page.close();
+  });
+
+  it('show what is ill first, however many there are, and say how many more there are', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const { page } = await watched(LOOKS[0], hub.url);
+    await page.route('**/api/models', async (route) => {
+      const response = await route.fetch();
+      const { models, deployments } = await response.json();
+      const many = Array.from({ length: 300 }, (_none, index) => ({ ...deployments[0], model: `model-${index}` }));
+      await route.fulfill({
+        response,
+        json: { models, deployments: [...many, { ...many[0], model: 'ill', breaker: 'open' }] },
+      });
+    });
+    await page.goto(hub.url);
+    await page.getByText('101 more: GET /api/models').waitFor();
+    assert.match((await page.locator('#deployments tr').first().textContent()) ?? '', /ill.*open/);
+    assert.equal(await page.locator('#deployments-count').textContent(), '301');
+    const { height = 0 } = (await page.locator('.scroll', { has: page.locator('#deployments') }).boundingBox()) ?? {};
+    assert.ok(height > 0 && height <= 500, `${height} px`);
+    await assertFits(page);
     await page.close();
   });
 });

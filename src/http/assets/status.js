@@ -5,6 +5,10 @@
  */
 
 const REFRESH_MS = 3000;
+/** A hub that hangs is one that does not answer. */
+const ANSWER_MS = 5000;
+/** A table that is drawn anew every few seconds shows no more. */
+const ROWS_MAX = 200;
 const KEY = 'revoagent-key';
 const TONES = {
   closed: 'good',
@@ -18,9 +22,15 @@ const TONES = {
 };
 const WORDS = { half_open: 'half open', forced_open: 'forced open', disabled: 'forced closed' };
 
+const EMPTY = {
+  breakers: 'No outbound call was made yet: breakers appear with the first one.',
+  deployments: 'No route has a deployment yet. Configure a provider, then reload.',
+};
+
 const at = (id) => document.getElementById(id);
 let models = '';
 let timer;
+let isShown = false;
 
 class Refused extends Error {
   constructor(status, detail) {
@@ -34,6 +44,7 @@ async function get(path, statuses = []) {
   const response = await fetch(path, {
     headers: key === null ? {} : { authorization: `Bearer ${key}` },
     cache: 'no-store',
+    signal: AbortSignal.timeout(ANSWER_MS),
   });
   const body = await response.json();
   if (response.ok || statuses.includes(response.status)) return body;
@@ -45,6 +56,8 @@ async function refresh() {
   try {
     const health = await get('/health', [503]);
     showStatus(health);
+    // Who sees no checks would be refused the rest.
+    if (health.checks === undefined && sessionStorage.getItem(KEY) === null) return askForKey(true);
     const [performance, breakers, offer] = await Promise.all([
       get('/api/performance'),
       get('/api/circuit-breakers'),
@@ -54,11 +67,11 @@ async function refresh() {
     showFacts(health, performance);
     showCards(performance);
     showBreakers(breakers.data);
-    showChecks(health.checks ?? []);
+    showChecks(health.checks);
     showDeployments(offer.deployments);
     showModels(offer.models);
-    at('notice').hidden = true;
     at('figures').classList.remove('waiting');
+    isShown = true;
     at('updated').textContent = `Updated ${new Date().toLocaleTimeString()}.`;
   } catch (error) {
     if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
@@ -66,17 +79,25 @@ async function refresh() {
       return;
     }
     at('figures').classList.add('waiting');
-    at('notice').hidden = false;
-    at('notice').textContent =
+    const old = isShown ? ' These figures are old.' : '';
+    notice(
       error instanceof Refused
-        ? `The figures cannot be shown: ${error.message}`
-        : 'The hub does not answer. These figures are old; trying again.';
+        ? `The figures cannot be shown: ${error.message}${old}`
+        : `The hub does not answer; trying again.${old}`,
+    );
     if (!(error instanceof Refused)) setStatus('bad', 'No answer');
   }
   if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
 }
 
+/** Only a change is set: what is set is read out. */
+function notice(text) {
+  at('notice').hidden = text === '';
+  if (at('notice').textContent !== text) at('notice').textContent = text;
+}
+
 function askForKey(asked, reason = '') {
+  notice('');
   at('key-panel').hidden = !asked;
   at('figures').hidden = asked;
   at('forget-key').hidden = asked || sessionStorage.getItem(KEY) === null;
@@ -139,27 +160,24 @@ function showCards({ window: last, totals, inFlight, eventLoop, memory }) {
 }
 
 /** What needs a look comes first. */
-function order(breaker) {
-  return breaker.state === 'closed' ? 1 : 0;
+function order(state) {
+  return state === 'closed' ? 1 : 0;
 }
 
 function showBreakers(breakers) {
   at('breakers-count').textContent =
-    breakers.length === 0 ? '' : `${breakers.filter(order).length} of ${breakers.length} closed`;
-  const rows = breakers
-    .toSorted((one, other) => order(one) - order(other) || one.key.localeCompare(other.key))
-    .slice(0, 200)
-    .map((breaker) =>
-      element('tr', {}, [
-        element('td', { class: 'name' }, [breaker.key, ...note(breaker)]),
-        element('td', {}, [chip(breaker.state)]),
-        element('td', { class: 'num' }, `${breaker.failuresInWindow} / ${breaker.callsInWindow}`),
-        element('td', { class: 'num' }, number(breaker.trips)),
-      ]),
-    );
-  at('breakers').replaceChildren(
-    ...(rows.length > 0 ? rows : [emptyRow(4, 'No outbound call was made yet: breakers appear with the first one.')]),
+    breakers.length === 0
+      ? ''
+      : `${breakers.filter(({ state }) => state === 'closed').length} of ${breakers.length} closed`;
+  const sorted = breakers.toSorted(
+    (one, other) => order(one.state) - order(other.state) || one.key.localeCompare(other.key),
   );
+  showRows('breakers', sorted, '/api/circuit-breakers', (breaker) => [
+    element('td', { class: 'name' }, [...parts(breaker.key), ...note(breaker)]),
+    element('td', {}, [chip(breaker.state)]),
+    element('td', { class: 'num' }, `${breaker.failuresInWindow} / ${breaker.callsInWindow}`),
+    element('td', { class: 'num' }, number(breaker.trips)),
+  ]);
 }
 
 function note({ forced, retryAfterMs }) {
@@ -170,40 +188,43 @@ function note({ forced, retryAfterMs }) {
 
 function showChecks(checks) {
   const well = checks.filter(({ status }) => status === 'healthy').length;
-  at('checks-count').textContent = checks.length === 0 ? '' : `${well} of ${checks.length} healthy`;
-  const items = checks.map((check) =>
-    element('li', {}, [
-      element('span', {}, check.name),
-      chip(check.status),
-      element('span', { class: 'detail' }, check.detail),
-    ]),
-  );
+  at('checks-count').textContent = `${well} of ${checks.length} healthy`;
   at('checks').replaceChildren(
-    ...(items.length > 0
-      ? items
-      : [element('li', { class: 'empty' }, 'This key does not see the checks: it lacks the scope read.')]),
+    ...checks.map((check) =>
+      element('li', {}, [
+        element('span', {}, check.name),
+        chip(check.status),
+        element('span', { class: 'detail' }, check.detail),
+      ]),
+    ),
   );
 }
 
 function showDeployments(deployments) {
   at('deployments-count').textContent = deployments.length === 0 ? '' : String(deployments.length);
-  const rows = deployments
-    .slice(0, 200)
-    .map((deployment) =>
-      element('tr', {}, [
-        element('td', {}, [deployment.provider, element('span', { class: 'under' }, deployment.kind)]),
-        element('td', { class: 'name' }, deployment.model),
-        element('td', {}, [chip(deployment.breaker)]),
-        element('td', {}, moment(deployment.lastSuccessAt)),
-        element('td', {}, [
-          moment(deployment.lastFailureAt),
-          ...(deployment.lastFailure === null ? [] : [element('span', { class: 'under' }, deployment.lastFailure)]),
-        ]),
-      ]),
-    );
-  at('deployments').replaceChildren(
-    ...(rows.length > 0 ? rows : [emptyRow(5, 'No route has a deployment yet. Configure a provider, then reload.')]),
-  );
+  const sorted = deployments.toSorted((one, other) => order(one.breaker) - order(other.breaker));
+  showRows('deployments', sorted, '/api/models', (deployment) => [
+    element('td', { class: 'name' }, [
+      ...parts(deployment.provider),
+      element('span', { class: 'under' }, deployment.kind),
+    ]),
+    element('td', { class: 'name' }, parts(deployment.model)),
+    element('td', {}, [chip(deployment.breaker)]),
+    element('td', {}, moment(deployment.lastSuccessAt)),
+    element('td', {}, [
+      moment(deployment.lastFailureAt),
+      ...(deployment.lastFailure === null ? [] : [element('span', { class: 'under' }, deployment.lastFailure)]),
+    ]),
+  ]);
+}
+
+/** Those that there is room for; `resource` has all. */
+function showRows(name, all, resource, cells) {
+  const rows = all.slice(0, ROWS_MAX).map((one) => element('tr', {}, cells(one)));
+  const more = all.length - rows.length;
+  if (more > 0) rows.push(wideRow(name, `${number(more)} more: GET ${resource}`));
+  if (all.length === 0) rows.push(wideRow(name, EMPTY[name]));
+  at(name).replaceChildren(...rows);
 }
 
 function showModels(list) {
@@ -246,7 +267,13 @@ function chip(state) {
   ]);
 }
 
-function emptyRow(columns, text) {
+/** A long name is broken behind a colon or a slash first. */
+function parts(name) {
+  return name.split(/(?<=[:/])/).flatMap((part, index) => (index === 0 ? [part] : [element('wbr', {}), part]));
+}
+
+function wideRow(name, text) {
+  const columns = at(name).closest('table').tHead.rows[0].cells.length;
   return element('tr', {}, [element('td', { class: 'empty', colspan: columns }, text)]);
 }
 
