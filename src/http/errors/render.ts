@@ -38,13 +38,11 @@ interface Where {
 }
 
 export function renderError(error: HubError, surface: Surface, where: Where): RenderedError {
-  const { status, retry } = presentations[error.code];
   return {
-    status,
+    status: presentations[error.code].status,
     headers: {
       'content-type': surface === 'hub' ? 'application/problem+json' : 'application/json',
-      ...retryHeaders(error.retryAfterMs),
-      ...(isRepeated(status) && !(retry && isWaitedFor(error.retryAfterMs)) ? { 'x-should-retry': 'false' } : {}),
+      ...retryHeaders(error),
       ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="revoagent"' } : {}),
     },
     body: JSON.stringify(bodies[surface](error, where)),
@@ -117,21 +115,24 @@ function anthropicType(status: number): string {
   return named[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
 }
 
-/** Whether the official SDKs send again what got this status, unless they are told not to. */
-function isRepeated(status: number): boolean {
-  return status === 408 || status === 409 || status === 429 || status >= 500;
+/** Whether the same request may succeed when it is sent again: not where the call alone is larger than its limit. */
+export function isRetryable(error: HubError): boolean {
+  const isTooLarge = error instanceof LimitExceededError && error.retryAfterMs === undefined;
+  return presentations[error.code].retry && !isTooLarge;
 }
 
-/** They wait no longer than this, and after a longer one that they are told come back within seconds. */
+const IN_VAIN = { 'x-should-retry': 'false' };
+/** The official SDKs wait no longer than this: told of a longer wait they come back within seconds. */
 const WAITED_MS_MAX = 60_000;
 
-function isWaitedFor(retryAfterMs = 0): boolean {
-  return retryAfterMs <= WAITED_MS_MAX;
-}
-
-/** Seconds rounded up, so that nobody comes back too early; milliseconds too, which the official SDKs prefer. */
-function retryHeaders(retryAfterMs: number | undefined): Record<string, string> {
-  if (retryAfterMs === undefined) return {};
-  const waitMs = Math.max(0, Math.ceil(retryAfterMs));
-  return { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(waitMs) };
+/**
+ * Seconds rounded up, so that nobody comes back too early; milliseconds too, which the official SDKs prefer. Those send again by the
+ * status alone (409, 429, 5xx), also what nobody will ever serve, unless they are told.
+ */
+function retryHeaders(error: HubError): Record<string, string> {
+  if (!isRetryable(error)) return IN_VAIN;
+  if (error.retryAfterMs === undefined) return {};
+  const waitMs = Math.max(0, Math.ceil(error.retryAfterMs));
+  const wait = { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(waitMs) };
+  return waitMs > WAITED_MS_MAX ? { ...wait, ...IN_VAIN } : wait;
 }

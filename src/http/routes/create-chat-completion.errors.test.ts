@@ -4,8 +4,10 @@ import { describe, it } from 'node:test';
 import OpenAI from 'openai';
 import { CallerError, InvariantError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
 import type { HubError } from '#core/errors';
+import { LimitExceededError } from '#contract/limits';
 import { chunk, SECRET_PROMPT, startHttpHub, streamOf } from '../../../tests/helpers/http-hub.ts';
 import { post, sseEvents } from '../../../tests/helpers/http-calls.ts';
+import { presentations } from '../errors/presentation.ts';
 
 const PATH = '/v1/chat/completions';
 const request = { model: 'fast', messages: [{ role: 'user' as const, content: SECRET_PROMPT }] };
@@ -56,6 +58,23 @@ describe('a failed chat completion', () => {
     const { headers } = await post(hub, PATH, request);
     assert.equal(headers.get('retry-after'), '21');
     assert.equal(headers.get('retry-after-ms'), '20001');
+  });
+
+  it('is sent again by the official client where that may help, and nowhere else', async (t) => {
+    const limit = { scope: 'key', id: 'k', kind: 'tokens', period: 'minute', max: 10, used: 0, resetMs: 0 } as const;
+    const cases = [
+      [3, new UnavailableError('no_deployment_available', 'All open.', { retryAfterMs: 1 })],
+      [1, new CallerError('not_cached', 'No answer is kept.')],
+      [1, new CallerError('idempotency_answer_not_kept', 'It was done.')],
+      [1, new LimitExceededError('This call alone asks for more.', limit, [limit])],
+      [3, new LimitExceededError('There is room again soon.', limit, [limit], 1)],
+    ] as const;
+    for (const [calls, error] of cases) {
+      const hub = await startHttpHub(t, { keyless: true, complete: () => Promise.reject(error) });
+      const client = new OpenAI({ baseURL: `${hub.url}/v1`, apiKey: 'none' });
+      await assert.rejects(client.chat.completions.create(request), { status: presentations[error.code].status });
+      assert.equal(hub.calls.length, calls, error.code);
+    }
   });
 
   it('carries the provider’s own reason', async (t) => {

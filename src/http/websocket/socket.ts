@@ -15,8 +15,7 @@ import type { Keys } from '#contract/keys';
 import type { Logger } from '#contract/logger';
 import type { SocketObserver } from '#contract/socket-observer';
 import type { Tracing } from '#contract/tracing';
-import { presentations } from '../errors/presentation.ts';
-import { problem } from '../errors/render.ts';
+import { isRetryable, problem } from '../errors/render.ts';
 import { translateError } from '../errors/translate.ts';
 import { callerOfKey, localCaller } from '../guard.ts';
 import { createTracer } from '../trace.ts';
@@ -286,7 +285,7 @@ export class ChatSocket {
       id,
       error: {
         ...problem(error, { requestId: this.#id, runId }),
-        retryable: presentations[error.code].retry,
+        retryable: isRetryable(error),
         ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.max(0, Math.ceil(retryAfterMs)) }),
       },
     });
