@@ -141,6 +141,19 @@ describe('the pages', () => {
     await page.close();
   });
 
+  it('say where figures of several instances are shown as one', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    const { page } = await watched(LOOKS[0], hub.url);
+    await page.goto(hub.url);
+    await page.getByText('Figures are of this instance.').waitFor();
+    await page.route('**/api/performance', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), instance: 'another' } });
+    });
+    await page.getByText('Figures are of several instances by turns').waitFor();
+    await page.close();
+  });
+
   it('show what is ill first, however many there are, and say how many more there are', async (t) => {
     const hub = await startHttpHub(t, { keyless: true });
     const { page } = await watched(LOOKS[0], hub.url);

@@ -65,6 +65,7 @@ async function refresh() {
     ]);
     askForKey(false);
     showFacts(health, performance);
+    showWhose(health, performance);
     showCards(performance);
     showBreakers(breakers.data);
     showChecks(health.checks);
@@ -122,6 +123,13 @@ function showFacts(health, performance) {
   ]
     .filter(Boolean)
     .join(' · ');
+}
+
+/** Behind a balancer each resource may be another instance's. */
+function showWhose(health, performance) {
+  if (health.instance !== performance.instance)
+    at('whose').textContent =
+      'Figures are of several instances by turns, as the balancer has it: open the page at the address of one.';
 }
 
 function showCards({ window: last, totals, inFlight, eventLoop, memory }) {
