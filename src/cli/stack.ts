@@ -236,8 +236,9 @@ function runOptionsOf(options: UpOptions): RunOptions {
     throw new Error('--drills brings a configuration of its own and needs the monitoring.');
   if (options.autoscale === true && !monitoring)
     throw new Error('--autoscale asks Prometheus: it needs the monitoring.');
+  // What has no port is no address, and is refused as such.
   for (const address of [listen, tlsListen])
-    if (address !== undefined && !/^(?:127\.|localhost:|\[::1\])/.test(address) && adminKeyFile === undefined)
+    if (address !== undefined && !/^(?:127\.|localhost:|\[::1\]|[^:]*$)/.test(address) && adminKeyFile === undefined)
       throw new Error(
         `Who listens on ${address} needs a key first: revoagent keys generate > admin.key, then --admin-key-file admin.key`,
       );

@@ -71,6 +71,7 @@ describe('the end of a stack', { concurrency: true }, () => {
         [...elsewhere, '--listen', '127.0.0.1'],
         /^revoagent: nginx cannot listen on "127\.0\.0\.1": that is no host:port\.\n$/,
       ],
+      [[...elsewhere, '--listen', '8080'], /^revoagent: nginx cannot listen on "8080": that is no host:port\.\n$/],
       [['--dry-run', '--port-offset', 'x'], /^revoagent: --port-offset wants a number, not "x"\.\n$/],
       [
         ['--dry-run', '--port-offset', '70000'],
