@@ -78,7 +78,7 @@ async function offsetFor(parts: readonly Binding[], portOffset: number): Promise
 
 function split(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(':');
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
+  return { host: address.slice(0, Math.max(at, 0)).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
 }
 
 async function problemAt(
