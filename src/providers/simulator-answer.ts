@@ -32,9 +32,9 @@ export function answerTo(request: ChatRequest, reply: string | undefined): Simul
   return { words, toolCall: undefined, finishReason: words.length < all.length ? 'length' : 'stop', promptTokens };
 }
 
-/** Pieces as a model streams them: a word with the space before it. */
+/** Pieces as a model streams them: a word with the space before it. No space at the end, whose every character would be tried as a beginning. */
 export function wordsOf(text: string): string[] {
-  return text.match(/\s*\S+/g) ?? [];
+  return text.trimEnd().match(/\s*\S+/g) ?? [];
 }
 
 /** What comes before the first of the texts at which the caller wants it to end. */
