@@ -10,10 +10,18 @@ import { limits } from '#core/limits';
 import { unsupportedMediaType } from './errors/translate.ts';
 import { jsonErrorOffset } from './json-error.ts';
 
-const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
+const JSON_TYPE = utf8Type('json');
 /** A key that would set a prototype if anybody copied the object by assignment; escapes are one more spelling of it. */
 const PROTO_KEY =
   /"(?:_|\\u005[Ff]){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006[Ff])(?:t|\\u0074)(?:o|\\u006[Ff])(?:_|\\u005[Ff]){2}"\s*:/;
+
+/**
+ * A matcher for these types of `application/…` in UTF-8, named or not. Nowhere do two repetitions of spaces meet: each way to share
+ * them out would be tried, which took a third of a second for a header of 16 kB.
+ */
+export function utf8Type(types: string): RegExp {
+  return new RegExp(String.raw`^application\/(?:${types})\s*(?:;\s*(?:charset\s*=\s*"?utf-8"?\s*(?:;\s*)?)?)?$`, 'i');
+}
 
 /** What `parse` makes of it. Rejects with a `CallerError` (413, `invalid_body`) or the signal's reason; throws one (415) where nothing need be read. */
 export function readJsonBody<T>(

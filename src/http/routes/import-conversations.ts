@@ -3,12 +3,12 @@ import { Type } from 'typebox';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import { json } from '../answer.ts';
-import { readBody } from '../body.ts';
+import { readBody, utf8Type } from '../body.ts';
 import { JSON_LINES, linesExample, readLines } from '../conversation-lines.ts';
 import { callerOf, defineOperation } from '../operation.ts';
 import { noQuery } from '../wire/common.ts';
 
-const LINES_TYPE = /^application\/(?:jsonl|x-ndjson)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
+const LINES_TYPE = utf8Type('jsonl|x-ndjson');
 
 export const importConversations = defineOperation({
   id: 'importConversations',
