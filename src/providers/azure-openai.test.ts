@@ -139,6 +139,16 @@ describe('the credentials', () => {
     assert.deepEqual([failure.status, failure.body?.code], [401, '401']);
     assert.equal(failure.body?.message, 'Access denied: [redacted] is no valid key.');
   });
+
+  it('are taken out of every part of an error', async (t) => {
+    const { azure, provider } = await start(t);
+    const words = 'azure-key-1234 again';
+    azure.otherwise = refuses(400, { message: words, type: words, code: words, param: words });
+    const failure = await provider.complete(callOf('my-gpt')).catch((error: unknown) => error);
+    assert.ok(failure instanceof UpstreamFailure);
+    const without = '[redacted] again';
+    assert.deepEqual(failure.body, { message: without, type: without, code: without, param: without });
+  });
 });
 
 describe('Azure’s content filter', () => {

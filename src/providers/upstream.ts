@@ -151,14 +151,10 @@ export class JsonUpstream {
 
   #scrub(body: ProviderErrorBody | undefined): ProviderErrorBody | undefined {
     if (body === undefined) return undefined;
-    const without = (text: string): string =>
-      this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
-    return {
-      message: without(body.message),
-      type: body.type,
-      code: body.code,
-      param: body.param === undefined ? undefined : without(body.param),
-    };
+    const without = (text: string | undefined): string | undefined =>
+      this.#secrets.reduce((rest, secret) => rest?.replaceAll(secret, '[redacted]'), text);
+    const { message, type, code, param } = body;
+    return { message: without(message) ?? '', type: without(type), code: without(code), param: without(param) };
   }
 }
 
