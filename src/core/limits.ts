@@ -21,6 +21,8 @@ export const limits = {
   modelNameCharsMax: 256,
   /** Requests in flight in one instance; one more is told to come back. */
   requestsInFlightMax: 4096,
+  /** Requests that one connection may have sent before the answer to the one ahead of them; with more it ends. */
+  requestsWaitingMax: 32,
   /** Attempts of one request over retries, fallbacks and hedges. */
   attemptsMax: 4,
   /** What a caller may set a timer of a call to. */

@@ -13,6 +13,7 @@ import { Precompressed } from './compression.ts';
 import { Connections } from './connections.ts';
 import { renderError } from './errors/render.ts';
 import { translateClientError } from './errors/translate.ts';
+import { inTurn } from './in-turn.ts';
 import { bindLocalSocket } from './local-socket.ts';
 import { openApiDocument } from './openapi.ts';
 import { readAssets } from './page.ts';
@@ -68,7 +69,8 @@ export function createServer(deps: HttpDeps): HttpServer {
   const { app, route } = createRouter(pipeline);
   let address: HttpAddress | null = null;
 
-  function createListener(onRequest: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Server {
+  function createListener(serve: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Server {
+    const onRequest = inTurn(serve);
     const { headerBytesMax, requestReceiveMs } = deps.settings;
     const server = createNodeServer(
       {

@@ -104,7 +104,13 @@ export class Sockets {
     if (connections.draining) return void socket.destroy();
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
-    outgoing.assignSocket(socket);
+    try {
+      outgoing.assignSocket(socket);
+    } catch {
+      // It came behind a request that is not answered yet: the connection cannot be both, and whoever writes so is no client of ours.
+      socket.destroy();
+      return;
+    }
     outgoing.once('finish', () => socket.destroySoon());
     if (door.turnedAway(incoming, outgoing, SOCKET_PATH, 'new')) return;
     const context = door.begin(incoming, outgoing, SOCKET_PATH);
