@@ -1,6 +1,6 @@
 /**
  * Who may come in. Without keys the hub serves its own machine only, and a browser there may be led by a foreign page: the
- * Host header gives DNS rebinding away, the Origin header a forged request. With keys, the key decides.
+ * Host header gives DNS rebinding away, the Origin and Sec-Fetch-Site headers a forged request. With keys, the key decides.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { CallerError } from '#core/errors';
@@ -28,8 +28,16 @@ export interface OriginRules {
 /** How nearly every caller on this machine writes it, which is told by one look. */
 const USUAL_HOST = /^(?:localhost|127\.0\.0\.1)(?::\d*)?$/;
 
-/** Throws `forbidden_origin` unless Host and Origin are this machine's or listed. */
-export function checkOrigin(headers: IncomingHttpHeaders, { allowedHosts, corsOrigins }: OriginRules): void {
+/**
+ * Throws `forbidden_origin` unless Host and Origin are this machine's or listed. A browser sends no Origin with what a page only embeds
+ * or leads to, which it cannot read but which acts, as a GET at an external API does; there Sec-Fetch-Site tells it, and for what is
+ * open to all it does not matter.
+ */
+export function checkOrigin(
+  headers: IncomingHttpHeaders,
+  access: Access,
+  { allowedHosts, corsOrigins }: OriginRules,
+): void {
   const host = headers.host ?? '';
   const name = USUAL_HOST.test(host) ? 'localhost' : hostname(host);
   if (!isLoopbackName(name) && !allowedHosts.includes(name)) {
@@ -40,13 +48,19 @@ export function checkOrigin(headers: IncomingHttpHeaders, { allowedHosts, corsOr
     );
   }
   const { origin } = headers;
-  if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return;
-  if (corsOrigins.includes(origin)) return;
+  if (origin === undefined) {
+    if (typeof access === 'string' || !isForeign(headers)) return;
+  } else if (origin === `http://${host}` || origin === `https://${host}` || corsOrigins.includes(origin)) return;
   throw new CallerError(
     'forbidden_origin',
     'This hub has no API keys yet, so it refuses requests that a web page of another origin makes. ' +
       'Create a key with `revoagent keys create`, or list the origin under server.corsOrigins.',
   );
+}
+
+/** https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header; `none` is the person himself. */
+function isForeign({ 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+  return site === 'cross-site' || site === 'same-site';
 }
 
 function hostname(host: string): string {

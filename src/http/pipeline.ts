@@ -18,6 +18,7 @@ import { answeredPreflight, originHeaders } from './cors.ts';
 import { renderError } from './errors/render.ts';
 import { translateError } from './errors/translate.ts';
 import { authenticate, checkOrigin } from './guard.ts';
+import type { Access } from './guard.ts';
 import { claimOf, isRepeatable, Recording } from './idempotency.ts';
 import { KnownBodies } from './known-bodies.ts';
 import type { ReadBody } from './known-bodies.ts';
@@ -105,7 +106,7 @@ export class Pipeline {
       // While it waited for its turn.
       if (context.abortedFor !== undefined) return this.fail(context, context.abortedFor);
       try {
-        this.check(context);
+        this.check(context, operation.access);
         const known = authenticate(context, operation.access, keys, keyless());
         context.caller = known instanceof Promise ? await known : known;
         const read = operation.body === undefined ? NO_BODY : await this.#bodyOf(context, operation);
@@ -236,7 +237,7 @@ export class Pipeline {
   }
 
   /** Throws what is wrong with the request, whoever sends it. */
-  check(context: RequestContext): void {
+  check(context: RequestContext, access: Access): void {
     const { settings, keyless } = this.#deps;
     const { headers, httpVersionMinor } = context.incoming;
     if (settings.corsOrigins.length > 0)
@@ -250,7 +251,7 @@ export class Pipeline {
         'The request has more than one Host header: nobody can tell which is meant.',
       );
     }
-    if (!context.local && keyless()) checkOrigin(headers, settings);
+    if (!context.local && keyless()) checkOrigin(headers, access, settings);
   }
 
   /** Throws where a run on a socket may not begin. */
@@ -270,7 +271,7 @@ export class Pipeline {
     if (this.turnedAway(incoming, outgoing, route, 'new')) return;
     const context = this.begin(incoming, outgoing, route);
     try {
-      this.check(context);
+      this.check(context, 'open');
       if (first === undefined) {
         const words = unservedWords(url) ?? 'There is no such path here. /docs lists every operation.';
         throw new CallerError('not_found', words);

@@ -193,6 +193,16 @@ describe('a hub without keys', () => {
     }
   });
 
+  it('refuses what a page of another origin only embeds or leads to, but for what is open to all', async (t) => {
+    const { url } = await startHttpHub(t, { keyless: true });
+    for (const site of ['cross-site', 'same-site']) {
+      assert.equal(await statusWith(url, { 'sec-fetch-site': site }), 403, site);
+      for (const open of ['/', '/docs', LIVE, '/health'])
+        assert.equal((await fetch(url + open, { headers: { 'sec-fetch-site': site } })).status, 200, open);
+    }
+    for (const site of ['none', 'same-origin']) assert.equal(await statusWith(url, { 'sec-fetch-site': site }), 200);
+  });
+
   it('asks for a key as soon as there is one', async (t) => {
     let keyless = true;
     const { url } = await startHttpHub(t, { deps: { keyless: () => keyless } });

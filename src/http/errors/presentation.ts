@@ -108,7 +108,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     openaiType: 'permission_error',
     openaiCode: 'forbidden_origin',
     retry: false,
-    meaning: 'A hub without keys serves its own machine only; the Host or Origin header names another.',
+    meaning: 'A hub without keys serves its own machine only; the Host, Origin or Sec-Fetch-Site header names another.',
     action: 'Call it as localhost, create a key, or list the host under server.allowedHosts.',
   },
   not_found: {

@@ -11,6 +11,7 @@ import { CallerError, LimitError } from '#core/errors';
 import type { Admission } from '../admission.ts';
 import type { Connections } from '../connections.ts';
 import { callerOfKey, presentedKey } from '../guard.ts';
+import type { Access } from '../guard.ts';
 import type { HttpDeps } from '../pipeline.ts';
 import type { RequestContext } from '../request-context.ts';
 import { SOCKET_PATH, SUBPROTOCOL } from './protocol.ts';
@@ -22,13 +23,14 @@ const KEY_PREFIX = 'bearer.';
 /** What a cookie and a balancer's map take as it is. */
 const ROUTE_VALUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const FULL_RETRY_MS = 1_000;
+const ACCESS = ['chat'] as const;
 
 /** What the pipeline does for every request: it counts it, lets it in, and words its error. */
 interface Door {
   isLocal(incoming: IncomingMessage): boolean;
   begin(incoming: IncomingMessage, outgoing: ServerResponse, route: string): RequestContext;
   turnedAway(incoming: IncomingMessage, outgoing: ServerResponse, route: string, admission: Admission): boolean;
-  check(context: RequestContext): void;
+  check(context: RequestContext, access: Access): void;
   admitRun(): void;
   fail(context: RequestContext, thrown: unknown): void;
 }
@@ -130,11 +132,11 @@ export class Sockets {
   async #admit(context: RequestContext): Promise<Handshake> {
     const { deps, door } = this.#parts;
     const { incoming } = context;
-    door.check(context);
+    door.check(context, ACCESS);
     checkHandshake(incoming);
     const local = door.isLocal(incoming);
     const presented = presentedKey(incoming.headers) ?? offeredKey(incoming);
-    if (!local && !deps.keyless() && presented !== null) await callerOfKey(presented, ['chat'], deps.keys);
+    if (!local && !deps.keyless() && presented !== null) await callerOfKey(presented, ACCESS, deps.keys);
     return { incoming, local, presented };
   }
 
