@@ -202,6 +202,25 @@ describe('messages of /ws/chat', () => {
     assert.equal(hub.calls.length, 0);
   });
 
+  it('closes with 1008 a message of more tiny frames than one may have', async (t) => {
+    const client = await opened(t, await startHttpHub(t), bearer('rvk_chat'));
+    for (let count = 0; count < 1_000; count++) client.socket.send(' ', { fin: false });
+    assert.equal((await client.closed).code, 1008);
+  });
+
+  it('closes with 4401 where much is sent before a key, and takes it behind one', async (t) => {
+    const hub = await startHttpHub(t, { settings: { webSocket: { ...WEB_SOCKET, messageBytesMax: 1_048_576 } } });
+    const piece = ' '.repeat(32 * 1024);
+    const nobody = await opened(t, hub, {});
+    for (let count = 0; count < 8; count++) nobody.socket.send(piece, { fin: false });
+    assert.equal((await nobody.closed).code, 4401);
+    const known = await opened(t, hub, {});
+    known.send({ type: 'auth', token: hub.keys.chat });
+    for (let count = 0; count < 16; count++) known.socket.send(piece, { fin: false });
+    known.socket.send('{"type":"ping"}');
+    await known.next(({ type }) => type === 'pong');
+  });
+
   it('refuses an id that is in use without touching its run', async (t) => {
     const held = gate();
     const hub = await startHttpHub(t, {

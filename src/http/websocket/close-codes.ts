@@ -9,7 +9,7 @@ export const closeCodes = {
   notUtf8: { code: 1007, meaning: 'A text message was not UTF-8.', action: 'Mend the client.' },
   refused: {
     code: 1008,
-    meaning: 'Ten messages in a row were no valid ones; each was answered with an error.',
+    meaning: 'Ten messages in a row were no valid ones, each answered with an error; or one came in many tiny frames.',
     action: 'Mend the client.',
   },
   tooLarge: {
@@ -25,7 +25,7 @@ export const closeCodes = {
   },
   unauthenticated: {
     code: 4401,
-    meaning: 'The key is unknown or revoked, or none was sent in time.',
+    meaning: 'The key is unknown or revoked, or none was sent in time or before much else.',
     action: 'Connect with a valid key.',
   },
   forbidden: { code: 4403, meaning: 'The key lacks the scope `chat`.', action: 'Use a key with that scope.' },

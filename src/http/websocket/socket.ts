@@ -59,6 +59,11 @@ interface Run {
 const REFUSED_MAX = 10;
 /** For the other side to take what was sent and to close too. */
 const CLOSING_MS = 5_000;
+/**
+ * What may come before the key is known: `auth`, and what the system hands over with it of what a client sends right behind. Without it
+ * anybody could fill the memory with messages that never end.
+ */
+const UNKNOWN_BYTES_MAX = 128 * 1024;
 /** After which a client that was told to go finds another instance. They are told one after the other: it need not wait for them. */
 const RECONNECT_MS = 100;
 /** After which there may be a place again. */
@@ -75,6 +80,7 @@ export class ChatSocket {
   readonly #id: string;
   #presented: string | null;
   readonly #authTimer: Timer | null;
+  readonly #onUnknownBytes: () => void;
   #closing: CloseKind | null = null;
   #closed = false;
   #draining = false;
@@ -110,6 +116,15 @@ export class ChatSocket {
     socket.on('error', (error) => this.#protocolError(error));
     socket.once('close', (code) => this.#ended(code));
     observer.opened();
+    const { socket: stream } = handshake.incoming;
+    const bytesMax = stream.bytesRead + UNKNOWN_BYTES_MAX;
+    this.#onUnknownBytes = () => {
+      if (stream.bytesRead <= bytesMax || this.#closing !== null) return;
+      this.#close('unauthenticated');
+      // What it sends on is not even read.
+      stream.destroySoon();
+    };
+    if (!this.#known) stream.on('data', this.#onUnknownBytes);
     this.#authTimer = this.#known
       ? null
       : clock.schedule(settings.authenticateMs, () => this.#close('unauthenticated'));
@@ -213,6 +228,7 @@ export class ChatSocket {
     try {
       const caller = await callerOfKey(this.#presented, ['chat'], this.#deps.keys);
       this.#authTimer?.cancel();
+      this.#handshake.incoming.socket.off('data', this.#onUnknownBytes);
       return caller;
     } catch (thrown) {
       if (thrown instanceof CallerError) this.#close(thrown.code === 'forbidden' ? 'forbidden' : 'unauthenticated');
@@ -312,7 +328,9 @@ export class ChatSocket {
         ? 'tooLarge'
         : code === 'WS_ERR_INVALID_UTF8'
           ? 'notUtf8'
-          : 'protocol';
+          : code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS'
+            ? 'refused'
+            : 'protocol';
     this.#abandonRuns();
   }
 

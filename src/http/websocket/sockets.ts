@@ -23,6 +23,9 @@ const KEY_PREFIX = 'bearer.';
 /** What a cookie and a balancer's map take as it is. */
 const ROUTE_VALUE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const FULL_RETRY_MS = 1_000;
+/** What frames of a message have on average at least, where it has more than a few. */
+const FRAME_BYTES = 4_096;
+const FRAMES_MIN = 256;
 const ACCESS = ['chat'] as const;
 
 /** What the pipeline does for every request: it counts it, lets it in, and words its error. */
@@ -65,6 +68,8 @@ export class Sockets {
       // `answerPings` does it.
       autoPong: false,
       maxPayload: settings.messageBytesMax,
+      // Each frame of a message costs a hundred bytes of memory besides its own, which may be one.
+      maxFragments: Math.max(FRAMES_MIN, Math.ceil(settings.messageBytesMax / FRAME_BYTES)),
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
     const { instance } = deps.settings;
