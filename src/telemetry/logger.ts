@@ -125,10 +125,20 @@ function pretty(line: string, colours: boolean): string {
   const name = String(level).padEnd(5);
   const shown = colours ? `${COLOURS[String(level)] ?? ''}${name}\u001B[0m` : name;
   const [lists, others] = partitioned(fields);
-  const rest = others.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const lines = lists.flatMap(([, list]) => list.map((item) => `\n  ${String(item)}`)).join('');
-  const stack = typeof err === 'object' && err !== null && 'stack' in err ? `\n${String(err.stack)}` : '';
+  const rest = others.map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? plain(value) : JSON.stringify(value)}`,
+  );
+  const lines = lists.flatMap(([, list]) => list.map((item) => `\n  ${plain(String(item))}`)).join('');
+  const stack =
+    typeof err === 'object' && err !== null && 'stack' in err
+      ? `\n${String(err.stack).split('\n').map(plain).join('\n')}`
+      : '';
   return `${String(time).slice(11, 23)} ${shown} ${String(event)}${rest.length === 0 ? '' : `  ${rest.join(' ')}`}${lines}${stack}\n`;
+}
+
+/** A caller's model or an upstream's words may be in it: what would move the cursor, colour or begin another line is written out. */
+function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** Lists apart from the rest: they stand on lines of their own. */
