@@ -21,6 +21,8 @@ const BOMBS: Readonly<Record<string, object>> = {
     required: ['n'.repeat(10_000)],
     properties: { ['n'.repeat(10_000)]: { type: 'null' } },
   }),
+  'a text longer than all of it': { type: 'object', properties: { text: { const: 'x'.repeat(CHARS_MAX) } } },
+  'a name longer than all of it': { type: 'object', properties: { ['n'.repeat(CHARS_MAX)]: { type: 'null' } } },
   'references to references': {
     $ref: '#/$defs/0',
     $defs: Object.fromEntries(

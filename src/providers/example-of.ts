@@ -8,7 +8,7 @@ import { isRecord } from '#dialects/json';
 
 const DEPTH_MAX = 8;
 const ITEMS_MAX = 16;
-/** Characters of the value and of what is read for it; what is due when they are spent becomes null. */
+/** Characters of the value and of what is read for it; what is due when they are spent is null or empty. */
 const CHARS_MAX = 64 * 1024;
 
 interface Source {
@@ -47,10 +47,10 @@ function exampleAt(schema: unknown, root: Source, depth: number): unknown {
   }
 }
 
-/** What the schema says itself, at its cost. */
+/** What the schema says itself, at its cost, where there is room for it. */
 function given(value: unknown, root: Source): unknown {
   root.charsLeft -= JSON.stringify(value).length;
-  return value;
+  return root.charsLeft < 0 ? null : value;
 }
 
 function objectFor(schema: Record<string, unknown>, root: Source, depth: number): Record<string, unknown> {
@@ -59,6 +59,7 @@ function objectFor(schema: Record<string, unknown>, root: Source, depth: number)
   const required = new Set(listed);
   const all = Object.keys(properties);
   root.charsLeft -= listed.length + all.reduce((sum, name) => sum + name.length, 0);
+  if (root.charsLeft < 0) return {};
   const names = all.filter((name) => depth < 2 || required.has(name));
   return Object.fromEntries(names.map((name) => [name, exampleAt(properties[name], root, depth + 1)]));
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { timesAsLong } from '../../tests/helpers/long-against-long.ts';
-import { wordsOf } from './simulator-answer.ts';
+import { answerTo, wordsOf } from './simulator-answer.ts';
 
 describe('the words of an answer', () => {
   it('keep the space before each', () => {
@@ -15,5 +15,20 @@ describe('the words of an answer', () => {
       () => void wordsOf('x '.repeat(16_000)),
     );
     assert.ok(ratio < 10, `${ratio} times as long`);
+  });
+});
+
+describe('what a caller may make an answer be searched for', () => {
+  it('is a few texts to stop at, however many are given', () => {
+    const stop = Array.from({ length: 1_000_000 }, () => 'model');
+    const { words } = answerTo({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }], stop }, undefined);
+    assert.equal(words.join(''), 'This is a simulated answer: no');
+  });
+
+  it('are names that a tool may have, in the end of a question', () => {
+    const tools = ['a'.repeat(200_000), 'weather'].map((name) => ({ type: 'function', function: { name } }));
+    const ask = (content: string) =>
+      answerTo({ model: 'chat', messages: [{ role: 'user', content }], tools }, undefined);
+    assert.equal(ask(`${'a'.repeat(300_000)} and the weather?`).toolCall?.name, 'weather');
   });
 });

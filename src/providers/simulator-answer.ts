@@ -21,6 +21,11 @@ export interface SimulatedAnswer {
 
 const ECHO_CHARS_MAX = 240;
 const CHARS_PER_TOKEN = 4;
+/** Searching a long text for a long one may take the product of their lengths. These are longer than any of a real model's. */
+const STOPS_MAX = 16;
+const NAME_CHARS_MAX = 256;
+/** Of a question, the last characters that are looked through for the name of a tool. */
+const ASKED_CHARS_MAX = 8_192;
 
 export function answerTo(request: ChatRequest, reply: string | undefined): SimulatedAnswer {
   const promptTokens = Math.ceil(JSON.stringify(request.messages).length / CHARS_PER_TOKEN);
@@ -39,8 +44,8 @@ export function wordsOf(text: string): string[] {
 
 /** What comes before the first of the texts at which the caller wants it to end. */
 function upToStop(text: string, stop: unknown): string {
-  const given: readonly unknown[] = Array.isArray(stop) ? stop : [stop];
-  const ends = given.flatMap((each) => (typeof each === 'string' && each !== '' ? [text.indexOf(each)] : []));
+  const given: readonly unknown[] = Array.isArray(stop) ? stop.slice(0, STOPS_MAX) : [stop];
+  const ends = given.flatMap((each) => (isName(each) && each !== '' ? [text.indexOf(each)] : []));
   return text.slice(0, Math.min(text.length, ...ends.filter((at) => at !== -1)));
 }
 
@@ -64,16 +69,20 @@ function toolCallOf(request: ChatRequest): SimulatedToolCall | undefined {
   if (!Array.isArray(tools) || choice === 'none') return undefined;
   const functions = tools.flatMap((tool) => (isRecord(tool) && isRecord(tool['function']) ? [tool['function']] : []));
   const last = messages.at(-1);
-  const asked = last?.role === 'user' ? textOf(last.content) : '';
+  const asked = last?.role === 'user' ? textOf(last.content).slice(-ASKED_CHARS_MAX) : '';
   const chosen = isRecord(choice) && isRecord(choice['function']) ? choice['function']['name'] : undefined;
   const called =
     choice === 'required'
       ? functions[0]
       : functions.find(({ name }) =>
-          chosen === undefined ? typeof name === 'string' && asked.includes(name) : name === chosen,
+          chosen === undefined ? isName(name) && asked.includes(name) : name === chosen,
         );
   if (called === undefined || typeof called['name'] !== 'string') return undefined;
   return { name: called['name'], arguments: JSON.stringify(exampleOf(called['parameters'] ?? { type: 'object' })) };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= NAME_CHARS_MAX;
 }
 
 function textOf(content: unknown): string {
