@@ -75,7 +75,8 @@ class Lines {
       this.#going = this.#going.subarray(written);
       this.#tellLost();
     } else if (FULL.has(error.code)) {
-      this.#timer ??= this.#clock.schedule(AGAIN_MS, () => this.pass());
+      // A process that has nothing else to do is not over, and does not try without a pause.
+      this.#timer ??= this.#clock.schedule(AGAIN_MS, () => this.pass(), true);
       return;
     } else {
       this.#lostBytes += this.#going.length;
