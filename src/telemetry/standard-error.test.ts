@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
@@ -63,6 +63,17 @@ describe('the log', () => {
     await clock.advance(1);
     assert.equal(clock.pending, 0);
     assert.equal(await readUntil('two\n'), 'one\ntwo\n');
+  });
+
+  it('is written once where there comes more before all is written', async (t) => {
+    const file = path.join(await temporaryFolder(t), 'log');
+    const descriptor = openSync(file, 'a');
+    t.after(() => closeSync(descriptor));
+    const log = standardError(new VirtualClock(), descriptor);
+    const parts = ['a', 'b', 'c'].map((letter) => letter.repeat(100_000));
+    for (const part of parts) log.write(part);
+    await written();
+    assert.equal(readFileSync(file, 'utf8'), parts.join(''));
   });
 
   it('waits for a reader who is slow, and no line is lost or told twice', async (t) => {
