@@ -7,6 +7,7 @@ import type { RedisArgument } from '#redis/index';
 import { BreakerRegistry } from '#resilience/index';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { Limiter } from './limiter.ts';
+import type { LimitsSettings } from './rules.ts';
 
 const INSTANCES = 5;
 const TICK_MS = 1_000;
@@ -21,18 +22,20 @@ interface Asked {
   readonly answer: PromiseWithResolvers<unknown>;
 }
 
+const settingsOf = (concurrent: number, leaseMs: number): LimitsSettings => ({
+  organisations: none,
+  projects: none,
+  agents: none,
+  routes: none,
+  keys: { default: { concurrent }, named: {} },
+  leaseMs,
+});
+
 function lab(concurrent: number, leaseMs = LEASE_MS) {
   const clock = new VirtualClock();
   const asked: Asked[] = [];
   const limiter = new Limiter({
-    settings: {
-      organisations: none,
-      projects: none,
-      agents: none,
-      routes: none,
-      keys: { default: { concurrent }, named: {} },
-      leaseMs,
-    },
+    settings: settingsOf(concurrent, leaseMs),
     shared: {
       redis: {
         run({ name: script }, _keys, args) {
@@ -125,6 +128,31 @@ describe('a limiter', () => {
     await clock.advance(334);
     const { args } = await next('limits-amend');
     assert.deepEqual(args.slice(3), ['h', 'first', 1_000, 0]);
+  });
+
+  it('holds places for as long as the lease that was set last', async () => {
+    const { clock, admit, next, limiter } = lab(INSTANCES);
+    limiter.configure(settingsOf(INSTANCES, 6_000));
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    await first;
+    await clock.advance(2_000);
+    const { args } = await next('limits-amend');
+    assert.deepEqual(args.slice(3), ['h', 'first', 6_000, 0]);
+  });
+
+  it('ends when Redis has been told what calls came to that ended last, and then waits for nothing', async () => {
+    const { clock, admit, next, limiter } = lab(INSTANCES);
+    const first = admit('first');
+    (await next('limits-reserve')).answer.resolve(GRANTED);
+    (await first).settle(null);
+    let closed = false;
+    void limiter.close().then(() => (closed = true));
+    const { args, answer } = await next('limits-amend');
+    assert.deepEqual([args.slice(3), closed], [['l', '', 1, 0, 'first'], false]);
+    answer.resolve(null);
+    await clock.advance(0);
+    assert.deepEqual([closed, clock.pending], [true, 0]);
   });
 
   it('finds out that Redis is away also where nobody calls', async () => {
