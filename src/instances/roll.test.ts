@@ -15,11 +15,16 @@ function lab(source: InstancesSource, known = 1) {
   const database = {
     live: new Set(['one', 'two']),
     beats: 0,
+    lifeMs: 0,
+    /** Until when it takes its time over the next question. */
+    free: Promise.resolve(),
     answers: 'at once' as 'at once' | 'never' | 'that it is away',
   };
   const store = {
-    async beat(incarnation: string) {
+    async beat(incarnation: string, lifeMs: number) {
       database.beats++;
+      database.lifeMs = lifeMs;
+      await database.free;
       database.live.add(incarnation);
       if (database.answers === 'never') await new Promise(ignore);
       if (database.answers === 'that it is away') throw new Error('away');
@@ -46,6 +51,30 @@ describe('an instance on the roll', () => {
     assert.equal(clock.pending, 0);
   });
 
+  it('has counted the others before its start goes on, and is off the roll after its end though it was being written down', async () => {
+    const { roll, database, clock } = lab('away');
+    const slow = (): (() => void) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      database.free = promise;
+      return resolve;
+    };
+    const reach: string[] = [];
+    const counted = slow();
+    const begun = roll.begin().then(() => reach.push('begun'));
+    await clock.advance(100);
+    reach.push('counted');
+    counted();
+    await begun;
+    const writtenDown = slow();
+    await clock.advance(2_000);
+    const closed = roll.close();
+    await clock.advance(100);
+    writtenDown();
+    await closed;
+    assert.deepEqual(reach, ['counted', 'begun']);
+    assert.deepEqual([...database.live], ['one', 'two']);
+  });
+
   it('divides by what Redis last said where that was more', async () => {
     const { roll } = lab('away', 7);
     await roll.begin();
@@ -57,6 +86,7 @@ describe('an instance on the roll', () => {
     await roll.begin();
     await clock.advance(33_000);
     assert.equal(database.beats, 4);
+    assert.equal(database.lifeMs, 30_000, 'one beat may be lost, and one that was killed is soon counted no more');
     registry.source = 'away';
     database.answers = 'never';
     await clock.advance(60_000);
