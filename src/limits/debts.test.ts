@@ -47,3 +47,13 @@ describe('debts of budgets', () => {
     );
   });
 });
+
+it('what is owed is told once', () => {
+  const debts = new Debts(new VirtualClock(), WINDOW_MS);
+  const add: Amendment = { kind: 'add', name: 'w', by: 2, max: 10 };
+  const leave: Amendment = { kind: 'leave', name: 'p', ids: ['one'] };
+  debts.add([add, add, spent, leave]);
+  assert.equal(debts.size, 3);
+  assert.deepEqual(debts.take(), [{ ...add, by: 4 }, spent, leave]);
+  assert.deepEqual([debts.size, debts.take()], [0, []]);
+});
