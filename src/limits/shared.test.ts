@@ -71,4 +71,35 @@ describe('counts that are shared', () => {
     await renewed;
     assert.deepEqual([held.size, held.has('n599')], [599, false]);
   });
+
+  it('tell Redis which receipts it may forget: those of sums whose answer came, once', async () => {
+    const receipts: (readonly [number, readonly number[]])[] = [];
+    let away = false;
+    const counts = countsIn({
+      reserve: async () => [{ kind: 'granted', states: [] }],
+      async amend(_amendments, receipt) {
+        if (receipt !== undefined) receipts.push([receipt.number, receipt.done]);
+        if (away) throw new Error('away');
+      },
+    });
+    const spend = async (): Promise<void> => {
+      counts.owe([{ kind: 'budget', name: 'b', mark: 1, generation: 1, by: 1, whole: 1, ageMs: 0 }]);
+      await settle();
+    };
+    await spend();
+    await spend();
+    away = true;
+    await spend();
+    away = false;
+    await counts.renew(false);
+    await settle();
+    await spend();
+    assert.deepEqual(receipts, [
+      [1, []],
+      [2, [1]],
+      [3, [2]],
+      [3, []],
+      [4, []],
+    ]);
+  });
 });
