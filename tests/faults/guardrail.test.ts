@@ -167,7 +167,9 @@ describe('a guardrail', () => {
       },
     });
     const late = plainResult(bench);
-    await bench.clock.advance(TIMEOUT_MS);
+    await bench.clock.advance(TIMEOUT_MS - 1);
+    assert.equal(signals[0]?.aborted, false);
+    await bench.clock.advance(1);
     await late;
     assert.equal(signals[0]?.aborted, true);
     const controller = new AbortController();
