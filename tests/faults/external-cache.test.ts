@@ -97,21 +97,26 @@ describe('an external API whose answers are kept', () => {
     assert.deepEqual(await seen(hub.call('/x')), miss(4));
   });
 
-  it('is fresh for as long as its 304 says, however old the answer was when it came', async (t) => {
-    const { target, hub, clock } = await start(t, { staleOnErrorMs: 20_000 });
-    const said = { etag: '"v1"', 'cache-control': 'max-age=40' };
-    target.script(numbered(target, { ...said, age: '40' }), ({ response }) => void response.writeHead(304, said).end());
-    assert.deepEqual(await seen(hub.call('/x')), miss(1));
-    assert.deepEqual(await seen(hub.call('/x')), miss(1));
-    clock.jump(30_000);
-    assert.deepEqual(await seen(hub.call('/x')), hit(1));
-    assert.equal(target.received.length, 2);
-    target.otherwise = answers(503);
-    clock.jump(20_000);
-    assert.deepEqual(await seen(hub.call('/x')), { ...hit(1), cache: 'stale' });
-    clock.jump(20_000);
-    assert.equal((await seen(hub.call('/x'))).cache, null);
-  });
+  const expires = { date: 'Thu, 01 Jan 2026 00:00:00 GMT', expires: 'Thu, 01 Jan 2026 00:00:40 GMT' };
+  for (const fresh of [{ 'cache-control': 'max-age=40' }, expires])
+    it(`is fresh for as long as its 304 says by ${Object.keys(fresh).at(-1)}, however old the answer was when it came`, async (t) => {
+      const { target, hub, clock } = await start(t, { staleOnErrorMs: 20_000 });
+      const said = { etag: '"v1"', 'cache-control': 'max-age=40' };
+      target.script(
+        numbered(target, { ...said, age: '40' }),
+        ({ response }) => void response.writeHead(304, { etag: '"v1"', ...fresh }).end(),
+      );
+      assert.deepEqual(await seen(hub.call('/x')), miss(1));
+      assert.deepEqual(await seen(hub.call('/x')), miss(1));
+      clock.jump(30_000);
+      assert.deepEqual(await seen(hub.call('/x')), hit(1));
+      assert.equal(target.received.length, 2);
+      target.otherwise = answers(503);
+      clock.jump(20_000);
+      assert.deepEqual(await seen(hub.call('/x')), { ...hit(1), cache: 'stale' });
+      clock.jump(20_000);
+      assert.equal((await seen(hub.call('/x'))).cache, null);
+    });
 
   it('has the headers that its 304 brings, and keeps those that it does not', async (t) => {
     const { target, hub, clock } = await start(t);
