@@ -75,7 +75,7 @@ export interface WrittenBehind<Writer> {
 type WriterParts = Omit<StorageParts, 'config' | 'breakers'>;
 
 /** Run records on their way to the database. */
-export function keepRuns({ stores }: Storage, parts: WriterParts): WrittenBehind<RunWriter> {
+export function keepRuns({ stores }: Pick<Storage, 'stores'>, parts: WriterParts): WrittenBehind<RunWriter> {
   return writtenBehind('runs', createRunWriter({ store: stores.runs, ...parts }), parts);
 }
 

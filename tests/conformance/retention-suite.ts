@@ -180,9 +180,10 @@ function failingSuite(storage: () => Storage): void {
       const projectId = await newProject(storage());
       const old = Array.from({ length: 5 }, () => conversationOf(projectId, { createdWallMs: 1, updatedWallMs: 1 }));
       for (const each of old) await storage().stores.conversations.insert(each);
-      const { usage, conversations, claims } = storage().stores;
+      const { usage, conversations, claims, spend } = storage().stores;
       const claim = { id: newId('clm', 1), projectId, owner: 'gone', fingerprint: 'f' };
       await claims.take(claim, 1, 2);
+      const spendBefore: number[] = [];
       const slow = new Error('canceling statement due to statement timeout');
       const stores: Stores = {
         ...storage().stores,
@@ -191,14 +192,17 @@ function failingSuite(storage: () => Storage): void {
           ...conversations,
           purge: (wallMs, rows) => (rows > 4 ? Promise.reject(slow) : conversations.purge(wallMs, rows)),
         },
+        spend: { ...spend, purge: async (beforeDay) => void spendBefore.push(beforeDay) },
       };
       const clock = new VirtualClock(NOW_MS);
       const told = nothingTold();
       const purging = purgeWithAge({ stores }, { config, clock, logger: listeners(told).logger });
       await clock.advance(HOUR_MS);
-      await waitFor(async () =>
-        (await sql`select from claims where id = ${claim.id}`.execute(storage().db)).rows.length === 0 ? true : null,
-      );
+      // The last of a round.
+      await waitFor(() => spendBefore.length > 0 || null);
+      assert.deepEqual(spendBefore, [NOW_MS / DAY_MS - 62], 'two months are looked back on');
+      const { rows: kept } = await sql`select from claims where id = ${claim.id}`.execute(storage().db);
+      assert.equal(kept.length, 0);
       purging.stop();
       assert.equal(await rowsIn(storage(), 'conversations', projectId), 0);
       assert.deepEqual(told.logged, [{ event: 'purge-failed', fields: { what: 'usage-sums', reason: slow.message } }]);

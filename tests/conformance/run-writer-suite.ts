@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { keepRuns } from '#hub/storage';
 import { createRunWriter } from '#storage/index';
 import type { Storage } from '#storage/index';
 import { settle, VirtualClock } from '../helpers/virtual-clock.ts';
@@ -50,6 +51,24 @@ export function writerSuite(storage: () => Storage): void {
         told.logged.map(({ event }) => event),
         ['run-refused'],
       );
+    });
+
+    it('gives a database that is away five seconds when the hub ends, and tells how many runs are lost', async () => {
+      const { runs } = storage().stores;
+      const away = { ...runs, upsertMany: () => Promise.reject(new Error('away')) };
+      const [told, clock] = [nothingTold(), new VirtualClock()];
+      const stores = { ...storage().stores, runs: away };
+      const { writer, close } = keepRuns({ stores }, { clock, ...listeners(told) });
+      writer.append(runOf(await newProject(storage())));
+      let closed = false;
+      const closing = close().then(() => (closed = true));
+      await clock.advance(4_999);
+      assert.equal(closed, false);
+      await clock.advance(1);
+      await closing;
+      assert.equal(clock.pending, 0);
+      const reason = 'the database did not take what waited within 5000 ms';
+      assert.deepEqual(told.logged.at(-1), { event: 'runs-lost', fields: { count: 1, reason } });
     });
 
     it('is not held up by a record that is there twice, nor by one that no index holds', async () => {
