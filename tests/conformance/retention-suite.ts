@@ -176,18 +176,26 @@ function failingSuite(storage: () => Storage): void {
 
     it('is deleted in smaller parts, and what cannot be deleted at all holds up nothing else', async () => {
       const { config: defaults } = loadConfig({ kinds: providerKinds, env: {}, cwd: import.meta.dirname });
-      const config = { ...defaults, storage: { ...defaults.storage, conversationRetentionDays: 1 } };
+      const days = { conversationRetentionDays: 1, runRetentionDays: 10, contentRetentionDays: 100 };
+      const usageDays = { usageRetentionDays: 400, usageMonthRetentionDays: 40 };
+      const config = { ...defaults, storage: { ...defaults.storage, ...days, ...usageDays } };
       const projectId = await newProject(storage());
       const old = Array.from({ length: 5 }, () => conversationOf(projectId, { createdWallMs: 1, updatedWallMs: 1 }));
       for (const each of old) await storage().stores.conversations.insert(each);
-      const { usage, conversations, claims, spend } = storage().stores;
+      const { usage, conversations, claims, contents, spend } = storage().stores;
       const claim = { id: newId('clm', 1), projectId, owner: 'gone', fingerprint: 'f' };
       await claims.take(claim, 1, 2);
-      const spendBefore: number[] = [];
+      const [contentsBefore, monthsBefore, spendBefore]: number[][] = [[], [], []];
+      assert.ok(contentsBefore && monthsBefore && spendBefore);
+      const none = (told: number[]) => async (before: number) => {
+        told.push(before);
+        return 0;
+      };
       const slow = new Error('canceling statement due to statement timeout');
       const stores: Stores = {
         ...storage().stores,
-        usage: { ...usage, rollUp: () => Promise.reject(slow) },
+        usage: { ...usage, rollUp: () => Promise.reject(slow), purgeMonths: none(monthsBefore) },
+        contents: { ...contents, purge: none(contentsBefore) },
         conversations: {
           ...conversations,
           purge: (wallMs, rows) => (rows > 4 ? Promise.reject(slow) : conversations.purge(wallMs, rows)),
@@ -201,6 +209,8 @@ function failingSuite(storage: () => Storage): void {
       // The last of a round.
       await waitFor(() => spendBefore.length > 0 || null);
       assert.deepEqual(spendBefore, [NOW_MS / DAY_MS - 62], 'two months are looked back on');
+      assert.deepEqual(contentsBefore, [NOW_MS + HOUR_MS - 10 * DAY_MS], 'what was said does not outlive its run');
+      assert.deepEqual(monthsBefore, [Date.UTC(1999, 10, 1)], 'a sum does not go before what it is of');
       const { rows: kept } = await sql`select from claims where id = ${claim.id}`.execute(storage().db);
       assert.equal(kept.length, 0);
       purging.stop();
