@@ -58,6 +58,13 @@ const TABLE: readonly Row[] = [
   ['an error without a name', reported({}), 'retry_same', 'failure', 'upstream_failed'],
   ['a server_error', reported({ type: 'server_error' }), 'retry_same', 'failure', 'upstream_failed'],
   ['a code that is a status', reported({ code: '503' }), 'retry_same', 'failure', 'upstream_failed'],
+  [
+    'the least code that is a status of a failure',
+    reported({ code: '400' }),
+    'give_up',
+    'success',
+    'upstream_rejected',
+  ],
   ['a code that is 429', reported({ code: '429' }), 'try_other', 'throttled', 'upstream_rate_limited'],
   ['a rate limit', reported({ code: 'rate_limit_exceeded' }), 'try_other', 'throttled', 'upstream_rate_limited'],
   ['a spent quota', reported({ type: 'insufficient_quota' }), 'try_other', 'throttled', 'upstream_rate_limited'],
@@ -148,6 +155,18 @@ describe('classify', () => {
       const refused = new UpstreamFailure('status', 'no', { status: code, retryAfterMs: 7_000 });
       assert.equal(classify(refused, 'one').error.retryAfterMs, undefined, 'no waiting helps');
     }
+  });
+
+  it('says to the caller how the upstream failed', () => {
+    const failures = [status(503), reported({ code: '503' }), failed('oversize', 200)];
+    assert.deepEqual(
+      failures.map((failure) => classify(failure, 'one').error.detail),
+      [
+        'The provider "one" answered with status 503.',
+        'The provider "one" reported an error instead of an answer.',
+        'The provider "one" gave an answer larger than the hub accepts.',
+      ],
+    );
   });
 
   it('writes a label of the provider’s into the log only where it looks like one', () => {
