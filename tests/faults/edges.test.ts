@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { HubError } from '#core/errors';
 import {
@@ -23,6 +23,8 @@ import { WORDS, rateLimited } from './faults.ts';
 import { plainResult, startBench, streamResult } from './harness.ts';
 import type { Bench } from './harness.ts';
 
+/** Of the bench's settings. */
+const CONNECT_MS = 5_000;
 const once = { retry: { retries: 0, baseMs: 1, maxMs: 1 } };
 const FORMS = [
   ['plain', plainResult],
@@ -67,6 +69,35 @@ describe('a refused connection', () => {
       );
     });
   }
+});
+
+describe('a connection that does not come about', () => {
+  for (const [form, ask] of FORMS)
+    it(`is given up after its time, and another upstream answers (${form})`, async (t) => {
+      const begun: Socket[] = [];
+      // Takes the connection, and says nothing to the handshake.
+      const silent = createServer((socket) => void begun.push(socket));
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      t.after(() => {
+        for (const socket of begun) socket.destroy();
+        silent.close();
+      });
+      const { port } = silent.address() as AddressInfo;
+      const other = await startUpstream(t);
+      const providers = { one: `https://127.0.0.1:${port}/v1`, two: other.baseUrl };
+      const bench = startBench(t, { providers, settings: once });
+      const pending = ask(bench);
+      await until('the connection is begun', () => begun.length === 1);
+      await bench.clock.advance(CONNECT_MS - 1);
+      assert.equal(bench.attempts.length, 0);
+      await bench.clock.advance(1);
+      await until('it is given up', () => bench.attempts.length > 0);
+      assert.deepEqual(await pending, { text: 'All is well.', error: null });
+      assert.deepEqual(
+        bench.lastRun.attempts.map(({ outcome }) => outcome),
+        ['timeout_connect', 'succeeded'],
+      );
+    });
 });
 
 describe('an upstream that compresses for everybody who does not refuse it', () => {
