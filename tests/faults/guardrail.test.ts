@@ -158,6 +158,37 @@ describe('a guardrail', () => {
     });
   }
 
+  it('that fails is told of in the log, with its reason unless that may quote the caller', async (t) => {
+    const before: Guardrail['before'] = ({ messages }) => {
+      throw new Error(`a bug that quotes ${String(messages[0]?.content)}`);
+    };
+    const hangs: Guardrail['before'] = () => new Promise(() => undefined);
+    const told: unknown[] = [];
+    for (const [broken, onFailure] of [
+      [before, 'open'],
+      [hangs, 'closed'],
+    ] as const) {
+      const { bench } = await start(t, { before: broken }, onFailure);
+      const result = plainResult(bench);
+      await bench.clock.advance(TIMEOUT_MS);
+      await result;
+      const run = bench.lastRun.id;
+      assert.equal(bench.warned[0]?.['run'], run);
+      told.push(...bench.warned.map((each) => ({ ...each, run: null })));
+    }
+    const failed = { event: 'guardrail-failed', run: null, route: 'm', stage: 'before' };
+    assert.deepEqual(told, [
+      { ...failed, went: 'on', reason: 'it threw' },
+      { ...failed, went: 'no further', reason: `it did not answer within ${TIMEOUT_MS} ms` },
+    ]);
+  });
+
+  it('shows of its reason for a refusal the first 500 characters', async (t) => {
+    const { bench } = await start(t, { before: () => ({ action: 'refuse', reason: 'x'.repeat(501) }) });
+    const { error } = await plainResult(bench);
+    assert.match(String(error), /refused this: x{500}$/);
+  });
+
   it('is told when its time is over, and when the caller leaves', async (t) => {
     const signals: AbortSignal[] = [];
     const { bench, upstream } = await start(t, {

@@ -40,6 +40,8 @@ export interface Bench {
   readonly ledger: (UsageDispatch | { readonly of: string; readonly settlement: Settlement })[];
   /** The last run that ended. */
   readonly lastRun: RunRecord;
+  /** Why something went otherwise than it should, as the log has it. */
+  readonly warned: { readonly event: string; readonly [field: string]: unknown }[];
   call(fields?: Partial<ChatRequest>, controller?: AbortController): ChatCall;
   /** For the vectors of two texts. */
   embedCall(controller?: AbortController): EmbedCall;
@@ -95,6 +97,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
   const contents: ContentRecord[] = [];
   const attempts: AttemptRecord[] = [];
   const ledger: Bench['ledger'] = [];
+  const warned: Bench['warned'] = [];
   const breakers = new BreakerRegistry({ clock, random, defaults: options.breaker ?? {} });
   const running = new RunningRuns();
   const answers = createCache({ ...ANSWERS, clock, random, freeze: true });
@@ -111,7 +114,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     clock,
     random,
     observer: { ...unobserved, attemptFinished: (attempt) => void attempts.push(attempt) },
-    logger: quiet,
+    logger: { ...quiet, warn: (event, fields) => void warned.push({ event, ...fields }) },
     running,
     ledger: ledgerInto(ledger),
     prices: new Prices({}),
@@ -134,6 +137,7 @@ export function startBench(t: TestContext, options: BenchOptions): Bench {
     runs,
     contents,
     attempts,
+    warned,
     ledger,
     get lastRun() {
       const run = runs.at(-1);
