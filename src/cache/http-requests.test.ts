@@ -78,6 +78,14 @@ describe('a kept HTTP answer', () => {
     assert.equal((await ask()).status, 500);
   });
 
+  it('is given still after a request that was refused', async () => {
+    const { ask, state } = scene();
+    const { text } = await ask();
+    state.answer = () => new Response('refused', { status: 409 });
+    assert.equal((await ask({}, { method: 'PUT', body: 'x' })).status, 409);
+    assert.equal((await ask()).text, text);
+  });
+
   it('is made anew for who wants no old one, however long that takes', async () => {
     const clock = new VirtualClock();
     const cache = createCache({ namespace: 'slow', clock });
