@@ -159,13 +159,13 @@ describe('a guardrail', () => {
   }
 
   it('that fails is told of in the log, with its reason unless that may quote the caller', async (t) => {
-    const before: Guardrail['before'] = ({ messages }) => {
-      throw new Error(`a bug that quotes ${String(messages[0]?.content)}`);
+    const quotes: Guardrail['before'] = ({ messages }) => {
+      throw new Error(`a bug that quotes ${JSON.stringify(messages)}`);
     };
     const hangs: Guardrail['before'] = () => new Promise(() => undefined);
     const told: unknown[] = [];
     for (const [broken, onFailure] of [
-      [before, 'open'],
+      [quotes, 'open'],
       [hangs, 'closed'],
     ] as const) {
       const { bench } = await start(t, { before: broken }, onFailure);
