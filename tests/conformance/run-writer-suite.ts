@@ -12,6 +12,7 @@ import { newProject, runOf } from './records.ts';
 const never = new AbortController().signal;
 
 export function writerSuite(storage: () => Storage): void {
+  endSuite(storage);
   describe('the run writer', () => {
     it('shows a run before it is stored, and stores all of more than one batch when it is flushed', async () => {
       const { runs } = storage().stores;
@@ -53,6 +54,25 @@ export function writerSuite(storage: () => Storage): void {
       );
     });
 
+    it('is not held up by a record that is there twice, nor by one that no index holds', async () => {
+      const { runs } = storage().stores;
+      const projectId = await newProject(storage());
+      const told = nothingTold();
+      const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
+      const run = runOf(projectId);
+      // What compresses well would fit.
+      const keyId = randomBytes(4_096).toString('base64');
+      for (const each of [run, { ...run, route: 'later' }, runOf(projectId, { keyId })]) writer.append(each);
+      await writer.flush(never);
+      const [stored, ...others] = await runs.list(projectId, undefined, { limit: 10 });
+      assert.deepEqual([stored?.id, stored?.route, others], [run.id, 'later', []]);
+      assert.deepEqual([told.dropped, told.logged.map(({ event }) => event)], [1, ['run-refused']]);
+    });
+  });
+}
+
+function endSuite(storage: () => Storage): void {
+  describe('the run writer', () => {
     it('gives a database that is away five seconds when the hub ends, and tells how many runs are lost', async () => {
       const { runs } = storage().stores;
       const away = { ...runs, upsertMany: () => Promise.reject(new Error('away')) };
@@ -69,21 +89,6 @@ export function writerSuite(storage: () => Storage): void {
       assert.equal(clock.pending, 0);
       const reason = 'the database did not take what waited within 5000 ms';
       assert.deepEqual(told.logged.at(-1), { event: 'runs-lost', fields: { count: 1, reason } });
-    });
-
-    it('is not held up by a record that is there twice, nor by one that no index holds', async () => {
-      const { runs } = storage().stores;
-      const projectId = await newProject(storage());
-      const told = nothingTold();
-      const writer = createRunWriter({ store: runs, clock: new VirtualClock(), ...listeners(told) });
-      const run = runOf(projectId);
-      // What compresses well would fit.
-      const keyId = randomBytes(4_096).toString('base64');
-      for (const each of [run, { ...run, route: 'later' }, runOf(projectId, { keyId })]) writer.append(each);
-      await writer.flush(never);
-      const [stored, ...others] = await runs.list(projectId, undefined, { limit: 10 });
-      assert.deepEqual([stored?.id, stored?.route, others], [run.id, 'later', []]);
-      assert.deepEqual([told.dropped, told.logged.map(({ event }) => event)], [1, ['run-refused']]);
     });
   });
 }
