@@ -28,23 +28,30 @@ export function readAdminKey(file: string): ParsedKey {
 /** Throws as `readAdminKey` does, and where the key is no other's to use. */
 export async function ensureAdminKey(file: string, keys: KeyStore, clock: Clock): Promise<void> {
   const parsed = readAdminKey(file);
-  const known = await keys.findById(parsed.id);
-  if (known !== null) {
-    if (known.revokedWallMs !== null)
-      throw new Error(`The key in ${file} was revoked. Put a new one there: revoagent keys generate > ${file}`);
-    if (!timingSafeEqual(known.secretHash, parsed.secretHash))
-      throw new Error(
-        `The key in ${file} has the id of another key. Make a new one: revoagent keys generate > ${file}`,
-      );
-    return;
+  if (await isKept(file, parsed, keys)) return;
+  try {
+    await keys.insert({
+      id: parsed.id,
+      projectId: DEFAULT_PROJECT_ID,
+      name: 'admin (from file)',
+      scopes: SCOPES,
+      secretHash: parsed.secretHash,
+      createdWallMs: clock.wallMs(),
+      revokedWallMs: null,
+    });
+  } catch (error) {
+    // Instances that start together on a new database all find nothing, and one of them is the first.
+    if (!(await isKept(file, parsed, keys))) throw error;
   }
-  await keys.insert({
-    id: parsed.id,
-    projectId: DEFAULT_PROJECT_ID,
-    name: 'admin (from file)',
-    scopes: SCOPES,
-    secretHash: parsed.secretHash,
-    createdWallMs: clock.wallMs(),
-    revokedWallMs: null,
-  });
+}
+
+/** Throws where what is kept is not this key, or may not be used any more. */
+async function isKept(file: string, { id, secretHash }: ParsedKey, keys: KeyStore): Promise<boolean> {
+  const known = await keys.findById(id);
+  if (known === null) return false;
+  if (known.revokedWallMs !== null)
+    throw new Error(`The key in ${file} was revoked. Put a new one there: revoagent keys generate > ${file}`);
+  if (!timingSafeEqual(known.secretHash, secretHash))
+    throw new Error(`The key in ${file} has the id of another key. Make a new one: revoagent keys generate > ${file}`);
+  return true;
 }
