@@ -74,9 +74,7 @@ function toolCallOf(request: ChatRequest): SimulatedToolCall | undefined {
   const called =
     choice === 'required'
       ? functions[0]
-      : functions.find(({ name }) =>
-          chosen === undefined ? isName(name) && asked.includes(name) : name === chosen,
-        );
+      : functions.find(({ name }) => (chosen === undefined ? isName(name) && asked.includes(name) : name === chosen));
   if (called === undefined || typeof called['name'] !== 'string') return undefined;
   return { name: called['name'], arguments: JSON.stringify(exampleOf(called['parameters'] ?? { type: 'object' })) };
 }
