@@ -1,13 +1,20 @@
 /** Which bodies are known again, whose they are, and how many of them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { crc32 } from 'node:zlib';
 import { CallerError } from '#core/errors';
 import { limits } from '#core/limits';
 import { KnownBodies } from './known-bodies.ts';
 import type { ReadBody } from './known-bodies.ts';
 
 const CHAT = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'Grüße, 世界' }] });
+
+const LONG = JSON.stringify({ model: 'm', content: 'a'.repeat(1_000) });
+
+/** As long as `LONG`, each with another letter in place of one. */
+function differing(): string[] {
+  const at = LONG.indexOf('aaa');
+  return Array.from({ length: 200 }, (_, index) => `${LONG.slice(0, at + index)}b${LONG.slice(at + index + 1)}`);
+}
 
 /** Bodies of which the cache has answered one, so that it is on the watch. */
 function onTheWatch(): KnownBodies {
@@ -27,21 +34,25 @@ function answered(bodies: KnownBodies, text: string): void {
 }
 
 describe('a body that the cache answers', () => {
-  it('is known from the second answer on, in whatever parts it comes', () => {
-    const bodies = onTheWatch();
-    for (let time = 0; time < 2; time++) {
-      assert.equal(read(bodies, CHAT).isKnown, false);
-      answered(bodies, CHAT);
-    }
-    const first = read(bodies, CHAT);
-    assert.equal(first.isKnown, true);
-    assert.deepEqual(first.value, JSON.parse(CHAT));
-    for (const cut of [1, 40, Buffer.byteLength(CHAT) - 1]) {
-      const again = read(bodies, CHAT, 'prj_1', 'chat', cut);
-      assert.equal(again.isKnown, true);
-      assert.equal(again.value, first.value, 'it is parsed once');
-    }
-  });
+  for (const [what, text] of [
+    ['a short one', CHAT],
+    ['a long one', LONG],
+  ] as const)
+    it(`${what} is known from the second answer on, in whatever parts it comes`, () => {
+      const bodies = onTheWatch();
+      for (let time = 0; time < 2; time++) {
+        assert.equal(read(bodies, text).isKnown, false);
+        answered(bodies, text);
+      }
+      const first = read(bodies, text);
+      assert.equal(first.isKnown, true);
+      assert.deepEqual(first.value, JSON.parse(text));
+      for (const cut of [1, 40, Buffer.byteLength(text) - 1]) {
+        const again = read(bodies, text, 'prj_1', 'chat', cut);
+        assert.equal(again.isKnown, true);
+        assert.equal(again.value, first.value, 'it is parsed once');
+      }
+    });
 
   it('is frozen all through, since many share it', () => {
     const bodies = onTheWatch();
@@ -70,25 +81,33 @@ describe('a body that the cache answers', () => {
     assert.equal(read(bodies, CHAT, 'prj_1', 'embedding').isKnown, false);
   });
 
-  it('is not taken for another of the same length and sum', () => {
-    const [one, other] = alike();
+  it('is not taken for another that differs in one letter, wherever that is', () => {
     const bodies = onTheWatch();
-    answered(bodies, one);
-    answered(bodies, one);
-    assert.equal(read(bodies, one).isKnown, true);
-    const second = read(bodies, other);
-    assert.equal(second.isKnown, false);
-    assert.deepEqual(second.value, JSON.parse(other));
+    answered(bodies, LONG);
+    answered(bodies, LONG);
+    assert.equal(read(bodies, LONG).isKnown, true);
+    for (const other of differing()) {
+      const { isKnown, value } = read(bodies, other);
+      assert.equal(isKnown, false);
+      assert.deepEqual(value, JSON.parse(other));
+    }
   });
 
   it('is not known by an answer that another one had', () => {
-    const [one, other] = alike();
     const bodies = onTheWatch();
-    answered(bodies, one);
-    // Marked by the other one; what was never answered has not been checked.
-    read(bodies, other);
-    assert.equal(read(bodies, other).isKnown, false);
-    assert.equal(read(bodies, one).isKnown, false);
+    answered(bodies, LONG);
+    // Some have its mark; what was never answered has not been checked.
+    for (const other of differing())
+      for (let time = 0; time < 2; time++) assert.equal(read(bodies, other).isKnown, false);
+  });
+
+  it('gives way to another of the same mark that is answered after it', () => {
+    const bodies = onTheWatch();
+    answered(bodies, LONG);
+    for (const other of differing()) {
+      for (let time = 0; time < 2; time++) answered(bodies, other);
+      assert.deepEqual(read(bodies, other), { value: JSON.parse(other), isKnown: true });
+    }
   });
 });
 
@@ -127,19 +146,3 @@ describe('bodies that are not kept', () => {
     assert.equal(read(bodies, text(99)).isKnown, true);
   });
 });
-
-/** Two bodies with the same length and the same CRC. Among 2^17 of them two are alike as good as always (2^34 pairs, 2^32 sums). */
-function alike(): [string, string] {
-  const seen = new Map<number, string>();
-  for (let number = 0; ; number++) {
-    // A CRC of texts that differ in few bits has no collisions: they are spread.
-    const text = JSON.stringify({
-      model:
-        Math.imul(number, 2_654_435_761).toString(36).padStart(8, '_').repeat(2) + number.toString(36).padStart(5, '_'),
-    });
-    const sum = crc32(text);
-    const other = seen.get(sum);
-    if (other !== undefined && other.length === text.length) return [other, text];
-    seen.set(sum, text);
-  }
-}
