@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { heapBytes } from '#core/heap-bytes';
 import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
-import { heapBytes } from './heap-bytes.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const MB = 1024 * 1024;

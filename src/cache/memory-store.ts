@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock';
-import { heapBytes } from './heap-bytes.ts';
+import { heapBytes } from '#core/heap-bytes';
 import { Marks } from './marks.ts';
 import type { Judgement } from './marks.ts';
 import { EVERYTHING, lifeMs, marksOf } from './tier.ts';

@@ -4,16 +4,13 @@
  * answered for the first time nothing is looked up.
  */
 import { LRUCache } from 'lru-cache';
+import { heapBytes } from '#core/heap-bytes';
 import { limits } from '#core/limits';
 import { parseJson, wholeOf } from './body.ts';
 import type { Parts } from './body.ts';
 
-/** What an entry costs besides its body, and in a body each list or object and each value, about. */
+/** What an entry costs besides its body, about. */
 const ENTRY_BYTES = 512;
-const HOLDER_BYTES = 56;
-const VALUE_BYTES = 16;
-/** The body as it came, and its texts: two bytes a character where one of them is not Latin. */
-const COPIES = 3;
 
 interface Known {
   readonly bytes: Buffer;
@@ -39,7 +36,7 @@ export class KnownBodies {
   readonly #known = new LRUCache<string, Known>({
     maxSize: limits.knownBodiesBytesMax,
     maxEntrySize: limits.knownBodiesBytesMax / 8,
-    sizeCalculation: ({ bytes }) => ENTRY_BYTES + costOf(bytes),
+    sizeCalculation: ({ bytes, value }) => ENTRY_BYTES + bytes.length + heapBytes(value, bytes.length),
   });
   #isUsed = false;
 
@@ -95,16 +92,6 @@ function isSame(bytes: Buffer, parts: Parts, length: number): boolean {
     from = to;
   }
   return true;
-}
-
-function costOf(bytes: Buffer): number {
-  let holders = 0;
-  let values = 0;
-  for (const byte of bytes) {
-    if (byte === 0x5b || byte === 0x7b) holders++;
-    else if (byte === 0x2c || byte === 0x3a) values++;
-  }
-  return bytes.length * COPIES + holders * HOLDER_BYTES + values * VALUE_BYTES;
 }
 
 /** Many requests share it. */
