@@ -1,20 +1,19 @@
 /** `keys create | list | revoke | generate`. */
 import { systemClock } from '#core/clock';
+import { limits } from '#core/limits';
 import { generateKey, openHubAdmin } from '#hub/index';
 import type { HubAdmin, Scope } from '#hub/index';
 import { load } from './load.ts';
 import { writeJson } from './options.ts';
 import type { StoreOptions } from './options.ts';
 
-const NAME_CHARS_MAX = 100;
-
 export async function createKey(
   options: StoreOptions & { readonly name: string; readonly scopes: readonly Scope[] },
 ): Promise<void> {
   const { name, scopes } = options;
   // As the API has it; without a hub nobody else would say so.
-  if (name === '' || name.length > NAME_CHARS_MAX)
-    throw new Error(`--name wants 1 to ${NAME_CHARS_MAX} characters: whose key it is.`);
+  if (name === '' || name.length > limits.keyNameCharsMax)
+    throw new Error(`--name wants 1 to ${limits.keyNameCharsMax} characters: whose key it is.`);
   const { made, store } = await withAdmin(options, async (admin) => ({
     made: await admin.createKey({ name, scopes }),
     store: admin.store,

@@ -17,6 +17,8 @@ export const limits = {
   messagesMax: 4096,
   /** Tools of one chat request. */
   toolsMax: 512,
+  /** Characters of the name of a key. */
+  keyNameCharsMax: 100,
   /** Characters of a model name. */
   modelNameCharsMax: 256,
   /** Requests in flight in one instance; one more is told to come back. */

@@ -1,5 +1,6 @@
 /** `POST /api/keys`: the one answer that holds a key's secret. */
 import { Type } from 'typebox';
+import { limits } from '#core/limits';
 import { SCOPES } from '#contract/gateway';
 import { json } from '../answer.ts';
 import { actorOf, callerOf, defineOperation } from '../operation.ts';
@@ -19,7 +20,7 @@ export const createKey = defineOperation({
   idempotent: 'unkept',
   body: Type.Object(
     {
-      name: Type.String({ minLength: 1, maxLength: 100, description: 'Whose it is, for people.' }),
+      name: Type.String({ minLength: 1, maxLength: limits.keyNameCharsMax, description: 'Whose it is, for people.' }),
       scopes: Type.Array(scopeSchema, { minItems: 1, maxItems: SCOPES.length, description: 'What it may do.' }),
       limits: Type.Optional(limitsBody),
     },
