@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Observer } from '#contract/observer';
+import { TextBytes } from './driver.ts';
 import type { Session, SessionSource } from './driver.ts';
 import { lockFolder } from './folder-lock.ts';
 import type { Reply, Request } from './pglite-worker.ts';
@@ -56,7 +57,9 @@ export function embeddedSource(
     let running: Promise<unknown> = Promise.resolve();
     return {
       query(sql, parameters) {
-        const reply = thread.send(sql, parameters);
+        // With a part of a memory the whole of it would be handed over.
+        const values = parameters.map((each) => (each instanceof TextBytes ? each.bytes.toString() : each));
+        const reply = thread.send(sql, values);
         running = reply.catch(() => undefined);
         return thread.withinDeadline(reply, timeoutMs);
       },

@@ -7,6 +7,7 @@ import pg from 'pg';
 import type { Clock } from '#core/clock';
 import { messageOf } from '#core/errors';
 import type { Observer } from '#contract/observer';
+import { TextBytes } from './driver.ts';
 import type { Session, SessionSource } from './driver.ts';
 import { createStatementNames } from './statement-names.ts';
 
@@ -99,7 +100,8 @@ function sessionOf(client: pg.PoolClient, timeoutMs: number, nameOf: (sql: strin
       // What pg reads and its types do not know.
       const bounded = {
         text: sql,
-        values: [...parameters],
+        // Bytes go in binary, and a text in binary is its bytes.
+        values: parameters.map((each) => (each instanceof TextBytes ? each.bytes : each)),
         query_timeout: timeoutMs,
         ...(name !== undefined && { name }),
       };

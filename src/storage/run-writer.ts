@@ -13,6 +13,7 @@ import type { RunRecord, RunWriter } from '#contract/runs';
 import type { RunStore } from '#contract/stores';
 import { isRefused } from './ask.ts';
 import { BATCH_MS, createBatchWriter } from './batch-writer.ts';
+import { JsonBytes, SpareMemory } from './json-bytes.ts';
 
 export interface RunWriterParts {
   readonly store: Pick<RunStore, 'upsertMany'>;
@@ -23,13 +24,6 @@ export interface RunWriterParts {
 
 /** Some 500 records of answers from the cache, 200 of others. */
 const PACK_BYTES = 256 * 1024;
-/** Of a character, in UTF-8. */
-const CHAR_BYTES_MAX = 3;
-const OPENING = 0x5b;
-const COMMA = 0x2c;
-const CLOSING = 0x5d;
-/** What stands before a record, and behind the last. */
-const BRACKETS = 2;
 
 /** Records that are written together. */
 interface Pack {
@@ -50,9 +44,9 @@ export function createRunWriter(parts: RunWriterParts): RunWriter {
 class PackingWriter implements RunWriter {
   readonly #parts: RunWriterParts;
   readonly #packs: BatchWriter<Pack>;
-  #open = openPack(PACK_BYTES);
   /** To make one for each pack would have the collector look at everything far more often. */
-  #spare: OpenPack | undefined;
+  readonly #spare = new SpareMemory(PACK_BYTES);
+  #open = new OpenPack(this.#spare.take());
   #timer: Timer | undefined;
   #flushing = false;
 
@@ -69,7 +63,7 @@ class PackingWriter implements RunWriter {
       write: ([pack]) => (pack === undefined ? Promise.resolve() : this.#write(pack)),
       ended: ({ count, memory }, how) => {
         // Of one that had to leave, somebody may still be about to send the bytes.
-        if (how === 'written') this.#spare ??= new OpenPack(memory);
+        if (how === 'written') this.#spare.giveBack(memory);
         else observer.runsDropped(count);
       },
       clock,
@@ -80,7 +74,6 @@ class PackingWriter implements RunWriter {
   append(run: RunRecord): void {
     const json = JSON.stringify(run);
     if (!this.#open.fits(json)) this.#close();
-    if (!this.#open.fits(json)) this.#open = openPack(Buffer.byteLength(json) + BRACKETS);
     this.#open.add(run.id, json);
     this.#arm();
   }
@@ -144,8 +137,7 @@ class PackingWriter implements RunWriter {
     this.#timer = undefined;
     if (this.#open.count === 0) return;
     const pack = this.#open.pack();
-    this.#open = this.#spare ?? openPack(PACK_BYTES);
-    this.#spare = undefined;
+    this.#open = new OpenPack(this.#spare.take());
     this.#packs.append(pack);
   }
 
@@ -178,37 +170,33 @@ class PackingWriter implements RunWriter {
 
 /** Records are added to it until it is full. */
 class OpenPack {
-  count = 0;
-  readonly #memory: Buffer;
-  #length = 0;
+  readonly #json: JsonBytes;
   #firstId = '';
   #lastId = '';
 
   constructor(memory: Buffer) {
-    this.#memory = memory;
+    this.#json = new JsonBytes(memory);
+  }
+
+  get count(): number {
+    return this.#json.count;
   }
 
   fits(json: string): boolean {
-    return this.#length + json.length * CHAR_BYTES_MAX + BRACKETS <= this.#memory.length;
+    return this.#json.fits(json);
   }
 
   add(id: string, json: string): void {
-    this.#memory[this.#length++] = this.count === 0 ? OPENING : COMMA;
-    this.#length += this.#memory.write(json, this.#length);
-    if (this.count++ === 0) this.#firstId = id;
+    this.#json.add(json);
+    if (this.count === 1) this.#firstId = id;
     if (this.count === 1 || id > this.#lastId) this.#lastId = id;
   }
 
   /** What is in it so far. */
   pack(): Pack {
-    this.#memory[this.#length] = CLOSING;
-    const json = this.#memory.subarray(0, this.#length + 1);
-    return { id: this.#firstId, lastId: this.#lastId, count: this.count, json, memory: this.#memory };
+    const { count, memory } = this.#json;
+    return { id: this.#firstId, lastId: this.#lastId, count, json: this.#json.bytes(), memory };
   }
-}
-
-function openPack(size: number): OpenPack {
-  return new OpenPack(Buffer.allocUnsafeSlow(size));
 }
 
 /** What this writer wrote down itself. */

@@ -1,5 +1,6 @@
 /** Text as PostgreSQL keeps it: neither NUL nor half a surrogate pair, each becomes U+FFFD. Names come from anybody. */
 import { isStorable } from '#core/storable-text';
+import { TextBytes } from './driver.ts';
 
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\uFFFD');
@@ -13,10 +14,15 @@ export function storableJson(value: unknown): string {
 }
 
 /** Of what is JSON already. */
-export function storable(json: string): string {
+function storable(json: string): string {
   // Looking costs a fraction of a reviver, which is called for every value of every row.
   if (!json.includes('\\u') || !PERHAPS_UNSTORABLE.test(json)) return json;
   return JSON.stringify(JSON.parse(json, (_key, part: unknown) => storablePart(part)));
+}
+
+/** Of JSON in UTF-8, as a parameter of type text. */
+export function storableBytes(json: Buffer): TextBytes {
+  return new TextBytes(json.includes(String.raw`\u`) ? Buffer.from(storable(json.toString())) : json);
 }
 
 /** Its own parts are storable already. Names are text as well: a tool's arguments may have any. */

@@ -14,6 +14,7 @@ async function totalsIn({ stores }: Storage, projectId: string): Promise<UsageRe
 
 export function usageSuite(storage: () => Storage): void {
   rowSuite(storage);
+  batchSuite(storage);
   sumSuite(storage);
   groupSuite(storage);
   monthSuite(storage);
@@ -84,6 +85,21 @@ function rowSuite(storage: () => Storage): void {
       await usage.insertMany([row]);
       const totals = await totalsIn(storage(), projectId);
       assert.deepEqual([totals.attempts, totals.interrupted, totals.succeeded, totals.costMicroUsd], [1, 0, 1, 7]);
+    });
+  });
+}
+
+function batchSuite(storage: () => Storage): void {
+  describe('batches of the usage ledger', () => {
+    it('are each what was given, also where some are written at the same time, one after the other and none at all', async () => {
+      const projectId = await newProject(storage());
+      const batches = [600, 1, 0, 40].map((count) =>
+        Array.from({ length: count }, () => usageOf(projectId, { requestedModel: 'é\0'.repeat(20) })),
+      );
+      const { insertMany } = storage().stores.usage;
+      await Promise.all(batches.map(insertMany));
+      await insertMany([usageOf(projectId), usageOf(projectId)]);
+      assert.deepEqual((await totalsIn(storage(), projectId)).attempts, 643);
     });
   });
 }

@@ -3,17 +3,17 @@ import { sql } from 'kysely';
 import { bufferOf } from '#core/buffers';
 import type { RunStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
-import { storable } from '../storable.ts';
+import { storableBytes } from '../storable.ts';
 
 export function databaseRunStore(ask: Ask): RunStore {
   return {
     upsertMany: (json) =>
       ask('runs.upsert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const records = storable(bufferOf(json).toString());
+        const records = storableBytes(bufferOf(json));
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select record->>'id', record->>'projectId', record->>'keyId', (record->>'startedWallMs')::bigint, record
-          from jsonb_array_elements(${records}::jsonb) as record
+          from jsonb_array_elements(${records}::text::jsonb) as record
           on conflict (id) do update set record = excluded.record where runs.project_id = excluded.project_id`.execute(
           db,
         );

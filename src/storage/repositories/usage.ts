@@ -8,7 +8,8 @@ import type { UsageGrouping, UsageQuery, UsageRecord, UsageReport, UsageTotals }
 import type { UsageStore } from '#contract/stores';
 import type { Ask } from '../ask.ts';
 import type { UsageTable } from '../schema.ts';
-import { storableJson } from '../storable.ts';
+import { JsonBytes, SpareMemory } from '../json-bytes.ts';
+import { storableBytes } from '../storable.ts';
 import { monthsWithin, purgeMonths, rollUp, sumsOf } from './usage-months.ts';
 
 /** Sums come as text or number, as the driver has it for numeric; every one of ours is below 2^53. */
@@ -58,16 +59,24 @@ const SUM_TOTALS = sql`
   coalesce(sum(cost_micro_usd), 0) as "costMicroUsd",
   coalesce(sum(unknown_cost), 0) as "unknownCost"`;
 
+/** Of a full batch, about. */
+const BATCH_BYTES = 320 * 1024;
+
 export function databaseUsageStore(ask: Ask): UsageStore {
+  const memory = new SpareMemory(BATCH_BYTES);
   return {
     insertMany: (rows) =>
       ask('usage.insert', async (db) => {
         // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
-        const columns = storableJson(rows.map(columnsOf));
+        const json = new JsonBytes(memory.take());
+        for (const row of rows) json.add(JSON.stringify(columnsOf(row)));
+        const columns = storableBytes(json.bytes());
         await sql`insert into usage (${COLUMNS}) select distinct on (id) ${COLUMNS}
-          from jsonb_populate_recordset(null::usage, ${columns}::jsonb)
+          from jsonb_populate_recordset(null::usage, ${columns}::text::jsonb)
           on conflict (id) do update set ${KNOWN}
           where usage.state = 'interrupted' and not usage.rolled and excluded.state = 'settled'`.execute(db);
+        // After a failure somebody may still be about to send it.
+        memory.giveBack(json.memory);
       }),
     report: (projectId, query) =>
       ask('usage.report', async (db) => reportOf(await reading(projectId, query).execute(db))),
