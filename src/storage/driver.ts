@@ -6,7 +6,7 @@
 import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from 'kysely';
 
-/** A parameter of type text, given as its bytes in UTF-8: a driver that sends bytes need not make a text of them first. */
+/** A parameter of type text or json, given as its bytes in UTF-8: a driver that sends bytes need not make a text of them first. */
 export class TextBytes {
   readonly bytes: Buffer;
 

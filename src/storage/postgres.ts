@@ -100,7 +100,7 @@ function sessionOf(client: pg.PoolClient, timeoutMs: number, nameOf: (sql: strin
       // What pg reads and its types do not know.
       const bounded = {
         text: sql,
-        // Bytes go in binary, and a text in binary is its bytes.
+        // Bytes go in binary, and a text or json in binary is its bytes.
         values: parameters.map((each) => (each instanceof TextBytes ? each.bytes : each)),
         query_timeout: timeoutMs,
         ...(name !== undefined && { name }),

@@ -20,7 +20,7 @@ function storable(json: string): string {
   return JSON.stringify(JSON.parse(json, (_key, part: unknown) => storablePart(part)));
 }
 
-/** Of JSON in UTF-8, as a parameter of type text. */
+/** Of JSON in UTF-8, as a parameter of that type. */
 export function storableBytes(json: Buffer): TextBytes {
   return new TextBytes(json.includes(String.raw`\u`) ? Buffer.from(storable(json.toString())) : json);
 }

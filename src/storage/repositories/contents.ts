@@ -22,7 +22,7 @@ export function databaseContentStore(ask: Ask): ContentStore {
         );
         await sql`insert into contents (id, project_id, policy, started_ms, partial, truncated, messages, answer)
           select id, project_id, policy, started_ms, partial, truncated, messages, answer
-          from jsonb_to_recordset(${rows}::jsonb) as row (id text, project_id text, policy text, started_ms bigint,
+          from json_to_recordset(${rows}::json) as row (id text, project_id text, policy text, started_ms bigint,
             partial boolean, truncated boolean, messages text, answer text)
           on conflict (id) do nothing`.execute(db);
       }),

@@ -9,11 +9,12 @@ export function databaseRunStore(ask: Ask): RunStore {
   return {
     upsertMany: (json) =>
       ask('runs.upsert', async (db) => {
-        // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
+        // One parameter whatever the number of rows: the statement is prepared once and the text never grows. As jsonb all of it would be
+        // made twice; `offset 0` has each record made once, and not for each of its columns.
         const records = storableBytes(bufferOf(json));
         await sql`insert into runs (id, project_id, key_id, started_ms, record)
           select record->>'id', record->>'projectId', record->>'keyId', (record->>'startedWallMs')::bigint, record
-          from jsonb_array_elements(${records}::text::jsonb) as record
+          from (select value::jsonb as record from json_array_elements(${records}::json) offset 0) as each
           on conflict (id) do update set record = excluded.record where runs.project_id = excluded.project_id`.execute(
           db,
         );

@@ -67,12 +67,13 @@ export function databaseUsageStore(ask: Ask): UsageStore {
   return {
     insertMany: (rows) =>
       ask('usage.insert', async (db) => {
-        // One parameter whatever the number of rows: the statement is prepared once and the text never grows.
+        // One parameter whatever the number of rows: the statement is prepared once and the text never grows. Of jsonb, which
+        // has to be made first, a row would cost a third more.
         const json = new JsonBytes(memory.take());
         for (const row of rows) json.add(JSON.stringify(columnsOf(row)));
         const columns = storableBytes(json.bytes());
         await sql`insert into usage (${COLUMNS}) select distinct on (id) ${COLUMNS}
-          from jsonb_populate_recordset(null::usage, ${columns}::text::jsonb)
+          from json_populate_recordset(null::usage, ${columns}::json)
           on conflict (id) do update set ${KNOWN}
           where usage.state = 'interrupted' and not usage.rolled and excluded.state = 'settled'`.execute(db);
         // After a failure somebody may still be about to send it.
