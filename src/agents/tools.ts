@@ -3,6 +3,7 @@
  * wrong is told to the model, and reported. Only the end of the turn itself, by its caller or its deadline, ends a call with an error.
  */
 import type { CancelSignal } from '#core/cancel';
+import { roundMs } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { CallerError, HubError, messageOf, UnavailableError } from '#core/errors';
 import { limits } from '#core/limits';
@@ -97,7 +98,7 @@ export class Toolbox {
     const since = clock.now();
     const span = this.#given.trace?.tool();
     const ended = (outcome: ToolUse['outcome']): ToolUse => {
-      const use = { id: call.id, name: call.name, outcome, tookMs: clock.now() - since };
+      const use = { id: call.id, name: call.name, outcome, tookMs: roundMs(clock.now() - since) };
       span?.finished(use);
       return use;
     };

@@ -2,6 +2,7 @@
  * The loop of one turn: ask the model, run the tools it calls, ask again, until it answers, the caller has to execute a tool, or a limit of
  * the agent's is reached. Knows no conversation: what it is told it has, and what comes of it is read from it.
  */
+import { roundMs } from '#core/clock';
 import { Canceller } from '#core/cancel';
 import type { CancelSignal } from '#core/cancel';
 import { newId } from '#core/ids';
@@ -265,7 +266,7 @@ export class Turn {
     since: number,
   ): Promise<ToolResult> {
     const ended = (outcome: ToolUse['outcome'], text: string): ToolResult => ({
-      use: { id, name, outcome, tookMs: this.#parts.clock.now() - since },
+      use: { id, name, outcome, tookMs: roundMs(this.#parts.clock.now() - since) },
       text,
     });
     if (running === undefined)

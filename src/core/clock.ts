@@ -80,6 +80,11 @@ export function recentTime(clock: Clock): number {
   return clock.recent === undefined ? clock.now() : clock.recent();
 }
 
+/** To the microsecond. The digits of a difference beyond it are noise, and would be half of what a record of some is long. */
+export function roundMs(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
 /** A wait that work goes on after: it keeps the process alive, which `sleep` does not. */
 export function pause(clock: Pick<Clock, 'schedule'>, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.schedule(ms, resolve, true));

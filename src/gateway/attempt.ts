@@ -4,6 +4,7 @@
  * moved by looking at the clock when it fires: most calls never fire it.
  */
 import { Canceller } from '#core/cancel';
+import { roundMs } from '#core/clock';
 import type { Clock, Timer } from '#core/clock';
 import { whenSettled } from '#core/settled';
 import type { CallTimeouts } from '#contract/gateway';
@@ -115,7 +116,7 @@ export class Attempt {
       traceparent: trace?.attempt(this.#record, this.deployment.provider.kind) ?? call.traceparent,
       onConnected: () => {
         this.#context.ledger.secure();
-        this.#record.connectMs = this.#clock.now() - this.#startedAt;
+        this.#record.connectMs = roundMs(this.#clock.now() - this.#startedAt);
         if (this.streams) this.expect('timeout_first_token', this.timeouts.firstTokenMs);
         else this.rest();
       },
@@ -144,8 +145,9 @@ export class Attempt {
 
   sawFirstToken(): void {
     const now = this.#clock.now();
-    this.#record.firstTokenMs = now - this.#startedAt;
-    this.deployment.streamLatency.record(this.#record.firstTokenMs, now);
+    const tookMs = now - this.#startedAt;
+    this.#record.firstTokenMs = roundMs(tookMs);
+    this.deployment.streamLatency.record(tookMs, now);
     // A stream may go on for minutes: a circuit that waited for its end would not close while its answers are long.
     this.#permit.wellSoFar();
   }
@@ -224,7 +226,7 @@ export class Attempt {
     const record = this.#record;
     record.outcome = outcome;
     record.verdict = verdict;
-    record.totalMs = this.#clock.now() - this.#startedAt;
+    record.totalMs = roundMs(this.#clock.now() - this.#startedAt);
     const { prices, observer } = this.#context;
     const used = prices.usageOf(this.deployment, this.#usage, this.run.call.request['service_tier']);
     const { promptTokens, completionTokens, cachedTokens, costMicroUsd, priceSource } = used;

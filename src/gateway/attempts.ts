@@ -3,6 +3,7 @@
  * that hold for plain answers and streams alike: leave of the breaker, a place at the deployment, one deadline, one budget over
  * retries, fallbacks, hedges and continuations, and the error that the caller sees at last.
  */
+import { roundMs } from '#core/clock';
 import type { Timer } from '#core/clock';
 import type { Random } from '#core/random';
 import { CallerError, LimitError, UnavailableError, UpstreamError } from '#core/errors';
@@ -208,7 +209,7 @@ export class Attempts {
       outcome: 'running',
       verdict: null,
       upstreamStatus: null,
-      startedMs: run.elapsedMs(),
+      startedMs: roundMs(run.elapsedMs()),
       connectMs: null,
       firstTokenMs: null,
       totalMs: null,

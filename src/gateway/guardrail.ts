@@ -2,6 +2,7 @@
  * The guardrail of a route around one run: before the first attempt, and after the answer. Owns its deadline, what a broken one means
  * (open or closed, as the route declares) and the record of what it did. A route without one never comes here.
  */
+import { roundMs } from '#core/clock';
 import type { Clock } from '#core/clock';
 import { CallerError, messageOf, UnavailableError } from '#core/errors';
 import { redact } from '#core/redact';
@@ -83,7 +84,7 @@ export class Guard {
     const { clock } = this.#parts;
     const startedAt = clock.now();
     const record = (action: GuardrailRecord['action']): void =>
-      this.#run.guarded({ stage, action, tookMs: clock.now() - startedAt });
+      this.#run.guarded({ stage, action, tookMs: roundMs(clock.now() - startedAt) });
     let verdict: GuardrailVerdict<T>;
     try {
       verdict = checked(await this.#withinTime((context) => ask(structuredClone(value), context)), fits);

@@ -3,6 +3,7 @@
  * under way. The record holds no prompt and no answer; the transcript does, where the route keeps them. Hub time is the total minus the waits for upstreams (their answers, and the pauses
  * before a retry) and for a reader who takes his time.
  */
+import { roundMs } from '#core/clock';
 import type { Clock } from '#core/clock';
 import type { ErrorCode } from '#core/errors';
 import { HubError, InvariantError } from '#core/errors';
@@ -254,8 +255,9 @@ export class Run {
     const { record } = this;
     record.status = status;
     record.errorCode = errorCode;
-    record.durationMs = this.elapsedMs();
-    record.overheadMs = this.#overheadMs(record.durationMs);
+    const durationMs = this.elapsedMs();
+    record.durationMs = roundMs(durationMs);
+    record.overheadMs = roundMs(this.#overheadMs(durationMs));
     this.#context.running.leave(this.#place);
     this.#context.observer.runFinished(record);
     this.trace?.finished(record);

@@ -82,6 +82,16 @@ describe('revoagent runs', () => {
     assert.deepEqual(JSON.parse(listed?.stdout ?? ''), [told]);
   });
 
+  it('tells durations to the microsecond, not with the noise of a difference', async () => {
+    const [shown] = await runCliLines([['runs', 'show', runId, '--json', '--config', hub.configFile]]);
+    const told = [...(shown?.stdout ?? '').matchAll(/"(\w+Ms)": ?(\d[\d.]*)/g)].map(([, name, ms]) => [name, ms]);
+    assert.ok(told.length >= 6, JSON.stringify(told));
+    assert.deepEqual(
+      told.filter(([, ms = '']) => (ms.split('.')[1] ?? '').length > 3),
+      [],
+    );
+  });
+
   it('reaches a hub by its address with the key in REVOAGENT_KEY, and shows the key to nobody', async () => {
     const env = { REVOAGENT_KEY: key, REVOAGENT_URL: hub.url };
     const { code, stdout, stderr } = await cli(['list'], env);
