@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { scene, URL } from '../../tests/helpers/http-scene.ts';
-import { VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
 import { createCache } from './create.ts';
 import type { HttpHandler } from './http.ts';
 
@@ -305,6 +305,34 @@ describe('an HTTP answer', () => {
     assert.equal(await text(), '1');
     clock.jump(1_000);
     assert.equal(await text(), '2');
+  });
+
+  it('is given past its time for no longer than it says, and no longer than is allowed', async () => {
+    for (const [control, whileMadeMs, onErrorMs] of [
+      ['max-age=10', 20_000, 40_000],
+      ['max-age=10, stale-while-revalidate=5', 5_000, 40_000],
+      ['max-age=10, stale-if-error=30', 20_000, 30_000],
+      ['max-age=10, stale-while-revalidate=500, stale-if-error=500', 20_000, 40_000],
+      ['s-maxage=10, stale-if-error=30', 0, 30_000],
+    ] as const) {
+      const { ask, clock, state } = scene({ swrMs: 20_000, staleOnErrorMs: 40_000, retryAfterFailureMs: 0 });
+      state.answer = (number) => new Response(`number ${number}`, { headers: { 'cache-control': control } });
+      assert.equal((await ask()).text, 'number 1', control);
+      state.answer = () => new Response('sorry', { status: 503 });
+      const status = async (url = URL) => (await ask({}, {}, url)).status;
+      clock.jump(10_000 + whileMadeMs - 1);
+      assert.equal(await status(), 200);
+      assert.equal(state.calls, whileMadeMs === 0 ? 1 : 2, control);
+      await settle();
+      clock.jump(1);
+      const { calls } = state;
+      assert.equal(await status(), 200);
+      assert.equal(state.calls, calls + 1, control);
+      clock.jump(onErrorMs - whileMadeMs - 1);
+      assert.equal(await status(), 200, control);
+      clock.jump(1);
+      assert.equal(await status(), 503, control);
+    }
   });
 
   it('is never given past its time where it forbids that', async () => {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
-import { deltaSeconds, directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
+import { boundedBy, deltaSeconds, directivesOf, freshMsOf, isUnchanged, staleWord } from '#core/http-caching';
 import type { Clock } from '#core/clock';
 import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
@@ -276,9 +276,9 @@ async function bytesOf({ body }: Response): Promise<Buffer | null> {
 function lifetimeOf(
   { status, headers }: Response,
   options: HttpOptions,
-  { ttlMs: ttlMsMax, jitter }: FillOptions,
+  { ttlMs: ttlMsMax, swrMs, staleOnErrorMs, jitter }: FillOptions,
   nowWallMs: number,
-): (Partial<Lifetime> & { readonly ttlMs: number }) | null {
+): Lifetime | null {
   const said = directivesOf(headers.get('cache-control'));
   const others = options.private === undefined && said.has('private');
   if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
@@ -292,7 +292,12 @@ function lifetimeOf(
   // What it says itself, no jitter is to lengthen.
   const own = (freshMsOf(said, (name) => headers.get(name), nowWallMs) ?? Number.POSITIVE_INFINITY) / (1 + jitter);
   const ttlMs = said.has('no-cache') ? 0 : Math.min(ttlMsMax, own);
-  return { ttlMs, ...(forbidsStale(said) && { swrMs: 0, staleOnErrorMs: 0 }) };
+  const word = staleWord(said);
+  return {
+    ttlMs,
+    swrMs: boundedBy(swrMs, word.swrMs),
+    staleOnErrorMs: boundedBy(staleOnErrorMs, word.staleOnErrorMs),
+  };
 }
 
 function answerOf(

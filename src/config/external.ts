@@ -85,11 +85,18 @@ const cache = Type.Object(
       60_000,
       'How long an answer is fresh, where the API says no less; then it is asked whether it changed. Milliseconds.',
     ),
+    swrMs: integer(
+      0,
+      30 * DAY_MS,
+      0,
+      'After that, for how long it is given at once while the API is asked behind its caller, where the API says no less ' +
+        '(stale-while-revalidate). 0: he waits. Milliseconds.',
+    ),
     staleOnErrorMs: integer(
       0,
       30 * DAY_MS,
       0,
-      'How much longer it stands in, marked as stale, where the API fails. Milliseconds.',
+      'How much longer it stands in, marked as stale, where the API fails and says no less (stale-if-error). Milliseconds.',
     ),
   },
   {
@@ -186,7 +193,7 @@ export interface ExternalConfig {
     readonly openMs?: number;
     readonly openMsMax?: number;
   };
-  readonly cache?: { readonly ttlMs: number; readonly staleOnErrorMs: number };
+  readonly cache?: { readonly ttlMs: number; readonly swrMs: number; readonly staleOnErrorMs: number };
 }
 
 /** What the schema cannot say, as pointers below the entry. */

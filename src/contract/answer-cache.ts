@@ -20,7 +20,9 @@ export interface MakeContext {
 /** Milliseconds. */
 export interface KeepLifetime {
   readonly ttlMs: number;
-  /** After that, for `MakeContext.stale`. */
+  /** After that, given at once while it is made anew for the next. None where it is left out. */
+  readonly swrMs?: number;
+  /** After `ttlMs`, for `MakeContext.stale`. */
   readonly staleOnErrorMs: number;
 }
 
@@ -72,7 +74,7 @@ export async function held<T>(cache: AnswerCache, wish: Wish): Promise<T | undef
   return undefined;
 }
 
-/** As `AnswerCache.getOrSet`, once `held` found nothing. Whoever waits is shown `null` when `make` is called. */
+/** As `AnswerCache.getOrSet`, once `held` found nothing. Whoever waits for what `make` makes is shown `null` when it is made. */
 export async function shared<T>(
   cache: AnswerCache,
   wish: Wish,
@@ -80,9 +82,11 @@ export async function shared<T>(
   options: KeepOptions,
 ): Promise<T> {
   let made = false;
-  const telling = (context: MakeContext): Promise<T> => {
+  // Not when it begins: that may be for the next, behind who is given what is past its time.
+  const telling = async (context: MakeContext): Promise<T> => {
+    const value = await make(context);
     context.progress(null);
-    return make(context);
+    return value;
   };
   const onProgress = (value: unknown): void => {
     made = true;

@@ -1,7 +1,7 @@
 /** What headers say of keeping an answer. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { directivesOf, forbidsStale, freshMsOf, httpDateMs, isUnchanged, namesEtag } from './http-caching.ts';
+import { directivesOf, freshMsOf, httpDateMs, isUnchanged, namesEtag, staleWord } from './http-caching.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const fresh = (headers: Record<string, string>): number | undefined =>
@@ -50,9 +50,16 @@ describe('an answer’s own word', () => {
     assert.equal(directivesOf('private="a, no-store').has('no-store'), true, 'one that does not end is no text');
   });
 
-  it('is never to be passed over, where it is for shared caches', () => {
-    const forbidding = (control: string) => forbidsStale(directivesOf(control));
-    assert.deepEqual(['s-maxage=5', 'proxy-revalidate', 'max-age=5'].map(forbidding), [true, true, false]);
+  it('is how long past its time it may be given, and never where it forbids that or cannot be read', () => {
+    const word = (control: string) => Object.values(staleWord(directivesOf(control)));
+    assert.deepEqual(word('max-age=5'), [null, null]);
+    assert.deepEqual(word('max-age=5, stale-while-revalidate=7'), [7_000, null]);
+    assert.deepEqual(word('stale-if-error="9", stale-if-error=1, stale-while-revalidate=0'), [0, 9_000]);
+    assert.deepEqual(word('stale-while-revalidate, stale-if-error=soon'), [0, 0]);
+    assert.deepEqual(word('s-maxage=5'), [0, 0]);
+    assert.deepEqual(word('s-maxage=5, stale-while-revalidate=7'), [7_000, 0]);
+    for (const forbids of ['must-revalidate', 'proxy-revalidate', 'no-cache'])
+      assert.deepEqual(word(`${forbids}, stale-while-revalidate=7, stale-if-error=9`), [0, 0], forbids);
   });
 });
 

@@ -40,9 +40,29 @@ export function httpDateMs(text: string | null | undefined): number | undefined 
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** Whether the answer forbids to be given past its time, whatever stands in its way (RFC 9111, 4.2.4; of `s-maxage`, 5.2.2.10). */
-export function forbidsStale(said: ReadonlyMap<string, string>): boolean {
-  return ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) => said.has(name));
+/** How long past its time an answer may be given, by its own word, in milliseconds; null where it says nothing. */
+export interface StaleWord {
+  /** While it is asked for anew. */
+  readonly swrMs: number | null;
+  /** Where that fails. */
+  readonly staleOnErrorMs: number | null;
+}
+
+/** RFC 5861, and RFC 9111, 4.2.4. What cannot be read says never. */
+export function staleWord(said: ReadonlyMap<string, string>): StaleWord {
+  const forbidden = ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => said.has(name));
+  // `s-maxage` forbids both as `proxy-revalidate` does (RFC 9111, 5.2.2.10), unless a figure beside it says more: servers write them together.
+  const unsaid = said.has('s-maxage') ? 0 : null;
+  const ms = (name: string): number | null => {
+    const text = said.get(name);
+    return forbidden ? 0 : text === undefined ? unsaid : (deltaSeconds(text) ?? 0) * 1_000;
+  };
+  return { swrMs: ms('stale-while-revalidate'), staleOnErrorMs: ms('stale-if-error') };
+}
+
+/** What the answer's word leaves of what is allowed, in milliseconds. */
+export function boundedBy(allowedMs: number, saidMs: number | null): number {
+  return saidMs === null ? allowedMs : Math.min(allowedMs, saidMs);
 }
 
 /** Seconds; what is more than can be counted is the most that is (RFC 9111, 1.2.2). */

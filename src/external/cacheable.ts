@@ -1,16 +1,15 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { deltaSeconds, directivesOf, forbidsStale, freshMsOf, isUnchanged } from '#core/http-caching';
+import { deltaSeconds, directivesOf, freshMsOf, isUnchanged, staleWord } from '#core/http-caching';
+import type { StaleWord } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
 /** The API's word beside the configuration's. Milliseconds. */
-export interface Keepable {
+export interface Keepable extends StaleWord {
   /** From now on. */
   readonly ttlMs: number;
   /** How old it is already. */
   readonly ageMs: number;
-  /** It may not stand in for another once it is past its time. */
-  readonly strict: boolean;
 }
 
 /**
@@ -21,19 +20,23 @@ export function keepable({ status, headers }: Head, ttlMsMax: number, nowWallMs:
   const said = directivesOf(headers['cache-control']);
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
-  const strict = forbidsStale(said);
-  const ageMs = ageMsOf(headers);
-  if (said.has('no-cache')) return { ttlMs: 0, ageMs, strict };
+  const word = { ...staleWord(said), ageMs: ageMsOf(headers) };
+  if (said.has('no-cache')) return { ttlMs: 0, ...word };
   const freshMs = freshMsOf(said, (name) => one(headers[name]), nowWallMs);
-  return { ttlMs: Math.min(ttlMsMax, freshMs ?? ttlMsMax), ageMs, strict };
+  return { ttlMs: Math.min(ttlMsMax, freshMs ?? ttlMsMax), ...word };
 }
 
 /** What a 304 says of what is kept: anew, and counted from now; where it says nothing, what was said before. */
-export function renewed({ ttlMs, strict }: Kept, { headers }: Head, ttlMsMax: number, nowWallMs: number): Keepable {
+export function renewed(
+  { ttlMs, swrMs, staleOnErrorMs }: Kept,
+  { headers }: Head,
+  ttlMsMax: number,
+  nowWallMs: number,
+): Keepable {
   const ageMs = ageMsOf(headers);
   if (headers['cache-control'] === undefined && headers.expires === undefined)
-    return { ttlMs: Math.max(0, ttlMs - ageMs), ageMs, strict };
-  return keepable({ status: 200, headers }, ttlMsMax, nowWallMs) ?? { ttlMs: 0, ageMs, strict: true };
+    return { ttlMs: Math.max(0, ttlMs - ageMs), ageMs, swrMs, staleOnErrorMs };
+  return keepable({ status: 200, headers }, ttlMsMax, nowWallMs) ?? { ttlMs: 0, ageMs, swrMs: 0, staleOnErrorMs: 0 };
 }
 
 function ageMsOf({ age }: IncomingHttpHeaders): number {
@@ -53,7 +56,7 @@ function one(value: string | string[] | undefined): string | undefined {
 }
 
 /** An answer as it is kept: JSON all through. */
-export interface Kept {
+export interface Kept extends StaleWord {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;
   /** Bytes that are no UTF-8 in base64. */
@@ -62,5 +65,4 @@ export interface Kept {
   /** Of the bytes. */
   readonly digest: string;
   readonly ttlMs: number;
-  readonly strict: boolean;
 }

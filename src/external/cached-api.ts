@@ -1,10 +1,11 @@
 /**
  * An external API whose answers to GET are kept and shared, within a project. Past its time an answer is asked for again with its ETag or
- * date, and stands in where that fails and may. A call that changes something makes what was kept of the API old. What is too large to
+ * date, meanwhile given where it may be, and stands in where that fails and may. A call that changes something makes what was kept of the API old. What is too large to
  * keep, or is not to be kept, passes as it comes.
  */
 import { createHash, hash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
+import { boundedBy } from '#core/http-caching';
 import type { AnswerCache, MakeContext, Wish } from '#contract/answer-cache';
 import { EVERY_ANSWER, held, inProject, shared } from '#contract/answer-cache';
 import type { ExternalAnswer, ExternalCall, ExternalStatus } from '#contract/external';
@@ -17,6 +18,8 @@ import { requestHeaders } from './headers.ts';
 import type { ExternalSettings } from './settings.ts';
 import { fixedHeaders } from './settings.ts';
 
+/** Of `Kept`, in the key: what another version of the hub keeps in another is not read. */
+const FORM = 2;
 /** In base64 still an entry that memory takes. */
 const KEPT_BYTES_MAX = 700_000;
 /** Past its time it is kept for so long, at the least, to be asked after. */
@@ -44,6 +47,12 @@ type Ended =
   | { readonly alone: true }
   | { readonly failed: unknown }
   | { readonly stale: Kept; readonly life: Life };
+
+interface Made {
+  readonly ended: Ended;
+  /** What passes to the caller who asked, and to nobody else. */
+  readonly own?: ExternalAnswer;
+}
 
 export class CachedApi {
   readonly status: ExternalStatus;
@@ -98,16 +107,14 @@ export class CachedApi {
 
   async #share(asked: Asked): Promise<ExternalAnswer> {
     const { call, wish } = asked;
-    let own: ExternalAnswer | undefined;
-    let led = false;
+    const making: Made[] = [];
     let follows = false;
-    let left = false;
+    let waits = true;
     const make = async (context: MakeContext): Promise<Ended> => {
-      led = true;
       const made = await this.#make(asked, context);
-      own = made.own;
-      // Others wait on without him: what nobody reads would hold a call of the API.
-      if (left) await own?.body.return?.();
+      // He has left, or has an older copy: what nobody reads would hold a call of the API.
+      if (waits) making.push(made);
+      else await made.own?.body.return?.();
       return made.ended;
     };
     const { ttlMs, staleOnErrorMs } = this.#settings;
@@ -119,32 +126,39 @@ export class CachedApi {
       signal,
       onProgress: () => (follows = true),
     };
+    const got = async (ended?: Ended): Promise<Made | undefined> => {
+      waits = false;
+      for (const made of making) if (made.ended !== ended) await made.own?.body.return?.();
+      return making.find((made) => made.ended === ended);
+    };
     const ended = await shared<Ended>(this.#cache, wish, make, options).catch(async (thrown: unknown) => {
-      left = true;
-      await own?.body.return?.();
+      await got();
       // Where nobody left, the cache was closed.
       throw signal.aborted ? thrown : abortError(AbortSignal.abort(thrown));
     });
+    const made = await got(ended);
     if ('failed' in ended) throw ended.failed;
-    if ('alone' in ended) return own ?? this.#api.call(call);
+    if ('alone' in ended) return made?.own ?? this.#api.call(call);
     if ('stale' in ended) return this.#answer(asked, ended.stale, 'stale', ended.life);
-    return this.#answer(asked, ended, led ? 'miss' : follows ? 'shared' : 'hit');
+    return this.#answer(asked, ended, made !== undefined ? 'miss' : follows ? 'shared' : 'hit');
   }
 
-  /** `own`: what passes to the caller who asked, and to nobody else. */
-  async #make({ call, wish }: Asked, context: MakeContext): Promise<{ ended: Ended; own?: ExternalAnswer }> {
+  async #make({ call, wish }: Asked, context: MakeContext): Promise<Made> {
     const stale = context.stale as { readonly value: Kept; readonly ageMs: number } | undefined;
     const standIn = (): Ended | undefined => {
       if (stale === undefined || context.signal.aborted) return undefined;
-      const { ttlMs, strict } = stale.value;
+      const { ttlMs, staleOnErrorMs } = stale.value;
       const life = this.#cache.life(wish.key) ?? { ageMs: stale.ageMs, ttlMs: ttlMs - stale.ageMs };
-      const covers = !strict && life.ttlMs + this.#settings.staleOnErrorMs >= 0;
+      const coverMs = boundedBy(this.#settings.staleOnErrorMs, staleOnErrorMs);
+      const covers = coverMs > 0 && life.ttlMs + coverMs >= 0;
       return covers ? { stale: stale.value, life } : undefined;
     };
     try {
       const opened = await this.#api.call({
         ...call,
         headers: conditional(call.headers, stale?.value),
+        // None is let through to here, and its caller may be answered already.
+        body: async () => Buffer.alloc(0),
         signal: context.signal,
       });
       const head = { status: opened.status, headers: opened.given };
@@ -152,11 +166,10 @@ export class CachedApi {
         await opened.body.return?.();
         const { value } = stale;
         const may = renewed(value, head, this.#settings.ttlMs, this.#clock.wallMs());
-        keepFor(context, may);
+        this.#keepFor(context, may);
         // RFC 9111, 3.2: what it says anew of the answer stands in place of what was said before.
         const [{ age: _, ...before }, { 'content-length': __, ...anew }] = [value.headers, opened.headers];
-        const { ttlMs, strict } = may;
-        return { ended: { ...value, headers: { ...before, ...anew }, ttlMs, strict } };
+        return { ended: { ...value, headers: { ...before, ...anew }, ...wordOf(may) } };
       }
       const throttled = opened.status === 408 || opened.status === 429;
       const insteadOf = throttled ? standIn() : undefined;
@@ -173,7 +186,7 @@ export class CachedApi {
         if (stale !== undefined && !throttled) await this.#cache.delete(wish.key);
         return { ended: { alone: true }, own: { ...opened, body: resumed(read.bytes, read.rest ?? opened.body) } };
       }
-      keepFor(context, may);
+      this.#keepFor(context, may);
       return { ended: keptOf(opened, read.bytes, may) };
     } catch (thrown) {
       context.skip();
@@ -181,11 +194,16 @@ export class CachedApi {
     }
   }
 
+  #keepFor(context: MakeContext, { ttlMs, swrMs, ageMs }: Keepable): void {
+    context.setTtl({ ttlMs, swrMs: boundedBy(this.#settings.swrMs, swrMs) });
+    context.setAge(ageMs);
+  }
+
   #asked(call: ExternalCall): Asked {
     const { caller, target, headers, cache } = call;
     const { projectId } = caller;
     const crossing = this.#crossing(without(headers, OWN_CONDITIONS));
-    const name = `external:${digest([this.#target, projectId, target, crossing])}`;
+    const name = `external:${digest([FORM, this.#target, projectId, target, crossing])}`;
     const { anew = false, ageMsMax = Number.POSITIVE_INFINITY, onlyKept = false } = cache ?? {};
     return { call, name, wish: { key: inProject(projectId, name), anew, ageMsMax, onlyKept } };
   }
@@ -212,19 +230,14 @@ export class CachedApi {
   }
 }
 
-function keptOf(
-  { status, headers }: Opened,
-  bytes: Buffer,
-  { ttlMs, strict }: { ttlMs: number; strict: boolean },
-): Kept {
+function keptOf({ status, headers }: Opened, bytes: Buffer, may: Keepable): Kept {
   const encoding = isUtf8(bytes) ? 'utf8' : 'base64';
   const kept = { text: bytes.toString(encoding), encoding, digest: hash('sha256', bytes, 'base64url') } as const;
-  return { status, headers, ...kept, ttlMs, strict };
+  return { status, headers, ...kept, ...wordOf(may) };
 }
 
-function keepFor(context: MakeContext, { ttlMs, ageMs }: Keepable): void {
-  context.setTtl({ ttlMs });
-  context.setAge(ageMs);
+function wordOf({ ttlMs, swrMs, staleOnErrorMs }: Keepable): Omit<Keepable, 'ageMs'> {
+  return { ttlMs, swrMs, staleOnErrorMs };
 }
 
 /** The caller's conditions in exchange for those of what is kept. */

@@ -24,7 +24,7 @@ export interface ExternalSettings {
   readonly retry: { readonly retries: number; readonly baseMs: number; readonly maxMs: number };
   readonly breaker?: Partial<BreakerOptions>;
   /** Answers to GET are kept and shared within a project. */
-  readonly cache?: { readonly ttlMs: number; readonly staleOnErrorMs: number };
+  readonly cache?: { readonly ttlMs: number; readonly swrMs: number; readonly staleOnErrorMs: number };
 }
 
 interface Credentials {

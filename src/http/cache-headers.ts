@@ -12,7 +12,7 @@ export function cacheHeaders({ status, key, ageMs, ttlMs }: CacheFacts): Record<
 }
 
 const CACHE_STATUS: Readonly<Record<CacheFacts['status'], (ttl: number) => string>> = {
-  hit: (ttl) => `hit; ttl=${ttl}`,
+  hit: (ttl) => `hit; ttl=${ttl}${ttl < 0 ? '; detail=stale-while-revalidate' : ''}`,
   stale: (ttl) => `hit; ttl=${ttl}; detail=stale-if-error`,
   miss: () => 'fwd=miss',
   shared: () => 'fwd=miss; collapsed',

@@ -76,6 +76,31 @@ describe('a caller who takes none but young answers', () => {
     assert.equal(await shared(other, wish(10_000), make, OPTIONS), 'new');
   });
 
+  it('takes none from a tier beneath that is given while another is made', async (t) => {
+    for (const ageMsMax of [Infinity, 10_000]) {
+      const clock = new VirtualClock();
+      const tier = new MemoryTier(clock, { bytesMax: 1_000_000, entryBytesMax: 100_000 });
+      const [one, other] = [open(t, clock, [tier]), open(t, clock, [tier])];
+      let told = 0;
+      const options = { ...OPTIONS, ttlMs: 5_000, swrMs: 60_000, onProgress: () => void told++ };
+      await shared(one, wish(Infinity), () => Promise.resolve('old'), options);
+      assert.equal(told, 1);
+      await clock.advance(60_000);
+      const ready = gate();
+      const make = async (): Promise<string> => {
+        await ready.opened;
+        return 'new';
+      };
+      const asking = shared(other, wish(ageMsMax), make, options);
+      if (ageMsMax === Infinity) {
+        assert.equal(await asking, 'old');
+        assert.equal(told, 1, 'what is made is not for who was given the old one');
+      }
+      ready.open();
+      assert.equal(await asking, ageMsMax === Infinity ? 'old' : 'new');
+    }
+  });
+
   it('takes none from a tier beneath that is older and that memory is too small for', async (t) => {
     const clock = new VirtualClock();
     const tier = new MemoryTier(clock, { bytesMax: 8_000_000, entryBytesMax: 4_000_000 });
