@@ -62,7 +62,15 @@ interface Making {
 /** RFC 9110, 15.1: those that may be kept without being told to, of whole answers. */
 const KEPT_STATUSES: readonly number[] = [200, 203, 301, 308, 404, 410];
 const KEPT_METHODS: readonly string[] = ['GET', 'HEAD'];
-const CREDENTIALS: readonly string[] = ['authorization', 'cookie'];
+/** Where callers say who they are: RFC 9111, 3.5, of what comes with `Authorization`, is as true of each. */
+const CREDENTIALS: readonly string[] = [
+  'authorization',
+  'cookie',
+  'x-api-key',
+  'api-key',
+  'x-goog-api-key',
+  'x-auth-token',
+];
 const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
 export function createHttpCache(
