@@ -95,8 +95,10 @@ export function responseHeaders(
 
 /** The hub's own path for a URL inside the API; undefined for any other. */
 function shownUrl(url: string, asked: URL, place: Place): string | undefined {
-  if (!URL.canParse(url, asked)) return undefined;
-  const { origin, pathname, search } = new URL(url, asked);
+  // A header's characters are bytes: those that no URL holds as they are, it holds encoded each for itself.
+  const encoded = url.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+  if (!URL.canParse(encoded, asked)) return undefined;
+  const { origin, pathname, search } = new URL(encoded, asked);
   if (origin !== place.origin || !pathname.startsWith(`${place.path}/`)) return undefined;
   return place.shownAt + pathname.slice(place.path.length) + search;
 }

@@ -62,7 +62,9 @@ export async function answerExternal(name: string, context: RequestContext, serv
       ...answer.headers,
       ...own,
     });
-    outgoing.flushHeaders();
+    // As `flushHeaders()` does it, but that writes the head as UTF-8, and a header's characters are bytes.
+    outgoing.write('', 'latin1');
+    outgoing.socket?.uncork();
     await relay(answer, context, clock);
   } catch (thrown) {
     if (!context.gone) {

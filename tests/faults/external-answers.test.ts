@@ -89,6 +89,30 @@ describe('what an external API answers', () => {
     }
   });
 
+  it('passes with the bytes of its headers as they came, kept or not', async (t) => {
+    const [name, inLatin1] = [Buffer.from('Grüße ✓').toString('latin1'), 'caf\xe9'];
+    const head = [
+      'HTTP/1.1 200 OK',
+      `content-disposition: attachment; filename="${name}"`,
+      `x-named: ${inLatin1}`,
+      `location: /${name.slice(0, 6)}`,
+      'content-type: text/plain',
+      'transfer-encoding: chunked',
+    ];
+    const answer = `${head.join('\r\n')}\r\n\r\n2\r\nok\r\n0\r\n\r\n`;
+    const target = await startRawTarget(t, Buffer.from(answer, 'latin1'));
+    for (const cache of [{}, { cache: {} }]) {
+      const hub = await startExternalHub(t, target, { ...cache, responseHeaders: ['x-named'] });
+      for (const call of ['first', 'second']) {
+        const seen = await hub.ask('/api/external/api/x');
+        assert.ok(seen.includes(`filename="${name}"\r\n`), `${call}: ${seen}`);
+        assert.ok(seen.includes(`x-named: ${inLatin1}\r\n`), call);
+        assert.match(seen, /location: \/api\/external\/api\/Gr%C3%BC%C3%9F\r\n/);
+        assert.match(seen, /\bok\b/);
+      }
+    }
+  });
+
   it('is refused where it is no plain HTTP answer: split, malformed, or compressed unasked', async (t) => {
     const bad = [
       'HTTP/1.1 200 OK\r\netag: a\rset-cookie: x=y\r\ncontent-length: 2\r\n\r\nok',

@@ -87,7 +87,7 @@ export async function startTarget(t: TestContext): Promise<Target> {
 }
 
 /** A target that answers any bytes with these. */
-export async function startRawTarget(t: TestContext, answer: string): Promise<{ port: number }> {
+export async function startRawTarget(t: TestContext, answer: string | Uint8Array): Promise<{ port: number }> {
   const server = createNetServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.once('data', () => socket.end(answer));
