@@ -40,7 +40,7 @@ export function toTurns(messages: readonly ChatMessage[]): Conversation {
       continue;
     }
     const turn = toTurn(message, where);
-    if (turn.role === 'user' && results !== undefined) results.push(...blocksOf(turn.content));
+    if (turn.role === 'user' && results !== undefined) for (const block of blocksOf(turn.content)) results.push(block);
     else if (turn.content.length > 0) turns.push(turn);
     results = undefined;
   }
@@ -111,12 +111,15 @@ function kindOf(block: Json): (typeof USUAL_ORDER)[number] {
 
 /** Blocks in the usual order, as they were. What the order does not name comes last. */
 function ordered(blocks: Json[], order: unknown): Json[] {
-  const left = [...blocks];
+  const byKind = Map.groupBy(blocks, kindOf);
+  const left = new Map<unknown, Iterator<Json> & Iterable<Json>>(
+    USUAL_ORDER.map((kind) => [kind, (byKind.get(kind) ?? []).values()]),
+  );
   const first = listOf(order).flatMap((kind) => {
-    const at = left.findIndex((block) => kindOf(block) === kind);
-    return at === -1 ? [] : left.splice(at, 1);
+    const next = left.get(kind)?.next();
+    return next === undefined || next.done === true ? [] : [next.value];
   });
-  return [...first, ...left];
+  return [...first, ...[...left.values()].flatMap((rest) => [...rest])];
 }
 
 /** Of an answer in which thoughts lie between other things: Anthropic refuses them in another order than it wrote them in. */
@@ -238,7 +241,7 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
   // Unsigned ones are another provider's, shown in this form and sent back: nobody is told them, and strict ones refuse the field.
   const thoughts = blocks.filter((block) => isThought(block) && isSigned(block));
   const uses = blocks.filter(({ type }) => type === 'tool_use');
-  const texts = blocks.filter((block) => !isThought(block) && !uses.includes(block));
+  const texts = blocks.filter((block) => !isThought(block) && block['type'] !== 'tool_use');
   const parts = texts.map((block) => fromBlock(block, where));
   const [only] = parts;
   const calls = uses.map(({ id, name, input, cache_control: cached }) =>

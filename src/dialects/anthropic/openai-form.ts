@@ -59,6 +59,8 @@ function toEffort(thinking: unknown, output: unknown): string | undefined {
 
 function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
   const told: ChatMessage[] = [];
+  /** Of the system message that was told last: it grows, and may have very many parts. */
+  let instructions: Json[] = [];
   /** Pictures and files of results, which can hold text alone: shown after the last result of a turn. */
   let shown: Json[] = [];
   const show = (): void => {
@@ -81,11 +83,12 @@ function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
     if (role === 'tool') {
       const texts = parts.filter(isText);
       const others = parts.filter((part) => !isText(part));
-      shown.push(...others);
+      for (const part of others) shown.push(part);
       told.push({ ...fields, role, content: others.length > 0 && texts.length === 0 ? SHOWN_BELOW : plain(texts) });
     } else if (role === 'system' && last?.role === 'system') {
       // A block of instructions is a message of its own here, and some models take but one.
-      last.content = [...partsOf(last.content), ...parts];
+      if (last.content !== instructions) last.content = instructions = [...partsOf(last.content)];
+      for (const part of parts) instructions.push(part);
     } else {
       show();
       told.push({ ...fields, role, content: content === undefined || content === null ? null : plain(parts) });

@@ -47,7 +47,7 @@ function itemsToMessages(items: readonly unknown[]): ChatMessage[] {
       // A text after a text is the next answer; after a call it still is the same.
       if (answer !== null && answer.calls.length === 0) endAnswer();
       answer ??= { texts: [], calls: [] };
-      answer.texts.push(...assistantTexts(item, where));
+      for (const text of assistantTexts(item, where)) answer.texts.push(text);
     } else {
       endAnswer();
       messages.push(toMessage(item, type, where));

@@ -34,7 +34,7 @@ export function toContents(messages: readonly ChatMessage[], model: string): Gem
     if (message.role === 'system' || message.role === 'developer') {
       if (contents.length > 0)
         throw untranslatable(`${param}.role`, 'Gemini takes instructions at the beginning of a conversation only.');
-      system.push(...partsOf(message.content, param));
+      for (const part of partsOf(message.content, param)) system.push(part);
     } else if (message.role === 'assistant') {
       contents.push({ role: 'model', parts: assistantParts(message, namesByCall, model, param) });
     } else {
@@ -83,8 +83,7 @@ function assistantParts(
   param: string,
 ): GeminiPart[] {
   const { content, refusal, tool_calls: calls, extra_content: extra } = message;
-  const parts: GeminiPart[] = [];
-  if (given(content) && content !== '') parts.push(...partsOf(content, param));
+  const parts: GeminiPart[] = given(content) && content !== '' ? partsOf(content, param) : [];
   if (typeof refusal === 'string') parts.push({ text: refusal });
   const signature = signatureOf(extra);
   if (signature !== undefined) {
@@ -93,10 +92,11 @@ function assistantParts(
     if (parts.length === 0) parts.push(last);
   }
   if (Array.isArray(calls)) {
-    const [first, ...rest] = calls.map((call, index) => callPart(call, namesByCall, `${param}.tool_calls[${index}]`));
-    if (first !== undefined) {
-      if (first.thoughtSignature === undefined && isGemini3(model)) first.thoughtSignature = FOREIGN_SIGNATURE;
-      parts.push(first, ...rest);
+    for (const [index, call] of calls.entries()) {
+      const part = callPart(call, namesByCall, `${param}.tool_calls[${index}]`);
+      if (index === 0 && part.thoughtSignature === undefined && isGemini3(model))
+        part.thoughtSignature = FOREIGN_SIGNATURE;
+      parts.push(part);
     }
   }
   return parts.length === 0 ? [{ text: '' }] : parts;
