@@ -11,6 +11,8 @@ export const limits = {
   requestReceiveMs: 30_000,
   /** Nesting of a JSON body. */
   jsonDepthMax: 64,
+  /** Values in a JSON body, each key's and each item's one: more hold everybody up for a second. Embeddings are asked for 300,000 tokens at most. */
+  jsonValuesMax: 500_000,
   /** Problems of a configuration that one line of the log tells. */
   configProblemsToldMax: 50,
   /** Messages of one chat request. */

@@ -1,6 +1,6 @@
 /**
- * A request's JSON body: read with a bound that is exact to the byte, checked before it is parsed (UTF-8, nesting) and parsed
- * once. Errors give positions, never content.
+ * A request's JSON body: read with a bound that is exact to the byte, checked before it is parsed (UTF-8, nesting, values) and
+ * parsed once. Errors give positions, never content.
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
@@ -111,8 +111,12 @@ export function parseJson(bytes: Buffer, what = 'The body'): unknown {
   if (bytes.length === 0) throw refused('is empty. Send a JSON object.');
   if (!isUtf8(bytes)) throw refused(`is not UTF-8: the bytes from ${firstBadByte(bytes)} on are no character.`);
   const text = bytes.toString('utf8', hasByteOrderMark(bytes) ? 3 : 0);
-  const tooDeep = mayNestOver(text, limits.jsonDepthMax) ? nestingOver(bytes, limits.jsonDepthMax) : -1;
-  if (tooDeep !== -1) throw refused(`is nested deeper than ${limits.jsonDepthMax} levels at byte ${tooDeep}.`);
+  const { jsonDepthMax, jsonValuesMax } = limits;
+  const tooDeep = hasMoreOf('{[', text, jsonDepthMax) ? nestingOver(bytes, jsonDepthMax) : -1;
+  if (tooDeep !== -1) throw refused(`is nested deeper than ${jsonDepthMax} levels at byte ${tooDeep}.`);
+  // A value takes two bytes at the least. Of those behind the first, each follows a comma or an opening bracket.
+  const mayHoldOver = text.length > 2 * jsonValuesMax && hasMoreOf(',{[', text, jsonValuesMax - 1);
+  if (mayHoldOver && valuesIn(bytes) > jsonValuesMax) throw refused(`holds more than ${jsonValuesMax} values.`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -133,12 +137,12 @@ function notJson(text: string): string {
   return `is not JSON: ${what} at position ${offset} (line ${line}, column ${column}).`;
 }
 
-/** Whether there are brackets enough for it at all, which the runtime's own search finds out faster than a look at each byte. */
-function mayNestOver(text: string, depthMax: number): boolean {
-  let opened = 0;
-  for (const bracket of '{[') {
-    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
-      if (++opened > depthMax) return true;
+/** Whether the text holds more than `max` of these at all, which the runtime's own search finds out faster than a look at each byte. */
+function hasMoreOf(characters: string, text: string, max: number): boolean {
+  let found = 0;
+  for (const character of characters) {
+    for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1))
+      if (++found > max) return true;
   }
   return false;
 }
@@ -157,6 +161,21 @@ function nestingOver(bytes: Buffer, depthMax: number): number {
     }
   }
   return -1;
+}
+
+/** Of what is JSON: of other texts, any number. */
+function valuesIn(bytes: Buffer): number {
+  let values = 1;
+  let opened = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue;
+    const closes = byte === 0x5d || byte === 0x7d;
+    if (byte === 0x2c || (opened && !closes)) values++;
+    opened = byte === 0x5b || byte === 0x7b;
+    if (byte === 0x22) at = endOfString(bytes, at);
+  }
+  return values;
 }
 
 function endOfString(bytes: Buffer, from: number): number {

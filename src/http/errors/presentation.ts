@@ -2,6 +2,7 @@
  * How each error code is shown: its HTTP status, its names on the OpenAI surface, and what it means to the caller. The type
  * makes a code without a presentation a compile error; `docs/errors.md` and `schema/errors.json` are made from this table.
  */
+import { limits } from '#core/limits';
 import type { ErrorCode } from '#core/errors';
 
 export interface Presentation {
@@ -39,8 +40,7 @@ export const presentations: Readonly<Record<ErrorCode, Presentation>> = {
     status: 400,
     title: 'Invalid body',
     openaiCode: 'invalid_body',
-    meaning:
-      'The body is not JSON, or a field is missing, of the wrong type or out of its bounds. All such fields are listed.',
+    meaning: `The body is not JSON, is nested deeper than ${limits.jsonDepthMax} levels or holds more than ${limits.jsonValuesMax} values; or a field is missing, of the wrong type or out of its bounds. All such fields are listed.`,
     action: 'Correct the fields that are named; /openapi.json holds the schema.',
   },
   body_too_large: {
