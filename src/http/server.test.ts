@@ -1,7 +1,7 @@
 /** The server at its edges: what is too much, too slow, too broken, or from elsewhere. */
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
-import { request } from 'node:http';
+import { METHODS, request } from 'node:http';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -125,6 +125,17 @@ describe('a request', () => {
     const answer = readUntil(socket, /\}$/);
     socket.write(`GET ${LIVE} HTTP/1.1\r\nhost: localhost\r\nexpect: the-unexpected\r\n\r\n`);
     assert.match(await answer, /^HTTP\/1\.1 200 /);
+  });
+
+  it('of any method that the runtime reads is served or refused in words', async (t) => {
+    const hub = await startHttpHub(t, { keyless: true });
+    for (const method of METHODS.filter((each) => each !== 'CONNECT'))
+      for (const where of [LIVE, '/nowhere', '/v1/models/one']) {
+        const socket = await openSocket(t, hub.url);
+        const answer = readUntil(socket, /\r\n\r\n[^]*$/);
+        socket.write(`${method} ${where} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+        assert.match(await answer, /^HTTP\/1\.1 [24]\d\d /, `${method} ${where}`);
+      }
   });
 
   it('whose headers or body do not come in time is 408, in the surface’s form', async (t) => {

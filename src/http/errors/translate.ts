@@ -15,6 +15,8 @@ export function translateError(thrown: unknown): HubError {
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new CallerError('bad_request', 'A part of the path is longer than any id or name may be.');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    // Of QUERY (RFC 10008), which no operation has.
+    case 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE':
       return unsupportedMediaType();
     default:
       return new InvariantError(messageOf(thrown), { cause: thrown });
