@@ -127,6 +127,31 @@ describe('a request', () => {
     assert.match(await answer, /^HTTP\/1\.1 200 /);
   });
 
+  it('that waits with its body is asked for it only where it is wanted', async (t) => {
+    const hub = await startHttpHub(t, { settings: { bodyBytesMax: 4_096 } });
+    const body = '{"model":"fast","messages":[{"role":"user","content":"x"}]}';
+    const head = (key: string, length = body.length): string =>
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${key}\r\n` +
+      `content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: ${length}\r\n\r\n`;
+    const wanted = await openSocket(t, hub.url);
+    const asked = readUntil(wanted, /\r\n\r\n$/);
+    wanted.write(head(hub.keys.chat));
+    assert.equal(await asked, 'HTTP/1.1 100 Continue\r\n\r\n');
+    const answer = readUntil(wanted, /\}$/);
+    wanted.write(body);
+    assert.match(await answer, /^HTTP\/1\.1 200 /);
+    for (const [key, length, status] of [
+      ['rvk_unknown', 9, 401],
+      [hub.keys.chat, 4_097, 413],
+    ] as const) {
+      const refused = await openSocket(t, hub.url);
+      const said = readUntil(refused, /\}$/);
+      refused.write(head(key, length));
+      // The connection ends: nobody knows whether what comes next is a body.
+      assert.match(await said, new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nconnection: close\r\n`, 'i'));
+    }
+  });
+
   it('of any method that the runtime reads is served or refused in words', async (t) => {
     const hub = await startHttpHub(t, { keyless: true });
     for (const method of METHODS.filter((each) => each !== 'CONNECT'))

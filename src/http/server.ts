@@ -89,6 +89,14 @@ export function createServer(deps: HttpDeps): HttpServer {
     server.maxRequestsPerSocket = 0;
     // Node's own answer to an unknown expectation is an empty 417; RFC 9110, 10.1.1, lets a server serve it all the same.
     server.on('checkExpectation', onRequest);
+    // Node would ask for the body before anybody knows whether it is wanted: who has no key, or too much, need not send it.
+    server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      incoming.once('resume', () => {
+        // After an answer the rest is read, too, and forgotten.
+        if (!outgoing.headersSent) outgoing.writeContinue();
+      });
+      onRequest(incoming, outgoing);
+    });
     server.on('clientError', (error, socket) => answerClientError(error, socket, connections, deps));
     connections.addServer(server);
     sockets.serve(server);
