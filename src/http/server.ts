@@ -89,14 +89,7 @@ export function createServer(deps: HttpDeps): HttpServer {
     server.maxRequestsPerSocket = 0;
     // Node's own answer to an unknown expectation is an empty 417; RFC 9110, 10.1.1, lets a server serve it all the same.
     server.on('checkExpectation', onRequest);
-    // Node would ask for the body before anybody knows whether it is wanted: who has no key, or too much, need not send it.
-    server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-      incoming.once('resume', () => {
-        // After an answer the rest is read, too, and forgotten.
-        if (!outgoing.headersSent) outgoing.writeContinue();
-      });
-      onRequest(incoming, outgoing);
-    });
+    server.on('checkContinue', asking(onRequest));
     server.on('clientError', (error, socket) => answerClientError(error, socket, connections, deps));
     connections.addServer(server);
     sockets.serve(server);
@@ -188,6 +181,20 @@ function createRouter(pipeline: Pipeline): Router {
       if (serve === undefined) app.routing(incoming, outgoing);
       else serve(incoming, outgoing);
     },
+  };
+}
+
+/**
+ * For requests that wait with their body until they are asked for it. Node would ask before anybody knows whether it is wanted: who has no
+ * key, or too much, need not send it.
+ */
+function asking(serve: Route): Route {
+  return (incoming, outgoing) => {
+    incoming.once('resume', () => {
+      // After an answer the rest is read, too, and forgotten.
+      if (!outgoing.headersSent) outgoing.writeContinue();
+    });
+    serve(incoming, outgoing);
   };
 }
 
