@@ -69,7 +69,7 @@ export function createServer(deps: HttpDeps): HttpServer {
   const { app, route } = createRouter(pipeline);
   let address: HttpAddress | null = null;
 
-  function createListener(serve: (incoming: IncomingMessage, outgoing: ServerResponse) => void): Server {
+  function createListener(serve: Route): Server {
     const onRequest = inTurn(serve);
     const { headerBytesMax, requestReceiveMs } = deps.settings;
     const server = createNodeServer(
@@ -104,11 +104,7 @@ export function createServer(deps: HttpDeps): HttpServer {
       await app.ready();
       const server = createListener(route);
       await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
-      const bound = server.address();
-      if (bound === null || typeof bound === 'string') throw new InvariantError('a TCP server has no TCP address');
-      const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-      address = { host: bound.address, port: bound.port, url: `http://${name}:${bound.port}` };
-      return address;
+      return (address = addressOf(server));
     },
     async listenSocket(path) {
       await app.ready();
@@ -182,6 +178,13 @@ function createRouter(pipeline: Pipeline): Router {
       else serve(incoming, outgoing);
     },
   };
+}
+
+function addressOf(server: Server): HttpAddress {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new InvariantError('a TCP server has no TCP address');
+  const { address: host, port, family } = bound;
+  return { host, port, url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}` };
 }
 
 /**
