@@ -230,6 +230,8 @@ describe('what a caller sends', () => {
       [`content-length: ${chunked.length}`, 'transfer-encoding: chunked'],
       ['transfer-encoding: chunked', 'transfer-encoding: identity'],
       ['transfer-encoding: xchunked'],
+      ['transfer-encoding: gzip, chunked'],
+      ['transfer-encoding: gzip', 'transfer-encoding: chunked'],
       ['transfer-encoding : chunked'],
       ['x: a', ' transfer-encoding: chunked'],
       ['accept: a\rtransfer-encoding: chunked'],
