@@ -4,7 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
-import { boundedBy, deltaSeconds, directivesOf, freshMsOf, isUnchanged, staleWord } from '#core/http-caching';
+import {
+  boundedBy,
+  deltaSeconds,
+  directivesOf,
+  freshMsOf,
+  isEventStream,
+  isUnchanged,
+  staleWord,
+} from '#core/http-caching';
 import type { Clock } from '#core/clock';
 import { Context } from './context.ts';
 import type { FactoryContext } from './context.ts';
@@ -291,7 +299,7 @@ function lifetimeOf(
   const others = options.private === undefined && said.has('private');
   if (!KEPT_STATUSES.includes(status) || said.has('no-store') || others || headers.has('set-cookie')) return null;
   // It has no end that anybody waits for.
-  if (/^text\/event-stream\b/i.test(headers.get('content-type') ?? '')) return null;
+  if (isEventStream(headers.get('content-type'))) return null;
   const known = (options.vary ?? []).map((header) => header.toLowerCase());
   const varies = (headers.get('vary') ?? '').split(',').map((header) => header.trim().toLowerCase());
   // Bytes as they are suit everybody; an encoding does not.

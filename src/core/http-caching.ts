@@ -60,6 +60,11 @@ export function staleWord(said: ReadonlyMap<string, string>): StaleWord {
   return { swrMs: ms('stale-while-revalidate'), staleOnErrorMs: ms('stale-if-error') };
 }
 
+/** Of a `Content-Type`. */
+export function isEventStream(header: string | null | undefined): boolean {
+  return /^text\/event-stream\b/i.test(header ?? '');
+}
+
 /** What the answer's word leaves of what is allowed, in milliseconds. */
 export function boundedBy(allowedMs: number, saidMs: number | null): number {
   return saidMs === null ? allowedMs : Math.min(allowedMs, saidMs);

@@ -1,6 +1,6 @@
 /** What HTTP says of keeping an answer (RFC 9111), for a cache that asks with one account and keeps what it got to one project. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { deltaSeconds, directivesOf, freshMsOf, isUnchanged, staleWord } from '#core/http-caching';
+import { deltaSeconds, directivesOf, freshMsOf, isEventStream, isUnchanged, staleWord } from '#core/http-caching';
 import type { StaleWord } from '#core/http-caching';
 import type { Head } from './headers.ts';
 
@@ -19,6 +19,8 @@ export interface Keepable extends StaleWord {
 export function keepable({ status, headers }: Head, ttlMsMax: number, nowWallMs: number): Keepable | null {
   const said = directivesOf(headers['cache-control']);
   if (status !== 200 || said.has('no-store') || headers['set-cookie'] !== undefined) return null;
+  // It has no end that anybody waits for.
+  if (isEventStream(headers['content-type'])) return null;
   if ((headers.vary ?? '').split(',').some((name) => name.trim() === '*')) return null;
   const word = { ...staleWord(said), ageMs: ageMsOf(headers) };
   if (said.has('no-cache')) return { ttlMs: 0, ...word };

@@ -1,6 +1,7 @@
 /** What an external API answers, over real sockets: what of it a caller sees, and what never. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { gate } from '../helpers/upstream.ts';
 import { answers, problemOf, startExternalHub, startRawTarget, startTarget } from './external-bench.ts';
 
 const SECRET = 'ghp_of-the-hub-0123456789';
@@ -111,6 +112,22 @@ describe('what an external API answers', () => {
         assert.match(seen, /\bok\b/);
       }
     }
+  });
+
+  it('passes event by event, also where answers are kept', async (t) => {
+    const target = await startTarget(t);
+    const hub = await startExternalHub(t, target, { cache: {} });
+    const { opened: heard, open } = gate();
+    target.otherwise = ({ response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).write('data: 1\n\n');
+      void heard.then(() => response.end('data: 2\n\n'));
+    };
+    const { body } = await hub.call('/events');
+    const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+    assert.equal((await reader?.read())?.value, 'data: 1\n\n');
+    open();
+    assert.equal((await reader?.read())?.value, 'data: 2\n\n');
+    assert.equal((await reader?.read())?.done, true);
   });
 
   it('is refused where it is no plain HTTP answer: split, malformed, or compressed unasked', async (t) => {
