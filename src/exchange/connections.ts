@@ -12,6 +12,7 @@ import type { Clock, Timer } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { atTurnEnd } from '#core/turn-end';
 import { UpstreamFailure } from '#contract/provider';
+import { foldedHeaders } from './folded-headers.ts';
 
 /** Bytes that may wait for the reader before the socket is paused. */
 const BUFFER_BYTES_MAX = 64 * 1024;
@@ -133,7 +134,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200 || this.ended) return;
     this.#phase = 'answered';
     this.status = status;
-    this.headers = headers;
+    this.headers = foldedHeaders(headers);
     this.#opened.resolve(this);
   }
 

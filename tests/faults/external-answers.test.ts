@@ -114,6 +114,32 @@ describe('what an external API answers', () => {
     }
   });
 
+  it('may say a thing in several lines, and is heard in each', async (t) => {
+    const target = await startTarget(t);
+    const hub = await startExternalHub(t, target, { cache: {}, responseHeaders: ['vary'] });
+    for (const [headers, kept] of [
+      [{ vary: ['accept', 'accept-language'], 'cache-control': ['public', 'max-age=60'] }, true],
+      [{ vary: ['accept', '*'] }, false],
+      [{ 'cache-control': ['max-age=60', 'no-store'] }, false],
+      [{ expires: ['0', '0'] }, false],
+    ] as const) {
+      const name = JSON.stringify(headers);
+      target.otherwise = ({ response }) => {
+        for (const [header, values] of Object.entries(headers)) response.setHeader(header, values);
+        response.end('ok');
+      };
+      const path = `/${encodeURIComponent(name)}`;
+      for (const call of ['first', 'second']) {
+        const answer = await hub.call(path);
+        assert.deepEqual([answer.status, await answer.text()], [200, 'ok'], `${call} ${name}`);
+        assert.equal(answer.headers.get('vary'), 'vary' in headers ? headers.vary.join(', ') : null);
+        if (call === 'second') assert.equal(answer.headers.get('x-revoagent-cache') === 'hit', kept, name);
+      }
+    }
+    target.otherwise = answers(302, '', { location: ['/a', '/b'] });
+    assert.equal((await hub.call('/moved')).headers.get('location'), '/api/external/api/a');
+  });
+
   it('passes event by event, also where answers are kept', async (t) => {
     const target = await startTarget(t);
     const hub = await startExternalHub(t, target, { cache: {} });
