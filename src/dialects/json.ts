@@ -35,6 +35,11 @@ export function saying(fields: Json): Json {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => given(value)));
 }
 
+/** The other fields, where they say anything. */
+export function besides(fields: Json, names: readonly string[]): Json {
+  return Object.fromEntries(Object.entries(fields).filter(([name, value]) => given(value) && !names.includes(name)));
+}
+
 /** Whether a field says anything. */
 export function given(value: unknown): boolean {
   return value !== undefined && value !== null;

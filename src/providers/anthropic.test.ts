@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { seededRandom } from '#core/random';
 import type { Provider, ProviderCall } from '#contract/provider';
 import { UpstreamFailure } from '#contract/provider';
+import type { Json } from '#dialects/json';
 import { event, message, refusesMessage } from '../../tests/helpers/anthropic-upstream.ts';
 import { answersBody, startUpstream } from '../../tests/helpers/upstream.ts';
 import type { Behaviour, Upstream } from '../../tests/helpers/upstream.ts';
@@ -129,6 +130,8 @@ describe('a whole answer', () => {
             refusal: null,
             reasoning_content: 'Look first.',
             thinking_blocks: BLOCKS.slice(0, 2),
+            // OpenAI's form has place for one text.
+            anthropic: { content: BLOCKS },
             tool_calls: [
               {
                 id: 'toolu_1',
@@ -249,7 +252,7 @@ describe('a stream', () => {
     assert.deepEqual(deltas, [...DELTAS, { finish: 'stop' }, { usage: USAGE }]);
   });
 
-  it('says nothing of what Anthropic’s own tools are asked and find, and that a paused turn is not over', async (t) => {
+  it('says beside its text what Anthropic’s own tools are asked and find, and that a paused turn is not over', async (t) => {
     const asks = (at: number, type: string): WireEvent[] => [
       begins(at, { type, id: `srvtoolu_${at}`, name: 'web_search', input: {} }),
       goesOn(at, 'input_json_delta', 'partial_json', '{"query":'),
@@ -278,11 +281,25 @@ describe('a stream', () => {
         [{ type: 'message_delta', delta: { stop_reason: 'pause_turn' } }, { type: 'message_stop' }],
       ),
     );
+    const own = (type: string, at: number): Json => ({
+      type,
+      id: `srvtoolu_${at}`,
+      name: 'web_search',
+      input: { query: 'secret plan' },
+    });
+    const kept = (...content: Json[]): Json => ({ anthropic: { content } });
     assert.deepEqual(deltas.slice(1, -1), [
       { content: 'Let me look. ' },
+      kept({ type: 'text', text: 'Let me look. ' }),
+      kept(own('server_tool_use', 1)),
+      kept({ type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] }),
+      kept(own('mcp_tool_use', 3)),
       called(0, 'toolu_1', 'weather'),
       argued(0, '{"city":"Bern"}'),
+      kept({ type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Bern' } }),
+      kept(own('server_tool_use', 5)),
       { content: 'Done.' },
+      kept({ type: 'text', text: 'Done.' }),
     ]);
     assert.equal(Object(deltas.at(-1)).finish, 'pause_turn');
   });

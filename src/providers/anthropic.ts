@@ -19,7 +19,7 @@ import type {
   ProviderStream,
 } from '#contract/provider';
 import { toCompletion } from '#dialects/anthropic/answer';
-import { toCountRequest, toMessagesRequest } from '#dialects/anthropic/request';
+import { betasOf, toCountRequest, toMessagesRequest } from '#dialects/anthropic/request';
 import { errorIn, ToChunks } from '#dialects/anthropic/stream';
 import { isRecord, parseJson, textOf } from '#dialects/json';
 import { asksForUsage } from './asks-for-usage.ts';
@@ -101,6 +101,7 @@ class Anthropic implements Provider {
   readonly #clock: Clock;
   readonly #maxTokens: number;
   readonly #models: readonly string[] | undefined;
+  readonly #betas: readonly string[];
 
   constructor(given: Static<typeof settings>, { name, clock }: ProviderContext) {
     this.name = name;
@@ -108,12 +109,12 @@ class Anthropic implements Provider {
     this.#clock = clock;
     this.#maxTokens = given.maxTokens ?? DEFAULTS.maxTokens;
     this.#models = given.models;
+    this.#betas = given.beta ?? [];
     this.#upstream = new JsonUpstream({
       baseUrl: given.baseUrl ?? DEFAULTS.baseUrl,
       headers: {
         'x-api-key': secretHeader(given.apiKey),
         'anthropic-version': given.version ?? DEFAULTS.version,
-        ...(given.beta === undefined ? {} : { 'anthropic-beta': given.beta.join(',') }),
       },
       maxConnections: given.maxConnections,
       clock,
@@ -123,7 +124,7 @@ class Anthropic implements Provider {
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
-    const exchange = await this.#upstream.post('/messages', this.#bodyOf(call, false), call);
+    const exchange = await this.#upstream.post('/messages', this.#bodyOf(call, false), call, this.#headers(call));
     const value = parsed(await exchange.readAll(limits.answerBytesMax));
     const body = this.#upstream.clean(() => {
       const error = errorIn(value);
@@ -134,7 +135,12 @@ class Anthropic implements Provider {
   }
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
-    const exchange = await this.#upstream.postForEvents('/messages', this.#bodyOf(call, true), call);
+    const exchange = await this.#upstream.postForEvents(
+      '/messages',
+      this.#bodyOf(call, true),
+      call,
+      this.#headers(call),
+    );
     const chunks = new ToChunks(this.#seconds(), asksForUsage(call.request));
     return {
       events: new UpstreamEvents(exchange, (data) => {
@@ -145,8 +151,8 @@ class Anthropic implements Provider {
   }
 
   async countTokens(call: ProviderCall): Promise<number> {
-    const body = JSON.stringify(toCountRequest(call.request, call.model));
-    const exchange = await this.#upstream.post('/messages/count_tokens', body, call);
+    const body = JSON.stringify(toCountRequest(call.request, call.model, call.surface));
+    const exchange = await this.#upstream.post('/messages/count_tokens', body, call, this.#headers(call));
     const value = parsed(await exchange.readAll(limits.answerBytesMax));
     const tokens = isRecord(value) ? value['input_tokens'] : undefined;
     if (typeof tokens === 'number' && Number.isSafeInteger(tokens) && tokens >= 0) return tokens;
@@ -174,8 +180,14 @@ class Anthropic implements Provider {
     return this.#upstream.close();
   }
 
-  #bodyOf({ request, model }: ProviderCall, stream: boolean): string {
-    return JSON.stringify({ ...toMessagesRequest(request, model, this.#maxTokens), stream });
+  #bodyOf({ request, model, surface }: ProviderCall, stream: boolean): string {
+    return JSON.stringify({ ...toMessagesRequest(request, model, this.#maxTokens, surface), stream });
+  }
+
+  /** What the operator switches on, and the caller of Anthropic's form besides. */
+  #headers({ request }: ProviderCall): string[] {
+    const betas = new Set([...this.#betas, ...betasOf(request)]);
+    return betas.size === 0 ? [] : ['anthropic-beta', [...betas].join(',')];
   }
 
   #seconds(): number {

@@ -59,9 +59,17 @@ export class JsonUpstream {
     this.#parseError = parts.parseError;
   }
 
-  /** Resolves with a 2xx response whose body has not been read. Throws `UpstreamFailure` on any other, or the signal's reason. */
-  async post(path: string, body: string, { signal, traceparent, onConnected }: Sent): Promise<Exchange> {
-    const headers = [...this.#headers];
+  /**
+   * Resolves with a 2xx response whose body has not been read. Throws `UpstreamFailure` on any other, or the signal's reason. `more`:
+   * headers of this request, names and values by turns.
+   */
+  async post(
+    path: string,
+    body: string,
+    { signal, traceparent, onConnected }: Sent,
+    more: readonly string[] = [],
+  ): Promise<Exchange> {
+    const headers = [...this.#headers, ...more];
     if (traceparent !== undefined) headers.push('traceparent', traceparent);
     const exchange = await this.#connections.open({
       method: 'POST',
@@ -83,8 +91,8 @@ export class JsonUpstream {
   }
 
   /** As `post`, for a response that has to be a stream of events: errors inside a 200 come as plain JSON from servers that fail early. */
-  async postForEvents(path: string, body: string, sent: Sent): Promise<Exchange> {
-    const exchange = await this.post(path, body, sent);
+  async postForEvents(path: string, body: string, sent: Sent, more: readonly string[] = []): Promise<Exchange> {
+    const exchange = await this.post(path, body, sent, more);
     const type = exchange.headers['content-type'];
     if (type === undefined || type.toLowerCase().startsWith('text/event-stream')) return exchange;
     const error = this.#scrub(this.#parseError(await exchange.readSome(limits.errorBodyBytesMax)));

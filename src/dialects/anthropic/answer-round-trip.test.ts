@@ -8,7 +8,8 @@ import { seededRandom } from '#core/random';
 import type { ChatChunk } from '#contract/chat';
 import type { Json as Fields } from '../json.ts';
 import { fromCompletion, toCompletion } from './answer.ts';
-import { FromChunks, ToChunks } from './stream.ts';
+import { FromChunks } from './events.ts';
+import { ToChunks } from './stream.ts';
 
 type MessageEvent = Fields;
 
@@ -63,6 +64,28 @@ const thinkingBlock = (draw: Draw): Fields =>
     { type: 'redacted_thinking', data: 'c2VhbA' },
   );
 
+/** What OpenAI's form has no words for. */
+const ownBlock = (draw: Draw): Fields =>
+  draw.one<Fields>(
+    { type: 'server_tool_use', id: draw.id('srvtoolu'), name: 'web_search', input: draw.input() },
+    {
+      type: 'web_search_tool_result',
+      tool_use_id: 'srvtoolu_0',
+      content: [{ type: 'web_search_result', url: 'https://example.com', encrypted_content: draw.text() }],
+    },
+    { type: 'a_block_of_next_year', content: draw.text() },
+    { ...textBlock(draw), citations: draw.some(1, 2, () => ({ type: 'char_location', cited_text: draw.text() })) },
+  );
+
+/** In any order, as where Anthropic's own tools take part or thoughts lie between calls. */
+function mixed(draw: Draw, uses: readonly Fields[]): Fields[] {
+  const blocks = [...uses, ...draw.some(0, 4, () => draw.one(ownBlock, textBlock, thinkingBlock)(draw))];
+  return blocks
+    .map((block) => ({ block, at: draw.below(100) }))
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ block }) => block);
+}
+
 /** A whole answer, in the order in which Anthropic writes one. */
 function anthropicAnswer(draw: Draw): Fields {
   const uses = draw.some(0, 3, () => ({
@@ -70,13 +93,16 @@ function anthropicAnswer(draw: Draw): Fields {
     id: draw.id('toolu'),
     name: 'weather',
     input: draw.input(),
+    ...draw.one<Fields>({}, { caller: { type: 'code_execution_20260120', tool_id: 'srvtoolu_0' } }),
   }));
+  const usual = [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses];
   return {
     id: 'msg_1',
     type: 'message',
     role: 'assistant',
     model: 'm',
-    content: [...draw.some(0, 2, () => thinkingBlock(draw)), ...draw.some(0, 1, () => textBlock(draw)), ...uses],
+    content: draw.maybe() ? usual : mixed(draw, uses),
+    ...draw.one<Fields>({}, { container: { id: 'container_1', expires_at: '2026-01-01T00:00:00Z' } }),
     ...draw.one<Fields>(
       { stop_reason: uses.length === 0 ? 'end_turn' : 'tool_use', stop_sequence: null },
       { stop_reason: 'max_tokens', stop_sequence: null },
@@ -90,6 +116,7 @@ function anthropicAnswer(draw: Draw): Fields {
       cache_creation_input_tokens: 1 + draw.below(98),
       cache_read_input_tokens: 1 + draw.below(98),
       output_tokens: 1 + draw.below(98),
+      ...draw.one<Fields>({}, { server_tool_use: { web_search_requests: 1 } }),
     },
   };
 }
@@ -107,22 +134,24 @@ function eventsOf(draw: Draw, { content, stop_reason, stop_sequence, usage, ...m
   const blocks: Fields[] = Array.isArray(content) ? content : [];
   for (const [index, block] of blocks.entries()) {
     const piece = (delta: Fields): unknown => events.push({ type: 'content_block_delta', index, delta });
-    const { type, text, thinking, signature, input } = block;
+    const { type, text, thinking, signature, input, citations } = block;
     const begun = {
       text: { type, text: '' },
       thinking: { type, thinking: '', signature: '' },
       tool_use: { ...block, input: {} },
+      server_tool_use: { ...block, input: {} },
     };
     events.push({
       type: 'content_block_start',
       index,
       content_block: Object.hasOwn(begun, String(type)) ? Object(begun)[String(type)] : block,
     });
+    for (const citation of Array.isArray(citations) ? citations : []) piece({ type: 'citations_delta', citation });
     if (type === 'text') for (const part of pieces(draw, String(text))) piece({ type: 'text_delta', text: part });
     if (type === 'thinking')
       for (const part of pieces(draw, String(thinking))) piece({ type: 'thinking_delta', thinking: part });
     if (type === 'thinking') piece({ type: 'signature_delta', signature });
-    if (type === 'tool_use' && Object.keys(Object(input)).length > 0)
+    if (input !== undefined && Object.keys(Object(input)).length > 0)
       for (const part of pieces(draw, JSON.stringify(input))) piece({ type: 'input_json_delta', partial_json: part });
     events.push({ type: 'content_block_stop', index });
     if (draw.maybe()) events.push({ type: 'ping' });
@@ -160,6 +189,8 @@ function assembled(events: readonly MessageEvent[]): Fields {
       const block: Fields = blocks[at] ?? {};
       if (delta['type'] === 'text_delta') block['text'] = String(block['text']) + String(delta['text']);
       if (delta['type'] === 'thinking_delta') block['thinking'] = String(block['thinking']) + String(delta['thinking']);
+      if (delta['type'] === 'citations_delta')
+        block['citations'] = [...Array.from(Object(block['citations'] ?? [])), delta['citation']];
       if (delta['type'] === 'signature_delta') block['signature'] = delta['signature'];
       if (delta['type'] === 'input_json_delta') block['json'] = String(block['json']) + String(delta['partial_json']);
     }
@@ -216,6 +247,29 @@ describe('an answer', () => {
       const writer = new FromChunks([STOP]);
       const after = chunksOf(events).flatMap((chunk) => writer.read(chunk));
       assert.deepEqual(assembled([...after, ...writer.end()]), answer);
+    });
+  });
+
+  it('that comes out of the cache in one piece is the same, and without what was changed in it since', () => {
+    forEachSeed((draw) => {
+      const answer = anthropicAnswer(draw);
+      const { choices, usage = null, ...frame } = throughHub(answer);
+      const [{ message, ...choice } = assert.fail('there is none')] = choices;
+      const told = (delta: ChatChunk['choices'][number]['delta']): Fields => {
+        const writer = new FromChunks([STOP]);
+        const chunk = { ...frame, object: 'chat.completion.chunk', choices: [{ ...choice, delta }], usage };
+        const events = writer.read(chunk);
+        return assembled([...events, ...writer.end()]);
+      };
+      const calls = Array.isArray(message['tool_calls']) ? message['tool_calls'] : [];
+      const numbered = calls.map((call: object, index) => ({ index, ...call }));
+      assert.deepEqual(told({ ...message, ...(calls.length > 0 && { tool_calls: numbered }) }), answer);
+      const changed = { ...message, content: 'Something else.' };
+      for (const { content } of [
+        fromCompletion({ ...frame, choices: [{ ...choice, message: changed }] }),
+        told(changed),
+      ])
+        assert.ok(JSON.stringify(content).includes('Something else.'));
     });
   });
 

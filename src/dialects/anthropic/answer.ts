@@ -4,9 +4,10 @@
  */
 import type { ChatCompletion, Usage } from '#contract/chat';
 import { UpstreamFailure } from '#contract/provider';
-import { countOf, defined, isRecord, textOf } from '../json.ts';
+import { besides, countOf, defined, isRecord, textOf } from '../json.ts';
 import type { Json } from '../json.ts';
 import { thoughtOf } from '../thought.ts';
+import { isThought, isTranslatable, keptBlocks, keptFields, keptOfCall, MESSAGE_FIELDS, sayTheSame } from './blocks.ts';
 import { JSON_TOOL } from './request.ts';
 
 const FINISH: Readonly<Record<string, string>> = {
@@ -55,6 +56,9 @@ export function fromStopped(finish: unknown, stopped: unknown, called: boolean, 
   return { stop_reason: sequence === undefined ? reason : 'stop_sequence', stop_sequence: sequence ?? null };
 }
 
+/** Of `usage`, what is translated. */
+const COUNTS = ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'];
+
 /** Tokens read from or written to the cache are input too. Null where Anthropic said nothing. */
 export function toUsage(usage: unknown): Usage | null {
   if (!isRecord(usage)) return null;
@@ -62,11 +66,13 @@ export function toUsage(usage: unknown): Usage | null {
   const written = countOf(usage['cache_creation_input_tokens']);
   const prompt = countOf(usage['input_tokens']) + cached + written;
   const completion = countOf(usage['output_tokens']);
+  const own = besides(usage, COUNTS);
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
     prompt_tokens_details: { cached_tokens: cached, ...(written === 0 ? {} : { cache_creation_tokens: written }) },
+    ...(Object.keys(own).length > 0 && { anthropic: own }),
   };
 }
 
@@ -79,6 +85,7 @@ export function fromUsage(usage: Usage | null | undefined): Json {
     output_tokens: countOf(usage?.completion_tokens),
     ...(cached === 0 ? {} : { cache_read_input_tokens: cached }),
     ...(written === 0 ? {} : { cache_creation_input_tokens: written }),
+    ...(isRecord(usage?.['anthropic']) && usage['anthropic']),
   };
 }
 
@@ -86,17 +93,20 @@ export function fromUsage(usage: Usage | null | undefined): Json {
 export function toCompletion(value: unknown, created: number): ChatCompletion {
   if (!isRecord(value) || !Array.isArray(value['content']) || value['type'] !== 'message')
     throw new UpstreamFailure('malformed', 'The upstream answered with JSON that is no message.');
+  const { id, model, stop_reason: reason, usage } = value;
   const blocks = value['content'].filter(isRecord);
   const jsonAnswer = blocks.find(({ type, name }) => type === 'tool_use' && name === JSON_TOOL);
-  const thoughts = blocks.filter(({ type }) => type === 'thinking' || type === 'redacted_thinking');
+  const thoughts = blocks.filter(isThought);
   const texts = blocks.filter(({ type }) => type === 'text').map(({ text }) => textOf(text));
   const calls = blocks.filter((block) => block['type'] === 'tool_use' && block !== jsonAnswer);
   const content = jsonAnswer === undefined ? texts.join('') : JSON.stringify(jsonAnswer['input']);
+  const isWhole = jsonAnswer !== undefined || isTranslatable(blocks);
+  const own = { ...besides(value, MESSAGE_FIELDS), ...(isWhole ? {} : { content: blocks }) };
   return {
-    id: textOf(value['id']),
+    id: textOf(id),
     object: 'chat.completion',
     created,
-    model: textOf(value['model']),
+    model: textOf(model),
     choices: [
       {
         index: 0,
@@ -109,19 +119,21 @@ export function toCompletion(value: unknown, created: number): ChatCompletion {
               thoughts.length === 0 ? undefined : thoughts.map(({ thinking }) => textOf(thinking)).join(''),
             thinking_blocks: thoughts.length === 0 ? undefined : thoughts,
             tool_calls: calls.length === 0 ? undefined : calls.map(toToolCall),
+            anthropic: Object.keys(own).length === 0 ? undefined : own,
           }),
         },
         logprobs: null,
-        finish_reason: toFinishReason(value['stop_reason'], jsonAnswer !== undefined),
+        finish_reason: toFinishReason(reason, jsonAnswer !== undefined),
         ...toStopped(value),
       },
     ],
-    usage: toUsage(value['usage']),
+    usage: toUsage(usage),
   };
 }
 
-function toToolCall({ id, name, input }: Json): Json {
-  return { id, type: 'function', function: { name, arguments: JSON.stringify(input ?? {}) } };
+function toToolCall(use: Json): Json {
+  const { id, name, input } = use;
+  return { id, type: 'function', function: { name, arguments: JSON.stringify(input ?? {}) }, ...keptOfCall(use) };
 }
 
 /** The first choice as Anthropic would word it. `stops`: where it was asked to stop. */
@@ -130,18 +142,23 @@ export function fromCompletion(completion: ChatCompletion, stops: readonly strin
   const message: Json = choice?.message ?? {};
   const { content, tool_calls: calls, thinking_blocks: thoughts, refusal } = message;
   const text = textOf(content) === '' ? textOf(refusal) : textOf(content);
+  const kept = keptBlocks(message);
   return {
     id: completion.id,
     type: 'message',
     role: 'assistant',
     model: completion.model,
-    content: [
-      ...(Array.isArray(thoughts) ? thoughts.filter(isRecord) : unsigned(thoughtOf(message))),
-      ...(text === '' ? [] : [{ type: 'text', text }]),
-      ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
-    ],
+    content:
+      kept.length > 0 && sayTheSame(kept, message)
+        ? kept
+        : [
+            ...(Array.isArray(thoughts) ? thoughts.filter(isRecord) : unsigned(thoughtOf(message))),
+            ...(text === '' ? [] : [{ type: 'text', text }]),
+            ...(Array.isArray(calls) ? calls.filter(isRecord).map(fromToolCall) : []),
+          ],
     ...fromStopped(choice?.finish_reason, choice?.['stop_reason'], Array.isArray(calls) && calls.length > 0, stops),
     usage: fromUsage(completion.usage),
+    ...keptFields(message),
   };
 }
 
@@ -150,9 +167,10 @@ function unsigned(thinking: string): Json[] {
   return thinking === '' ? [] : [{ type: 'thinking', thinking, signature: '' }];
 }
 
-function fromToolCall({ id, function: called }: Json): Json {
+function fromToolCall(call: Json): Json {
+  const { id, function: called } = call;
   const { name, arguments: text } = isRecord(called) ? called : { name: '', arguments: '' };
-  return { type: 'tool_use', id, name, input: parsedObject(textOf(text)) };
+  return { type: 'tool_use', id, name, input: parsedObject(textOf(text)), ...keptFields(call) };
 }
 
 /** A model may write arguments that are no JSON; a caller of this API gets an object all the same. */

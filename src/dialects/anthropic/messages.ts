@@ -1,10 +1,12 @@
 /**
  * The messages of a conversation, between the hub's form (OpenAI's chat completions) and Anthropic's. Both directions stand side by
  * side, because each is the other's proof: what is told to one side comes back from it unchanged. What has no word on the other
- * side is refused by name. Shapes after https://docs.anthropic.com/en/api/messages.
+ * side is refused by name; a block for which the hub's form has none travels as it is, for Anthropic alone. Shapes after
+ * https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatMessage } from '#contract/chat';
 import { defined, given, isRecord, saying, textOf } from '../json.ts';
+import { isThought, isTranslatable, keptBlocks, keptFields, keptOfCall, listOf, sayTheSame } from './blocks.ts';
 import { OF_ITS_MAKER } from '../sent-back.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
@@ -24,7 +26,11 @@ const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,(.*)$/s;
 /** What clients send back of an answer without meaning anything by it. */
 const EMPTY_ANSWER_FIELDS = ['audio', 'function_call'];
 
-export function toTurns(messages: readonly ChatMessage[]): Conversation {
+/** Parts of a content in the hub's form; what a caller of Anthropic's form sends beside them is a block of its own. */
+const PARTS = ['text', 'image_url', 'file', 'input_audio', 'refusal'];
+
+/** `own`: who asks speaks Anthropic's form, so that what the hub does not know is told as it is. */
+export function toTurns(messages: readonly ChatMessage[], own: boolean): Conversation {
   const leading = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
   const systemCount = leading === -1 ? messages.length : leading;
   const turns: Turn[] = [];
@@ -36,10 +42,10 @@ export function toTurns(messages: readonly ChatMessage[]): Conversation {
     if (message.role === 'tool') {
       // All results of one answer belong into one turn.
       if (results === undefined) turns.push({ role: 'user', content: (results = []) });
-      results.push(toToolResult(message, where));
+      results.push(toToolResult(message, where, own));
       continue;
     }
-    const turn = toTurn(message, where);
+    const turn = toTurn(message, where, own);
     if (turn.role === 'user' && results !== undefined) for (const block of blocksOf(turn.content)) results.push(block);
     else if (turn.content.length > 0) turns.push(turn);
     results = undefined;
@@ -49,7 +55,7 @@ export function toTurns(messages: readonly ChatMessage[]): Conversation {
     last.content = withoutLastSpace(last.content);
     if (last.content.length === 0) turns.pop();
   }
-  return { system: toSystem(messages.slice(0, systemCount)), turns };
+  return { system: toSystem(messages.slice(0, systemCount), own), turns };
 }
 
 /** An answer to go on from must not end in white space, or Anthropic refuses it. */
@@ -61,22 +67,22 @@ function withoutLastSpace(content: string | Json[]): string | Json[] {
   return [...content.slice(0, -1), ...(text === '' ? [] : [{ ...last, text }])];
 }
 
-function toSystem(messages: readonly ChatMessage[]): string | Json[] | undefined {
+function toSystem(messages: readonly ChatMessage[], own: boolean): string | Json[] | undefined {
   const [first] = messages;
   if (first === undefined) return undefined;
   messages.forEach((message, at) => allowFields(message, `messages[${at}]`, ['role', 'content']));
   if (messages.length === 1 && typeof first.content === 'string') return first.content;
-  return messages.flatMap(({ content }, at) => toBlocks(content, `messages[${at}].content`, ['text']));
+  return messages.flatMap(({ content }, at) => toBlocks(content, `messages[${at}].content`, ['text'], own));
 }
 
-function toTurn(message: ChatMessage, where: string): Turn {
+function toTurn(message: ChatMessage, where: string, own: boolean): Turn {
   const { role, content } = message;
   if (role === 'user') {
     allowFields(message, where, ['role', 'content']);
     if (typeof content === 'string') return { role, content };
-    return { role, content: toBlocks(content, `${where}.content`, ['text', 'image_url', 'file']) };
+    return { role, content: toBlocks(content, `${where}.content`, ['text', 'image_url', 'file'], own) };
   }
-  if (role === 'assistant') return { role, content: toAssistantContent(message, where) };
+  if (role === 'assistant') return { role, content: toAssistantContent(message, where, own) };
   if (role === 'system' || role === 'developer')
     throw untranslatable(`${where}.role`, `it is "${role}", which Anthropic takes only before all other messages`);
   throw untranslatable(
@@ -85,53 +91,31 @@ function toTurn(message: ChatMessage, where: string): Turn {
   );
 }
 
-function toAssistantContent(message: ChatMessage, where: string): string | Json[] {
+function toAssistantContent(message: ChatMessage, where: string, own: boolean): string | Json[] {
   const { content, refusal, tool_calls: calls, thinking_blocks: thoughts } = message;
   // `reasoning_content` alone is another model's thinking: nobody can be told to take it for its own.
   allowFields(message, where, ['role', 'content', 'refusal', 'tool_calls', ...OF_ITS_MAKER], EMPTY_ANSWER_FIELDS);
+  const whole = saidWhole(message);
+  if (whole !== undefined) return whole;
   if (calls === undefined && thoughts === undefined && !given(refusal) && typeof content === 'string') return content;
   const said =
     typeof content === 'string'
       ? content === ''
         ? []
         : [textBlock(content)]
-      : toBlocks(content, `${where}.content`, ['text', 'refusal']);
+      : toBlocks(content, `${where}.content`, ['text', 'refusal'], own);
   if (textOf(refusal) !== '') said.push(textBlock(textOf(refusal)));
   const uses = listOf(calls).map((call, at) => toToolUse(call, `${where}.tool_calls[${at}]`));
-  return ordered([...listOf(thoughts).filter(isSigned), ...said, ...uses], message['block_order']);
+  return [...listOf(thoughts).filter(isSigned), ...said, ...uses];
 }
 
-/** In which an answer is written unless `block_order` of the message says otherwise. */
-const USUAL_ORDER = ['thinking', 'text', 'tool_use'] as const;
-
-function kindOf(block: Json): (typeof USUAL_ORDER)[number] {
-  if (isThought(block)) return 'thinking';
-  return block['type'] === 'tool_use' ? 'tool_use' : 'text';
-}
-
-/** Blocks in the usual order, as they were. What the order does not name comes last. */
-function ordered(blocks: Json[], order: unknown): Json[] {
-  const byKind = Map.groupBy(blocks, kindOf);
-  const left = new Map<unknown, Iterator<Json> & Iterable<Json>>(
-    USUAL_ORDER.map((kind) => [kind, (byKind.get(kind) ?? []).values()]),
-  );
-  const first = listOf(order).flatMap((kind) => {
-    const next = left.get(kind)?.next();
-    return next === undefined || next.done === true ? [] : [next.value];
-  });
-  return [...first, ...[...left.values()].flatMap((rest) => [...rest])];
-}
-
-/** Of an answer in which thoughts lie between other things: Anthropic refuses them in another order than it wrote them in. */
-function orderOf(blocks: readonly Json[]): Json {
-  const order = blocks.map(kindOf);
-  const rank = (kind: (typeof order)[number]): number => USUAL_ORDER.indexOf(kind);
-  const isUsual = order.every((kind, at) => at === 0 || rank(kind) >= rank(order[at - 1] ?? kind));
-  return isUsual || !order.includes('thinking') ? {} : { block_order: order };
-}
-
-function isThought({ type }: Json): boolean {
-  return type === 'thinking' || type === 'redacted_thinking';
+/** The blocks that the message keeps, but what Anthropic would refuse. */
+function saidWhole(message: ChatMessage): Json[] | undefined {
+  const blocks = keptBlocks(message).filter((block) => !isThought(block) || isSigned(block));
+  if (blocks.length === 0 || !sayTheSame(blocks, message)) return undefined;
+  return blocks
+    .filter(({ text }) => text !== '')
+    .map((block) => (block['type'] === 'tool_use' ? { ...block, id: idOf(block['id']) } : block));
 }
 
 /** Anthropic refuses thinking that it has not signed itself, as another provider's is. */
@@ -155,32 +139,40 @@ function toToolUse(call: unknown, where: string): Json {
   }
   if (!isRecord(input))
     throw untranslatable(`${where}.function.arguments`, 'it is no JSON object, which Anthropic wants there');
-  return defined({ type: 'tool_use', id: idOf(call['id']), name, input, cache_control: call['cache_control'] });
+  return defined({
+    type: 'tool_use',
+    id: idOf(call['id']),
+    name,
+    input,
+    ...keptFields(call),
+    cache_control: call['cache_control'],
+  });
 }
 
-function toToolResult(message: ChatMessage, where: string): Json {
+function toToolResult(message: ChatMessage, where: string, own: boolean): Json {
   allowFields(message, where, ['role', 'content', 'tool_call_id', 'is_error', 'cache_control'], ['name']);
   const { content, tool_call_id: id, is_error: failed, cache_control: cached } = message;
   return defined({
     type: 'tool_result',
     tool_use_id: idOf(id),
     content:
-      typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url', 'file']),
+      typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text', 'image_url', 'file'], own),
     is_error: failed,
     cache_control: cached,
   });
 }
 
-function toBlocks(content: ChatMessage['content'], where: string, allowed: readonly string[]): Json[] {
+function toBlocks(content: ChatMessage['content'], where: string, allowed: readonly string[], own: boolean): Json[] {
   if (typeof content === 'string') return content === '' ? [] : [textBlock(content)];
   // Anthropic refuses empty blocks of text.
   return (content ?? [])
-    .map((part, at) => toBlock(part, `${where}[${at}]`, allowed))
+    .map((part, at) => toBlock(part, `${where}[${at}]`, allowed, own))
     .filter((block) => block['text'] !== '');
 }
 
-function toBlock(part: Json, where: string, allowed: readonly string[]): Json {
+function toBlock(part: Json, where: string, allowed: readonly string[], own: boolean): Json {
   const { type } = part;
+  if (own && typeof type === 'string' && !PARTS.includes(type)) return part;
   if (typeof type !== 'string' || !allowed.includes(type))
     throw untranslatable(`${where}.type`, `it is "${textOf(type)}"; Anthropic can be told here: ${allowed.join(', ')}`);
   const cached = { cache_control: part['cache_control'] };
@@ -220,16 +212,16 @@ export function fromTurns({ system, turns }: Conversation): ChatMessage[] {
       ? []
       : typeof system === 'string'
         ? [{ role: 'system', content: system }]
-        : system.map((block) => ({ role: 'system', content: [fromBlock(block, 'system')] }));
-  return [...first, ...turns.flatMap((turn, at) => fromTurn(turn, `messages[${at}]`))];
+        : system.map((block) => ({ role: 'system', content: [fromBlock(block)] }));
+  return [...first, ...turns.flatMap(fromTurn)];
 }
 
-function fromTurn({ role, content }: Turn, where: string): ChatMessage[] {
+function fromTurn({ role, content }: Turn): ChatMessage[] {
   if (typeof content === 'string') return [{ role, content }];
-  if (role === 'assistant') return [fromAssistant(content, where)];
+  if (role === 'assistant') return [fromAssistant(content)];
   const results = content.filter(({ type }) => type === 'tool_result');
-  const rest = content.filter(({ type }) => type !== 'tool_result').map((block) => fromBlock(block, where));
-  const messages: ChatMessage[] = results.map((block) => fromToolResult(block, where));
+  const rest = content.filter(({ type }) => type !== 'tool_result').map(fromBlock);
+  const messages: ChatMessage[] = results.map(fromToolResult);
   const [only] = rest;
   if (rest.length === 0 && results.length > 0) return messages;
   // After results, one plain text is a message of its own as people write it.
@@ -237,19 +229,21 @@ function fromTurn({ role, content }: Turn, where: string): ChatMessage[] {
   return [...messages, { role: 'user', content: plain ? textOf(only['text']) : rest }];
 }
 
-function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
+function fromAssistant(said: readonly Json[]): ChatMessage {
   // Unsigned ones are another provider's, shown in this form and sent back: nobody is told them, and strict ones refuse the field.
-  const thoughts = blocks.filter((block) => isThought(block) && isSigned(block));
+  const blocks = said.filter((block) => !isThought(block) || isSigned(block));
+  const thoughts = blocks.filter(isThought);
   const uses = blocks.filter(({ type }) => type === 'tool_use');
   const texts = blocks.filter((block) => !isThought(block) && block['type'] !== 'tool_use');
-  const parts = texts.map((block) => fromBlock(block, where));
+  const parts = texts.map(fromBlock);
   const [only] = parts;
-  const calls = uses.map(({ id, name, input, cache_control: cached }) =>
+  const calls = uses.map((use) =>
     saying({
-      id,
+      id: use['id'],
       type: 'function',
-      function: { name, arguments: JSON.stringify(input ?? {}) },
-      cache_control: cached,
+      function: { name: use['name'], arguments: JSON.stringify(use['input'] ?? {}) },
+      ...keptOfCall(use),
+      cache_control: use['cache_control'],
     }),
   );
   const single =
@@ -260,42 +254,36 @@ function fromAssistant(blocks: readonly Json[], where: string): ChatMessage {
     content: parts.length === 0 ? (calls.length === 0 ? '' : null) : single ? textOf(only['text']) : parts,
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
     ...(thoughts.length === 0 ? {} : { thinking_blocks: thoughts }),
-    ...orderOf(blocks.filter((block) => !isThought(block) || isSigned(block))),
+    ...(isTranslatable(blocks) ? {} : { anthropic: { content: blocks } }),
   };
 }
 
-function fromToolResult(block: Json, where: string): ChatMessage {
+function fromToolResult(block: Json): ChatMessage {
   const { tool_use_id: id, content = '', is_error: failed, cache_control: cached } = block;
   return {
     role: 'tool',
     tool_call_id: id,
-    content: Array.isArray(content) ? content.filter(isRecord).map((part) => fromBlock(part, where)) : textOf(content),
+    content: Array.isArray(content) ? content.filter(isRecord).map(fromBlock) : textOf(content),
     ...saying({ is_error: failed, cache_control: cached }),
   };
 }
 
-function fromBlock(block: Json, where: string): Json {
-  const { type, source, cache_control: cached } = block;
+/** A block for which there is no other word, or not for all of it, stays as it is. */
+function fromBlock(block: Json): Json {
+  const { type, source, title, cache_control: cached, citations, ...more } = block;
   if (type === 'text') return defined({ type: 'text', text: block['text'], cache_control: cached });
-  if ((type === 'image' || type === 'document') && isRecord(source)) {
-    const url =
-      source['type'] === 'base64'
-        ? `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`
-        : source['url'];
-    if (type === 'image' && typeof url === 'string')
-      return defined({ type: 'image_url', image_url: { url }, cache_control: cached });
-    const file = type === 'document' ? fileOf(source, url) : undefined;
-    if (file !== undefined)
-      return defined({
-        type: 'file',
-        file: defined({ ...file, filename: block['title'] ?? undefined }),
-        cache_control: cached,
-      });
-  }
-  throw untranslatable(
-    `${where}.content`,
-    `it holds a block of the type "${textOf(type)}", for which there is no other word`,
-  );
+  const isCited = isRecord(citations) && citations['enabled'] === true;
+  if ((type !== 'image' && type !== 'document') || !isRecord(source) || isCited || Object.values(more).some(given))
+    return block;
+  const url =
+    source['type'] === 'base64'
+      ? `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`
+      : source['url'];
+  if (type === 'image')
+    return typeof url === 'string' ? defined({ type: 'image_url', image_url: { url }, cache_control: cached }) : block;
+  const file = fileOf(source, url);
+  if (file === undefined) return block;
+  return defined({ type: 'file', file: defined({ ...file, filename: title ?? undefined }), cache_control: cached });
 }
 
 /** Of a document's source; undefined for one that only Anthropic knows. `url`: of its data, or its own. */
@@ -316,10 +304,6 @@ function textBlock(text: string): Json {
 function blocksOf(content: string | Json[]): Json[] {
   if (typeof content !== 'string') return content;
   return content === '' ? [] : [textBlock(content)];
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** `empty` may be there as long as they say nothing. */

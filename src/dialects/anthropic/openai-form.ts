@@ -10,8 +10,10 @@ import { untranslatable } from '../untranslatable.ts';
 
 /** The longest id of an end user that providers take; Claude Code's are longer. https://platform.openai.com/docs/api-reference/chat */
 const USER_CHARS_MAX = 64;
-/** Anthropic's own machinery: an answer without it would be another. */
+/** Anthropic's own machinery: an answer without it would be another. So is every field that the hub does not know. */
 const ITS_OWN = ['container', 'mcp_servers', 'inference_geo'];
+const PARTS = ['text', 'image_url', 'file'];
+const INSTEAD = 'which Anthropic alone knows: leave it out, or ask a deployment of the kind anthropic';
 const PLAIN = 'data:text/plain;base64,';
 const SHOWN_BELOW = 'The result is shown in the next message.';
 /** From this budget of thinking on; below the last, `low`. The other way it is told in `thinking.ts`. */
@@ -31,10 +33,12 @@ export function inOpenAiForm(request: ChatRequest): ChatRequest {
     cache_control: _c,
     context_management: _m,
     speed: _s,
+    anthropic_beta: _b,
+    anthropic: more,
     ...rest
   } = request;
-  const own = ITS_OWN.find((name) => given(rest[name]));
-  if (own !== undefined) throw untranslatable(own, 'it is known to Anthropic alone');
+  const own = ITS_OWN.find((name) => given(rest[name])) ?? (isRecord(more) ? Object.keys(more)[0] : undefined);
+  if (own !== undefined) throw untranslatable(own, `it is a field ${INSTEAD}`);
   return {
     ...rest,
     messages: toldMessages(messages),
@@ -49,7 +53,10 @@ export function inOpenAiForm(request: ChatRequest): ChatRequest {
 /** OpenAI has one word for both. Where the model is to decide by itself, nothing is said: so it does without. */
 function toEffort(thinking: unknown, output: unknown): string | undefined {
   const { type, budget_tokens: budget } = isRecord(thinking) ? thinking : {};
-  const effort = isRecord(output) ? textOf(output['effort']) : '';
+  const { effort: word, ...more } = isRecord(output) ? output : {};
+  const [own] = Object.keys(more);
+  if (own !== undefined) throw untranslatable(`output_config.${own}`, `it is a field ${INSTEAD}`);
+  const effort = textOf(word);
   if (type === 'disabled') return undefined;
   // The two above it are names of Anthropic's own.
   if (effort !== '') return effort === 'xhigh' || effort === 'max' ? 'high' : effort;
@@ -71,14 +78,14 @@ function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
     role,
     content,
     thinking_blocks: _t,
-    block_order: _o,
+    anthropic: _o,
     is_error: _e,
     cache_control: _c,
     ...said
   } of messages) {
     const calls = said['tool_calls'];
-    const fields = Array.isArray(calls) ? { ...said, tool_calls: calls.map(uncached) } : said;
-    const parts = partsOf(content).map(uncached).map(toldPart);
+    const fields = Array.isArray(calls) ? { ...said, tool_calls: calls.map(toldCall) } : said;
+    const parts = partsOf(content).map(toldPart);
     const last = told.at(-1);
     if (role === 'tool') {
       const texts = parts.filter(isText);
@@ -115,7 +122,10 @@ function isText({ type }: Json): boolean {
 }
 
 /** Files are PDFs there, and none is fetched. */
-function toldPart(part: Json): Json {
+function toldPart(written: Json): Json {
+  const { cache_control: _, ...part } = written;
+  if (!PARTS.includes(textOf(part['type'])))
+    throw untranslatable('messages.content', `it holds a block of the type "${textOf(part['type'])}", ${INSTEAD}`);
   const { file_data: data, file_url: url, filename }: Json = isRecord(part['file']) ? part['file'] : {};
   if (given(url)) throw untranslatable('source.url', 'it is the address of a document, which Anthropic alone fetches');
   if (!textOf(data).startsWith(PLAIN)) return part;
@@ -123,12 +133,13 @@ function toldPart(part: Json): Json {
   return { type: 'text', text: given(filename) ? `${textOf(filename)}\n\n${text}` : text };
 }
 
-function toldTool(tool: unknown): Json {
+function toldTool(tool: unknown, at: number): Json {
   const { type, function: called } = isRecord(tool) ? tool : {};
+  if (type !== 'function') throw untranslatable(`tools[${at}].type`, `it is "${textOf(type)}", a tool ${INSTEAD}`);
   return { type, function: called };
 }
 
-function uncached(part: unknown): Json {
-  const { cache_control: _, ...rest } = isRecord(part) ? part : {};
-  return rest;
+function toldCall(call: unknown): Json {
+  const { id, type, function: called } = isRecord(call) ? call : {};
+  return { id, type, function: called };
 }

@@ -1,11 +1,14 @@
 /**
  * A whole request between the hub's form and Anthropic's Messages API: messages, tools, sampling, structured answers. A field that
- * cannot be told is refused by name; none is dropped that could change the answer. Shapes after https://docs.anthropic.com/en/api/messages.
+ * cannot be told is refused by name; none is dropped that could change the answer. Who speaks Anthropic's form may ask for what the hub
+ * does not know: it travels as it is, for Anthropic alone. Shapes after https://docs.anthropic.com/en/api/messages.
  */
 import type { ChatRequest } from '#contract/chat';
+import type { Surface } from '#contract/gateway';
 import { defined, given, isRecord, saying, textOf } from '../json.ts';
 import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
+import { listOf } from './blocks.ts';
 import { fromTurns, toTurns } from './messages.ts';
 import type { Turn } from './messages.ts';
 import { NO_THINKING, toThinking } from './thinking.ts';
@@ -35,6 +38,13 @@ const SAME = [
 ];
 /** Of a tool, beyond what it is called and takes: for Anthropic alone. */
 const TOOL_SAME = ['cache_control', 'allowed_callers', 'defer_loading', 'eager_input_streaming', 'input_examples'];
+/**
+ * Of a caller of Anthropic's form alone: fields that the hub does not know, by their own names, and the features that he switches on by the
+ * header `anthropic-beta`, which other clouds that have Claude take as this field.
+ */
+const OWN = ['anthropic', 'anthropic_beta'];
+/** https://platform.claude.com/docs/en/api/beta-headers */
+const BETA = /^[\w.-]+$/;
 /** Translated below, or of the hub's own. */
 const TRANSLATED = [
   'model',
@@ -75,11 +85,17 @@ const NEUTRAL: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonl
 );
 
 /** `maxTokens`: where the request sets none, since Anthropic demands a bound. Throws `UpstreamFailure('untranslatable')`. */
-export function toMessagesRequest(request: ChatRequest, model: string, maxTokens: number): MessagesRequest {
-  refuseUnknown(request);
-  const { system, turns } = toTurns(request.messages);
+export function toMessagesRequest(
+  request: ChatRequest,
+  model: string,
+  maxTokens: number,
+  surface: Surface = 'openai',
+): MessagesRequest {
+  const own = surface === 'anthropic';
+  refuseUnknown(request, own ? OWN : []);
+  const { system, turns } = toTurns(request.messages, own);
   const limit = numberOf(request['max_completion_tokens']) ?? numberOf(request['max_tokens']) ?? maxTokens;
-  const tools = { ...toTools(request), ...toFormat(request) };
+  const tools = { ...toTools(request, own), ...toFormat(request) };
   const thought = toThinking(request['reasoning_effort'], model);
   // A forced call beside it is refused. The choice decides what is answered, the effort but how long it is thought of.
   const { thinking, output_config: effort, tokens } = isForced(tools['tool_choice']) ? NO_THINKING : thought;
@@ -89,11 +105,12 @@ export function toMessagesRequest(request: ChatRequest, model: string, maxTokens
     max_tokens: limit + tokens,
     ...(system === undefined ? {} : { system }),
     messages: turns,
+    ...(isRecord(request['anthropic']) ? request['anthropic'] : {}),
     ...defined({
       temperature: toTemperature(request['temperature']),
       stop_sequences: typeof request['stop'] === 'string' ? [request['stop']] : (request['stop'] ?? undefined),
       thinking,
-      service_tier: toTier(request['service_tier']),
+      service_tier: toTier(request['service_tier'], own),
       ...Object.fromEntries(SAME.filter((name) => given(request[name])).map((name) => [name, request[name]])),
       metadata: given(request['user']) ? { user_id: request['user'] } : undefined,
       ...tools,
@@ -128,14 +145,19 @@ const COUNTED = [
   'speed',
 ];
 
-export function toCountRequest(request: ChatRequest, model: string): Json {
-  const whole = Object.entries(toMessagesRequest(request, model, 1));
+export function toCountRequest(request: ChatRequest, model: string, surface: Surface): Json {
+  const whole = Object.entries(toMessagesRequest(request, model, 1, surface));
   return Object.fromEntries(whole.filter(([name]) => COUNTED.includes(name)));
 }
 
-function refuseUnknown(request: ChatRequest): void {
+/** The features that the caller has switched on. */
+export function betasOf({ anthropic_beta: betas }: ChatRequest): string[] {
+  return listOf(betas).filter((name): name is string => typeof name === 'string' && BETA.test(name));
+}
+
+function refuseUnknown(request: ChatRequest, known: readonly string[]): void {
   for (const [name, value] of Object.entries(request)) {
-    if (!given(value) || [TRANSLATED, SAME, UNSAID].some((names) => names.includes(name))) continue;
+    if (!given(value) || [TRANSLATED, SAME, UNSAID, known].some((names) => names.includes(name))) continue;
     if (NEUTRAL.get(name)?.includes(value) === true) continue;
     throw untranslatable(name, 'Anthropic has nothing like it');
   }
@@ -151,9 +173,10 @@ function toTemperature(value: unknown): unknown {
 }
 
 /** Anthropic's own word is taken too: a request of its form may pass through here. */
-function toTier(tier: unknown): string | undefined {
+function toTier(tier: unknown, own: boolean): unknown {
   if (!given(tier)) return undefined;
   const [, told] = TIERS.find((words) => words.some((word) => word === tier)) ?? [];
+  if (told === undefined && own) return tier;
   if (told === undefined) throw untranslatable('service_tier', 'it must be auto or default for Anthropic');
   return told;
 }
@@ -186,28 +209,30 @@ function toFormat(request: ChatRequest): Json {
   };
 }
 
-function toTools(request: ChatRequest): Json {
+function toTools(request: ChatRequest, own: boolean): Json {
   const { tools, tool_choice: choice, parallel_tool_calls: parallel } = request;
   if (!Array.isArray(tools) || tools.length === 0) return {};
   const single = parallel === false ? { disable_parallel_tool_use: true } : {};
   const chosen = toToolChoice(choice) ?? (parallel === false ? { type: 'auto' } : undefined);
   const more = chosen?.['type'] === 'none' ? {} : single;
   return {
-    tools: tools.map((tool: unknown, at) => toTool(tool, `tools[${at}]`)),
+    tools: tools.map((tool: unknown, at) => toTool(tool, `tools[${at}]`, own)),
     ...(chosen === undefined ? {} : { tool_choice: { ...chosen, ...more } }),
   };
 }
 
-function toTool(tool: unknown, where: string): Json {
+function toTool(tool: unknown, where: string, own: boolean): Json {
+  if (own && isRecord(tool) && tool['type'] !== 'function') return tool;
   if (!isRecord(tool) || tool['type'] !== 'function' || !isRecord(tool['function']))
     throw untranslatable(`${where}.type`, 'it is not "function", the one kind that both sides know');
   const { name, description, parameters, strict } = tool['function'];
+  const { type: _, function: __, ...more } = tool;
   return defined({
     name,
     description,
     input_schema: parameters ?? { type: 'object', properties: {} },
     strict: strict === true ? true : undefined,
-    ...Object.fromEntries(TOOL_SAME.map((field) => [field, tool[field]])),
+    ...(own ? more : Object.fromEntries(TOOL_SAME.map((field) => [field, tool[field]]))),
   });
 }
 
@@ -220,36 +245,33 @@ function toToolChoice(choice: unknown): Json | undefined {
   throw untranslatable('tool_choice', 'it is none of auto, none, required and a function');
 }
 
-/** The other way: what a caller of the Messages API asks, in the hub's form. Throws as the first does. */
-export function fromMessagesRequest(request: MessagesRequest): ChatRequest {
+/** The other way: what a caller of the Messages API asks, in the hub's form. `betas`: the features that he switches on. */
+export function fromMessagesRequest(request: MessagesRequest, betas: readonly string[] = []): ChatRequest {
   const { model, max_tokens: limit, messages, system, ...rest } = request;
   const { stop_sequences: stop, metadata, tools, tool_choice: choice, output_config: output, stream, ...more } = rest;
-  const { service_tier: tier, ...others } = more;
-  for (const [name, value] of Object.entries(others)) {
-    if (given(value) && name !== 'temperature' && !SAME.includes(name))
-      throw untranslatable(name, 'it is known to Anthropic alone');
-  }
+  const { service_tier: tier, temperature, ...others } = more;
+  const fields = Object.entries(others).filter(([, value]) => given(value));
+  const same = fields.filter(([name]) => SAME.includes(name));
+  const own = fields.filter(([name]) => !SAME.includes(name));
   return {
     model,
     messages: fromTurns({ system, turns: messages }),
     max_completion_tokens: limit,
-    ...saying({ stream, ...others, stop, service_tier: fromTier(tier) }),
+    ...saying({ stream, temperature, ...Object.fromEntries(same), stop, service_tier: fromTier(tier) }),
+    ...(own.length > 0 && { anthropic: Object.fromEntries(own) }),
+    ...(betas.length > 0 && { anthropic_beta: betas }),
     ...(isRecord(metadata) && given(metadata['user_id']) ? { user: textOf(metadata['user_id']) } : {}),
-    ...(Array.isArray(tools) ? { tools: tools.map((tool: unknown, at) => fromTool(tool, `tools[${at}]`)) } : {}),
+    ...(Array.isArray(tools) ? { tools: tools.map(fromTool) } : {}),
     ...fromToolChoice(choice),
     ...fromOutput(output),
   };
 }
 
-function fromTool(tool: unknown, where: string): Json {
-  if (!isRecord(tool) || (given(tool['type']) && tool['type'] !== 'custom'))
-    throw untranslatable(`${where}.type`, 'it is a tool that Anthropic runs itself, which no other provider does');
-  const { name, description, input_schema: parameters, strict } = tool;
-  return {
-    type: 'function',
-    function: defined({ name, description, parameters, strict }),
-    ...saying(Object.fromEntries(TOOL_SAME.map((field) => [field, tool[field]]))),
-  };
+/** One that Anthropic runs itself, or whose schema it knows, stays as it is. */
+function fromTool(tool: unknown): unknown {
+  if (!isRecord(tool) || (given(tool['type']) && tool['type'] !== 'custom')) return tool;
+  const { type: _, name, description, input_schema: parameters, strict, ...more } = tool;
+  return { type: 'function', function: defined({ name, description, parameters, strict }), ...saying(more) };
 }
 
 function fromToolChoice(choice: unknown): Json {
@@ -260,17 +282,17 @@ function fromToolChoice(choice: unknown): Json {
   return { tool_choice: type === 'any' ? 'required' : type, ...parallel };
 }
 
+/** Of its parts only a schema has another word. */
 function fromOutput(output: unknown): Json {
-  if (!given(output)) return {};
-  const { format, effort, ...more } = isRecord(output) ? output : { more: output };
+  if (!isRecord(output)) return {};
+  const { format, ...more } = output;
   const isSchema = isRecord(format) && format['type'] === 'json_schema';
-  if ((given(format) && !isSchema) || Object.keys(more).length > 0)
-    throw untranslatable('output_config', 'it holds more than a JSON schema and an effort');
+  const own = saying(isSchema ? more : output);
   return {
     ...(isSchema && {
       response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } },
     }),
-    ...(given(effort) && { output_config: { effort } }),
+    ...(Object.keys(own).length > 0 && { output_config: own }),
   };
 }
 

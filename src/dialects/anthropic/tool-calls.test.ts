@@ -6,7 +6,8 @@ import type { ChatChunkChoice } from '#contract/chat';
 import { CALLED, STREAMED_CALLS } from '../../../tests/helpers/streamed-calls.ts';
 import type { Json } from '../json.ts';
 import { JSON_TOOL } from './request.ts';
-import { FromChunks, ToChunks } from './stream.ts';
+import { FromChunks } from './events.ts';
+import { ToChunks } from './stream.ts';
 
 type ChatDelta = ChatChunkChoice['delta'];
 

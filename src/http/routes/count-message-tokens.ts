@@ -5,9 +5,8 @@ import { callFor } from '../chat.ts';
 import { headerValue } from '../header-value.ts';
 import { defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
-import { translated } from '../translation.ts';
 import { waitedFor } from '../waiting.ts';
-import { input } from '../wire/message.ts';
+import { betaHeader, betasIn, input } from '../wire/message.ts';
 
 /** The translation wants a bound of the answer, which is not counted. */
 const UNBOUNDED = { max_tokens: 1 };
@@ -24,7 +23,7 @@ export const countMessageTokens = defineOperation({
     'the answer is the hub’s own estimate by the length of the texts, rather high than low, and the header `x-revoagent-estimated: true` says so. ' +
     'It is no run; of the limits it costs a request, and neither tokens nor money.',
   body: Type.Object(input, { description: 'As for `POST /v1/messages`, without the bound of the answer.' }),
-  headers: preferenceHeaders,
+  headers: { ...preferenceHeaders, ...betaHeader },
   bodyExample: { model: 'anthropic/claude-sonnet-4-5', messages: [{ role: 'user', content: 'Say hello.' }] },
   responses: {
     200: {
@@ -36,7 +35,7 @@ export const countMessageTokens = defineOperation({
   },
   async handle({ body, context }, services) {
     const call = callFor(
-      translated(() => fromMessagesRequest({ ...body, ...UNBOUNDED })),
+      fromMessagesRequest({ ...body, ...UNBOUNDED }, betasIn(context.incoming.headers)),
       context,
       services,
     );

@@ -4,13 +4,13 @@ import type { Static } from 'typebox';
 import type { ChatRequest } from '#contract/chat';
 import { fromCompletion } from '#dialects/anthropic/answer';
 import { fromMessagesRequest } from '#dialects/anthropic/request';
-import { FromChunks } from '#dialects/anthropic/stream';
+import { FromChunks } from '#dialects/anthropic/events';
 import type { ChatForm } from '../chat.ts';
 import { answerChat } from '../chat.ts';
 import { defineOperation } from '../operation.ts';
 import { preferenceHeaders } from '../preferences.ts';
-import { namedEvents, translated } from '../translation.ts';
-import { block, blocks, input } from '../wire/message.ts';
+import { namedEvents } from '../translation.ts';
+import { betaHeader, betasIn, block, blocks, input } from '../wire/message.ts';
 
 const body = Type.Object(
   {
@@ -21,11 +21,14 @@ const body = Type.Object(
     stop_sequences: Type.Optional(Type.Array(Type.String(), { description: 'Where to stop.' })),
     metadata: Type.Optional(block),
   },
-  { description: 'Anthropic’s Messages request. What no other provider could be told is refused by name.' },
+  {
+    description:
+      'Anthropic’s Messages request. What Anthropic alone could be told reaches it as it is; where another provider is asked, it is refused by name.',
+  },
 );
 
-function toChatRequest(given: Static<typeof body>): ChatRequest {
-  const request = fromMessagesRequest(given);
+function toChatRequest(given: Static<typeof body>, betas: readonly string[]): ChatRequest {
+  const request = fromMessagesRequest(given, betas);
   return request.stream === true ? { ...request, stream_options: { include_usage: true } } : request;
 }
 
@@ -48,7 +51,7 @@ export const createMessage = defineOperation({
     'Anthropic’s Messages API over every provider that the hub has. The official SDK works with this hub as its base URL and one of its keys as `x-api-key`. ' +
     'With `stream: true` the answer comes as Anthropic’s named events; a failure after the first one ends it with an `error` event instead of `message_stop`.',
   body,
-  headers: preferenceHeaders,
+  headers: { ...preferenceHeaders, ...betaHeader },
   idempotent: true,
   bodyExample: {
     model: 'anthropic/claude-sonnet-4-5',
@@ -79,10 +82,5 @@ export const createMessage = defineOperation({
     },
   },
   handle: ({ body: given, context }, services) =>
-    answerChat(
-      translated(() => toChatRequest(given)),
-      formFor(given),
-      context,
-      services,
-    ),
+    answerChat(toChatRequest(given, betasIn(context.incoming.headers)), formFor(given), context, services),
 });

@@ -1,4 +1,5 @@
 /** Anthropic's form on the wire: what a request asks, whether it is to be answered or only counted. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { Type } from 'typebox';
 import { limits } from '#core/limits';
 import { modelName } from './chat.ts';
@@ -17,3 +18,22 @@ export const input = {
   tools: Type.Optional(Type.Array(block, { maxItems: limits.toolsMax, description: 'Tools that the model may call.' })),
   tool_choice: Type.Optional(block),
 };
+
+export const betaHeader = {
+  'anthropic-beta': Type.String({
+    description:
+      'Features of Anthropic’s to switch on, with commas between them, besides those of the configuration. Told to Anthropic alone.',
+  }),
+};
+
+export function betasIn(headers: IncomingHttpHeaders): string[] {
+  const given = headers['anthropic-beta'];
+  return given === undefined
+    ? []
+    : [given]
+        .flat()
+        .join(',')
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '');
+}

@@ -94,6 +94,7 @@ const FIELDS: Readonly<Record<string, Field | 'elsewhere'>> = {
   metadata: unsaid,
   safety_identifier: unsaid,
   prompt_cache_key: unsaid,
+  anthropic_beta: unsaid,
 };
 
 function formatOf(value: unknown, { name }: Place): Record<string, unknown> {

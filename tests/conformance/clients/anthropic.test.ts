@@ -209,12 +209,25 @@ describe('the official Anthropic client', () => {
 
   it('is told by name what no other provider could be asked', async () => {
     const asking = hub.upstream.received.length;
-    const search = { type: 'web_search_20250305', name: 'web_search' } as const;
-    await assert.rejects(client.messages.create({ ...asked, tools: [search] }), (error) => {
-      assert.ok(error instanceof Anthropic.BadRequestError);
-      assert.match(error.message, /tools\[0\]\.type/);
-      return true;
-    });
+    const search: Anthropic.ToolUnion = { type: 'web_search_20250305', name: 'web_search' };
+    const found: Anthropic.SearchResultBlockParam = { type: 'search_result', source: 's', title: 't', content: [] };
+    const source = { type: 'text', media_type: 'text/plain', data: 'Grass.' } as const;
+    const cited: Anthropic.DocumentBlockParam = { type: 'document', source, citations: { enabled: true } };
+    const says = (block: Anthropic.ContentBlockParam) => ({ messages: [{ role: 'user' as const, content: [block] }] });
+    const refused: readonly (readonly [Partial<Anthropic.MessageCreateParamsNonStreaming> & object, RegExp])[] = [
+      [{ tools: [search] }, /tools\[0\]\.type: it is .+web_search_20250305/],
+      [says(found), /messages\.content: it holds a block of the type .+search_result/],
+      [says(cited), /messages\.content: it holds a block of the type .+document/],
+      [{ output_config: { task_budget: { type: 'tokens', total: 20_000 } } }, /output_config\.task_budget/],
+      [Object({ field_of_next_year: 1 }), /field_of_next_year/],
+    ];
+    for (const [fields, name] of refused)
+      await assert.rejects(client.messages.create({ ...asked, ...fields }), (error) => {
+        assert.ok(error instanceof Anthropic.BadRequestError);
+        assert.match(error.message, name);
+        assert.match(error.message, /leave it out, or ask a deployment of the kind anthropic/);
+        return true;
+      });
     assert.equal(hub.upstream.received.length, asking, 'nobody was asked');
   });
 

@@ -13,9 +13,13 @@ export interface HubWithKey {
 
 export const MODEL = 'test/test-model';
 
-export async function startHubWithKey(t: Cleanup): Promise<HubWithKey> {
+/** `kind`: whose form the upstream speaks. */
+export async function startHubWithKey(
+  t: Cleanup,
+  kind: 'openai-compatible' | 'anthropic' = 'openai-compatible',
+): Promise<HubWithKey> {
   const upstream = await startUpstream(t);
-  const providers = { test: { kind: 'openai-compatible', baseUrl: upstream.baseUrl, apiKey: 'sk-of-the-hub' } };
+  const providers = { test: { kind, baseUrl: upstream.baseUrl, apiKey: 'sk-of-the-hub' } };
   // One try a call: what a client does with an error is the client's to show.
   const resilience = { retry: { retries: 0 } };
   const { url } = await startHubProcess(t, { config: { providers, resilience } });
