@@ -13,6 +13,8 @@ interface HeardChoice {
   readonly calls: { readonly call: Fields; readonly streamed: StreamedCall }[];
   logprobs: Fields | null;
   finishReason: unknown;
+  /** What its server says of it besides, as vLLM at which text it stopped. */
+  readonly beside: Fields;
 }
 
 export class Heard {
@@ -45,11 +47,11 @@ export class Heard {
     if (Array.isArray(choices)) for (const choice of choices) if (isFields(choice)) this.#take(choice);
   }
 
-  #take({ index, delta, logprobs, finish_reason: finish }: Fields): void {
+  #take({ index, delta, logprobs, finish_reason: finish, ...beside }: Fields): void {
     let choice = this.#byIndex.get(index);
     if (choice === undefined) {
       if (!this.#room(FIELD_CHARS)) return;
-      choice = { message: emptyFields(), calls: [], logprobs: null, finishReason: null };
+      choice = { message: emptyFields(), calls: [], logprobs: null, finishReason: null, beside: emptyFields() };
       this.#byIndex.set(index, choice);
     }
     if (isFields(delta)) {
@@ -60,6 +62,11 @@ export class Heard {
     if (this.#logprobs && isFields(logprobs))
       choice.logprobs = this.#merged(choice.logprobs ?? emptyFields(), logprobs, 0);
     if (finish !== undefined && finish !== null) choice.finishReason = finish;
+    for (const name in beside) {
+      const value = beside[name];
+      if (typeof value !== 'string' || choice.beside[name] === value) continue;
+      if (this.#room(FIELD_CHARS + name.length + value.length)) choice.beside[name] = value;
+    }
   }
 
   /** Those that an upstream numbers alike may be several. */
@@ -78,7 +85,8 @@ export class Heard {
   }
 
   choices(): Fields[] {
-    return [...this.#byIndex].map(([index, { message, logprobs, finishReason }]) => ({
+    return [...this.#byIndex].map(([index, { message, logprobs, finishReason, beside }]) => ({
+      ...beside,
       index,
       message,
       ...(this.#logprobs && { logprobs }),

@@ -194,4 +194,26 @@ describe('the official Anthropic client, with Anthropic behind the hub', () => {
       await whole(ask(then));
       assert.equal(hub.upstream.received.length, asking, 'it was kept');
     });
+
+  for (const way of ['plain', 'streamed'] as const)
+    it(`hears where a ${way} answer out of the cache stopped`, async () => {
+      const stopped = { stop_reason: 'stop_sequence', stop_sequence: 'END' } as const;
+      hub.upstream.script(({ response }) => {
+        const events = [
+          { type: 'message_start', message: message([], '') },
+          ...eventsOf({ type: 'text', text: 'So far' }, 0),
+          { type: 'message_delta', delta: stopped, usage: USAGE },
+          { type: 'message_stop' },
+        ];
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.end(events.map((each) => event(each)).join(''));
+      });
+      const request = { ...asked, system: `stops, ${way}` };
+      const options = { headers: { 'x-revoagent-cache': 'on' } };
+      await client.messages.stream(request, options).finalMessage();
+      const answer = await (way === 'plain'
+        ? client.messages.create(request, options)
+        : client.messages.stream(request, options).finalMessage());
+      assert.partialDeepStrictEqual(answer, { ...stopped, content: [{ type: 'text', text: 'So far' }] });
+    });
 });
