@@ -26,6 +26,7 @@ import { defineProvider } from './define-provider.ts';
 import { UpstreamEvents } from './events.ts';
 import { parseChunk, parseCompletion, parseEmbeddings, parseErrorBody, parseModels } from './openai-body.ts';
 import { maxConnectionsSetting, modelsSetting } from './settings.ts';
+import { StreamMender } from './stream-mender.ts';
 import { JsonUpstream, secretHeader } from './upstream.ts';
 
 const openaiSettings = Type.Object(
@@ -157,10 +158,11 @@ export class OpenAiCompatible implements Provider {
     const request = this.#told(call);
     const body = bodyOf(!asked && this.#streamUsage ? withUsage(request) : request, call, true);
     const exchange = await this.#upstream.postForEvents(path, body, call);
+    const mender = new StreamMender();
     return {
       events: new UpstreamEvents(exchange, (data) => {
         if (data === '[DONE]') return 'end';
-        const event = this.#upstream.clean(() => parseChunk(data));
+        const event = mender.mend(this.#upstream.clean(() => parseChunk(data)));
         return !asked && isUsageAlone(event) ? { ...event, hidden: true } : event;
       }),
     };
