@@ -29,6 +29,8 @@ import { maxConnectionsSetting, modelsSetting } from './settings.ts';
 import { StreamMender } from './stream-mender.ts';
 import { JsonUpstream, secretHeader } from './upstream.ts';
 
+const OPENROUTER = 'openrouter.ai';
+
 const openaiSettings = Type.Object(
   {
     baseUrl: Type.String({
@@ -66,6 +68,12 @@ const openaiSettings = Type.Object(
           'Whether every stream is asked what it used (stream_options.include_usage), so that the usage ledger knows; a caller who did not ask does not see it. Switch it off for a server that refuses the field.',
       }),
     ),
+    cacheControl: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether the server takes cache_control, as OpenRouter does, so that requests in Anthropic’s form keep it. Left out, OpenRouter’s own address does and no other.',
+      }),
+    ),
     maxConnections: maxConnectionsSetting,
   },
   { additionalProperties: false },
@@ -84,13 +92,14 @@ export const openaiCompatible = defineProvider({
     prefill: true,
     passesUnknownFields: true,
   },
-  create: ({ baseUrl, maxConnections, models, prefill = false, streamUsage = true, ...given }, context) =>
+  create: ({ baseUrl, maxConnections, models, prefill = false, streamUsage = true, cacheControl, ...given }, context) =>
     new OpenAiCompatible('openai-compatible', context, {
       baseUrl,
       maxConnections,
       models,
       prefill,
       streamUsage,
+      cacheControl: cacheControl ?? new URL(baseUrl).hostname === OPENROUTER,
       headers: requestHeaders(given),
     }),
 });
@@ -107,6 +116,8 @@ export interface OpenAiParts {
   readonly prefill: boolean;
   /** Whether every stream is asked what it used; left out, it is. */
   readonly streamUsage?: boolean;
+  /** Whether it takes `cache_control`; left out, it does not. */
+  readonly cacheControl?: boolean;
   /** A chat in the words of a server that has others for some; left out, as it is. */
   readonly worded?: (request: ChatRequest) => ChatRequest;
 }
@@ -122,6 +133,7 @@ export class OpenAiCompatible implements Provider {
   readonly #modelList: NonNullable<OpenAiParts['modelList']>;
   readonly #models: readonly string[] | undefined;
   readonly #streamUsage: boolean;
+  readonly #cacheControl: boolean;
   readonly #worded: NonNullable<OpenAiParts['worded']>;
 
   constructor(kind: string, context: ProviderContext, parts: OpenAiParts) {
@@ -141,6 +153,7 @@ export class OpenAiCompatible implements Provider {
     this.#modelList = modelList ?? { path: '/models', parse: parseModels };
     this.#models = parts.models;
     this.#streamUsage = parts.streamUsage ?? true;
+    this.#cacheControl = parts.cacheControl ?? false;
     this.#worded = parts.worded ?? ((request) => request);
   }
 
@@ -187,7 +200,7 @@ export class OpenAiCompatible implements Provider {
   }
 
   #told({ request, surface }: ProviderCall): ChatRequest {
-    return this.#worded(surface === 'anthropic' ? inOpenAiForm(request) : request);
+    return this.#worded(surface === 'anthropic' ? inOpenAiForm(request, this.#cacheControl) : request);
   }
 }
 

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { seededRandom } from '#core/random';
 import type { ChatChunk } from '#contract/chat';
 import type { Json as Fields } from '../json.ts';
-import { fromCompletion, toCompletion } from './answer.ts';
+import { fromCompletion, fromUsage, toCompletion } from './answer.ts';
 import { FromChunks } from './events.ts';
 import { ToChunks } from './stream.ts';
 
@@ -280,6 +280,17 @@ describe('an answer', () => {
     const told = fromCompletion({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices }, [STOP]);
     assert.deepEqual([told['stop_reason'], told['stop_sequence']], ['end_turn', null]);
   });
+
+  for (const name of ['cache_creation_tokens', 'cache_write_tokens'])
+    it(`has what was written to a cache by its ${name}`, () => {
+      const usage = { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11 };
+      assert.deepEqual(fromUsage({ ...usage, prompt_tokens_details: { cached_tokens: 2, [name]: 3 } }), {
+        input_tokens: 5,
+        output_tokens: 1,
+        cache_read_input_tokens: 2,
+        cache_creation_input_tokens: 3,
+      });
+    });
 
   it('that calls tools says so, though its provider ends it with "stop"', () => {
     const frame = { id: 'c', created: 1, model: 'm' };

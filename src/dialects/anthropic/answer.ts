@@ -79,7 +79,8 @@ export function toUsage(usage: unknown): Usage | null {
 export function fromUsage(usage: Usage | null | undefined): Json {
   const details = isRecord(usage?.['prompt_tokens_details']) ? usage['prompt_tokens_details'] : {};
   const cached = countOf(details['cached_tokens']);
-  const written = countOf(details['cache_creation_tokens']);
+  // The second is OpenRouter's.
+  const written = countOf(details['cache_creation_tokens'] ?? details['cache_write_tokens']);
   return {
     input_tokens: Math.max(0, countOf(usage?.prompt_tokens) - cached - written),
     output_tokens: countOf(usage?.completion_tokens),

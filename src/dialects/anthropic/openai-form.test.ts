@@ -77,6 +77,42 @@ describe('a request of the Messages API in OpenAI’s form', () => {
     assert.deepEqual(tools, [{ type: 'function', function: { name, description, parameters } }]);
   });
 
+  it('keeps cache_control for a server that takes it, where that has a place for it', () => {
+    const cache_control = { type: 'ephemeral' };
+    const document = {
+      type: 'document',
+      source: { type: 'text', media_type: 'text/plain', data: 'Bern.' },
+      cache_control,
+    };
+    const use = { type: 'tool_use', id: 'a', name: 'w', input: {}, cache_control };
+    const request = asked({
+      cache_control,
+      system: [{ type: 'text', text: 'Be brief.', cache_control }],
+      tools: [{ name: 'w', input_schema: {}, cache_control }],
+      messages: [
+        { role: 'user', content: [document, { type: 'text', text: 'Well?' }] },
+        { role: 'assistant', content: [use] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a', content: 'Rain.', cache_control }] },
+      ],
+    });
+    const told = inOpenAiForm(request, true);
+    assert.deepEqual(told['cache_control'], cache_control);
+    assert.partialDeepStrictEqual(told['tools'], [{ type: 'function', cache_control }]);
+    assert.deepEqual(
+      told.messages.map(({ content }) => content),
+      [
+        [{ type: 'text', text: 'Be brief.', cache_control }],
+        [
+          { type: 'text', text: 'Bern.', cache_control },
+          { type: 'text', text: 'Well?' },
+        ],
+        null,
+        [{ type: 'text', text: 'Rain.', cache_control }],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(inOpenAiForm(request)), /cache_control/);
+  });
+
   it('may leave any field at null', () => {
     const names = ['thinking', 'service_tier', 'container', 'inference_geo', 'speed', 'cache_control', 'diagnostics'];
     assert.deepEqual(asked(Object.fromEntries(names.map((name) => [name, null]))), asked({}));

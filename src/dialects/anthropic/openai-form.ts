@@ -22,15 +22,18 @@ const EFFORTS = [
   [4_096, 'medium'],
 ] as const;
 
-/** Throws `UpstreamFailure('untranslatable')`. */
-export function inOpenAiForm(request: ChatRequest): ChatRequest {
+/**
+ * `cached`: the server takes `cache_control` as OpenRouter does, of the request, of tools and of parts of a content
+ * (https://openrouter.ai/docs/features/prompt-caching). Throws `UpstreamFailure('untranslatable')`.
+ */
+export function inOpenAiForm(request: ChatRequest, cached = false): ChatRequest {
   const {
     messages,
     tools,
     user,
     thinking,
     output_config: output,
-    cache_control: _c,
+    cache_control: control,
     context_management: _m,
     speed: _s,
     anthropic_beta: _b,
@@ -41,9 +44,10 @@ export function inOpenAiForm(request: ChatRequest): ChatRequest {
   if (own !== undefined) throw untranslatable(own, `it is a field ${INSTEAD}`);
   return {
     ...rest,
-    messages: toldMessages(messages),
+    messages: toldMessages(messages, cached),
+    ...(cached && given(control) && { cache_control: control }),
     ...defined({
-      tools: Array.isArray(tools) ? tools.map(toldTool) : tools,
+      tools: Array.isArray(tools) ? tools.map((tool: unknown, at) => toldTool(tool, at, cached)) : tools,
       user: textOf(user).length > USER_CHARS_MAX ? undefined : user,
       reasoning_effort: toEffort(thinking, output),
     }),
@@ -64,7 +68,7 @@ function toEffort(thinking: unknown, output: unknown): string | undefined {
   return EFFORTS.find(([tokens]) => Number(budget) >= tokens)?.[1] ?? 'low';
 }
 
-function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
+function toldMessages(messages: readonly ChatMessage[], cached: boolean): ChatMessage[] {
   const told: ChatMessage[] = [];
   /** Of the system message that was told last: it grows, and may have very many parts. */
   let instructions: Json[] = [];
@@ -80,15 +84,15 @@ function toldMessages(messages: readonly ChatMessage[]): ChatMessage[] {
     thinking_blocks: _t,
     anthropic: _o,
     is_error: _e,
-    cache_control: _c,
+    cache_control: control,
     ...said
   } of messages) {
     const calls = said['tool_calls'];
     const fields = Array.isArray(calls) ? { ...said, tool_calls: calls.map(toldCall) } : said;
-    const parts = partsOf(content).map(toldPart);
+    const parts = partsOf(content).map((part) => toldPart(part, cached));
     const last = told.at(-1);
     if (role === 'tool') {
-      const texts = parts.filter(isText);
+      const texts = cached ? controlled(parts.filter(isText), control) : parts.filter(isText);
       const others = parts.filter((part) => !isText(part));
       for (const part of others) shown.push(part);
       told.push({ ...fields, role, content: others.length > 0 && texts.length === 0 ? SHOWN_BELOW : plain(texts) });
@@ -114,7 +118,13 @@ function partsOf(content: ChatMessage['content']): readonly Json[] {
 function plain(parts: readonly Json[]): string | readonly Json[] {
   const [first] = parts;
   if (first === undefined) return '';
-  return parts.length === 1 && isText(first) ? textOf(first['text']) : parts;
+  return parts.length === 1 && isText(first) && !given(first['cache_control']) ? textOf(first['text']) : parts;
+}
+
+/** A result has its own word for it, the last of its parts the server's. */
+function controlled(texts: readonly Json[], control: unknown): readonly Json[] {
+  const last = texts.at(-1);
+  return last === undefined || !given(control) ? texts : [...texts.slice(0, -1), { ...last, cache_control: control }];
 }
 
 function isText({ type }: Json): boolean {
@@ -122,21 +132,23 @@ function isText({ type }: Json): boolean {
 }
 
 /** Files are PDFs there, and none is fetched. */
-function toldPart(written: Json): Json {
-  const { cache_control: _, ...part } = written;
+function toldPart(written: Json, cached: boolean): Json {
+  const { cache_control: control, ...bare } = written;
+  const part = cached ? written : bare;
   if (!PARTS.includes(textOf(part['type'])))
     throw untranslatable('messages.content', `it holds a block of the type "${textOf(part['type'])}", ${INSTEAD}`);
   const { file_data: data, file_url: url, filename }: Json = isRecord(part['file']) ? part['file'] : {};
   if (given(url)) throw untranslatable('source.url', 'it is the address of a document, which Anthropic alone fetches');
   if (!textOf(data).startsWith(PLAIN)) return part;
   const text = Buffer.from(textOf(data).slice(PLAIN.length), 'base64').toString();
-  return { type: 'text', text: given(filename) ? `${textOf(filename)}\n\n${text}` : text };
+  const told = { type: 'text', text: given(filename) ? `${textOf(filename)}\n\n${text}` : text };
+  return cached && given(control) ? { ...told, cache_control: control } : told;
 }
 
-function toldTool(tool: unknown, at: number): Json {
-  const { type, function: called } = isRecord(tool) ? tool : {};
+function toldTool(tool: unknown, at: number, cached: boolean): Json {
+  const { type, function: called, cache_control: control } = isRecord(tool) ? tool : {};
   if (type !== 'function') throw untranslatable(`tools[${at}].type`, `it is "${textOf(type)}", a tool ${INSTEAD}`);
-  return { type, function: called };
+  return { type, function: called, ...(cached && given(control) && { cache_control: control }) };
 }
 
 function toldCall(call: unknown): Json {
