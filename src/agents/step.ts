@@ -149,7 +149,7 @@ class Said {
   #takeExtra(name: string, value: unknown): void {
     if (value === null || value === undefined || value === '') return;
     const had = this.#extras[name];
-    this.#extras[name] = Array.isArray(had) && Array.isArray(value) ? had.concat(value) : value;
+    this.#extras[name] = joined(had, value);
     this.#grow(JSON.stringify(value).length);
   }
 
@@ -157,6 +157,16 @@ class Said {
     this.#chars += chars;
     if (this.#chars > limits.agentTextCharsMax) throw tooMuch();
   }
+}
+
+/** Lists grow, also those in a provider's own object; everything else is said once. */
+function joined(had: unknown, more: unknown): unknown {
+  if (Array.isArray(had) && Array.isArray(more)) return [...(had as unknown[]), ...(more as unknown[])];
+  if (!isRecord(had) || !isRecord(more)) return more;
+  return {
+    ...had,
+    ...Object.fromEntries(Object.entries(more).map(([name, value]) => [name, joined(had[name], value)])),
+  };
 }
 
 function tooMuch(): UpstreamError {

@@ -156,6 +156,22 @@ describe('the steps of a turn', () => {
       assert.equal(new Set(sent.map((made: Record<string, unknown>) => made['id'])).size, CALLED.length);
     });
 
+  it('keep whole what a vendor says piece by piece in an object of its own', async () => {
+    const call = { index: 0, id: 'a', type: 'function', function: { name: 'weather', arguments: '{"city":"Bern"}' } };
+    const deltas = [{ anthropic: { content: [1] } }, { tool_calls: [call] }, { anthropic: { content: [2, 3] } }];
+    const said = [...deltas, { anthropic: { container: 'c' } }].map((delta) =>
+      JSON.stringify({ choices: [{ index: 0, delta, finish_reason: null }] }),
+    );
+    const bench = startAgentBench({
+      agent: withWeather,
+      model: [gives([...said, chunk('', 'tool_calls')]), says('Sunny.')],
+      external: sunny,
+    });
+    await resultOf(bench.agents.turn(bench.call()));
+    const told = bench.asked[1]?.request.messages.find(({ role }) => role === 'assistant');
+    assert.deepEqual(told?.['anthropic'], { content: [1, 2, 3], container: 'c' });
+  });
+
   it('begin the text of a step anew after a restart', async () => {
     const restart = JSON.stringify({ choices: [], revoagent: { event: 'restart' } });
     const bench = startAgentBench({ model: [gives([chunk('Wrong'), restart, chunk('Right.'), chunk('', 'stop')])] });
