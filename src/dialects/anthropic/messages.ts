@@ -12,7 +12,8 @@ import { untranslatable } from '../untranslatable.ts';
 import type { Json } from '../json.ts';
 
 export interface Turn {
-  role: 'user' | 'assistant';
+  /** `system` in the middle of a conversation is known to Claude Opus 4.8 and later. */
+  role: 'user' | 'assistant' | 'system';
   content: string | Json[];
 }
 
@@ -83,6 +84,11 @@ function toTurn(message: ChatMessage, where: string, own: boolean): Turn {
     return { role, content: toBlocks(content, `${where}.content`, ['text', 'image_url', 'file'], own) };
   }
   if (role === 'assistant') return { role, content: toAssistantContent(message, where, own) };
+  if (role === 'system' && own)
+    return {
+      role,
+      content: typeof content === 'string' ? content : toBlocks(content, `${where}.content`, ['text'], own),
+    };
   if (role === 'system' || role === 'developer')
     throw untranslatable(`${where}.role`, `it is "${role}", which Anthropic takes only before all other messages`);
   throw untranslatable(
@@ -219,6 +225,7 @@ export function fromTurns({ system, turns }: Conversation): ChatMessage[] {
 function fromTurn({ role, content }: Turn): ChatMessage[] {
   if (typeof content === 'string') return [{ role, content }];
   if (role === 'assistant') return [fromAssistant(content)];
+  if (role === 'system') return [{ role, content: content.map(fromBlock) }];
   const results = content.filter(({ type }) => type === 'tool_result');
   const rest = content.filter(({ type }) => type !== 'tool_result').map(fromBlock);
   const messages: ChatMessage[] = results.map(fromToolResult);

@@ -11,7 +11,7 @@ export const blocks = Type.Array(block);
 export const input = {
   model: modelName,
   messages: Type.Array(
-    Type.Object({ role: Type.Enum(['user', 'assistant']), content: Type.Union([Type.String(), blocks]) }),
+    Type.Object({ role: Type.Enum(['user', 'assistant', 'system']), content: Type.Union([Type.String(), blocks]) }),
     { minItems: 1, maxItems: limits.messagesMax },
   ),
   system: Type.Optional(Type.Union([Type.String(), blocks], { description: 'Instructions.' })),

@@ -172,6 +172,8 @@ describe('the official Anthropic client, with Anthropic behind the hub', () => {
       question,
       { role: 'assistant', content },
       { role: 'user', content: [result] },
+      { role: 'system', content: 'Be brief from now on.' },
+      { role: 'system', content: [{ type: 'text', text: 'And kind.' }] },
     ];
     await client.messages.create({ ...asked, messages });
     assert.deepEqual(last().body['messages'], messages);

@@ -184,6 +184,7 @@ describe('the official Anthropic client', () => {
             { type: 'text', text: 'Go on.', cache_control },
           ],
         },
+        { role: 'system', content: 'Be kind.' },
       ],
     });
     const { name, description, input_schema: parameters } = tool ?? assert.fail();
@@ -203,6 +204,7 @@ describe('the official Anthropic client', () => {
         { role: 'tool', tool_call_id: 'c', content: 'Rain.' },
         { role: 'user', content: [pictured, pictured] },
         { role: 'user', content: 'Go on.' },
+        { role: 'system', content: 'Be kind.' },
       ],
     });
   });
