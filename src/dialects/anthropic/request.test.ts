@@ -118,7 +118,12 @@ describe('an answer of Anthropic’s that comes back', () => {
 
 describe('a field', () => {
   it('that says nothing about the answer is left out', () => {
-    const unsaid = { metadata: { a: 'b' }, safety_identifier: 's', prompt_cache_key: 'k' };
+    const unsaid = {
+      metadata: { a: 'b' },
+      safety_identifier: 's',
+      prompt_cache_key: 'k',
+      prompt_cache_retention: '24h',
+    };
     assert.deepEqual(told(unsaid), told({}));
   });
 

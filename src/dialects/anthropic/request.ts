@@ -71,7 +71,7 @@ const TIERS: readonly (readonly [hub: string, anthropic: string])[] = [
   ['default', 'standard_only'],
 ];
 /** Left out: they say nothing about the answer. */
-const UNSAID = ['metadata', 'safety_identifier', 'prompt_cache_key'];
+const UNSAID = ['metadata', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_retention'];
 /** Fields whose value says "as ever": refused only where they say more. */
 const NEUTRAL: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>(
   Object.entries({

@@ -52,7 +52,17 @@ const CONFIG: readonly (readonly [fields: Record<string, unknown>, config: unkno
   [{ reasoning_effort: 'minimal' }, { thinkingConfig: { thinkingLevel: 'MINIMAL' } }, 'gemini-3-flash-preview'],
   [{ reasoning_effort: 'high' }, { thinkingConfig: { thinkingLevel: 'HIGH' } }, 'gemini-3.5-pro'],
   [{ reasoning_effort: 'low' }, { thinkingConfig: { thinkingLevel: 'LOW' } }, 'gemini-flash-latest'],
-  [{ user: 'u', metadata: { a: 'b' }, safety_identifier: 's', prompt_cache_key: 'k', store: false }, undefined],
+  [
+    {
+      user: 'u',
+      metadata: { a: 'b' },
+      safety_identifier: 's',
+      prompt_cache_key: 'k',
+      prompt_cache_retention: '24h',
+      store: false,
+    },
+    undefined,
+  ],
   [{ parallel_tool_calls: true, modalities: ['text'], service_tier: 'auto' }, undefined],
 ];
 

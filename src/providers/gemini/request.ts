@@ -94,6 +94,7 @@ const FIELDS: Readonly<Record<string, Field | 'elsewhere'>> = {
   metadata: unsaid,
   safety_identifier: unsaid,
   prompt_cache_key: unsaid,
+  prompt_cache_retention: unsaid,
   anthropic_beta: unsaid,
 };
 
