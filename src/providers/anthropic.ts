@@ -52,7 +52,7 @@ const settings = Type.Object(
       Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), {
         minItems: 1,
         maxItems: 20,
-        description: 'Beta features to switch on, sent as anthropic-beta.',
+        description: 'Beta features to switch on for every request, sent as anthropic-beta with those of the caller.',
       }),
     ),
     maxTokens: Type.Optional(

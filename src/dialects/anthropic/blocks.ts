@@ -113,17 +113,19 @@ export class StreamedBlocks {
     return this.#untold();
   }
 
-  add({ type, ...delta }: Json): void {
-    if (type === 'input_json_delta') {
+  add(delta: Json): void {
+    const open = this.#open;
+    if (delta['type'] === 'input_json_delta') {
       this.#json += this.#counted(textOf(delta['partial_json']));
-    } else if (type === 'citations_delta') {
+    } else if (delta['type'] === 'citations_delta') {
       this.#counted(JSON.stringify(delta));
-      this.#open['citations'] = [...listOf(this.#open['citations']), delta['citation']];
+      open['citations'] = [...listOf(open['citations']), delta['citation']];
     } else {
-      for (const [name, value] of Object.entries(delta)) {
-        const before = this.#open[name];
-        if (typeof value === 'string') this.#open[name] = textOf(before) + this.#counted(value);
-        else if (given(value)) this.#open[name] = value;
+      for (const name in delta) {
+        const value = delta[name];
+        if (name === 'type') continue;
+        if (typeof value === 'string') open[name] = textOf(open[name]) + this.#counted(value);
+        else if (given(value)) open[name] = value;
       }
     }
   }

@@ -55,20 +55,26 @@ export class FromChunks {
     if (chunk.usage !== undefined && chunk.usage !== null) this.#usage = chunk.usage;
     const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice === undefined) return events;
-    const kept = keptBlocks(choice.delta);
-    // An answer out of the cache comes in one piece, and no other keeps blocks in its first.
-    if (isFirst && kept.length > 0 && sayTheSame(kept, choice.delta)) {
-      for (const block of kept) this.#tellWhole(events, block);
-    } else {
-      this.#hear(events, choice.delta);
-      if (!isFirst) for (const block of kept) this.#keep(events, block);
-    }
-    this.#own = { ...this.#own, ...keptFields(choice.delta) };
+    if (choice.delta['anthropic'] === undefined) this.#hear(events, choice.delta);
+    else this.#take(events, choice.delta, isFirst);
     if (typeof choice.finish_reason === 'string') {
       this.#finish = choice.finish_reason;
       this.#stopped = choice['stop_reason'];
     }
     return events;
+  }
+
+  /** Of a delta with what Anthropic alone knows. */
+  #take(events: Json[], delta: Json, isFirst: boolean): void {
+    const kept = keptBlocks(delta);
+    // An answer out of the cache comes in one piece, and no other keeps blocks in its first.
+    if (isFirst && kept.length > 0 && sayTheSame(kept, delta)) {
+      for (const block of kept) this.#tellWhole(events, block);
+    } else {
+      this.#hear(events, delta);
+      if (!isFirst) for (const block of kept) this.#keep(events, block);
+    }
+    this.#own = { ...this.#own, ...keptFields(delta) };
   }
 
   #hear(events: Json[], delta: Json): void {
@@ -161,7 +167,7 @@ export class FromChunks {
     const call = continuedBy(piece, this.#calls) ?? this.#newCall();
     const text = call.streamed.take(piece);
     call.text += text;
-    call.own = { ...call.own, ...keptFields(piece) };
+    if (piece['anthropic'] !== undefined) call.own = { ...call.own, ...keptFields(piece) };
     this.#argumentChars += text.length;
     if (this.#argumentChars > limits.answerBytesMax) throw tooMuch();
     if (this.#calls.indexOf(call) < this.#told && call.text.trim() !== '') throw tooLate();
