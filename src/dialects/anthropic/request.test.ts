@@ -216,6 +216,17 @@ describe('a field', () => {
       }
     });
 
+  for (const effort of ['xhigh', 'max'])
+    it(`about thinking beyond all budgets is told to models that have the word ${effort}`, () => {
+      const ask = (model: string) =>
+        toMessagesRequest({ model: 'm', messages: ASKED, reasoning_effort: effort }, model, 10);
+      assert.partialDeepStrictEqual(ask('claude-opus-4-7'), {
+        thinking: { type: 'adaptive' },
+        output_config: { effort },
+      });
+      assert.throws(() => ask('claude-opus-4-1'), /what this upstream cannot be told/);
+    });
+
   it('about calls side by side is not told where no tool may be called', () => {
     const tools = [{ type: 'function', function: { name: 'w' } }];
     const choice = (fields: Json) => told({ tools, parallel_tool_calls: false, ...fields })['tool_choice'];

@@ -20,18 +20,25 @@ const TOKENS = new Map([
   ['low', 1_024],
   ['medium', 4_096],
   ['high', 16_384],
+  ['xhigh', 32_768],
+  ['max', 32_768],
 ]);
+/** No budget is that large: the older models' whole answers are bounded by less. */
+const ADAPTIVE_ONLY = ['xhigh', 'max'];
 
 /** Throws `UpstreamFailure('untranslatable')` for an effort that is none of Anthropic's. */
 export function toThinking(effort: unknown, model: string): Thinking {
   if (!given(effort) || effort === 'none' || effort === 'minimal') return NO_THINKING;
   const tokens = TOKENS.get(textOf(effort));
-  if (tokens === undefined)
+  const adaptive = isAdaptive(model);
+  if (tokens === undefined || (!adaptive && ADAPTIVE_ONLY.includes(textOf(effort)))) {
+    const words = [...TOKENS.keys()].filter((word) => adaptive || !ADAPTIVE_ONLY.includes(word));
     throw untranslatable(
       'reasoning_effort',
-      `it must be none, minimal, ${[...TOKENS.keys()].join(', ')} for Anthropic`,
+      `it must be none, minimal, ${words.join(', ')} for this model of Anthropic’s`,
     );
-  if (isAdaptive(model)) return { thinking: { type: 'adaptive' }, output_config: { effort }, tokens };
+  }
+  if (adaptive) return { thinking: { type: 'adaptive' }, output_config: { effort }, tokens };
   return { thinking: { type: 'enabled', budget_tokens: tokens }, tokens };
 }
 
