@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { event, message } from '../../helpers/anthropic-upstream.ts';
+import { startHubProcess } from '../../helpers/hub-process.ts';
 import { forTheSuite } from '../../helpers/suite.ts';
-import { answersBody } from '../../helpers/upstream.ts';
+import { answersBody, startUpstream } from '../../helpers/upstream.ts';
 import type { Behaviour } from '../../helpers/upstream.ts';
 import { MODEL, startHubWithKey } from './hub-with-key.ts';
 import type { HubWithKey } from './hub-with-key.ts';
@@ -218,4 +219,19 @@ describe('the official Anthropic client, with Anthropic behind the hub', () => {
         : client.messages.stream(request, options).finalMessage());
       assert.partialDeepStrictEqual(answer, { ...stopped, content: [{ type: 'text', text: 'So far' }] });
     });
+
+  it('is answered by Anthropic where the deployments before it cannot be told', async (t) => {
+    const other = await startUpstream(t);
+    const providers = {
+      openai: { kind: 'openai-compatible', baseUrl: other.baseUrl },
+      gemini: { kind: 'gemini', baseUrl: other.baseUrl, apiKey: 'k' },
+      anthropic: { kind: 'anthropic', baseUrl: hub.upstream.baseUrl, apiKey: 'k' },
+    };
+    const groups = Object.keys(providers).map((provider) => [{ provider, model: 'test-model' }]);
+    const { url } = await startHubProcess(t, { config: { providers, routes: { any: { groups } } } });
+    const routed = new Anthropic({ baseURL: url, apiKey: 'none', maxRetries: 0 });
+    await whole(routed.messages.create({ ...asked, model: 'any' }));
+    await whole(routed.messages.stream({ ...asked, model: 'any' }).finalMessage());
+    assert.equal(other.received.length, 0, 'the others were not asked');
+  });
 });
