@@ -24,10 +24,11 @@ const TOLD: Readonly<Record<string, () => unknown>> = {
   'Anthropic, after a tool’s result': () =>
     toMessagesRequest({ model: 'm', messages: [asks, answered, { role: 'user', content: texts }] }, 'claude', 9),
   'Anthropic, in an order of their own': () => {
-    const calls = Array.from({ length: MANY }, () => called);
-    const more = { thinking_blocks: [{ type: 'thinking', thinking: 'a', signature: 'b' }] };
-    const order = ['thinking', ...calls.flatMap(() => ['tool_use', 'text'])];
-    const answer: ChatMessage = { role: 'assistant', content: texts, tool_calls: calls, ...more, block_order: order };
+    const calls = Array.from({ length: MANY / 2 }, () => called);
+    const use = { type: 'tool_use', id: 'c', name: 'look', input: {} };
+    const blocks = calls.flatMap(() => [{ type: 'text', text: 'a' }, use]);
+    const said = { content: 'a'.repeat(calls.length), anthropic: { content: blocks } };
+    const answer: ChatMessage = { role: 'assistant', tool_calls: calls, ...said };
     return toMessagesRequest({ model: 'm', messages: [{ role: 'user', content: 'Look.' }, answer] }, 'claude', 9);
   },
   'OpenAI, of pictures in a tool’s result': () => {
