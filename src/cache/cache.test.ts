@@ -237,6 +237,39 @@ describe('an invalidation in the middle of a fill', () => {
     assert.equal(cache.peek('k'), 'new');
   });
 
+  it('has nothing made anew for who came before it', async () => {
+    const { cache } = setUp();
+    const { factory, calls, answer } = held<string>();
+    const first = cache.getOrSet('k', factory);
+    await settle();
+    await cache.delete('another');
+    const second = cache.getOrSet('k', factory);
+    await cache.delete('k');
+    answer(0).resolve('old');
+    assert.deepEqual(await Promise.all([first, second]), ['old', 'old']);
+    await settle();
+    assert.equal(calls.length, 1);
+  });
+
+  it('of a tag that is named late gives who came after it the value that is there by then', async () => {
+    const { cache } = setUp();
+    const named = Promise.withResolvers<void>();
+    const old = Promise.withResolvers<string>();
+    const first = cache.getOrSet('k', async ({ tag }) => {
+      await named.promise;
+      tag('late');
+      return old.promise;
+    });
+    await settle();
+    await cache.deleteTag('late');
+    const second = cache.getOrSet('k', () => assert.fail('another is there'));
+    named.resolve();
+    await settle();
+    assert.equal(await cache.getOrSet('k', () => 'new', { tags: ['late'] }), 'new');
+    old.resolve('old');
+    assert.deepEqual(await Promise.all([first, second]), ['old', 'new']);
+  });
+
   it('of another key or tag changes nothing', async () => {
     const { cache } = setUp();
     const { factory, answer } = held<string>();

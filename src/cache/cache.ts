@@ -214,10 +214,11 @@ export class Cache {
     this.#stats.shared++;
     const answer = under.join(options);
     if (this.#memory.number === under.since) return answer;
-    // The factory may yet name a tag that was invalidated after it began and before this caller came.
+    // The factory may yet name a tag that was invalidated after it began and before this caller came. What is invalidated later is not for him.
+    const known = under.tags;
     return answer.then((value) => {
-      const stands = this.#memory.judge(key, under.tags, under.since) === 'valid';
-      return stands ? value : this.#fly(key, factory, options);
+      const stands = under.tags === known || this.#memory.judge(key, under.tags, under.since) === 'valid';
+      return stands ? value : this.getOrSet(key, factory, options);
     });
   }
 

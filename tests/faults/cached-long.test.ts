@@ -1,0 +1,29 @@
+/** A cached answer that is under way for long: what becomes of who waits for it when it is made anew meanwhile. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { gate, streams, until } from '../helpers/upstream.ts';
+import { startCached, streamResult } from './harness.ts';
+
+it('an answer that is made anew is asked for once more, and not again for who had followed the one before', async (t) => {
+  const { bench, upstream } = await startCached(t);
+  const { opened, open } = gate();
+  upstream.otherwise = streams(['Half. ', 'Whole.'], { gates: { 1: opened } });
+  const ask = (content: string, anew: boolean): ReturnType<typeof streamResult> => {
+    const call = bench.call({ stream: true, messages: [{ role: 'user', content }] });
+    return streamResult(bench, { ...call, preferences: { cache: { anew } } });
+  };
+  const results = [ask('One', false)];
+  await until('it is asked', () => upstream.received.length === 1);
+  results.push(ask('Another', true));
+  await until('another is asked', () => upstream.received.length === 2);
+  results.push(ask('One', false));
+  await until('he follows', () => bench.running.list().length === 3);
+  results.push(ask('One', true));
+  await until('it is asked anew', () => upstream.received.length === 3);
+  open();
+  for (const { text, error } of await Promise.all(results)) assert.deepEqual([text, error], ['Half. Whole.', null]);
+  await until('all has ended', () => bench.running.list().length === 0);
+  assert.equal(upstream.received.length, 3);
+  assert.equal(new Set(bench.runs.map(({ id }) => id)).size, 4, 'each caller has a run of his own');
+  assert.equal(bench.runs.length, 4);
+});
