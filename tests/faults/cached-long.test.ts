@@ -1,8 +1,31 @@
-/** A cached answer that is under way for long: what becomes of who waits for it when it is made anew meanwhile. */
+/** A cached answer that is under way for long: what becomes of who waits for it when its readers leave, or when it is made anew meanwhile. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { gate, streams, until } from '../helpers/upstream.ts';
-import { startCached, streamResult } from './harness.ts';
+import { event, gate, streams, until } from '../helpers/upstream.ts';
+import { settle } from '../helpers/virtual-clock.ts';
+import { plainResult, startCached, streamResult } from './harness.ts';
+
+/** What a stream says of more than is read ahead of its readers, though its text is not as long as that. */
+const CHUNK = { id: 'chatcmpl-test', object: 'chat.completion.chunk', created: 1, model: 'test-model' };
+const WORD = event({ ...CHUNK, choices: [{ index: 0, delta: { content: 'A text. ' }, finish_reason: null }] });
+const WORDS = 40_000;
+
+it(
+  'a stream that its reader has left is read to its end for who waits for the whole',
+  { timeout: 60_000 },
+  async (t) => {
+    const { bench, upstream } = await startCached(t);
+    upstream.otherwise = streams([''], { raw: { 0: WORD.repeat(WORDS) } });
+    const { events } = await bench.gateway.stream(bench.call({ stream: true }));
+    const plain = plainResult(bench);
+    await settle();
+    await events.return?.();
+    const { text, error } = await plain;
+    assert.equal(error, null);
+    assert.ok(text === 'A text. '.repeat(WORDS), 'he has the whole of it');
+    assert.equal(upstream.received.length, 1);
+  },
+);
 
 it('an answer that is made anew is asked for once more, and not again for who had followed the one before', async (t) => {
   const { bench, upstream } = await startCached(t);

@@ -1,6 +1,7 @@
 /**
  * A stream under way that several callers read, each from its beginning and at his own pace. It is read ahead of them up to a bound, so
- * that no slow reader holds up another; past the bound, as fast as the fastest takes it. Ends once, for all: whole or failed.
+ * that no slow reader holds up another; past the bound, as fast as the fastest takes it, or to its end where only callers are left who
+ * wait for the whole. Ends once, for all: whole or failed.
  */
 import type { ChatCompletion, Usage } from '#contract/chat';
 import type { ChatStream, RunSpent, RunSummary } from '#contract/gateway';
@@ -30,6 +31,7 @@ export class LiveAnswer {
   #chars = 0;
   /** How far the fastest reader is. */
   #taken = 0;
+  #readers = 0;
   #ended: { readonly failure?: { readonly thrown: unknown } } | null = null;
   readonly #waiting = new Set<() => void>();
 
@@ -44,7 +46,7 @@ export class LiveAnswer {
       for await (const text of this.#stream.events) {
         this.#hear(text);
         this.#tell();
-        while (this.#chars > AHEAD_CHARS_MAX && this.#taken < this.#said.length)
+        while (this.#chars > AHEAD_CHARS_MAX && this.#readers > 0 && this.#taken < this.#said.length)
           await new Promise<void>((resolve) => this.whenChanged(resolve));
       }
     } catch (thrown) {
@@ -89,7 +91,13 @@ export class LiveAnswer {
 
   /** From the beginning. `usage`: whether the reader asked for it. */
   reader(usage: boolean): LiveReader {
+    this.#readers++;
     return new LiveReader(this, usage);
+  }
+
+  /** One of its readers has left. */
+  left(): void {
+    if (--this.#readers === 0) this.#tell();
   }
 
   /** The event at this place, null past the last of a whole answer, undefined where it has not come yet. Throws as the stream did. */
@@ -182,6 +190,7 @@ export class LiveReader implements AsyncIterableIterator<string> {
 
   /** A `next` that waits ends too. */
   return(): Promise<IteratorReturnResult<undefined>> {
+    if (!this.#left) this.#live.left();
     this.#left = true;
     this.#wake?.();
     return Promise.resolve(END);
