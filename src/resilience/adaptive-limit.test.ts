@@ -38,6 +38,38 @@ describe('AdaptiveLimit', () => {
     assert.ok(limit.limit > cut * 2, `${limit.limit} after ${cut}`);
   });
 
+  it('looks at no fewer than twenty answers together', () => {
+    const limit = new AdaptiveLimit({ initial: 10 });
+    // Twice as many: after the first twenty it has grown by less than one.
+    for (let answers = 1; answers <= 40; answers++) {
+      while (limit.tryEnter());
+      assert.equal(limit.limit, 10, `after ${answers - 1}`);
+      limit.answered(10);
+    }
+    assert.ok(limit.limit > 10);
+  });
+
+  it('measures at half the load by the calls that began under it alone', () => {
+    const limit = new AdaptiveLimit({ initial: 40, max: 40 });
+    for (let answers = 0; answers < 50 * 40; answers++) {
+      while (limit.tryEnter());
+      limit.answered(100);
+    }
+    assert.equal(limit.limit, 20);
+    while (limit.running > 0) limit.answered(100);
+    for (let answers = 0; answers < 20; answers++) {
+      while (limit.tryEnter());
+      assert.equal(limit.running, 20);
+      limit.answered(10);
+    }
+    assert.equal(limit.limit, 40, 'it is measured');
+    for (let answers = 0; answers < 40; answers++) {
+      while (limit.tryEnter());
+      limit.answered(100);
+    }
+    assert.ok(limit.limit < 40, 'and with more at once everyone waits');
+  });
+
   it('does not grow on calls that come one at a time', () => {
     const limit = new AdaptiveLimit({ initial: 10 });
     for (let call = 0; call < 1_000; call++) {

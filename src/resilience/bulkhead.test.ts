@@ -54,6 +54,35 @@ describe('Bulkhead', () => {
     assert.equal(bulkhead.waiting, 0);
   });
 
+  it('lets who was admitted alone, though the time that he might have waited goes by', async () => {
+    const clock = new VirtualClock();
+    const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 1, waitMs: 50 });
+    bulkhead.tryEnter();
+    const first = bulkhead.enter(scopeOn(clock));
+    bulkhead.leave();
+    assert.equal(await first, true);
+    await clock.advance(100);
+    assert.equal(bulkhead.waiting, 0);
+    const second = bulkhead.enter(scopeOn(clock));
+    assert.equal(bulkhead.enter(scopeOn(clock)), false, 'the queue is as long as it was');
+    bulkhead.leave();
+    assert.equal(await second, true);
+    assert.equal(bulkhead.running, 1);
+  });
+
+  it('gives the slot to who comes after the last one in the queue has left it', async () => {
+    const clock = new VirtualClock();
+    const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 2 });
+    bulkhead.tryEnter();
+    const leaver = scopeOn(clock);
+    const waits = [bulkhead.enter(scopeOn(clock)), bulkhead.enter(leaver)];
+    leaver.cancel({ kind: 'caller', reason: new Error('gone') });
+    waits.push(bulkhead.enter(scopeOn(clock)));
+    bulkhead.leave();
+    bulkhead.leave();
+    assert.deepEqual([await waits[0], await waits[2]], [true, true]);
+  });
+
   it('lets nobody wait longer than waitMs', async () => {
     const clock = new VirtualClock();
     const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 1, waitMs: 50 });

@@ -78,6 +78,24 @@ describe('hedge', () => {
     assert.equal(calls, 4);
   });
 
+  it('counts a call once, with a retry around it or without', async () => {
+    const clock = new VirtualClock();
+    const shared = (ratio: number) => new RetryBudget({ clock, ratio, reserve: 0 });
+    const [one, two] = [shared(1), shared(0.5)];
+    const alone = pipeline({ clock }).hedge({ delayMs: 10, budget: one }).build();
+    const retried = pipeline({ clock }).retry({ budget: two }).hedge({ delayMs: 10, budget: two }).build();
+    const calls = { alone: 0, retried: 0 };
+    const slow = (which: keyof typeof calls) => (): Promise<void> => {
+      calls[which]++;
+      return clock.sleep(100);
+    };
+    const all = [alone.tryExecute(slow('alone'))];
+    for (let call = 0; call < 4; call++) all.push(retried.tryExecute(slow('retried')));
+    await clock.advance(200);
+    await Promise.all(all);
+    assert.deepEqual(calls, { alone: 2, retried: 6 });
+  });
+
   it('learns when a call is slower than most', async () => {
     const { clock, events, built } = hedging();
     for (let call = 0; call < 300; call++) {

@@ -88,6 +88,21 @@ describe('a load shedder', () => {
     assert.equal(clock.pending, 0);
   });
 
+  it('keeps no timer when it is closed', async () => {
+    const { run, clock, shedder } = loopOf();
+    await run(400, 60);
+    shedder.close();
+    assert.equal(clock.pending, 0);
+  });
+
+  it('says what is shorter, memory or time', async () => {
+    const { run, memory } = loopOf();
+    memory.share = 0.95;
+    assert.deepEqual([...(await run(60, 6)).reasons], ['memory']);
+    await run(10_000, 60);
+    assert.deepEqual([...(await run(300, 60, { perRound: 100 })).reasons], ['event_loop']);
+  });
+
   it('turns what is under way away last, and what is vital never', async () => {
     const { run } = loopOf();
     await run(240, 60);

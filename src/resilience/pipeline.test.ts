@@ -140,6 +140,26 @@ describe('tryExecute and execute', () => {
     assert.equal(late.kind, 'timeout');
   });
 
+  it('through a circuit that opened meanwhile count nowhere, and any keeps its breaker from being forgotten', async () => {
+    const clock = new VirtualClock();
+    const breaker = new Breaker('upstream', BREAKER_DEFAULTS, { clock, random: { next: () => 0.5 } });
+    const built = pipeline({ clock }).breaker(breaker).build();
+    const answer = Promise.withResolvers<string>();
+    const late = built.execute(() => answer.promise);
+    breaker.openFor(1_000);
+    breaker.recover();
+    answer.resolve('late');
+    assert.equal(await late, 'late');
+    assert.equal(breaker.lateResults, 1);
+    assert.deepEqual(breaker.counts(), { failures: 0, calls: 0 });
+    clock.jump(600_000);
+    await built.execute(() => 'well');
+    assert.equal(breaker.lateResults, 1);
+    clock.jump(60_000);
+    assert.equal(breaker.idleFor(600_000), false);
+    assert.equal(breaker.idleFor(60_000), true);
+  });
+
   it('do not call for a caller who has left', async () => {
     const built = pipeline().build();
     const signal = AbortSignal.abort(new Error('gone'));

@@ -84,6 +84,21 @@ describe('retry', () => {
     }
   });
 
+  it('repeats what took too long only where twice is as good as once', async () => {
+    for (const [idempotent, attempts] of [[false, 1] as const, [true, 3] as const]) {
+      const clock = new VirtualClock();
+      const built = pipeline({ clock }).retry({ idempotent }).timeout(100).build();
+      let calls = 0;
+      const done = built.tryExecute(() => {
+        calls++;
+        return new Promise<string>(() => undefined);
+      });
+      await clock.advance(60_000);
+      assert.deepEqual(await done, { kind: 'timeout', scope: 'attempt', limitMs: 100 });
+      assert.equal(calls, attempts, `idempotent ${idempotent}`);
+    }
+  });
+
   it('waits as long as the upstream asks, and gives up where that is too long', async () => {
     const { clock, events, built } = retrying({ retryAfterMaxMs: 5_000 });
     const patient = built.tryExecute(({ attempt }) => {

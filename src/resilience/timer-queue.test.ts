@@ -35,6 +35,14 @@ describe('TimerQueue', () => {
     );
   });
 
+  it('lets go of its timer when it is closed', () => {
+    const clock = new VirtualClock();
+    const queue = new TimerQueue(clock, 100);
+    queue.add(() => assert.fail('it is closed'));
+    queue.close();
+    assert.equal(clock.pending, 0);
+  });
+
   it('lets a callback add and remove entries while it rings', async () => {
     const clock = new VirtualClock();
     const queue = new TimerQueue(clock, 10);

@@ -52,7 +52,6 @@ export class TimerQueue {
   }
 
   unlink(entry: Entry): void {
-    if (entry.queue === undefined) return;
     entry.queue = undefined;
     if (entry.previous === undefined) this.#first = entry.next;
     else entry.previous.next = entry.next;

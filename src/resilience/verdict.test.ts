@@ -36,6 +36,8 @@ describe('verdictOfError', () => {
   it('judges an error that carries a status by it, at any depth', () => {
     assert.equal(verdictOfError(Object.assign(new Error('no'), { status: 404 })).kind, 'success');
     assert.equal(verdictOfError(Object.assign(new Error('no'), { statusCode: 500 })).kind, 'failure');
+    const early = Object.assign(new Error('later'), { status: 429, retryAfterMs: '700' });
+    assert.equal(verdictOfError(early).retryAfterMs, 0, 'what is no number is no wait');
     const inner = Object.assign(new Error('later'), { status: 429, retryAfterMs: 700 });
     assert.deepEqual(verdictOfError(new Error('wrapped', { cause: inner })), {
       kind: 'throttled',
@@ -45,8 +47,11 @@ describe('verdictOfError', () => {
   });
 
   it('knows the errors of a connection that was never made', () => {
-    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
-    assert.equal(verdictOfError(new TypeError('fetch failed', { cause: refused })).unsent, true);
+    const codes = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
+    for (const code of codes) {
+      const cause = Object.assign(new Error('connect'), { code });
+      assert.equal(verdictOfError(new TypeError('fetch failed', { cause })).unsent, true, code);
+    }
     assert.equal(verdictOfError(Object.assign(new Error('read'), { code: 'ECONNRESET' })).unsent, false);
   });
 

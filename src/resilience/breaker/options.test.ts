@@ -36,6 +36,19 @@ it('holds nothing for ever where a wait is no number: a Retry-After that was a d
   permit().success();
 });
 
+it('takes every option down to its least value, and none below', () => {
+  const from1 = ['failures', 'windowMs', 'probeSuccesses', 'probesConcurrent'];
+  const from0 = ['minFailureRate', 'minCalls', 'openMs', 'openMsMax', 'jitter', 'slowCallMs'];
+  for (const [least, names] of [[1, from1] as const, [0, from0] as const])
+    for (const name of names) {
+      breakerWith({ [name]: least });
+      assert.throws(
+        () => breakerWith({ [name]: least - 0.5 }),
+        new RegExp(`^RangeError: ${name} is ${least} or more|from ${least} to`),
+      );
+    }
+});
+
 it('refuses options that would keep a circuit open or closed for ever, and takes the default where one is undefined', () => {
   const wrong = { failures: 0, windowMs: 0, minFailureRate: 2, openMs: Number.NaN, jitter: -1, probesConcurrent: 0 };
   for (const [name, value] of Object.entries(wrong))

@@ -3,12 +3,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
 import { Breaker } from './breaker.ts';
+import type { QuotaEvent } from './events.ts';
 import { BREAKER_DEFAULTS } from './options.ts';
+import type { Permit } from './permit.ts';
 
-function bench(): { clock: VirtualClock; breaker: Breaker; stateNow: () => string } {
+function bench(): { clock: VirtualClock; breaker: Breaker; quota: string[]; stateNow: () => string } {
   const clock = new VirtualClock();
-  const breaker = new Breaker('upstream', BREAKER_DEFAULTS, { clock, random: { next: () => 0.5 } });
-  return { clock, breaker, stateNow: () => breaker.state.kind };
+  const quota: string[] = [];
+  const onQuota = ({ kind }: QuotaEvent): void => void quota.push(kind);
+  const breaker = new Breaker('upstream', BREAKER_DEFAULTS, { clock, random: { next: () => 0.5 }, onQuota });
+  return { clock, breaker, quota, stateNow: () => breaker.state.kind };
+}
+
+function call(breaker: Breaker): Permit {
+  const asked = breaker.tryAcquire();
+  return asked.granted ? asked : assert.fail(`refused: ${asked.reason}`);
 }
 
 describe('a circuit that opened at a peer', () => {
@@ -59,5 +68,48 @@ describe('a circuit that opened at a peer', () => {
     assert.equal(stateNow(), 'half_open');
     probe.success();
     assert.equal(stateNow(), 'half_open', 'one of two successes');
+  });
+});
+
+describe('a quota that was exhausted', () => {
+  it('holds calls back as long as a peer was told, and the first that is served afterwards tells so, once', () => {
+    const { clock, breaker, quota } = bench();
+    const under = call(breaker);
+    breaker.holdBack(5_000);
+    breaker.holdBack(1_000);
+    assert.equal(breaker.throttledForMs, 5_000, 'a later word never shortens it');
+    under.success();
+    assert.deepEqual(quota, [], 'it was let in before');
+    assert.equal(breaker.tryAcquire().granted, false);
+    clock.jump(5_000);
+    call(breaker).success();
+    call(breaker).success();
+    assert.deepEqual(quota, ['served']);
+  });
+
+  it('is told to the peers where it was exhausted here, and told again once it is served', () => {
+    const { clock, breaker, quota } = bench();
+    call(breaker).throttled(5_000);
+    assert.deepEqual(quota, ['throttled']);
+    clock.jump(5_000);
+    call(breaker).success();
+    call(breaker).success();
+    assert.deepEqual(quota, ['throttled', 'served']);
+  });
+
+  it('is tried at once where this instance may, and tells where it is served', () => {
+    const { breaker, quota } = bench();
+    breaker.holdBack(5_000);
+    breaker.endHold();
+    call(breaker).success();
+    assert.deepEqual(quota, ['served']);
+  });
+
+  it('is no matter any more where a peer was served: nobody needs telling', () => {
+    const { breaker, quota } = bench();
+    breaker.holdBack(5_000);
+    breaker.endThrottle();
+    call(breaker).success();
+    assert.deepEqual(quota, []);
   });
 });

@@ -161,6 +161,16 @@ describe('a probe whose answer has begun well', () => {
     assert.deepEqual(reset.breaker.counts(), { failures: 0, calls: 0 }, 'of one that was reset it is none');
   });
 
+  it('says nothing more once it was given back', () => {
+    const { breaker, permit, state } = halfOpen();
+    const left = permit();
+    left[Symbol.dispose]();
+    assert.equal(breaker.inFlight, 0);
+    left.wellSoFar();
+    permit().success();
+    assert.equal(state(), 'half_open', 'one of two successes');
+  });
+
   it('changes nothing where the reader leaves it', () => {
     const bench = halfOpen();
     const probe = bench.permit();

@@ -7,7 +7,7 @@ import type { Transition } from './events.ts';
 import { BREAKER_DEFAULTS } from './options.ts';
 import type { BreakerOptions } from './options.ts';
 import type { Permit } from './permit.ts';
-import type { StateKind } from './state.ts';
+import type { BreakerSnapshot, StateKind } from './state.ts';
 
 interface Bench {
   readonly clock: VirtualClock;
@@ -353,18 +353,24 @@ describe('a permit', () => {
 
 describe('a snapshot', () => {
   it('carries every state to another breaker, with what remains of its wait', () => {
-    const states: ((one: Bench) => void)[] = [
-      () => undefined,
-      ({ fail }) => fail(5),
-      ({ breaker }) => breaker.forceOpen({ by: 'ann', reason: 'r', forMs: 40_000 }),
-      ({ breaker }) => breaker.forceOpen({ by: 'ann', reason: 'r' }),
-      ({ breaker }) => breaker.disable({ by: 'ann', reason: 'r' }),
+    const order = { by: 'ann', reason: 'r' };
+    const nobody = { by: null, reason: null };
+    const states: [(one: Bench) => void, Omit<BreakerSnapshot, 'round'>][] = [
+      [() => undefined, { state: 'closed', remainingMs: null, ...nobody }],
+      [({ fail }) => fail(5), { state: 'open', remainingMs: 20_000, ...nobody }],
+      [
+        ({ breaker }) => breaker.forceOpen({ ...order, forMs: 40_000 }),
+        { state: 'forced_open', remainingMs: 30_000, ...order },
+      ],
+      [({ breaker }) => breaker.forceOpen(order), { state: 'forced_open', remainingMs: null, ...order }],
+      [({ breaker }) => breaker.disable(order), { state: 'disabled', remainingMs: null, ...order }],
     ];
-    for (const bring of states) {
+    for (const [bring, expected] of states) {
       const from = bench();
       bring(from);
       from.clock.jump(10_000);
       const snapshot = from.breaker.snapshot();
+      assert.deepEqual(snapshot, { ...expected, round: 0 });
       const to = bench();
       to.clock.jump(777_777);
       to.breaker.hydrate(snapshot);

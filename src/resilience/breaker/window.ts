@@ -47,7 +47,6 @@ export class SlidingWindow {
     this.#failures.fill(0);
     this.#successTotal = 0;
     this.#failureTotal = 0;
-    this.#slot = Number.NaN;
     this.#slotEndsAt = Number.NEGATIVE_INFINITY;
   }
 
