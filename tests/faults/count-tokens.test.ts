@@ -107,7 +107,8 @@ describe('the tokens of a chat', () => {
     controller.abort(callerGone);
     await assert.rejects(asked, { code: 'cancelled' });
     await until('it is let go', () => one.received[0]?.aborted === true);
-    assert.equal(bench.breakers.get('provider:one').counts().failures, 0);
+    const breaker = bench.breakers.get('provider:one');
+    assert.deepEqual([breaker.counts(), breaker.inFlight], [{ failures: 0, calls: 0 }, 0]);
   });
 
   it('are estimated where another kind answers first, and where a guardrail judges what goes out', async (t) => {

@@ -22,12 +22,14 @@ for (const [form, ask] of FORMS) {
 
     it('is named to the caller where nobody else can take it; nothing is sent, and the circuit learns nothing', async (t) => {
       const one = await startUpstream(t);
-      const bench = startBench(t, { providers: { one: anthropic(one.baseUrl) }, settings });
+      const routes = { m: { ...route('one').m, content: 'full' } } as const;
+      const bench = startBench(t, { providers: { one: anthropic(one.baseUrl) }, settings, routes });
       const { error } = await ask(bench, bench.call(fields));
       assert.ok(error instanceof HubError);
       assert.deepEqual([error.code, error.param], ['unsupported_field', 'seed']);
       assert.match(error.detail, /"one" cannot be told seed: /);
       assert.equal(one.received.length, 0);
+      assert.deepEqual(bench.contents, [], 'what was given to nobody is not kept');
       assert.deepEqual(
         bench.lastRun.attempts.map(({ outcome, verdict }) => [outcome, verdict]),
         [['untranslatable', 'try_other']],
@@ -41,6 +43,8 @@ for (const [form, ask] of FORMS) {
       const bench = startBench(t, { providers, settings, routes: route('one', 'two') });
       assert.deepEqual(await ask(bench, bench.call(fields)), { text: 'All is well.', error: null });
       assert.deepEqual([one.received.length, two.received[0]?.body['seed']], [0, 7]);
+      const { summary } = await bench.gateway.complete(bench.call({ seed: 7 }));
+      assert.equal(summary.attempts, 1, 'one was sent');
     });
 
     it('costs none of the attempts: the fifth deployment answers, and the call earns its retries once', async (t) => {
