@@ -28,10 +28,10 @@ describe('an HTTP answer', () => {
   });
 
   it('is 304 for who has it, by ETag or by date, and whole for HEAD but for its body', async () => {
-    const { ask, state } = scene(
-      {},
-      () => new Response('a', { headers: { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' } }),
-    );
+    const { ask, state } = scene({}, () => {
+      const headers = { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT', 'content-length': '1', 'x-of': 'it' };
+      return new Response('a', { headers });
+    });
     const etag = (await ask()).said('etag') ?? '';
     for (const headers of [
       { 'if-none-match': etag },
@@ -39,7 +39,8 @@ describe('an HTTP answer', () => {
       { 'if-modified-since': 'Fri, 02 Jan 2026 00:00:00 GMT' },
     ]) {
       const { status, text, said } = await ask(headers);
-      assert.deepEqual([status, text, said('etag')], [304, '', etag]);
+      assert.deepEqual([status, text, said('etag'), said('x-of')], [304, '', etag, 'it']);
+      assert.deepEqual([said('content-type'), said('content-length')], [null, null], 'it has no content');
     }
     assert.equal((await ask({ 'if-none-match': '"x"' })).status, 200);
     const head = await ask({}, { method: 'HEAD' });
@@ -146,6 +147,16 @@ describe('an HTTP answer', () => {
     assert.equal((await own.ask({ authorization: 'b' })).text, 'number 2');
     assert.equal((await own.ask({ authorization: 'a' })).text, 'number 1');
     assert.notEqual((await own.ask()).text, (await own.ask()).text);
+  });
+
+  it('is kept by its status as RFC 9110 has it, unless it is of a part', async () => {
+    const kept: number[] = [];
+    for (const status of [200, 201, 203, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 410, 429, 500, 503]) {
+      const { ask, state } = scene({}, () => new Response('a', { status }));
+      assert.deepEqual([(await ask()).status, (await ask()).status], [status, status]);
+      if (state.calls === 1) kept.push(status);
+    }
+    assert.deepEqual(kept, [200, 203, 301, 308, 404, 410]);
   });
 
   it('is not kept where it says so, and no longer than it says', async () => {
