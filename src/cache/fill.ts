@@ -14,7 +14,7 @@ import type { FactoryContext, Said } from './context.ts';
 import type { CacheEvent, CacheStats } from './events.ts';
 import type { Flight } from './flight.ts';
 import { CacheValueError } from './json.ts';
-import { forbidsCover } from './memory-store.ts';
+import { Kept } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
 import type { FillOptions, LeaseSettings } from './options.ts';
 import { ENTRY_BYTES_MAX, fillOptions } from './options.ts';
@@ -45,7 +45,7 @@ export interface FillDependencies {
 interface Found {
   leases: Leases;
   /** From a tier beneath, where memory may not hold it. */
-  stale: { readonly entry: Entry<Encoded>; readonly since: number } | undefined;
+  stale: Kept<unknown> | undefined;
   readonly beganAt: number;
   /** Runs from when there is a copy that could answer: a look-up that hits needs none. */
   soft: Timer | undefined;
@@ -144,7 +144,8 @@ export class Filler {
 
   #takeStale(flight: Flight, found: Found, { stale }: Exclude<RemoteAcquired, { kind: 'hit' }>): void {
     if (stale === undefined) return;
-    found.stale = { entry: stale, since: flight.since };
+    const source = { ...stale, payload: stale.payload.value };
+    found.stale = new Kept<unknown>(flight.key, source, flight.since, this.#its.clock.now(), Number.POSITIVE_INFINITY);
     this.#answerStaleSoon(flight, found);
     this.#keep(flight, stale);
     const whileRefreshed = !stale.expired && stale.ageMs < stale.ttlMs + stale.swrMs;
@@ -212,13 +213,16 @@ export class Filler {
   #stale(flight: Flight, found: Found): { value: unknown; ageMs: number } | undefined {
     const { clock, memory } = this.#its;
     const now = clock.now();
-    const kept = memory.find(flight.key, now);
-    if (kept !== undefined) return kept.mayCover(now) ? { value: kept.payload, ageMs: now - kept.bornAt } : undefined;
-    if (found.stale === undefined) return undefined;
-    const { entry, since } = found.stale;
-    const judgement = memory.judge(flight.key, entry.tags, since);
-    const no = judgement === 'gone' || forbidsCover(entry, entry.expired || judgement === 'expired');
-    return no ? undefined : { value: entry.payload.value, ageMs: entry.ageMs };
+    const kept = memory.find(flight.key, now) ?? this.#beneath(flight, found);
+    return kept?.mayCover(now) === true ? { value: kept.payload, ageMs: now - kept.bornAt } : undefined;
+  }
+
+  /** The copy that memory does not hold, as invalidations have left it. */
+  #beneath({ key }: Flight, { stale }: Found): Kept<unknown> | undefined {
+    if (stale === undefined) return undefined;
+    const judgement = this.#its.memory.judge(key, stale.source.tags, stale.since);
+    if (judgement === 'expired') stale.expire();
+    return judgement === 'gone' ? undefined : stale;
   }
 
   #answerStaleSoon(flight: Flight, found: Found): void {
@@ -232,7 +236,6 @@ export class Filler {
     if (stale === undefined) return false;
     if (flight.answered) return true;
     this.#its.stats.staleServed++;
-    flight.continueInBackground();
     flight.resolve(stale.value);
     return true;
   }

@@ -25,7 +25,7 @@ export class Flight {
   #progress: { readonly value: unknown } | undefined;
   #listeners: Set<(progress: unknown) => void> | undefined;
   #waiting = 0;
-  #background: boolean;
+  readonly #background: boolean;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -114,11 +114,6 @@ export class Flight {
   listen(listener: (progress: unknown) => void): void {
     (this.#listeners ??= new Set()).add(listener);
     if (this.#progress !== undefined) listener(this.#progress.value);
-  }
-
-  /** Nobody waits for the rest: it goes on for the next caller. */
-  continueInBackground(): void {
-    this.#background = true;
   }
 
   join({ signal, onProgress }: Pick<CallOptions, 'signal' | 'onProgress'> = {}): Promise<unknown> {

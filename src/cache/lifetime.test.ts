@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import type { Cache } from './cache.ts';
 import { CacheFactoryError, FactoryTimeoutError } from './context.ts';
 import type { FactoryContext } from './context.ts';
 import { createCache } from './create.ts';
@@ -77,8 +78,10 @@ describe('time', () => {
       assert.equal(await cache.getOrSet('k', failing), 'a long value');
       return calls;
     };
-    assert.deepEqual([await ask(), await ask()], [1, 1]);
-    await pass(clock, 29_999);
+    for (let each = 0; each < 3; each++) {
+      assert.equal(await ask(), 1);
+      await pass(clock, 9_999);
+    }
     assert.equal(await ask(), 1);
     await cache.expire('k');
     assert.equal(await ask(), 2);
@@ -156,18 +159,22 @@ describe('time', () => {
     assert.equal(cache.stats().earlyRefreshes, 1);
   });
 
-  it('what was made together does not end together', async () => {
-    const { cache, clock } = setUp({ defaults: { jitter: 0.1 } });
-    for (let each = 0; each < 100; each++) await cache.set(`k${each}`, each);
-    const fresh = (): number =>
-      Array.from({ length: 100 }, (_, each) => cache.peek(`k${each}`)).filter((v) => v !== undefined).length;
-    await pass(clock, 899);
-    assert.equal(fresh(), 100);
-    await pass(clock, 101);
-    assert.ok(fresh() > 20 && fresh() < 80, `${fresh()} of 100`);
-    await pass(clock, 101);
-    assert.equal(fresh(), 0);
-  });
+  for (const [how, keep] of [
+    ['made', (cache: Cache, key: string) => cache.getOrSet(key, () => key)],
+    ['set', (cache: Cache, key: string) => cache.set(key, key)],
+  ] as const)
+    it(`what was ${how} together does not end together`, async () => {
+      const { cache, clock } = setUp({ defaults: { jitter: 0.1 } });
+      for (let each = 0; each < 100; each++) await keep(cache, `k${each}`);
+      const fresh = (): number =>
+        Array.from({ length: 100 }, (_, each) => cache.peek(`k${each}`)).filter((v) => v !== undefined).length;
+      await pass(clock, 899);
+      assert.equal(fresh(), 100);
+      await pass(clock, 101);
+      assert.ok(fresh() > 20 && fresh() < 80, `${fresh()} of 100`);
+      await pass(clock, 101);
+      assert.equal(fresh(), 0);
+    });
 });
 
 describe('what a factory may say', () => {

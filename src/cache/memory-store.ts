@@ -85,7 +85,7 @@ export class Kept<Payload> {
 }
 
 /** Expired by hand, and never to be served where the factory fails. */
-export function forbidsCover({ staleOnErrorMs }: Entry<unknown>, expired: boolean): boolean {
+function forbidsCover({ staleOnErrorMs }: Entry<unknown>, expired: boolean): boolean {
   return expired && staleOnErrorMs === 0;
 }
 
