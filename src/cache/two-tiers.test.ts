@@ -18,7 +18,8 @@ class Lower extends MemoryTier {
     const acquired = super.acquire(request);
     if (!this.corrupt || acquired.kind !== 'hit') return acquired;
     const payload = Uint8Array.from(acquired.entry.payload);
-    payload[payload.length - 1] ^= 1;
+    const last = payload.length - 1;
+    payload[last] = (payload[last] ?? 0) ^ 1;
     return { ...acquired, entry: { ...acquired.entry, payload } };
   }
 
