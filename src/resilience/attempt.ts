@@ -71,6 +71,11 @@ export class Attempt implements Stage {
       const entered = await bulkhead.enter(scope);
       permit?.ignore();
       if (entered !== true) return entered === false ? { kind: 'bulkhead', concurrent: bulkhead.concurrent } : entered;
+      // Who leaves in the moment in which he is let in has the slot.
+      if (scope.ended !== undefined) {
+        bulkhead.leave();
+        return scope.ended;
+      }
       // The circuit may have opened meanwhile, and a queue full of callers must not go on to an upstream that is down.
       const again = breaker?.tryAcquire();
       if (again?.granted === false) {

@@ -232,6 +232,22 @@ describe('tryExecute and execute', () => {
     assert.equal(breaker.state.kind, 'closed');
   });
 
+  it('do not call for a caller who leaves in the moment in which he gets his slot', async () => {
+    const clock = new VirtualClock();
+    const breaker = new Breaker('upstream', BREAKER_DEFAULTS, { clock, random: { next: () => 0.5 } });
+    const bulkhead = new Bulkhead({ clock, concurrent: 1, queue: 1 });
+    const built = pipeline({ clock }).breaker(breaker).bulkhead(bulkhead).build();
+    assert.ok(bulkhead.tryEnter());
+    const controller = new AbortController();
+    let calls = 0;
+    const waiting = built.tryExecute(() => calls++, { signal: controller.signal });
+    const reason = new Error('gone');
+    bulkhead.leave();
+    controller.abort(reason);
+    assert.deepEqual(await waiting, { kind: 'cancelled', reason });
+    assert.deepEqual([calls, bulkhead.running, breaker.inFlight], [0, 0, 0]);
+  });
+
   it('take for a failure what a judge gives that is no verdict, and hold nothing', async () => {
     const noVerdict: object[] = [() => undefined, async () => verdictOfStatus(200), () => ({ kind: 'good' })];
     for (const judge of noVerdict) {
