@@ -93,6 +93,13 @@ describe('a body that the cache answers', () => {
     }
   });
 
+  it('is known beside others that are as long', () => {
+    const bodies = onTheWatch();
+    const others = ['a', 'b', 'c'].map((letter) => LONG.replaceAll('a', letter));
+    for (let time = 0; time < 2; time++) for (const other of others) answered(bodies, other);
+    for (const other of others) assert.equal(read(bodies, other).isKnown, true);
+  });
+
   it('is not known by an answer that another one had', () => {
     const bodies = onTheWatch();
     answered(bodies, LONG);
