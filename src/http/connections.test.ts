@@ -100,10 +100,12 @@ describe('a server that drains', () => {
     const served = readUntil(idle, WHOLE);
     idle.write(LIVE);
     await served;
-    const busy = await openSocket(t, hub.url);
-    const begun = readUntil(busy, /one/);
-    busy.write(STREAM);
-    await begun;
+    const [busy, used] = [await openSocket(t, hub.url), await openSocket(t, hub.url)];
+    for (const socket of [busy, used]) {
+      const begun = readUntil(socket, /one/);
+      socket.write(STREAM);
+      await begun;
+    }
 
     const closing = hub.server.close(600_000);
     await clock.advance(4_900);
@@ -112,11 +114,15 @@ describe('a server that drains', () => {
     assert.match(await late, /^HTTP\/1\.1 200/, 'a request that was on its way is served');
 
     await clock.advance(20_000);
-    const end = readUntil(busy, /\r\n0\r\n\r\n/);
+    const ends = [busy, used].map((socket) => readUntil(socket, /\r\n0\r\n\r\n/));
     finish();
-    assert.match(await end, /two[^]*\[DONE\]/);
+    for (const end of ends) assert.match(await end, /two[^]*\[DONE\]/);
+    await clock.advance(4_000);
+    const more = readUntil(used, WHOLE);
+    used.write(LIVE);
+    assert.match(await more, /^HTTP\/1\.1 200/, 'it is idle from the end of its stream on');
     const gone = once(busy, 'close');
-    await clock.advance(6_000);
+    await clock.advance(2_000);
     await gone;
     await closing;
   });
