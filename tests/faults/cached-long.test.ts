@@ -49,4 +49,8 @@ it('an answer that is made anew is asked for once more, and not again for who ha
   assert.equal(upstream.received.length, 3);
   assert.equal(new Set(bench.runs.map(({ id }) => id)).size, 4, 'each caller has a run of his own');
   assert.equal(bench.runs.length, 4);
+  assert.ok(
+    bench.runs.every(({ finishReason }) => finishReason === 'stop'),
+    'his says how the answer ended, too',
+  );
 });
