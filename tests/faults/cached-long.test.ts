@@ -27,6 +27,19 @@ it(
   },
 );
 
+it('who waits for the whole of a stream that is too large to be put together asks for himself', async (t) => {
+  const { bench, upstream } = await startCached(t);
+  const part = 'A text. '.repeat(16 * 1024);
+  upstream.script(streams(Array.from({ length: 40 }, () => part)));
+  const streamed = streamResult(bench, bench.call({ stream: true }));
+  const plain = plainResult(bench);
+  assert.deepEqual(await plain, { text: 'All is well.', error: null });
+  const { text, error } = await streamed;
+  assert.deepEqual([text.length, error], [40 * part.length, null]);
+  assert.equal(upstream.received.length, 2);
+  assert.equal(bench.runs.length, 2);
+});
+
 it('an answer that is made anew is asked for once more, and not again for who had followed the one before', async (t) => {
   const { bench, upstream } = await startCached(t);
   const { opened, open } = gate();

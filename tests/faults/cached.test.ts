@@ -76,20 +76,22 @@ describe('identical calls at the same time', () => {
     assert.ok(bench.runs.every(({ status }) => status === 'cancelled'));
   });
 
-  it('fail together, each told why, and the next caller asks anew', async (t) => {
-    const { bench, upstream } = await startCached(t);
-    const { opened, open } = gate();
-    upstream.script(async (exchange) => {
-      await opened;
-      await refuses(400)(exchange);
+  for (const first of [0, 1])
+    it(`fail together, each told why in a run of his own, and the next caller asks anew, whether the first wants ${first === 0 ? 'the whole' : 'a stream'}`, async (t) => {
+      const { bench, upstream } = await startCached(t);
+      const { opened, open } = gate();
+      upstream.script(async (exchange) => {
+        await opened;
+        await refuses(400)(exchange);
+      });
+      const results = many(20, (at) => (at % 2 === first ? plainResult(bench) : streamResult(bench)));
+      await until('it is asked', () => upstream.received.length === 1);
+      open();
+      for (const { error } of await Promise.all(results)) assert.match(String(error), /400|refused/);
+      assert.deepEqual([bench.runs.length, new Set(bench.runs.map(({ id }) => id)).size], [20, 20]);
+      assert.deepEqual(await plainResult(bench), { text: 'All is well.', error: null });
+      assert.equal(upstream.received.length, 2);
     });
-    const results = many(20, (at) => (at % 2 === 0 ? plainResult(bench) : streamResult(bench)));
-    await until('it is asked', () => upstream.received.length === 1);
-    open();
-    for (const { error } of await Promise.all(results)) assert.match(String(error), /400|refused/);
-    assert.deepEqual(await plainResult(bench), { text: 'All is well.', error: null });
-    assert.equal(upstream.received.length, 2);
-  });
 });
 
 describe('a kept answer', () => {
