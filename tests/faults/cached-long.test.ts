@@ -1,4 +1,4 @@
-/** A cached answer that is under way for long: what becomes of who waits for it when its readers leave, or when it is made anew meanwhile. */
+/** A shared stream while it is under way: what becomes of who waits for it when its readers leave or it is made anew, and what a follower is told. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { event, gate, streams, until } from '../helpers/upstream.ts';
@@ -26,6 +26,24 @@ it(
     assert.equal(upstream.received.length, 1);
   },
 );
+
+it('who follows a stream is told what it used, and pays nothing', async (t) => {
+  const { bench, upstream } = await startCached(t);
+  upstream.otherwise = streams(['All is well.']);
+  const call = () => bench.call({ stream: true, stream_options: { include_usage: true } });
+  const both = await Promise.all([bench.gateway.stream(call()), bench.gateway.stream(call())]);
+  for (const { events } of both) while ((await events.next()).done !== true);
+  const used = { promptTokens: 7, completionTokens: 3 };
+  assert.deepEqual(
+    both.map(({ spent }) => spent()),
+    [
+      // Nobody knows the price.
+      { ...used, costMicroUsd: null },
+      { ...used, costMicroUsd: 0 },
+    ],
+  );
+  assert.equal(upstream.received.length, 1);
+});
 
 it('who waits for the whole of a stream that is too large to be put together asks for himself', async (t) => {
   const { bench, upstream } = await startCached(t);
