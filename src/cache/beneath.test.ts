@@ -4,6 +4,7 @@ import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { held, pass, setUp } from '../../tests/helpers/one-cache.ts';
 import { settle, VirtualClock } from '../../tests/helpers/virtual-clock.ts';
+import type { Cache } from './cache.ts';
 import type { CacheEvent } from './events.ts';
 import { MemoryTier } from './memory-tier.ts';
 import type { CacheOptions } from './options.ts';
@@ -101,6 +102,25 @@ describe('a copy', () => {
       else await assert.rejects(asked, /down/);
     });
 
+  for (const [how, end, covers] of [
+    ['deleted by its key', (cache) => cache.delete('users:1'), false],
+    ['deleted by its tag', (cache) => cache.deleteTag('team'), false],
+    ['deleted by its prefix', (cache) => cache.deletePrefix('users:'), false],
+    ['cleared with all others', (cache) => cache.clear(), false],
+    ['expired by its key', (cache) => cache.expire('users:1'), true],
+    ['expired by its tag', (cache) => cache.expireTag('team'), true],
+  ] as const satisfies readonly (readonly [string, (cache: Cache) => Promise<void>, boolean])[])
+    it(`that is ${how} ${covers ? 'covers' : 'covers no'} failure`, async () => {
+      const { cache } = setUp();
+      await cache.set('users:1', 'kept', { tags: ['team'] });
+      await end(cache);
+      const asked = cache.getOrSet('users:1', () => {
+        throw new Error('down');
+      });
+      if (covers) assert.equal(await asked, 'kept');
+      else await assert.rejects(asked, /down/);
+    });
+
   it('that lies in a tier beneath alone covers no failure that comes after its time', async () => {
     const defaults = { swrMs: 0, staleOnErrorMs: 5_000, softTimeoutMs: 60_000 };
     for (const [tookMs, covers] of [[499, true] as const, [500, false] as const]) {
@@ -135,6 +155,34 @@ describe('a copy', () => {
 });
 
 describe('what is told', () => {
+  it('of a tier: each look-up and what it found, and each value that it took', async () => {
+    const { clock, told, one, other } = two();
+    const texts = (): string[] =>
+      told
+        .splice(0)
+        .filter(({ kind }) => kind === 'lookup' || kind === 'stored')
+        .map((each) => (each.kind === 'lookup' ? each.result : `${each.kind} ${'bytes' in each && each.bytes > 0}`));
+    await one.getOrSet('k', () => 1);
+    await settle();
+    assert.deepEqual(texts(), ['miss', 'stored true']);
+    await one.set('k', 1);
+    await other.get('k');
+    assert.deepEqual(texts(), ['stored true', 'hit']);
+    clock.jump(1_500);
+    await other.getOrSet('k', () => 2);
+    await settle();
+    assert.deepEqual(texts(), ['stale', 'stored true']);
+  });
+
+  it('counts what memory answers, however it is asked', async () => {
+    const { cache } = setUp();
+    await cache.set('k', 1);
+    assert.deepEqual([cache.peek('k'), await cache.get('k'), await cache.getOrSet('k', () => 2)], [1, 1, 1]);
+    assert.deepEqual([cache.peek('none'), await cache.get('none')], [undefined, undefined]);
+    const { hits, misses } = cache.stats();
+    assert.deepEqual([hits, misses], [3, 1]);
+  });
+
   it('counts and times every call of a factory', async () => {
     const { clock, told, one } = two();
     const takes = (ms: number, failure?: Error) => async (): Promise<string> => {

@@ -13,6 +13,8 @@ class Lower extends MemoryTier {
   corrupt = false;
   /** Takes nothing. */
   deaf = false;
+  /** What it takes, and its end, wait for this. */
+  waits: Promise<void> | undefined;
 
   override acquire(request: AcquireRequest): Acquired<Uint8Array> {
     const acquired = super.acquire(request);
@@ -23,9 +25,14 @@ class Lower extends MemoryTier {
     return { ...acquired, entry: { ...acquired.entry, payload } };
   }
 
-  override set(key: string, entry: Entry<Uint8Array>, origin: string): void {
+  override async set(key: string, entry: Entry<Uint8Array>, origin: string): Promise<void> {
     if (this.deaf) throw new Error('deaf');
+    await this.waits;
     super.set(key, entry, origin);
+  }
+
+  override async close(): Promise<void> {
+    await this.waits;
   }
 }
 
@@ -80,6 +87,37 @@ describe('a tier', () => {
     await settle();
     lower.corrupt = false;
     assert.equal(await overLower().getOrSet('k', never), 'made');
+  });
+
+  it('that is slow to take a value gives nobody the old one for longer', async () => {
+    const { lower, overLower } = tiers();
+    const cache = overLower({ memory: { entryBytesMax: 10 } });
+    await cache.set('k', 'old');
+    const taken = Promise.withResolvers<void>();
+    lower.waits = taken.promise;
+    const set = cache.set('k', 'a new and long value');
+    await settle();
+    assert.equal(await cache.get('k'), 'old', 'it is what the tier has yet');
+    taken.resolve();
+    await set;
+    assert.equal(cache.peek('k'), undefined);
+    assert.equal(await cache.get('k'), 'a new and long value');
+  });
+
+  it('is waited for when the cache closes', async () => {
+    const { lower, overLower } = tiers();
+    const ended = Promise.withResolvers<void>();
+    lower.waits = ended.promise;
+    let closed = false;
+    const closing = overLower()
+      .close()
+      .then(() => {
+        closed = true;
+      });
+    await settle();
+    assert.equal(closed, false);
+    ended.resolve();
+    await closing;
   });
 
   it('that did not take a value is not read before it has heard that its own is wrong', async () => {
