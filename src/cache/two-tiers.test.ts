@@ -13,8 +13,6 @@ class Lower extends MemoryTier {
   corrupt = false;
   /** Takes nothing. */
   deaf = false;
-  /** What it takes, and its end, wait for this. */
-  waits: Promise<void> | undefined;
 
   override acquire(request: AcquireRequest): Acquired<Uint8Array> {
     const acquired = super.acquire(request);
@@ -25,15 +23,30 @@ class Lower extends MemoryTier {
     return { ...acquired, entry: { ...acquired.entry, payload } };
   }
 
-  override async set(key: string, entry: Entry<Uint8Array>, origin: string): Promise<void> {
+  override set(key: string, entry: Entry<Uint8Array>, origin: string): void {
     if (this.deaf) throw new Error('deaf');
-    await this.waits;
     super.set(key, entry, origin);
   }
+}
 
-  override async close(): Promise<void> {
-    await this.waits;
-  }
+/** The same tier, whose writes and whose end wait. */
+function slowly(tier: MemoryTier, until: () => Promise<void>): Tier {
+  return {
+    name: tier.name,
+    limits: tier.limits,
+    acquire: (request) => tier.acquire(request),
+    put: (key, entry, ticket) => tier.put(key, entry, ticket),
+    renew: (key, token, leaseMs) => tier.renew(key, token, leaseMs),
+    release: (key, token) => tier.release(key, token),
+    set: async (key, entry, origin) => {
+      await until();
+      tier.set(key, entry, origin);
+    },
+    invalidate: (invalidations, origin) => tier.invalidate(invalidations, origin),
+    position: () => tier.position(),
+    since: (position) => tier.since(position),
+    close: until,
+  };
 }
 
 function tiers() {
@@ -90,11 +103,12 @@ describe('a tier', () => {
   });
 
   it('that is slow to take a value gives nobody the old one for longer', async () => {
-    const { lower, overLower } = tiers();
-    const cache = overLower({ memory: { entryBytesMax: 10 } });
-    await cache.set('k', 'old');
+    const { clock, lower, overLower } = tiers();
+    await overLower().set('k', 'old');
     const taken = Promise.withResolvers<void>();
-    lower.waits = taken.promise;
+    const tier = slowly(lower, () => taken.promise);
+    const { cache } = setUp({ clock, tiers: [tier], memory: { entryBytesMax: 10 } });
+    await settle();
     const set = cache.set('k', 'a new and long value');
     await settle();
     assert.equal(await cache.get('k'), 'old', 'it is what the tier has yet');
@@ -105,15 +119,13 @@ describe('a tier', () => {
   });
 
   it('is waited for when the cache closes', async () => {
-    const { lower, overLower } = tiers();
+    const { clock, lower } = tiers();
     const ended = Promise.withResolvers<void>();
-    lower.waits = ended.promise;
+    const { cache } = setUp({ clock, tiers: [slowly(lower, () => ended.promise)] });
     let closed = false;
-    const closing = overLower()
-      .close()
-      .then(() => {
-        closed = true;
-      });
+    const closing = cache.close().then(() => {
+      closed = true;
+    });
     await settle();
     assert.equal(closed, false);
     ended.resolve();
