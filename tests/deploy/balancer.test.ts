@@ -28,10 +28,10 @@ interface Hub extends NginxInstance {
   readonly url: string;
 }
 
-async function startHub(t: Cleanup, name: string): Promise<Hub> {
+async function startHub(t: Cleanup, name: string, server: Record<string, unknown> = {}): Promise<Hub> {
   const { process, url } = await startHubProcess(t, {
     config: {
-      server: { instance: name },
+      server: { instance: name, ...server },
       providers: { simulator },
       routes: { '*': { groups: [[{ provider: 'simulator' }]] } },
     },
@@ -151,6 +151,35 @@ describe('two hubs behind NGINX', () => {
     const own = await Promise.all(Array.from({ length: 60 }, () => fetch(`${nginx.url}/api/models`)));
     assert.deepEqual(new Set(own.map(({ status }) => status)), new Set([200]), 'this machine is no flood');
     assert.deepEqual(new Set(probes.map(({ status }) => status)), new Set([200]));
+  });
+
+  it('get a head as long as they take, and say themselves what is too long', async (t) => {
+    const headerBytesMax = 65_536;
+    const hub = await startHub(t, 'hub-1', { headerBytesMax });
+    const nginx = await startNginx(t, [hub], { headerBytesMax });
+    const answer = async (bytes: number): Promise<[number, unknown]> => {
+      const response = await fetch(`${nginx.url}/health/live`, { headers: { filler: 'x'.repeat(bytes) } });
+      return [response.status, await response.json()];
+    };
+    assert.equal((await answer(60_000))[0], 200);
+    const [status, said] = await answer(headerBytesMax - 100);
+    assert.equal(status, 431);
+    assert.doesNotMatch(JSON.stringify(said), /balancer/);
+  });
+
+  it('hold only so many sockets of one address: one more gets 429', async (t) => {
+    const nginx = await startNginx(t, instances, { connectionsMax: 3 });
+    const open = (): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const socket = new WebSocket(`${nginx.url.replace('http', 'ws')}/ws/chat`, { localAddress: '127.0.0.2' });
+        t.after(() => socket.terminate());
+        socket.on('open', () => resolve(101));
+        socket.on('unexpected-response', (_, { statusCode = 0 }) => resolve(statusCode));
+        socket.on('error', reject);
+      });
+    const statuses: number[] = [];
+    while (statuses.length < 4) statuses.push(await open());
+    assert.deepEqual(statuses, [101, 101, 101, 429]);
   });
 
   it('get no more calls at once than they may have: the rest is told to come back, and operators come in', async (t) => {

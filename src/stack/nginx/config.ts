@@ -44,7 +44,7 @@ ${servers.map(indent).join('\n\n')}
 }
 
 function http(options: NginxOptions): string {
-  const { folder, bodyBytesMax, requestsPerSecond, connectionsMax } = options;
+  const { folder, bodyBytesMax, headerBytesMax, requestsPerSecond, connectionsMax } = options;
   return `${accessLog(folder)}
 
 server_tokens off;
@@ -53,7 +53,7 @@ keepalive_timeout 75s;${isAtLeast(options.version, [1, 27, 4]) ? '\nkeepalive_mi
 client_header_timeout 30s;
 client_body_timeout 30s;
 send_timeout 60s;
-large_client_header_buffers 4 16k;
+large_client_header_buffers 4 ${headerBytesMax};
 client_max_body_size ${bodyBytesMax};
 client_body_buffer_size 256k;
 ${temporaryPaths(folder)}

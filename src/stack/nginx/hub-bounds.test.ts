@@ -21,6 +21,12 @@ describe("a balancer's bounds", () => {
     assert.ok(boundsOf(t, { server: { bodyBytesMax } }).bodyBytesMax > bodyBytesMax);
   });
 
+  it('let a header pass that the hubs take, and never one shorter than by default', (t) => {
+    const longest = (headerBytesMax: number): number => boundsOf(t, { server: { headerBytesMax } }).headerBytesMax;
+    assert.equal(longest(65_536), 65_536);
+    assert.equal(longest(4_096), defaults.headerBytesMax);
+  });
+
   it('grow with the requests that a hub may have at once, and never ask more of it than those', (t) => {
     const placesFor = (requestsInFlightMax: number): number =>
       boundsOf(t, { server: { requestsInFlightMax } }).requestsInFlightMax;

@@ -6,7 +6,7 @@ import { BODY_BYTES_MORE, defaults } from './options.ts';
 
 export type HubBounds = Pick<
   NginxOptions,
-  'bodyBytesMax' | 'requestsInFlightMax' | 'readTimeoutS' | 'shutdownTimeoutS'
+  'bodyBytesMax' | 'headerBytesMax' | 'requestsInFlightMax' | 'readTimeoutS' | 'shutdownTimeoutS'
 >;
 
 /** What a hub may need after a deadline until its answer is out. */
@@ -20,7 +20,7 @@ const WITHOUT_STAND_IN = 8 / 9;
 
 /** Fewer requests at once than by default only where a hub takes fewer itself. */
 export function hubBounds({ server, resilience, routes, external }: Config): HubBounds {
-  const { bodyBytesMax, requestsInFlightMax: places, shutdownGraceMs } = server;
+  const { bodyBytesMax, headerBytesMax, requestsInFlightMax: places, shutdownGraceMs } = server;
   const ofRoutes = Object.values(routes).flatMap((route) => [route, ...route.groups.flat()]);
   const answersMs = [
     // What callers may ask for.
@@ -32,6 +32,7 @@ export function hubBounds({ server, resilience, routes, external }: Config): Hub
   const fewer = Math.min(defaults.requestsInFlightMax, Math.floor(places * WITHOUT_STAND_IN));
   return {
     bodyBytesMax: bodyBytesMax + BODY_BYTES_MORE,
+    headerBytesMax: Math.max(defaults.headerBytesMax, headerBytesMax),
     requestsInFlightMax: Math.max(1, fewer, Math.floor(places / BUSY_PART)),
     readTimeoutS: secondsOf(Math.max(...answersMs)) + ANSWER_MORE_S,
     shutdownTimeoutS: Math.max(defaults.shutdownTimeoutS, secondsOf(shutdownGraceMs) + SHUTDOWN_MORE_S),

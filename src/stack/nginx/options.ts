@@ -30,6 +30,8 @@ export interface NginxOptions {
   readonly folder: string;
   /** Largest request body, in bytes; the hub's bound and a little more, so that the hub's own error is seen. */
   readonly bodyBytesMax: number;
+  /** Longest line of a request's head, in bytes: as long as a hub takes all of them together, so that its own error is seen. */
+  readonly headerBytesMax: number;
   /** Requests a second of one address, with twice as many at once. */
   readonly requestsPerSecond: number;
   /** Connections of one address. */
@@ -56,6 +58,7 @@ export const BODY_BYTES_MORE = 1024 * 1024;
 
 export const defaults = {
   bodyBytesMax: limits.bodyBytesMax + BODY_BYTES_MORE,
+  headerBytesMax: limits.headerBytesMax,
   requestsPerSecond: 200,
   connectionsMax: 1_000,
   requestsInFlightMax: 1_024,
@@ -70,6 +73,8 @@ const INSTANCES_MAX = 64;
 /** And the least that each may be. */
 const COUNTS = [
   ['bodyBytesMax', 1],
+  // With less NGINX has no room for a connection.
+  ['headerBytesMax', 1_024],
   ['requestsPerSecond', 1],
   ['connectionsMax', 1],
   ['requestsInFlightMax', 0],

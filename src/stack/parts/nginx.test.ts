@@ -14,6 +14,7 @@ describe('the balancer of a stack', () => {
     t.after(() => rmSync(folder, { recursive: true }));
     const hubBounds = {
       bodyBytesMax: 64_000_000,
+      headerBytesMax: 65_536,
       requestsInFlightMax: 2_048,
       readTimeoutS: 7_260,
       shutdownTimeoutS: 630,
@@ -26,6 +27,7 @@ describe('the balancer of a stack', () => {
     const text = readFileSync(path.join(folder, 'nginx', 'nginx.conf'), 'utf8');
     for (const line of [
       'client_max_body_size 64000000;',
+      'large_client_header_buffers 4 65536;',
       'max_conns=2048;',
       'proxy_read_timeout 7260s;',
       'worker_shutdown_timeout 630s;',
