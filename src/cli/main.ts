@@ -213,6 +213,13 @@ function addStackCommands(root: Command): void {
     .addHelpText('after', '\nExample:\n  revoagent scale 4')
     .action(async (count: string, options: FolderOptions) => (await import('./stack.ts')).stackScale(count, options));
   root
+    .command('reload')
+    .description('have the hubs read their configuration again, and the balancer what it follows of it; nothing is cut')
+    .addOption(folderOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  revoagent reload')
+    .action(async (options: FolderOptions) => (await import('./stack.ts')).stackReload(options));
+  root
     .command('deploy')
     .description('renew one hub after the other; all go back where one is not ready or fails its callers')
     .option('--from <folder>', 'an installation of the new version (default: this one)')

@@ -1,4 +1,4 @@
-/** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `deploy`, `down`. */
+/** `up`, and what is said to a stack that runs: `status`, `logs`, `scale`, `reload`, `deploy`, `down`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { environmentWith, loadReceivers } from '#config/index';
 import type { Receivers } from '#config/index';
 import { readAdminKey } from '#hub/index';
 import { callStack, controlFile, hubBounds, makeFolder, planStack, runStack, StackEndedError } from '#stack/index';
-import type { RunOptions, StackEvent, StackStatus } from '#stack/index';
+import type { Followed, RunOptions, StackEvent, StackStatus } from '#stack/index';
 import { load } from './load.ts';
 import { TOLD_TWICE_MS, writeJson } from './options.ts';
 
@@ -66,6 +66,7 @@ export async function up(options: UpOptions): Promise<void> {
     await runStack(runOptionsOf(options), {
       clock: systemClock,
       signal: ending.signal,
+      follow,
       hurry: hurrying.signal,
       onEvent: (event) => showEvent(event, options),
       onUp: (status) => showUp(status, options),
@@ -186,6 +187,10 @@ export async function stackScale(count: string, options: FolderOptions): Promise
   showDone(await call<StackStatus>(options, 'scale', { hubs }), options);
 }
 
+export async function stackReload(options: FolderOptions): Promise<void> {
+  showDone(await call<StackStatus>(options, 'reload'), options);
+}
+
 export async function stackDeploy(
   options: FolderOptions & { readonly from?: string; readonly settle?: string },
 ): Promise<void> {
@@ -227,8 +232,7 @@ export function folderOf({ folder }: FolderOptions): string {
 
 function runOptionsOf(options: UpOptions): RunOptions {
   const { config, listen, adminKeyFile, tlsListen, tlsCertificate, tlsKey, monitoring, only } = options;
-  // Every error of the file at once, before anything is started with it.
-  const { config: read } = load(config === undefined ? {} : { config });
+  const followed = follow(config);
   const tls = [tlsListen, tlsCertificate, tlsKey].filter((each) => each !== undefined);
   if (tls.length !== 0 && tls.length !== 3)
     throw new Error('TLS needs all three: --tls-listen, --tls-certificate and --tls-key.');
@@ -249,8 +253,7 @@ function runOptionsOf(options: UpOptions): RunOptions {
     portOffset: numberOf('--port-offset', options.portOffset),
     listen,
     configFile: config === undefined ? undefined : path.resolve(config),
-    shutdownGraceMs: read.server.shutdownGraceMs,
-    hubBounds: hubBounds(read),
+    ...followed,
     adminKeyFile: adminKeyFile === undefined ? undefined : path.resolve(adminKeyFile),
     tls:
       tlsListen === undefined || tlsCertificate === undefined || tlsKey === undefined
@@ -262,6 +265,12 @@ function runOptionsOf(options: UpOptions): RunOptions {
     drills: options.drills,
     autoscale: options.autoscale === true ? autoscaleOf(options) : null,
   };
+}
+
+/** Throws with every error of the file at once, before anything is started with it. */
+function follow(config: string | undefined): Followed {
+  const { config: read } = load(config === undefined ? {} : { config });
+  return { shutdownGraceMs: read.server.shutdownGraceMs, hubBounds: hubBounds(read) };
 }
 
 /** How much of it there may be is for the stack to say. */
@@ -306,7 +315,7 @@ function showUp(status: StackStatus, options: FolderOptions): void {
   if (options.json === true) return writeJson({ up: status });
   console.log('\nEverything is ready:\n');
   for (const { shown } of status.parts) if (shown !== null) console.log(`  ${shown.what.padEnd(22)} ${shown.url}`);
-  console.log(`\nrevoagent status | logs <part> | scale <hubs> | deploy | down${inFolder(options)}`);
+  console.log(`\nrevoagent status | logs <part> | scale <hubs> | reload | deploy | down${inFolder(options)}`);
 }
 
 function showDone(status: StackStatus, { json }: FolderOptions): void {

@@ -12,6 +12,7 @@ export type { Runbook } from './drill/runbook.ts';
 export { openShell } from './drill/shell.ts';
 export { callStack, StackEndedError } from './control.ts';
 export { makeFolder } from './layout.ts';
+export type { Followed } from './layout.ts';
 export { nginxConfig } from './nginx/config.ts';
 export { hubBounds } from './nginx/hub-bounds.ts';
 export { defaults as nginxDefaults, parseVersion } from './nginx/options.ts';

@@ -6,7 +6,15 @@ import { messageOf } from '#core/errors';
 import type { Receivers } from '#config/index';
 import type { HubBounds } from './nginx/hub-bounds.ts';
 
-export interface StackOptions {
+/** What a stack follows of its hubs' configuration. */
+export interface Followed {
+  /** `server.shutdownGraceMs`: no hub is killed before. By default 30 s. */
+  readonly shutdownGraceMs?: number | undefined;
+  /** Of the balancer; by default what fits a hub's own defaults. */
+  readonly hubBounds?: HubBounds | undefined;
+}
+
+export interface StackOptions extends Followed {
   /** Its data, logs and state. */
   readonly folder: string;
   /** 2 to `HUBS_MAX`. */
@@ -17,10 +25,6 @@ export interface StackOptions {
   readonly listen?: string | undefined;
   /** The hubs' configuration; without it each finds providers by itself. */
   readonly configFile?: string | undefined;
-  /** What that says of `server.shutdownGraceMs`: no hub is killed before. By default 30 s. */
-  readonly shutdownGraceMs?: number | undefined;
-  /** What the balancer follows of it; by default what fits a hub's own defaults. */
-  readonly hubBounds?: HubBounds | undefined;
   /** A key that every hub takes as an admin's at its start. */
   readonly adminKeyFile?: string | undefined;
   readonly tls?: { readonly listen: string; readonly certificate: string; readonly key: string } | undefined;

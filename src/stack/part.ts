@@ -30,6 +30,12 @@ export interface Part extends Server {
   isAlive?(signal: AbortSignal): Promise<boolean>;
   /** Files that it writes besides what it says, and the signal at which it opens them again. */
   readonly logs?: { readonly files: readonly string[]; readonly reopen: NodeJS.Signals };
+  /** How it takes up other settings while it runs. */
+  readonly reload?: {
+    readonly signal: NodeJS.Signals;
+    /** Writes what it reads then; whether that differs from what was there. Throws, with all as it was, where it would not take that. */
+    rewrite(): boolean;
+  };
   /** For people. */
   readonly shown?: { readonly what: string; readonly url: string } | undefined;
 }
@@ -55,6 +61,15 @@ export interface PartStatus {
 /** What happened, for whoever watches. */
 export interface StackEvent {
   readonly part: string;
-  readonly what: 'starting' | 'ready' | 'crashed' | 'hung' | 'stopping' | 'stopped' | 'killed';
+  readonly what:
+    | 'starting'
+    | 'ready'
+    | 'reloaded'
+    | 'not reloaded'
+    | 'crashed'
+    | 'hung'
+    | 'stopping'
+    | 'stopped'
+    | 'killed';
   readonly detail: string;
 }

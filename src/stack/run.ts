@@ -1,4 +1,4 @@
-/** A stack from its start to its end, with the socket by which `status`, `logs`, `scale`, `deploy` and `down` speak to it. */
+/** A stack from its start to its end, with the socket by which `status`, `logs`, `scale`, `reload`, `deploy` and `down` speak to it. */
 import path from 'node:path';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
@@ -9,7 +9,7 @@ import type { AutoscaleTargets } from './autoscale.ts';
 import { serveControl } from './control.ts';
 import type { Call } from './control.ts';
 import { Layout } from './layout.ts';
-import type { StackOptions } from './layout.ts';
+import type { Followed, StackOptions } from './layout.ts';
 import { boundLogs } from './log-files.ts';
 import type { StackEvent } from './part.ts';
 import { planOf } from './plan.ts';
@@ -25,6 +25,8 @@ export interface RunOptions extends StackOptions {
 
 export interface RunHooks {
   readonly clock: Clock;
+  /** Reads the hubs' configuration as it is now; throws where it is invalid. */
+  readonly follow: (configFile: string | undefined) => Followed;
   readonly onEvent: (event: StackEvent) => void;
   /** Everything is ready. */
   readonly onUp: (status: StackStatus) => void;
@@ -50,7 +52,7 @@ export async function runStack(options: RunOptions, hooks: RunHooks): Promise<vo
     tell(event);
   };
   if (options.tls !== undefined) requireTlsFiles(options.tls, clock.wallMs());
-  const stack = new Stack(options, { clock, onEvent });
+  const stack = new Stack(options, { clock, follow: hooks.follow, onEvent });
   await stack.takeOver();
   const end = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => end.resolve());
@@ -102,6 +104,10 @@ async function answer(stack: Stack, up: Promise<void>, { command, words }: Call,
     case 'scale':
       await up;
       await stack.scale(Number(words['hubs']));
+      return stack.status();
+    case 'reload':
+      await up;
+      await stack.reload();
       return stack.status();
     case 'deploy': {
       await up;

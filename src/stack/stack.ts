@@ -2,13 +2,15 @@
  * A whole stack on one machine: brought up in the order of what its parts need, scaled and renewed while it serves, ended in the
  * reverse order. One of its acts at a time; status may be asked always.
  */
+import { execFile } from 'node:child_process';
 import { statfsSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type { Clock } from '#core/clock';
 import { pause } from '#core/clock';
 import { messageOf } from '#core/errors';
 import { figuresOf } from './figures.ts';
 import type { HubFigures } from './figures.ts';
-import type { StackOptions } from './layout.ts';
+import type { Followed, StackOptions } from './layout.ts';
 import { HUBS_MAX, Layout, makeFolder, shipped } from './layout.ts';
 import type { LogFile } from './log-files.ts';
 import type { Part, PartStatus, StackEvent } from './part.ts';
@@ -25,11 +27,15 @@ const ERRORS_MORE_MAX = 0.05;
 const JUDGED_REQUESTS = 20;
 const FIGURES_MS = 2_000;
 const WATCH_EVERY_MS = 1_000;
+/** For a program that reads one file. */
+const CHECK_MS = 30_000;
 /** A new database and its first logs, with some room to work. */
 const SPACE_MB = 256;
 
 export interface StackParts {
   readonly clock: Clock;
+  /** Reads the hubs' configuration as it is now; throws where it is invalid. */
+  readonly follow: (configFile: string | undefined) => Followed;
   readonly onEvent: (event: StackEvent) => void;
 }
 
@@ -47,17 +53,19 @@ export interface DeployOptions {
 }
 
 export class Stack {
-  readonly layout: Layout;
+  layout: Layout;
   readonly #clock: Clock;
+  readonly #read: StackParts['follow'];
   readonly #onEvent: StackParts['onEvent'];
   readonly #supervisor: Supervisor;
   #program = shipped('bin', 'revoagent.js');
   #hubs: number[] = [];
   #busy: string | null = null;
 
-  constructor(options: StackOptions, { clock, onEvent }: StackParts) {
+  constructor(options: StackOptions, { clock, follow, onEvent }: StackParts) {
     this.layout = new Layout(options);
     this.#clock = clock;
+    this.#read = follow;
     this.#onEvent = onEvent;
     makeFolder(options.folder);
     this.#supervisor = new Supervisor({
@@ -114,6 +122,14 @@ export class Stack {
     });
   }
 
+  /** Hubs read their configuration again, and the balancer what it follows of it. Throws where that is invalid: then nobody was told. */
+  reload(): Promise<void> {
+    return this.#alone('reload', async () => {
+      this.#follow();
+      for (const number of this.#hubs) this.#supervisor.reload(hubPart(this.layout, number, this.#program));
+    });
+  }
+
   /**
    * Renews one hub after the other; the next one only where this one is ready and does not fail its callers. Otherwise all that were
    * renewed get their old version back, and the reason is thrown.
@@ -121,6 +137,8 @@ export class Stack {
   deploy({ program, settleMs = SETTLE_MS }: DeployOptions): Promise<void> {
     return this.#alone('deploy', async () => {
       const done: number[] = [];
+      await requireSound(hubPart(this.layout, 1, program), program, this.layout.configFile);
+      this.#followIfKnown();
       try {
         for (const number of this.#hubs) {
           done.push(number);
@@ -150,6 +168,21 @@ export class Stack {
 
   get #stateFile(): string {
     return this.layout.in('state.json');
+  }
+
+  #follow(): void {
+    this.layout = new Layout({ ...this.layout.options, ...this.#read(this.layout.configFile) });
+    const balancer = partsOf(this.layout).find(({ name }) => name === 'nginx');
+    if (balancer !== undefined) this.#supervisor.reload(balancer);
+  }
+
+  /** A new version may know settings that this one, which supervises, does not. */
+  #followIfKnown(): void {
+    try {
+      this.#follow();
+    } catch (error) {
+      this.#onEvent({ part: 'nginx', what: 'not reloaded', detail: messageOf(error) });
+    }
   }
 
   /** All or none of them. */
@@ -254,6 +287,17 @@ export class Stack {
     } finally {
       timer.cancel();
     }
+  }
+}
+
+/** Throws where the version that is to be started could not read the configuration: the first hub would not come back, with neither version. */
+async function requireSound({ env }: Part, program: string, configFile: string | undefined): Promise<void> {
+  const words = [program, 'config', 'check', ...(configFile === undefined ? [] : ['--config', configFile])];
+  try {
+    await promisify(execFile)(process.execPath, words, { env: { ...env }, timeout: CHECK_MS });
+  } catch (error) {
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+    throw new Error(`Nothing was renewed. ${said === '' ? messageOf(error) : said}`, { cause: error });
   }
 }
 

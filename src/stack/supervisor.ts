@@ -112,6 +112,17 @@ export class Supervisor {
     }
   }
 
+  /** Puts another of this name in its place without an end: what runs is told where there is something new to read. Throws where it would not take that. */
+  reload(part: Part): void {
+    const supervised = this.#need(part.name);
+    const isNew = part.reload?.rewrite() === true;
+    supervised.part = part;
+    // One that is not ready reads it at its start; a hub could not hear of it yet, and would end.
+    if (!isNew || part.reload === undefined || supervised.state !== 'ready') return;
+    supervised.process?.signal(part.reload.signal);
+    this.#tell(supervised, 'reloaded', part.reload.signal);
+  }
+
   /** Throws once `stop` was called. */
   throwIfEnding(): void {
     this.#ending.signal.throwIfAborted();

@@ -21,7 +21,7 @@ describe('a stack', () => {
     await mkdir(path.join(broken, 'bin'));
     await writeFile(
       path.join(broken, 'bin', 'revoagent.js'),
-      "console.error('this version is broken'); process.exit(1);\n",
+      "if (process.argv[2] === 'config') process.exit(0);\nconsole.error('this version is broken');\nprocess.exit(1);\n",
     );
     const load = startLoad(stack.url);
     const deployed = await runCli(['deploy', '--settle', '0', '--from', broken, '--folder', stack.folder], {

@@ -10,6 +10,7 @@ import { assertOnce, startLoad, startSockets } from '../helpers/load.ts';
 import { startStack } from '../helpers/stack.ts';
 import type { Stack } from '../helpers/stack.ts';
 import { forTheSuite } from '../helpers/suite.ts';
+import { gate, streams } from '../helpers/upstream.ts';
 
 describe('a stack', () => {
   const suite = forTheSuite();
@@ -62,6 +63,60 @@ describe('a stack', () => {
     for (const hub of ['hub-1', 'hub-2'])
       for (let at = 0; at < 10; at++) assert.equal(await routeOf(`revoagent_route=${hub}`), `revoagent_route=${hub}`);
     assert.match(await routeOf(null), /^revoagent_route=hub-[12]$/);
+  });
+
+  it('takes up a changed configuration: the balancer follows it, hubs hear of it, and no stream is cut', async (t) => {
+    const headers = { 'content-type': 'application/json' };
+    const large = JSON.stringify('x'.repeat(22 * 1024 * 1024));
+    const refusal = async (): Promise<string> =>
+      (await fetch(`${stack.url}/api/chat`, { method: 'POST', headers, body: large })).text();
+    assert.match(await refusal(), /than the balancer accepts/);
+    const pids = await Promise.all(['nginx', 'hub-1', 'hub-2'].map((name) => stack.pidOf(name)));
+
+    const rest = gate();
+    t.after(() => rest.open());
+    stack.upstream.script(streams(['first', ' last'], { gates: { 1: rest.opened } }));
+    const stream = await fetch(`${stack.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'Well?' }], stream: true }),
+    });
+    const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    while (!text.includes('first')) text += (await reader?.read())?.value ?? assert.fail(text);
+
+    await stack.configure({ server: { bodyBytesMax: 30 * 1024 * 1024 }, logging: { level: 'warn' } });
+    const reloaded = await runCli(['reload', '--folder', stack.folder]);
+    assert.equal(reloaded.code, 0, reloaded.stderr);
+    assert.match(reloaded.stdout, /nginx +reloaded[^]*hub-1 +reloaded[^]*hub-2 +reloaded/);
+    const words = await waitFor(
+      async () => ((said) => (said.includes('balancer') ? null : said))(await refusal()),
+      20_000,
+    );
+    assert.match(words, /body_too_large/, 'the hub takes no larger one before it is started again, and says so itself');
+    assert.equal((await fetch(`${stack.url}/health/ready`)).status, 200);
+
+    rest.open();
+    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) text += part.value;
+    assert.match(text, / last[^]*\[DONE\]/);
+    assert.deepEqual(await Promise.all(['nginx', 'hub-1', 'hub-2'].map((name) => stack.pidOf(name))), pids);
+
+    const again = await runCli(['reload', '--folder', stack.folder]);
+    assert.match(again.stdout, /hub-1 +reloaded/);
+    assert.doesNotMatch(again.stdout, /nginx/, 'it has nothing new to read');
+  });
+
+  it('takes up nothing that is invalid, by a reload or a renewal, and says all that is wrong', async () => {
+    const pids = await Promise.all(['hub-1', 'hub-2'].map((name) => stack.pidOf(name)));
+    await stack.configure({ server: { bodyBytesMax: 1 }, cache: { ttl: 5 } });
+    for (const command of ['reload', 'deploy']) {
+      const { code, stdout, stderr } = await runCli([command, '--folder', stack.folder]);
+      assert.equal(code, 1);
+      assert.match(stderr, /server\.bodyBytesMax[^]*cache\.ttl/);
+      assert.equal(stdout, '', 'nobody was told');
+    }
+    await stack.configure({});
+    assert.deepEqual(await Promise.all(['hub-1', 'hub-2'].map((name) => stack.pidOf(name))), pids);
   });
 
   it('renews its hubs under load: no request fails, none is done twice, no stream is cut', async () => {

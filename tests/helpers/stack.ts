@@ -17,6 +17,8 @@ export interface Stack {
   readonly offset: number;
   readonly url: string;
   readonly upstream: Upstream;
+  /** Its hubs': the next reload reads what is put into this file, beside the upstream. */
+  configure(settings: Record<string, unknown>): Promise<void>;
   readonly prometheus: string;
   status(): Promise<StackStatus>;
   pidOf(part: string): Promise<number>;
@@ -49,13 +51,16 @@ export async function startStack(t: Cleanup, words: readonly string[] = []): Pro
   upstream.otherwise = (exchange) =>
     exchange.received.body['stream'] === true ? streams(['Well', ' done.'])(exchange) : answers()(exchange);
   const config = path.join(path.dirname(folder), 'revoagent.json');
-  await writeFile(
-    config,
-    JSON.stringify({
-      providers: { one: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
-      routes: { '*': { groups: [[{ provider: 'one' }]] } },
-    }),
-  );
+  const configure = (settings: Record<string, unknown>): Promise<void> =>
+    writeFile(
+      config,
+      JSON.stringify({
+        providers: { one: { kind: 'openai-compatible', baseUrl: upstream.baseUrl } },
+        routes: { '*': { groups: [[{ provider: 'one' }]] } },
+        ...settings,
+      }),
+    );
+  await configure({});
   t.after(() => runCli(['down', '--folder', folder]));
   const up = await runCli([
     'up',
@@ -84,6 +89,7 @@ export async function startStack(t: Cleanup, words: readonly string[] = []): Pro
     prometheus: `http://127.0.0.1:${9_090 + offset}`,
     url: `http://127.0.0.1:${8_080 + offset}`,
     upstream,
+    configure,
     status,
     pidOf,
   };

@@ -83,6 +83,7 @@ export async function startOwnStack(
       {
         clock,
         signal: ending.signal,
+        follow: () => ({}),
         onEvent,
         onUp: up.resolve,
         onNote,

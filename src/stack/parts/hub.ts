@@ -62,6 +62,7 @@ export function hubPart(layout: Layout, number: number, program = shipped('bin',
     readyMs: 40_000,
     stopSignal: 'SIGTERM',
     stopMs: shutdownGraceMs + CLOSE_MS,
+    reload: { signal: 'SIGHUP', rewrite: () => true },
     shown: { what: `hub ${number}`, url: `http://${address}` },
   };
 }

@@ -30,9 +30,9 @@ describe('the balancer of a stack', () => {
       'large_client_header_buffers 4 65536;',
       'max_conns=2048;',
       'proxy_read_timeout 7260s;',
-      'worker_shutdown_timeout 630s;',
+      'worker_shutdown_timeout 7260s;',
     ])
       assert.ok(text.includes(line), line);
-    assert.ok(part.stopMs > 630_000, `${part.stopMs} ms`);
+    assert.equal(part.stopMs, 630_000);
   });
 });

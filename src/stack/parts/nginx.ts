@@ -1,6 +1,6 @@
 /**
  * The balancer of a stack. Its pools hold the places of all hubs that there may be: one that is not there refuses, and the next is
- * asked. So hubs come and go without a reload, which would reset the connections of clients.
+ * asked. So hubs come and go without a reload, at which nginx before 1.27.4 closes idle connections of clients: other bounds alone need one.
  */
 import type { Layout } from '../layout.ts';
 import { HUBS_MAX } from '../layout.ts';
@@ -12,8 +12,6 @@ import { hubName } from './hub.ts';
 
 /** For bodies that are on their way to it. Then hubs have to be told to end: they close idle sockets, which would hold it for ever. */
 const HOLDS_MS = 10_000;
-/** NGINX itself cuts what lasts longer than its time. */
-const CUT_MS = 5_000;
 
 export function nginxPart(layout: Layout, file: string): Part {
   const folder = layout.in('nginx');
@@ -31,6 +29,8 @@ export function nginxPart(layout: Layout, file: string): Part {
     config: (version) =>
       nginxConfig({
         ...bounds,
+        // A reload cuts nothing that a hub still answers. The end has its own bound: this part's.
+        shutdownTimeoutS: bounds.readTimeoutS,
         instances,
         listen,
         statusListen: status,
@@ -44,7 +44,8 @@ export function nginxPart(layout: Layout, file: string): Part {
     ...server,
     needs: [hubName(1)],
     holdsMs: HOLDS_MS,
-    stopMs: bounds.shutdownTimeoutS * 1_000 + CUT_MS,
+    stopMs: bounds.shutdownTimeoutS * 1_000,
+    reload: { signal: 'SIGHUP', rewrite: () => server.rewrite() },
     binds: [listen, status, ...(tls === undefined ? [] : [tls.listen])],
     logs: { files: ['access', 'error'].map((name) => layout.in('nginx', `${name}.log`)), reopen: 'SIGUSR1' },
     isAlive: (signal) => server.isReady(signal),

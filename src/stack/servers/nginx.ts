@@ -1,6 +1,6 @@
 /** An NGINX with its whole configuration in one folder, in the foreground. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { environmentWith } from '#config/index';
 import type { NginxVersion } from '../nginx/options.ts';
@@ -18,8 +18,23 @@ export interface NginxServerOptions {
   readonly statusUrl: string;
 }
 
-export function nginxServer({ file, folder, config, statusUrl }: NginxServerOptions): Server {
+export interface NginxServer extends Server {
+  /** Writes its configuration; whether it differs from what was there. Throws, and leaves that, where nginx does not take it. */
+  rewrite(): boolean;
+}
+
+export function nginxServer({ file, folder, config, statusUrl }: NginxServerOptions): NginxServer {
   const written = path.join(folder, 'nginx.conf');
+  const rewrite = (): boolean => {
+    const text = config(parseVersion(spawnSync(file, ['-v'], { encoding: 'utf8' }).stderr));
+    const next = `${written}.new`;
+    writeFileSync(next, text);
+    const { status, stderr } = spawnSync(file, ['-t', '-q', '-p', folder, '-c', next], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`nginx does not take its configuration: ${stderr.trim()}`);
+    const differs = !existsSync(written) || readFileSync(written, 'utf8') !== text;
+    renameSync(next, written);
+    return differs;
+  };
   return {
     name: 'nginx',
     command: [file, '-p', folder, '-c', written, '-g', 'daemon off;'],
@@ -27,10 +42,9 @@ export function nginxServer({ file, folder, config, statusUrl }: NginxServerOpti
     prepare: () => {
       // Its workers are another user's where root starts it, and reach their folders through this one.
       mkdirSync(folder, { recursive: true, mode: 0o755 });
-      writeFileSync(written, config(parseVersion(spawnSync(file, ['-v'], { encoding: 'utf8' }).stderr)));
-      const { status, stderr } = spawnSync(file, ['-t', '-q', '-p', folder, '-c', written], { encoding: 'utf8' });
-      if (status !== 0) throw new Error(`nginx does not take its configuration: ${stderr.trim()}`);
+      rewrite();
     },
+    rewrite,
     isReady: (signal) => answersOk(statusUrl, signal),
     readyMs: 10_000,
     // Requests in flight are served to their end.
