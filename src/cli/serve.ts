@@ -9,6 +9,9 @@ import { load, loadAndLook } from './load.ts';
 import { TOLD_TWICE_MS, writeJson } from './options.ts';
 import type { ServeOptions } from './options.ts';
 
+/** For what is closed and still open when everything has been written. */
+const LINGER_MS = 500;
+
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, discovered, ollama } = await loadAndLook(options);
   const found = await withExample(config, discovered);
@@ -20,6 +23,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Node would write it at a good end, and a hub may be killed: the next start is to be as quick.
   flushCompileCache();
   await stopped;
+  // A connection to what hangs would hold the process; without one this timer does not.
+  systemClock.schedule(LINGER_MS, () => process.exit());
 }
 
 /** `again` reads the configuration as it is now; an Ollama that was found stays found, as one that is configured does. */

@@ -14,6 +14,7 @@ import { InstanceRoll } from '#instances/roll';
 import type { RedisPort } from '#redis/index';
 import type { BreakerRegistry } from '#resilience/index';
 import type { Storage } from '#storage/index';
+import { briefly } from './ending.ts';
 
 export interface InstanceParts {
   readonly config: Config;
@@ -50,7 +51,7 @@ export function openHubInstances(stack: AsyncDisposableStack, parts: InstancePar
     self: { id: instance, version, capacity, startedWallMs: Math.round(clock.wallMs()) },
     onReachable: () => evidence?.reconcile(),
   });
-  stack.defer(() => registry.close());
+  stack.defer(() => briefly(parts.clock, () => registry.close()));
   return { incarnation, registry, evidence };
 }
 
@@ -65,7 +66,7 @@ export async function openInstanceRoll(stack: AsyncDisposableStack, parts: RollP
   const { registry, incarnation } = instances;
   if (registry.source === 'alone' || config.storage.url === undefined) return registry;
   const roll = new InstanceRoll({ ...parts, incarnation, registry, store: storage.stores.instances });
-  stack.defer(() => roll.close());
+  stack.defer(() => briefly(parts.clock, () => roll.close()));
   await roll.begin();
   return roll;
 }

@@ -14,7 +14,7 @@ import type { RedisPort } from '#redis/index';
 import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
 import type { StorageParts } from './storage.ts';
-import { withinFlush } from './storage.ts';
+import { withinFlush } from './ending.ts';
 
 export interface HubLedger {
   readonly ledger: UsageLedger;

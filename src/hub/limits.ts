@@ -9,6 +9,7 @@ import type { RedisPort } from '#redis/index';
 import type { BreakerRegistry } from '#resilience/index';
 import type { Storage } from '#storage/index';
 import { DEPENDENCY_BREAKER } from './breakers.ts';
+import { briefly } from './ending.ts';
 
 export interface LimitsParts {
   readonly config: Pick<Config, 'limits'>;
@@ -34,6 +35,6 @@ export function openHubLimits(stack: AsyncDisposableStack, parts: LimitsParts): 
     spend: storage.stores.spend,
     observer: telemetry.limits,
   });
-  stack.defer(() => limiter.close());
+  stack.defer(() => briefly(parts.clock, () => limiter.close()));
   return limiter;
 }

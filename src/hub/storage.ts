@@ -15,6 +15,7 @@ import type { Config } from '#config/index';
 import type { BreakerRegistry } from '#resilience/index';
 import { createContentWriter, createRunWriter, isUnavailable, monthOf, openStorage } from '#storage/index';
 import type { Storage } from '#storage/index';
+import { withinFlush } from './ending.ts';
 import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
 import { makeFolder } from './make-folder.ts';
 
@@ -31,7 +32,6 @@ const PURGE_ROWS = 5_000;
 /** Each takes its turns and facts with it, in one statement. */
 const PURGE_CONVERSATIONS = 200;
 const DAY_MS = 86_400_000;
-const FLUSH_MS = 5_000;
 /** A month's budget, and as much again to look back on. */
 const SPEND_DAYS = 62;
 
@@ -49,19 +49,6 @@ export async function openHubStorage({ config, clock, logger, observer, breakers
     if (url === undefined) throw error;
     // The driver's words name neither the setting nor, with its password, the address.
     throw new Error(`The database of storage.url (DATABASE_URL) cannot be used: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** Gives a last write five seconds. */
-export async function withinFlush(clock: Clock, flush: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const deadline = new AbortController();
-  const limit = clock.schedule(FLUSH_MS, () =>
-    deadline.abort(new Error(`the database did not take what waited within ${FLUSH_MS} ms`)),
-  );
-  try {
-    await flush(deadline.signal);
-  } finally {
-    limit.cancel();
   }
 }
 

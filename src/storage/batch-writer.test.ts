@@ -86,3 +86,24 @@ it('writes a row again that was replaced while it was written, and tells of it o
   writer.replace(second, { id: 'b', size: 10 });
   assert.equal(writer.backlog, 1, 'what waits no more is as one that comes');
 });
+
+it('is flushed no longer than its signal lets it, in the middle of a batch that hangs too', async () => {
+  const clock = new VirtualClock();
+  const writer = createBatchWriter<Row>({
+    ...listeners(nothingTold()),
+    noun: 'row',
+    rowsMax: 4,
+    write: () => new Promise(() => undefined),
+    ended: () => assert.fail('nothing was written'),
+    clock,
+  });
+  for (const isUnderWay of [false, true]) {
+    writer.append({ id: `row-${isUnderWay}`, size: 1 });
+    if (isUnderWay) await clock.advance(1_000);
+    const deadline = new AbortController();
+    const flushed = writer.flush(deadline.signal);
+    deadline.abort(new Error('time is over'));
+    await assert.rejects(flushed, /time is over/);
+  }
+  assert.equal(writer.backlog, 2, 'it still waits, and is counted');
+});

@@ -102,6 +102,19 @@ class BatchingWriter<Row extends { readonly id: string }> implements BatchWriter
   async flush(signal: AbortSignal): Promise<void> {
     this.#flushing = true;
     this.#timer?.cancel();
+    signal.throwIfAborted();
+    // In the middle of a batch too: a database that hangs may hold one as long as a statement may take.
+    const ended = Promise.withResolvers<never>();
+    const onAbort = (): void => ended.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([this.#writeAll(signal), ended.promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #writeAll(signal: AbortSignal): Promise<void> {
     await this.#writing;
     while (this.#waiting.size > 0) {
       signal.throwIfAborted();

@@ -37,6 +37,9 @@ export interface PoolStats {
 /** The client gives up this much after the server should have: a server that hangs does not end its own statements. */
 const HANG_GRACE_MS = 500;
 
+/** For statements under way when all is closed: nobody waits for them any more. */
+const CLOSE_MS = 1_000;
+
 /** A hub that hangs in a transaction holds its locks no longer. Between two statements of one it has nothing to wait for. */
 const IDLE_IN_TRANSACTION_MS = 30_000;
 
@@ -80,8 +83,19 @@ export function postgresSource(
       return sessionOf(client, queryTimeoutMs + HANG_GRACE_MS, nameOf);
     },
     stats: () => ({ max: options.max, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-    close: () => pool.end(),
+    close: () => ended(pool, clock),
   };
+}
+
+/** Resolves when its connections are closed, or a statement that hangs has had its time: that one goes with the process. */
+async function ended(pool: pg.Pool, clock: Clock): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const limit = clock.schedule(CLOSE_MS, late.resolve, true);
+  try {
+    await Promise.race([pool.end(), late.promise]);
+  } finally {
+    limit.cancel();
+  }
 }
 
 /** A connection in use. One whose state is unknown, or that keeps old plans, is not handed out again. */

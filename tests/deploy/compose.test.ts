@@ -45,8 +45,11 @@ describe('compose.yaml', () => {
     assert.deepEqual(composeProblems(compose(text), exists), []);
   });
 
-  it('gives the balancer as long to end as the hubs, whose streams pass through it', () => {
-    assert.equal(services['nginx']?.['stop_grace_period'], services['hub1']?.['stop_grace_period']);
+  it('gives the hubs their grace and their end, and the balancer, through which streams pass, longer', () => {
+    const secondsOf = (name: string): number => Number.parseInt(String(services[name]?.['stop_grace_period']), 10);
+    const [, cutS] = /worker_shutdown_timeout (\d+)s;/.exec(read('deploy/nginx/compose.conf')) ?? [];
+    assert.ok(secondsOf('nginx') > Number(cutS) && Number(cutS) > secondsOf('hub1'), 'streams pass through it');
+    assert.equal(secondsOf('hub1'), 30 + 15, "the hub's grace, and its end");
   });
 
   it('has the parts of the local stack, Grafana, and two hubs more where they are asked for', () => {
