@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TSchema } from 'typebox';
 import { check, nearestOf, unknownKey } from './check.ts';
+import { contradictions } from './contradictions.ts';
 import { discoverProviders, ollamaAddress } from './discover.ts';
 import type { Discovered, LocalOllama } from './discover.ts';
 import { ENVIRONMENT, FILE_VARIABLE, isServiceLink, NO_SETTINGS } from './environment.ts';
@@ -13,6 +14,7 @@ import { externalProblems, externalSchema, secretProblems } from './external.ts'
 import type { ExternalConfig } from './external.ts';
 import { dotted, escapePointer, readConfigFile } from './file.ts';
 import type { Environment } from './file.ts';
+import { nameProblems } from './names.ts';
 import { ConfigError } from './problem.ts';
 import type { Problem } from './problem.ts';
 import type { LimitsConfig } from './limits.ts';
@@ -153,7 +155,9 @@ class Loader {
     const external = this.#external();
     const prices = this.#prices();
     // What the environment offers may differ from one start to the next; what is written is all there is.
-    if (!mayAsk) this.#checkNames(names, Object.keys(routes), Object.keys(prices), asRecord(filled['memory']));
+    const { embeddingModel } = asRecord(filled['memory']);
+    const all = { providers: names, routes: Object.keys(routes), prices: Object.keys(prices), embeddingModel };
+    if (!mayAsk) for (const [at, message] of nameProblems(all)) this.#problem(at, message);
     this.#checkLimits(filled['limits'], [
       ...Object.keys(routes),
       ...Object.keys(external).map((api) => `external:${api}`),
@@ -163,6 +167,9 @@ class Loader {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
     const config = { ...filled, redis, providers, routes, external, prices } as Config;
+    for (const [at, message] of contradictions(config, (pointer) => this.#origins.get(pointer) !== 'default'))
+      this.#problem(at, message);
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     return {
       config,
       discovered,
@@ -325,30 +332,6 @@ class Loader {
       if (this.#check(priceSchema, filled, pointer)) prices[name] = filled as PriceConfig;
     }
     return prices;
-  }
-
-  /** A price for a provider that does not exist never counts, and memory asks nobody by a name that does not. */
-  #checkNames(
-    providers: readonly string[],
-    routes: readonly string[],
-    prices: readonly string[],
-    { embeddingModel }: Record<string, unknown>,
-  ): void {
-    for (const name of prices) {
-      const [provider = ''] = name.split('/');
-      if (!providers.includes(provider) && !provider.endsWith('*'))
-        this.#problem(
-          `/prices/${escapePointer(name)}`,
-          `has a provider, "${provider}", that ${unknownKey(provider, providers)}`,
-        );
-    }
-    if (typeof embeddingModel !== 'string') return;
-    const isServed =
-      providers.includes(embeddingModel.split('/')[0] ?? '') ||
-      routes.some(
-        (name) => name === embeddingModel || (name.endsWith('*') && embeddingModel.startsWith(name.slice(0, -1))),
-      );
-    if (!isServed) this.#problem('/memory/embeddingModel', `"${embeddingModel}" ${unknownKey(embeddingModel, routes)}`);
   }
 
   /** Adds what is wrong with a value; a text whose reference already failed is not held against it again. */
