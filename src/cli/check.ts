@@ -1,6 +1,7 @@
 /** `check`: eight rows and the mission's targets, each with the figure that was measured in this run; ends with 1 where one is not met. */
 import { readFileSync } from 'node:fs';
 import { systemClock } from '#core/clock';
+import { messageOf } from '#core/errors';
 import { checkSite, runningSite, startOwnStack } from '#stack/index';
 import type { CheckReport, CheckRow, CheckTarget } from '#stack/index';
 import { folderOf, showEvent } from './stack.ts';
@@ -43,11 +44,22 @@ export async function check(options: CheckCommand): Promise<void> {
 }
 
 async function runningOf(options: CheckCommand): ReturnType<typeof runningSite> {
-  const key = options.keyFile === undefined ? undefined : readFileSync(options.keyFile, 'utf8').trim();
+  const key = options.keyFile === undefined ? undefined : readKey(options.keyFile);
   const running = await runningSite(systemClock, folderOf(options), key, options.model);
   if (running === null && options.folder !== undefined)
     throw new Error(`No stack runs in ${folderOf(options)}. Without --folder one is started and checked.`);
   return running;
+}
+
+function readKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Error(
+      `--key-file: ${file} cannot be read: ${messageOf(error)}. Name the file that holds an admin key of the stack.`,
+      { cause: error },
+    );
+  }
 }
 
 function say({ json }: CheckCommand, text: string): void {

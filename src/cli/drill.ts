@@ -76,7 +76,7 @@ function named(known: readonly Runbook[], alert: string): Runbook {
 
 /** Where the parts of the stack are. Throws where it was not started for drills. */
 async function placesOf(folder: string) {
-  const none = `No stack runs in ${folder}. Start one: revoagent up --drills`;
+  const none = `No stack runs in ${folder}. Start one: revoagent up --drills --folder ${folder}`;
   const call = { command: 'status', words: {} };
   const { parts } = (await callStack(controlFile(folder), call, () => undefined, none)) as StackStatus;
   const urlOf = (part: string): string => {

@@ -17,15 +17,17 @@ import type { DrillOptions } from './drill.ts';
 import type { NginxCommand } from './nginx.ts';
 import { addRunCommands } from './run-commands.ts';
 import type { FolderOptions, UpOptions } from './stack.ts';
-import { configOption, dataDirOption, jsonOption } from './options.ts';
+import { configOption, dataDirOption, jsonOption, pathOf } from './options.ts';
 import type { CommonOptions, ServeOptions, StoreOptions } from './options.ts';
 
-function program(): Command {
+/** With `--json` what goes wrong is JSON too: one line on standard error, in the form of everything else there. */
+function program(json: boolean): Command {
   const root = new Command('revoagent')
     .description('The API hub that keeps AI agents online.')
     .version(readVersion(), '-V, --version')
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('Add --help to see what there is.')
+    .showHelpAfterError(json ? false : 'Add --help to see what there is.')
+    .configureOutput(json ? { outputError: (text) => tell(text.replace(/^error: /, '').trim(), json) } : {})
     .exitOverride()
     .addHelpText(
       'after',
@@ -37,7 +39,7 @@ Examples:
   revoagent keys create --name ci --scopes chat
   revoagent runs list                        what became of the last requests
 
-Exit codes: 0 done, 1 could not, 2 the command was wrong.`,
+Exit codes: 0 done, 1 could not, 2 the command was wrong. With --json errors are JSON too, on standard error.`,
     );
 
   root
@@ -136,7 +138,7 @@ const folderOption = (): Option =>
   new Option(
     '--folder <folder>',
     'data, logs and state (default: /var/lib/revoagent-stack as root, else .revoagent-stack)',
-  );
+  ).argParser(pathOf);
 
 function addUpCommand(root: Command): void {
   root
@@ -153,13 +155,17 @@ function addUpCommand(root: Command): void {
       '-l, --listen <host:port>',
       'where the balancer listens (default: port 80 as root, else 8080, of this machine)',
     )
-    .option('--admin-key-file <file>', 'a key of "revoagent keys generate" that is an admin\'s from the start')
+    .option('--admin-key-file <file>', 'a key of "revoagent keys generate" that is an admin\'s from the start', pathOf)
     .option('--port-offset <number>', 'added to every port', '0')
     .option('--tls-listen <host:port>', 'where the balancer speaks TLS')
-    .option('--tls-certificate <file>', 'the chain, in PEM')
-    .option('--tls-key <file>', 'its key, in PEM')
+    .option('--tls-certificate <file>', 'the chain, in PEM', pathOf)
+    .option('--tls-key <file>', 'its key, in PEM', pathOf)
     .option('--no-monitoring', 'without Prometheus, Alertmanager and exporters')
-    .option('--receivers <file>', 'who hears of alerts, by severity and service; docs/monitoring.md has the form')
+    .option(
+      '--receivers <file>',
+      'who hears of alerts, by severity and service; docs/monitoring.md has the form',
+      pathOf,
+    )
     .option('--alert-webhook <url>', 'one webhook that hears of every alert')
     .addOption(
       new Option('--only <parts>', 'these and what they need, by name, separated by commas').argParser((list: string) =>
@@ -222,7 +228,7 @@ function addStackCommands(root: Command): void {
   root
     .command('deploy')
     .description('renew one hub after the other; all go back where one is not ready or fails its callers')
-    .option('--from <folder>', 'an installation of the new version (default: this one)')
+    .option('--from <folder>', 'an installation of the new version (default: this one)', pathOf)
     .option('--settle <seconds>', 'between two hubs (default: 11)')
     .addOption(folderOption())
     .addOption(jsonOption())
@@ -251,7 +257,7 @@ function addCheckCommand(root: Command): void {
       'what chats ask for, where a stack runs; its upstream is called about 100 times a second',
       'simulator/chat',
     )
-    .option('--key-file <file>', 'an admin key of the stack that runs')
+    .option('--key-file <file>', 'an admin key of the stack that runs', pathOf)
     .option('--own', 'start one, even where one runs')
     .addOption(folderOption())
     .addOption(jsonOption())
@@ -287,13 +293,19 @@ function addNginxCommand(root: Command): void {
     .option(
       '-c, --config <file>',
       "the hubs' configuration: their bounds, deadlines and grace are followed (default: as they are without one)",
+      pathOf,
     )
     .option('-l, --listen <host:port>', 'where the balancer listens', '127.0.0.1:8080')
     .option('--status-listen <host:port>', "where nginx's own figures are; keep it private", '127.0.0.1:8081')
     .option('--tls-listen <host:port>', 'where it speaks TLS; --listen then leads here')
-    .option('--tls-certificate <file>', 'the chain, in PEM')
-    .option('--tls-key <file>', 'its key, in PEM')
-    .option('--folder <folder>', "nginx's own, for logs and what does not fit into memory", '/var/lib/revoagent-nginx')
+    .option('--tls-certificate <file>', 'the chain, in PEM', pathOf)
+    .option('--tls-key <file>', 'its key, in PEM', pathOf)
+    .option(
+      '--folder <folder>',
+      "nginx's own, for logs and what does not fit into memory",
+      pathOf,
+      '/var/lib/revoagent-nginx',
+    )
     .option('--nginx-version <version>', 'what it is for (default: what `nginx -v` says here)')
     .option(
       '--body-bytes-max <number>',
@@ -323,7 +335,7 @@ function addAlertmanagerCommand(root: Command): void {
   root
     .command('alertmanager')
     .description("print Alertmanager's configuration: who hears of alerts, what is told together, what is not told")
-    .requiredOption('--receivers <file>', 'who hears of alerts; docs/monitoring.md has the form')
+    .requiredOption('--receivers <file>', 'who hears of alerts; docs/monitoring.md has the form', pathOf)
     .addHelpText('after', '\nExample:\n  revoagent alertmanager --receivers receivers.yaml > alertmanager.yml')
     .action(async (options: { readonly receivers: string }) =>
       (await import('./alertmanager.ts')).printAlertmanager(options),
@@ -357,22 +369,28 @@ async function refuseUnknown(root: Command, [word]: readonly string[]): Promise<
 
 /** Runs one command line; sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const json = argv.includes('--json');
   try {
-    const root = program();
+    const root = program(json);
     await refuseUnknown(root, argv);
     await root.parseAsync(argv, { from: 'user' });
   } catch (error) {
-    process.exitCode = exitCodeOf(error);
+    process.exitCode = exitCodeOf(error, json);
   }
 }
 
-function exitCodeOf(error: unknown): number {
+function exitCodeOf(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof ConfigError) {
-    const many = error.problems.length === 1 ? 'one problem' : `${error.problems.length} problems`;
-    console.error(`The configuration has ${many}:\n${error.message.replace(/^/gm, '  ')}`);
-    return 1;
+  if (!(error instanceof ConfigError)) tell(json ? messageOf(error) : `revoagent: ${messageOf(error)}`, json);
+  else {
+    const { problems, message } = error;
+    const many = `The configuration has ${problems.length === 1 ? 'one problem' : `${problems.length} problems`}`;
+    if (json) tell(many, json, { problems });
+    else tell(`${many}:\n${message.replace(/^/gm, '  ')}`, json);
   }
-  console.error(`revoagent: ${messageOf(error)}`);
   return 1;
+}
+
+function tell(error: string, json: boolean, more: Record<string, unknown> = {}): void {
+  console.error(json ? JSON.stringify({ error, ...more }) : error);
 }

@@ -98,7 +98,8 @@ async function detached(options: UpOptions): Promise<void> {
   makeFolder(folder);
   const log = path.join(folder, 'logs', 'supervisor.log');
   const output = openSync(log, 'w', 0o600);
-  const words = process.argv.slice(1).filter((word) => word !== '--detach' && word !== '-d');
+  // Its log is read by people, also where this command's output is not.
+  const words = process.argv.slice(1).filter((word) => !['--detach', '-d', '--json'].includes(word));
   const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', output, output] });
   closeSync(output);
   let ended = false;

@@ -13,3 +13,4 @@ export { loadReceivers } from './receivers.ts';
 export type { Receiver, Receivers, Severity } from './receivers.ts';
 export type { RouteConfig } from './routes.ts';
 export type { Config } from './schema.ts';
+export { makeFolder } from './make-folder.ts';

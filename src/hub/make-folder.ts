@@ -1,32 +1,12 @@
-/**
- * Makes the folder that the hub keeps its data in. Not by the runtime's own recursion: where a parent is there and still takes no folder
- * (as /proc), that goes round for ever, on the only thread.
- */
-import { existsSync, mkdirSync, statSync } from 'node:fs';
-import path from 'node:path';
+/** Makes the folders that the hub keeps its data in. */
+import { makeFolder as make } from '#config/index';
 import { messageOf } from '#core/errors';
 
-/** With its parents, for this user alone; one that is there stays as it is. Throws an `Error` that names `storage.dataDir`. */
+/** For this user alone. Throws an `Error` that names `storage.dataDir`. */
 export function makeFolder(folder: string): void {
-  const full = path.resolve(folder);
   try {
-    const missing: string[] = [];
-    for (let at = full; !existsSync(at) && at !== path.dirname(at); at = path.dirname(at)) missing.unshift(at);
-    for (const each of missing) makeOne(each);
-    if (!statSync(full).isDirectory()) throw new Error('a file stands there');
+    make(folder, 0o700);
   } catch (error) {
-    throw new Error(
-      `storage.dataDir cannot be used: ${full} is no folder and cannot be made one: ${messageOf(error)}.`,
-      { cause: error },
-    );
-  }
-}
-
-/** Another process may make it at the same moment. */
-function makeOne(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (!existsSync(folder)) throw error;
+    throw new Error(`storage.dataDir cannot be used: ${messageOf(error)}.`, { cause: error });
   }
 }

@@ -1,8 +1,9 @@
 /** Where everything of a stack is: its folder on disk, its ports, the files that ship with the project. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#core/errors';
+import { makeFolder as make } from '#config/index';
 import type { Receivers } from '#config/index';
 import type { HubBounds } from './nginx/hub-bounds.ts';
 
@@ -118,10 +119,10 @@ export class Layout {
 /** Of a stack, with that of its logs. Throws with what to do where it cannot be made. */
 export function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
+    make(folder, 0o755);
+    make(path.join(folder, 'logs'), 0o700);
   } catch (error) {
-    throw new Error(`${folder} cannot hold the stack: ${messageOf(error)}. Take another --folder.`, { cause: error });
+    throw new Error(`The stack has no place: ${messageOf(error)}. Take another --folder.`, { cause: error });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Which parts a stack has, and what would stand in the way of starting them. Starts nothing. */
+import { existsSync, statSync } from 'node:fs';
 import type { Layout } from './layout.ts';
 import { HUBS_MAX, HUBS_MIN, PORT_OFFSET_MAX } from './layout.ts';
 import type { Part } from './part.ts';
@@ -15,7 +16,7 @@ export interface StackPlan {
   readonly folder: string;
   /** Each after what it needs. */
   readonly parts: readonly Pick<Part, 'name' | 'needs' | 'command' | 'binds'>[];
-  /** Ports that are taken, in words. */
+  /** Ports that are taken, and a file in the place of the folder, in words. */
   readonly problems: readonly string[];
 }
 
@@ -57,8 +58,13 @@ export async function planOf(layout: Layout): Promise<StackPlan> {
   return {
     folder: layout.options.folder,
     parts: shown,
-    problems: await portProblems(sorted, layout.options.portOffset),
+    problems: [...folderProblems(layout.options.folder), ...(await portProblems(sorted, layout.options.portOffset))],
   };
+}
+
+function folderProblems(folder: string): string[] {
+  const isOther = existsSync(folder) && !statSync(folder).isDirectory();
+  return isOther ? [`${folder} is a file, and no folder for the stack. Take another --folder.`] : [];
 }
 
 /** Throws for a name that no part has. */

@@ -292,7 +292,17 @@ it('what cannot be used is named with what to do', async (t) => {
     [['keys', 'create', '-c', file, '--name', ''], /--name wants 1 to 100 characters/],
     [
       ['up', '--folder', path.join(file, 'stack')],
-      /\S+stack cannot hold the stack: ENOTDIR.+ Take another --folder\.\n$/,
+      /\S+stack is no folder and cannot be made one: ENOTDIR.+ Take another --folder\.\n$/,
+    ],
+    // The runtime's own recursion would go round there for ever.
+    [
+      ['up', '--folder', '/proc/x'],
+      /\/proc\/x is no folder and cannot be made one: ENOENT.+ Take another --folder\.\n$/,
+    ],
+    [['up', '--dry-run', '--folder', file], /revoagent\.yaml is a file, and no folder for the stack/],
+    [
+      ['check', '--key-file', '/nope'],
+      /--key-file: \/nope cannot be read: ENOENT.+ Name the file that holds an admin key/,
     ],
   ];
   for (const [words, expected] of cases) {
@@ -315,6 +325,8 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
       /"all" is no scope; there are: chat, read, external, admin/,
     ],
     [['keys', 'revoke'], /missing required argument 'id'/],
+    [['-c', ''], /'-c, --config <file>' argument '' is invalid\. It is empty: name one, or leave the option out/],
+    [['status', '--folder', ''], /'--folder <folder>' argument '' is invalid/],
   ];
   const ended = await runCliLines(cases.map(([words]) => words));
   for (const [index, [, expected]] of cases.entries()) {
@@ -324,6 +336,28 @@ it('wrong words end with 2 and name the nearest right ones', async () => {
   }
   const real = await runCli(['kesy']);
   assert.deepEqual([real.code, real.stdout, real.stderr], [2, '', ended[0]?.stderr]);
+});
+
+it('with --json, what went wrong is one line of JSON', async () => {
+  const cases: (readonly [words: readonly string[], code: number, error: RegExp, problems?: RegExp])[] = [
+    [
+      ['config', 'print', '-c', '/nope', '--json'],
+      1,
+      /one problem/,
+      /"origin":"\/nope","message":"there is no such file"/,
+    ],
+    [['status', '--folder', '/nope', '--json'], 1, /^No stack runs in \/nope\. Start one: /],
+    [['nop', '--json'], 2, /^unknown command 'nop'/],
+    [['keys', 'list', '--jsn', '--json'], 2, /^unknown option '--jsn'\n\(Did you mean --json\?\)$/],
+  ];
+  const ended = await runCliLines(cases.map(([words]) => words));
+  for (const [index, [, expected, error, problems = /null/]] of cases.entries()) {
+    const { code, stdout, stderr = '' } = ended[index] ?? {};
+    assert.deepEqual([code, stdout, stderr.split('\n').length], [expected, '', 2]);
+    const said = JSON.parse(stderr) as { error: string; problems?: unknown };
+    assert.match(said.error, error);
+    assert.match(JSON.stringify(said.problems ?? null), problems);
+  }
 });
 
 describe('serve', () => {
