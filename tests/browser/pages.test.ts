@@ -67,6 +67,8 @@ describe('the pages', () => {
       await page.goto(hub.url);
       await page.getByText('provider:openai/gpt-4o-mini').waitFor();
       assert.equal(await page.locator('#status-text').textContent(), 'Healthy');
+      const inFlight = page.locator('.card', { hasText: 'In flight' }).locator('.value');
+      assert.equal(await inFlight.textContent(), '2', 'of three that the hub tells, one is the question');
       assert.equal(await page.locator('#model option').count(), 2);
       assert.deepEqual(await page.locator('#deployments .chip').allTextContents(), ['closed']);
       assert.match((await page.locator('#curl').textContent()) ?? '', new RegExp(`${hub.url}/v1/chat/completions`));

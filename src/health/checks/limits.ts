@@ -13,7 +13,7 @@ export function limitsCheck({ mode: modeOf }: { readonly mode: () => LimitModeRe
       const data = { mode, dividedBy };
       if (mode === 'memory') return { status: 'healthy', detail: 'Counted in this instance, which is alone.', data };
       if (mode === 'shared') return { status: 'healthy', detail: 'Counted over all instances.', data };
-      const by = dividedBy === 1 ? 'the whole of each limit' : `a ${dividedBy}th of each limit`;
+      const by = dividedBy === 1 ? 'the whole of each limit' : `1/${dividedBy} of each limit`;
       return { status: 'degraded', detail: `Redis does not answer: this instance allows ${by}.`, data };
     },
   };

@@ -58,11 +58,9 @@ async function refresh() {
     showStatus(health);
     // Who sees no checks would be refused the rest.
     if (health.checks === undefined && sessionStorage.getItem(KEY) === null) return askForKey(true);
-    const [performance, breakers, offer] = await Promise.all([
-      get('/api/performance'),
-      get('/api/circuit-breakers'),
-      get('/api/models'),
-    ]);
+    // By itself: questions beside it would count as requests in flight.
+    const performance = await get('/api/performance');
+    const [breakers, offer] = await Promise.all([get('/api/circuit-breakers'), get('/api/models')]);
     askForKey(false);
     showFacts(health, performance);
     showWhose(health, performance);
@@ -143,7 +141,8 @@ function showCards({ window: last, totals, inFlight, eventLoop, memory }) {
     ['Errors', number(percent), '%', `${number(totals.errors)} in all`, percent >= 1],
     ['Hub time, p95', ...latency(last.hubTime)],
     ['Answer, p95', ...latency(last.totalTime)],
-    ['In flight', number(inFlight), '', `${number(totals.attempts)} attempts in all`],
+    // Without the question that it answers.
+    ['In flight', number(inFlight - 1), '', `${number(totals.attempts)} attempts in all`],
     [
       'Loop delay, p99',
       ...milliseconds(eventLoop.delayP99Ms),

@@ -31,7 +31,7 @@ export const getPerformance = defineOperation({
           totalTime: nullable(percentiles, 'Null where there was no request.'),
         }),
         totals: Type.Object({ requests: Type.Integer(), errors: Type.Integer(), attempts: Type.Integer() }),
-        inFlight: Type.Integer(),
+        inFlight: Type.Integer({ description: 'Requests that are being answered, this one among them.' }),
         eventLoop: Type.Object({ delayP99Ms: Type.Number(), utilisation: Type.Number() }),
         memory: Type.Object({
           rssBytes: Type.Integer(),
