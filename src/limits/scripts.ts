@@ -31,7 +31,8 @@ local function trimmed(key)
   while first <= last do
     local slot = redis.call('HMGET', key, 'l' .. first, 'a' .. first)
     oldest = tonumber(slot[1])
-    if oldest + window > now then break end
+    -- One from far ahead was made before the server's clock was put back: it would count until that time has come again.
+    if oldest + window > now and oldest <= now + window then break end
     used = used - tonumber(slot[2])
     redis.call('HDEL', key, 'l' .. first, 'a' .. first)
     first = first + 1

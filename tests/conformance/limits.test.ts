@@ -205,6 +205,22 @@ describe('a window in Redis', () => {
   });
 });
 
+describe('what Redis holds', () => {
+  it('lets nobody wait for the time from which the clock of the server was put back', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    const rule = ruleOf('requests', 1);
+    const asks = async (): Promise<string> => (await reserveOne(store, claimOf('call', [rule]))).kind;
+    assert.equal(await asks(), 'granted');
+    clock.stepWall(-3_600_000);
+    assert.equal(await asks(), 'granted');
+    clock.stepWall(-1_000);
+    assert.equal(await asks(), 'refused', 'by a second it changes nothing');
+    await clock.advance(WINDOW_MS + 1_000);
+    assert.equal(await asks(), 'granted');
+  });
+});
+
 describe('a budget that Redis lost and began anew', () => {
   const rule = ruleOf('usd', 1_000, 'day');
   const ask = async (store: LimitStore, microUsd: number, seed = 0): Promise<RuleState> => {
