@@ -189,7 +189,8 @@ local function reserve(group, first, last)
         table.insert(places, ARGV[group.calls + (call - 1) * 3])
       end
       redis.call('ZADD', key, unpack(places))
-      redis.call('PEXPIRE', key, group.lease)
+      -- Instances may have leases of different length.
+      if redis.call('PTTL', key) < group.lease then redis.call('PEXPIRE', key, group.lease) end
     elseif windows[i] then
       reply[place + 4] = put(key, amount, max, unpack(windows[i]))
     else

@@ -219,6 +219,15 @@ describe('what Redis holds', () => {
     await clock.advance(WINDOW_MS + 1_000);
     assert.equal(await asks(), 'granted');
   });
+
+  it('keeps a place for its own lease, whoever takes another with a shorter one', async () => {
+    clock = new VirtualClock();
+    const store = new RedisStore(timed, WINDOW_MS);
+    const rule = ruleOf('concurrent', 2);
+    await reserveOne(store, claimOf('long', [rule], { leaseMs: 3_600_000 }));
+    await reserveOne(store, claimOf('short', [rule], { leaseMs: 10_000 }));
+    assert.ok(Number(await redis.command('PTTL', `revoagent:limit:${rule.name}`)) > 10_000);
+  });
 });
 
 describe('a budget that Redis lost and began anew', () => {
