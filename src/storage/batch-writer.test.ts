@@ -1,4 +1,4 @@
-/** Rows of unequal size: what waits and what is written at once are bounded in bytes. The rest is in the run writer's tests. */
+/** What waits and what is written at once are bounded, in rows and in bytes; and a flush. The rest is in the run writer's tests. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { RowEnd } from '#contract/batch-writer';
@@ -11,20 +11,20 @@ interface Row {
   readonly size: number;
 }
 
-function bench() {
+function bench({ rowsMax = 4, waitingMax = 100, batchMax = 30 } = {}) {
   const clock = new VirtualClock();
   const batches: string[][] = [];
   const ended: [string, RowEnd][] = [];
   /** While a batch is written. */
-  const meanwhile = { do: (): void => undefined };
+  const meanwhile = { do: (): void | Promise<void> => undefined };
   const writer = createBatchWriter<Row>({
     ...listeners(nothingTold()),
     noun: 'row',
-    rowsMax: 4,
-    bytes: { of: ({ size }) => size, waitingMax: 100, batchMax: 30 },
+    rowsMax,
+    bytes: { of: ({ size }) => size, waitingMax, batchMax },
     write: async (rows) => {
       batches.push(rows.map(({ id }) => id));
-      meanwhile.do();
+      await meanwhile.do();
     },
     ended: ({ id }, how) => void ended.push([id, how]),
     clock,
@@ -85,6 +85,70 @@ it('writes a row again that was replaced while it was written, and tells of it o
   );
   writer.replace(second, { id: 'b', size: 10 });
   assert.equal(writer.backlog, 1, 'what waits no more is as one that comes');
+  await clock.advance(1_000);
+  assert.deepEqual([batches.at(-1), writer.backlog], [['b'], 0]);
+});
+
+it('writes 500 rows at once at the most, full batches without waiting, and the rest when others may have come', async () => {
+  const { clock, batches, append } = bench({ rowsMax: 10_000 });
+  const lengths = (): number[] => batches.map(({ length }) => length);
+  for (let row = 0; row < 1_501; row++) append(`${row}`, 0);
+  await clock.advance(50);
+  assert.deepEqual(lengths(), [500, 500, 500]);
+  await clock.advance(49);
+  assert.equal(batches.length, 3);
+  await clock.advance(1);
+  assert.deepEqual(lengths(), [500, 500, 500, 1]);
+});
+
+it('waits before it goes on where the database goes away while a refused batch is written row by row', async () => {
+  const { clock, batches, ended, meanwhile, append } = bench();
+  for (const id of ['a', 'bad', 'c', 'd']) append(id, 1);
+  let away = false;
+  meanwhile.do = () => {
+    const batch = batches.at(-1) ?? [];
+    if (away) throw new Error('away');
+    if (batch.includes('bad')) throw Object.assign(new Error('refused'), { code: '22003' });
+    away = batch[0] === 'c';
+  };
+  await clock.advance(50);
+  assert.deepEqual(batches, [['a', 'bad', 'c', 'd'], ['a'], ['bad'], ['c'], ['d']]);
+  away = false;
+  await clock.advance(499);
+  assert.equal(batches.length, 5);
+  await clock.advance(1);
+  assert.deepEqual(batches.at(-1), ['d']);
+  assert.deepEqual(ended, [
+    ['a', 'written'],
+    ['bad', 'refused'],
+    ['c', 'written'],
+    ['d', 'written'],
+  ]);
+});
+
+it('flushes what waits behind what is being written, each once', async () => {
+  const { clock, batches, meanwhile, writer, append } = bench();
+  const writing = Promise.withResolvers<void>();
+  meanwhile.do = () => writing.promise;
+  append('a', 30);
+  await clock.advance(50);
+  append('b', 30);
+  const flushed = writer.flush(new AbortController().signal);
+  meanwhile.do = () => undefined;
+  writing.resolve();
+  await flushed;
+  assert.deepEqual([batches, writer.backlog], [[['a'], ['b']], 0]);
+});
+
+it('stops a flush whose time is over between two batches', async () => {
+  const { batches, meanwhile, writer, append } = bench();
+  const controller = new AbortController();
+  for (const id of ['a', 'b', 'c']) append(id, 30);
+  meanwhile.do = () => {
+    if (batches.length === 2) controller.abort(new Error('over'));
+  };
+  await assert.rejects(writer.flush(controller.signal), /^Error: over$/);
+  assert.deepEqual([batches, writer.backlog], [[['a'], ['b']], 1]);
 });
 
 it('is flushed no longer than its signal lets it, in the middle of a batch that hangs too', async () => {
