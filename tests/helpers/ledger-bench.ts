@@ -21,7 +21,8 @@ export interface LedgerBench {
   readonly clock: VirtualClock;
   readonly database: { away: boolean; rows: Map<string, UsageRecord>; writes: number };
   readonly told: { written: number; dropped: number; unjournalled: number };
-  logged(event: string): boolean;
+  /** How often that was logged. */
+  logged(event: string): number;
   readonly folder: string;
   /** Of this ledger alone. */
   readonly own: string;
@@ -67,7 +68,7 @@ export async function ledgerBench(t: TestContext, given: Given = {}): Promise<Le
       }),
   });
   const own = readdirSync(folder).find((name) => !before.has(name)) ?? assert.fail('no folder of its own');
-  const logged = (event: string): boolean => heard.logged.some((line) => line.event === event);
+  const logged = (event: string): number => heard.logged.filter((line) => line.event === event).length;
   return { ledger, clock, database, told, logged, folder, own: path.join(folder, own) };
 }
 

@@ -1,7 +1,8 @@
 /** The ledger's journal in a folder of the test, with a database that can be away and a clock that the test moves. */
 import assert from 'node:assert/strict';
-import {
+import fs, {
   appendFileSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { it } from 'node:test';
 import { lockFolder } from '#storage/index';
@@ -31,7 +33,7 @@ it('what is dispatched is in the journal before it goes out, whole, without anyt
 });
 
 it('an attempt that is settled twice is written once, as it was settled first', async (t) => {
-  const { ledger, clock, database, told } = await ledgerBench(t);
+  const { ledger, clock, database, told, folder } = await ledgerBench(t);
   const { dispatch, settlement } = attempt();
   const entry = goesOut(ledger, dispatch);
   entry.settled(settlement);
@@ -39,6 +41,8 @@ it('an attempt that is settled twice is written once, as it was settled first', 
   await clock.advance(100);
   assert.deepEqual([...database.rows.values()], [{ ...dispatch, ...settlement, state: 'settled' }]);
   assert.deepEqual(told, { written: 1, dropped: 0, unjournalled: 0 });
+  await ledger.close(never);
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 it('every end that the database has not taken in a moment is in the journal, not the first ones alone', async (t) => {
@@ -121,7 +125,7 @@ it('rows that wait in the journal stay there while they are read in vain: no roo
   const [first = ''] = segments(own);
   renameSync(path.join(own, first), path.join(own, 'away'));
   database.away = false;
-  await passes(one, () => one.logged('ledger-not-recovered'));
+  await passes(one, () => one.logged('ledger-not-recovered') > 0);
   assert.equal(database.rows.size, 600);
   renameSync(path.join(own, 'away'), path.join(own, first));
   database.away = true;
@@ -133,6 +137,8 @@ it('rows that wait in the journal stay there while they are read in vain: no roo
   await passes(one, () => database.rows.size === 1_850);
   assert.equal(told.dropped, 0);
   for (const { state } of database.rows.values()) assert.equal(state, 'settled');
+  await ledger.close(never);
+  assert.deepEqual(readdirSync(one.folder), []);
 });
 
 it('a dead hub’s journal stays where there is no room for its rows, and is taken over later', async (t) => {
@@ -209,18 +215,47 @@ it('the journal of a hub that lives is left alone, and that of a dead one kept w
 });
 
 it('a journal that cannot be written stops no call: each is counted, its row is written all the same, and it is tried again', async (t) => {
-  const { ledger, clock, database, told, own } = await ledgerBench(t);
+  const { ledger, clock, database, told, logged, own } = await ledgerBench(t);
   rmSync(own, { recursive: true });
   const [first, second, third] = [attempt(), attempt(), attempt()];
   const entries = [first, second].map(({ dispatch }) => goesOut(ledger, dispatch));
   assert.equal(told.unjournalled, 2);
+  await clock.advance(1_000);
+  goesOut(ledger, attempt().dispatch);
   mkdirSync(own);
+  entries.push(goesOut(ledger, attempt().dispatch));
+  assert.equal(told.unjournalled, 4, 'it is not tried again for each');
   await clock.advance(1_000);
   entries.push(goesOut(ledger, third.dispatch));
-  assert.equal(told.unjournalled, 2);
+  assert.equal(told.unjournalled, 4);
   for (const entry of entries) entry.settled(first.settlement);
   await clock.advance(1_000);
-  assert.equal(database.rows.size, 3);
+  assert.equal(database.rows.size, 4);
+  assert.deepEqual([logged('ledger-journal-failed'), logged('ledger-journal-works')], [1, 1], 'told once');
+});
+
+it('of lines that a full disk took a part of, whole ones count or not, and what comes later stands apart', async (t) => {
+  const { ledger, clock, told, own } = await ledgerBench(t);
+  const [before, whole, cut, later] = [attempt(), attempt(), attempt(), attempt()];
+  goesOut(ledger, before.dispatch);
+  const { writeSync } = fs;
+  const full = t.mock.method(fs, 'writeSync', (file: number, text: string) => writeSync(file, text.slice(0, -20)));
+  syncBuiltinESMExports();
+  ledger.dispatched(whole.dispatch);
+  goesOut(ledger, cut.dispatch);
+  full.mock.restore();
+  syncBuiltinESMExports();
+  assert.equal(told.unjournalled, 2);
+  await clock.advance(1_000);
+  goesOut(ledger, later.dispatch);
+  assert.equal(told.unjournalled, 2);
+  // As a kill would leave it.
+  const folder = await temporaryFolder(t);
+  cpSync(own, path.join(folder, 'hub-dead'), { recursive: true });
+  const next = await ledgerBench(t, { folder });
+  await passes(next, () => next.logged('ledger-adopted') > 0);
+  const found = [before, whole, later].map(({ dispatch }) => dispatch.id);
+  assert.deepEqual([...next.database.rows.keys()].toSorted(), found.toSorted());
 });
 
 it('a hub that stops while the database is away leaves its rows to the next start', async (t) => {

@@ -166,7 +166,7 @@ it('a Redis that comes back empty is told anew what is under way, and what has e
   const [open, ended] = [await goesOut(one), await goesOut(one)];
   ended.end();
   const kept = async ({ dispatch: { id } }: Attempt): Promise<unknown> =>
-    JSON.parse(String((await redis.command('HGET', hashOf('one'), id)) ?? 'null'));
+    JSON.parse(String(await redis.command('HGET', hashOf('one'), id)));
   const row = { ...ended.dispatch, ...ended.settlement, state: 'settled' };
   for (const empties of [false, true]) {
     if (empties) await redis.command('FLUSHALL');
