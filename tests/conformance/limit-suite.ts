@@ -86,7 +86,7 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
 
   promise('frees a window sixty seconds after what filled it, and says so before', async ({ store, advance }) => {
     const rule = ruleOf('requests', 2);
-    await answered(store, claimOf('a', [rule]));
+    assert.equal((await answered(store, claimOf('a', [rule]))).states[0]?.resetMs, 60_000);
     await advance(1_500);
     await answered(store, claimOf('b', [rule]));
     await advance(500);
@@ -113,6 +113,27 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
     assert.equal(never.states[0]?.resetMs, Number.POSITIVE_INFINITY);
   });
 
+  promise('amends what still counts of a window, and nothing that has run out', async ({ store, advance }) => {
+    const rule = ruleOf('tokens', 1_000);
+    const used = async (): Promise<unknown> => (await answered(store, claimOf(null, [rule]))).states[0]?.used;
+    const marks: number[] = [];
+    for (const [id, tokens] of [
+      ['a', 400],
+      ['b', 300],
+    ] as const) {
+      marks.push((await answered(store, claimOf(id, [rule], { tokens }))).states[0]?.mark ?? 0);
+      await advance(30_000);
+    }
+    const [gone = 0, counts = 0] = marks;
+    assert.equal(await used(), 300);
+    await store.amend([{ kind: 'window', name: rule.name, mark: gone, by: 500 }]);
+    assert.equal(await used(), 300);
+    await store.amend([{ kind: 'window', name: rule.name, mark: counts, by: -100 }]);
+    assert.equal(await used(), 200);
+    await advance(30_000);
+    assert.deepEqual([await used(), await used()], [0, 0]);
+  });
+
   placesAndBudgets(promise);
 }
 
@@ -132,6 +153,9 @@ function placesAndBudgets(promise: Promises): void {
     assert.equal((await answered(store, claimOf(null, [rule]))).states[0]?.used, 1, 'b was not renewed');
     await advance(LEASE_MS);
     assert.equal((await answered(store, claimOf(null, [rule]))).states[0]?.used, 0);
+    for (const id of ['d', 'e']) assert.ok((await answered(store, claimOf(id, [rule]))).granted);
+    await store.amend(['f', 'd', 'e'].map((id) => ({ kind: 'leave', name: rule.name, ids: [id] })));
+    assert.equal((await answered(store, claimOf(null, [rule]))).states[0]?.used, 0, 'several are left together');
   });
 
   promise(
@@ -161,8 +185,29 @@ function placesAndBudgets(promise: Promises): void {
       await store.amend([{ ...change, by: 700, whole: 1_000 }]);
       const next = await answered(store, claim);
       assert.deepEqual([next.granted, next.states[0]?.used, next.states[0]?.mark], [true, 300, startDay + 1]);
+      const late = { ...change, by: 700, whole: 1_000 };
+      await store.amend([late, { ...late, generation: generation + 1 }]);
+      assert.equal((await answered(store, claimOf(null, [rule]))).states[0]?.used, 300, 'that period is over');
     },
   );
+
+  promise('asks what a budget begins with before it refuses, whichever rule comes first', async ({ store }) => {
+    const [full, budget] = [ruleOf('requests', 1), ruleOf('usd', 1_000, 'day')];
+    await answered(store, claimOf('a', [full]));
+    for (const both of [
+      [full, budget],
+      [budget, full],
+    ])
+      assert.equal((await reserveOne(store, claimOf('b', both, { microUsd: 1 }))).kind, 'unseeded');
+  });
+
+  promise('lets in what costs nothing where a budget is spent, and more than spent', async ({ store }) => {
+    const rule = ruleOf('usd', 1_000, 'day');
+    const seeds = new Map([[rule.name, 1_001]]);
+    const refused = await answered(store, claimOf('a', [rule], { microUsd: 1, seeds }));
+    assert.deepEqual([refused.granted, refused.states[0]?.resetMs], [false, 86_400_000]);
+    assert.ok((await answered(store, claimOf('b', [rule], { seeds }))).granted);
+  });
 
   promise('counts what was taken elsewhere', async ({ store }) => {
     const rule = ruleOf('requests', 10);
