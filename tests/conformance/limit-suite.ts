@@ -63,6 +63,8 @@ async function severalClaims({ store }: LimitLab): Promise<void> {
   assert.ok((await answered(store, claimOf('g', [places]))).granted);
 }
 
+type Promises = (what: string, body: (lab: LimitLab) => Promise<void>) => void;
+
 export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
   const promise: Promises = (what, body) => {
     it(`${name}: ${what}`, async () => body(await open()));
@@ -84,6 +86,28 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
 
   promise('takes several claims of one step one after the other', severalClaims);
 
+  windowSuite(promise);
+  placeSuite(promise);
+  budgetSuite(promise);
+
+  promise('counts what was taken elsewhere', async ({ store }) => {
+    const rule = ruleOf('requests', 10);
+    await store.amend([{ kind: 'add', name: rule.name, by: 9, max: 10 }]);
+    assert.equal((await answered(store, claimOf('a', [rule]))).states[0]?.used, 10);
+    assert.equal((await answered(store, claimOf('b', [rule]))).granted, false);
+  });
+
+  promise('takes nothing where it is only looked at', async ({ store }) => {
+    const looked = [ruleOf('requests', 1), ruleOf('concurrent', 1)];
+    for (let times = 0; times < 3; times++) assert.ok((await answered(store, claimOf(null, looked))).granted);
+    assert.deepEqual(
+      (await answered(store, claimOf('a', looked))).states.map(({ used }) => used),
+      [1, 1],
+    );
+  });
+}
+
+function windowSuite(promise: Promises): void {
   promise('frees a window sixty seconds after what filled it, and says so before', async ({ store, advance }) => {
     const rule = ruleOf('requests', 2);
     assert.equal((await answered(store, claimOf('a', [rule]))).states[0]?.resetMs, 60_000);
@@ -133,13 +157,9 @@ export function limitSuite(name: string, open: () => Promise<LimitLab>): void {
     await advance(30_000);
     assert.deepEqual([await used(), await used()], [0, 0]);
   });
-
-  placesAndBudgets(promise);
 }
 
-type Promises = (what: string, body: (lab: LimitLab) => Promise<void>) => void;
-
-function placesAndBudgets(promise: Promises): void {
+function placeSuite(promise: Promises): void {
   promise('gives a place back when it is left, and when its lease runs out', async ({ store, advance }) => {
     const rule = ruleOf('concurrent', 2);
     assert.ok((await answered(store, claimOf('a', [rule]))).granted);
@@ -157,7 +177,9 @@ function placesAndBudgets(promise: Promises): void {
     await store.amend(['f', 'd', 'e'].map((id) => ({ kind: 'leave', name: rule.name, ids: [id] })));
     assert.equal((await answered(store, claimOf(null, [rule]))).states[0]?.used, 0, 'several are left together');
   });
+}
 
+function budgetSuite(promise: Promises): void {
   promise(
     'asks what a budget begins with, counts on from there, and begins anew at midnight',
     async ({ store, advance }) => {
@@ -207,21 +229,5 @@ function placesAndBudgets(promise: Promises): void {
     const refused = await answered(store, claimOf('a', [rule], { microUsd: 1, seeds }));
     assert.deepEqual([refused.granted, refused.states[0]?.resetMs], [false, 86_400_000]);
     assert.ok((await answered(store, claimOf('b', [rule], { seeds }))).granted);
-  });
-
-  promise('counts what was taken elsewhere', async ({ store }) => {
-    const rule = ruleOf('requests', 10);
-    await store.amend([{ kind: 'add', name: rule.name, by: 9, max: 10 }]);
-    assert.equal((await answered(store, claimOf('a', [rule]))).states[0]?.used, 10);
-    assert.equal((await answered(store, claimOf('b', [rule]))).granted, false);
-  });
-
-  promise('takes nothing where it is only looked at', async ({ store }) => {
-    const looked = [ruleOf('requests', 1), ruleOf('concurrent', 1)];
-    for (let times = 0; times < 3; times++) assert.ok((await answered(store, claimOf(null, looked))).granted);
-    assert.deepEqual(
-      (await answered(store, claimOf('a', looked))).states.map(({ used }) => used),
-      [1, 1],
-    );
   });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { UsageRecord, UsageReport } from '#contract/ledger';
+import { interrupted } from '#ledger/replay';
 import type { Storage } from '#storage/index';
 import { newProject, START_MS, usageOf } from './records.ts';
 
@@ -21,7 +22,7 @@ export function usageSuite(storage: () => Storage): void {
 }
 
 function rowSuite(storage: () => Storage): void {
-  const rowsOf = async (projectId: string): Promise<unknown[]> =>
+  const rowsOf = (projectId: string) =>
     storage().db.selectFrom('usage').selectAll().where('project_id', '=', projectId).orderBy('id').execute();
 
   describe('the usage ledger', () => {
@@ -73,18 +74,42 @@ function rowSuite(storage: () => Storage): void {
         { ...row, state: 'interrupted', outcome: 'running', costMicroUsd: null },
         usageOf(projectId),
       ]);
+      await usage.insertMany([{ ...row, outcome: 'cut', costMicroUsd: 9 }]);
       const totals = await totalsIn(storage(), projectId);
       assert.deepEqual([totals.attempts, totals.interrupted, totals.costMicroUsd], [2, 0, 7]);
+      assert.equal(totals.succeeded, 2);
     });
 
     it('lets a row that knows no end give way to one that does', async () => {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
+      const row = usageOf(projectId, { cachedTokens: 2, costMicroUsd: 7, priceSource: 'settings' });
+      await usage.insertMany([interrupted(row)]);
+      await usage.insertMany([row]);
+      const [found, ...others] = await rowsOf(projectId);
+      const {
+        state,
+        outcome,
+        prompt_tokens: prompt,
+        completion_tokens: completion,
+        cached_tokens: cached,
+      } = found ?? {};
+      assert.deepEqual([others, state, outcome, prompt, completion, cached], [[], 'settled', 'succeeded', 3, 5, 2]);
+      assert.deepEqual([found?.cost_micro_usd, found?.price_source], [7, 'settings']);
+    });
+
+    it('leaves a row alone that is among the sums: nothing is counted twice', async () => {
+      const { usage } = storage().stores;
+      const projectId = await newProject(storage());
       const row = usageOf(projectId, { costMicroUsd: 7 });
       await usage.insertMany([{ ...row, state: 'interrupted', outcome: 'running', costMicroUsd: null }]);
+      await usage.rollUp(row.startedWallMs + 1, 1_000);
       await usage.insertMany([row]);
-      const totals = await totalsIn(storage(), projectId);
-      assert.deepEqual([totals.attempts, totals.interrupted, totals.succeeded, totals.costMicroUsd], [1, 0, 1, 7]);
+      assert.deepEqual(
+        (await rowsOf(projectId)).map(({ state, cost_micro_usd: cost }) => [state, cost]),
+        [['interrupted', null]],
+      );
+      assert.equal((await totalsIn(storage(), projectId)).interrupted, 1);
     });
   });
 }
@@ -112,22 +137,29 @@ function sumSuite(storage: () => Storage): void {
       await storage().stores.usage.insertMany([
         usageOf(projectId, { costMicroUsd: 5, cachedTokens: 1 }),
         usageOf(projectId, { kind: 'fallback', costMicroUsd: 0 }),
-        usageOf(projectId, { ...nothing, outcome: 'status' }),
+        usageOf(projectId, { promptTokens: null, outcome: 'status' }),
         usageOf(projectId, { ...nothing, outcome: 'running', state: 'interrupted' }),
       ]);
       await storage().stores.usage.insertMany([usageOf(await newProject(storage()), { costMicroUsd: 1_000 })]);
-      assert.deepEqual(await totalsIn(storage(), projectId), {
+      const sums = {
         requests: 3,
         attempts: 4,
         succeeded: 2,
         interrupted: 1,
         promptTokens: 6,
-        completionTokens: 10,
+        completionTokens: 15,
         cachedTokens: 1,
         unknownTokens: 2,
         costMicroUsd: 5,
         unknownCost: 2,
-      });
+      };
+      // By whole months, by rows alone, and of a moment.
+      for (const query of [
+        { ...always, groupBy: null },
+        { ...always, groupBy: 'day' },
+        { fromWallMs: START_MS, toWallMs: START_MS + 1, groupBy: null, groupsMax: 1 },
+      ] as const)
+        assert.deepEqual((await storage().stores.usage.report(projectId, query)).totals, sums);
       assert.equal((await totalsIn(storage(), await newProject(storage()))).attempts, 0);
     });
 
@@ -148,7 +180,7 @@ function groupSuite(storage: () => Storage): void {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
       const row = (day: number, fields: Partial<UsageRecord>): UsageRecord =>
-        usageOf(projectId, { startedWallMs: START_MS + day * DAY_MS, costMicroUsd: 1, ...fields });
+        usageOf(projectId, { startedWallMs: START_MS + (day + 1) * DAY_MS - 1, costMicroUsd: 1, ...fields });
       const a = { keyId: 'key_a', model: 'small', deployment: 'one/small', provider: 'one' };
       const b = { keyId: null, model: 'large', deployment: 'two/large', provider: 'two' };
       await usage.insertMany([row(1, a), row(0, b), row(1, b), row(2, b)]);
@@ -198,13 +230,15 @@ function groupSuite(storage: () => Storage): void {
       const { db, stores } = storage();
       const { usage } = stores;
       const projectId = await newProject(storage());
-      const left = async (): Promise<number> =>
-        (await db.selectFrom('usage').select('id').where('project_id', '=', projectId).execute()).length;
+      const left = async (): Promise<number[]> => {
+        const rows = db.selectFrom('usage').select('started_ms').where('project_id', '=', projectId);
+        return (await rows.orderBy('started_ms').execute()).map(({ started_ms: startedMs }) => startedMs);
+      };
       await usage.insertMany([1, 2, 3, START_MS].map((startedWallMs) => usageOf(projectId, { startedWallMs })));
       assert.equal(await usage.purge(10, 2), 0);
       await usage.rollUp(10, 100);
-      assert.deepEqual([await usage.purge(10, 2), await left()], [2, 2]);
-      assert.deepEqual([await usage.purge(10, 2), await left()], [1, 1]);
+      assert.deepEqual([await usage.purge(10, 2), await left()], [2, [3, START_MS]]);
+      assert.deepEqual([await usage.purge(3, 2), await usage.purge(10, 2), await left()], [0, 1, [START_MS]]);
       assert.equal((await totalsIn(storage(), projectId)).attempts, 4, 'the sums outlive the rows');
     });
   });
@@ -241,6 +275,11 @@ function monthSuite(storage: () => Storage): void {
         return Promise.all(reports);
       };
       const told = await ask();
+      for (const [fromWallMs, toWallMs] of spans) {
+        const { totals } = await usage.report(projectId, { fromWallMs, toWallMs, groupBy: null, groupsMax: 1 });
+        const within = rows.filter(({ startedWallMs }) => startedWallMs >= fromWallMs && startedWallMs < toWallMs);
+        assert.equal(totals.attempts, within.length);
+      }
       // Two at a time, as two instances that begin at once: each row is summed by one of them.
       for (let rolled = 2; rolled > 0;) {
         const counts = await Promise.all([usage.rollUp(at(3, 1), 2), usage.rollUp(at(3, 1), 2)]);
