@@ -306,6 +306,31 @@ export function spendSuite(storage: () => Storage): void {
       await spend.add({ writer: other, number: 1, rows });
       assert.deepEqual(await spend.read([name], 20_000), new Map([[name, 15]]));
       assert.deepEqual(await spend.read([name], 20_001), new Map([[name, 21]]));
+      assert.deepEqual(await spend.read([`${name}-other`], 20_000), new Map());
+    });
+
+    it('is forgotten when its period is, and which batch was the last when nobody can tell it again', async () => {
+      const { db, stores } = storage();
+      const { spend } = stores;
+      const [name, writer] = [`key:${randomUUID()}:usd:day`, randomUUID()];
+      const tell = (number: number): Promise<void> =>
+        spend.add({ writer, number, rows: [{ name, startDay: 20_000, microUsd: 5 }] });
+      const last = (): Promise<unknown> =>
+        db.selectFrom('limit_spend_batches').select('number').where('writer', '=', writer).execute();
+      const lastWrittenOn = (day: number): Promise<unknown> =>
+        db.updateTable('limit_spend_batches').set({ written_day: day }).where('writer', '=', writer).execute();
+      for (const number of [1, 2, 2]) await tell(number);
+      // One that has written for long, and has written again today.
+      await lastWrittenOn(1);
+      await tell(3);
+      await spend.purge(20_000);
+      await tell(3);
+      assert.deepEqual([await spend.read([name], 20_000), await last()], [new Map([[name, 15]]), [{ number: 3 }]]);
+      await lastWrittenOn(20_000);
+      await spend.purge(20_000);
+      assert.deepEqual(await last(), [{ number: 3 }]);
+      await spend.purge(20_001);
+      assert.deepEqual([await spend.read([name], 20_000), await last()], [new Map(), []]);
     });
   });
 }

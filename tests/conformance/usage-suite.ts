@@ -247,7 +247,8 @@ function groupSuite(storage: () => Storage): void {
 function monthSuite(storage: () => Storage): void {
   describe('the usage ledger, summed by month,', () => {
     it('says the same before, during and after, of whole months, their edges and every grouping', async () => {
-      const { usage } = storage().stores;
+      const { db, stores } = storage();
+      const { usage } = stores;
       const projectId = await newProject(storage());
       const at = (month: number, day: number): number => Date.UTC(2020, month, day);
       const rows = [at(0, 31), at(1, 1), at(1, 29), at(2, 1), at(2, 15), at(2, 31), at(3, 1), at(3, 2)].map(
@@ -259,11 +260,13 @@ function monthSuite(storage: () => Storage): void {
             ...(number === 4 ? { state: 'interrupted', outcome: 'running', promptTokens: null } : {}),
           }),
       );
-      await usage.insertMany(rows);
+      const others = await newProject(storage());
+      await usage.insertMany([...rows, usageOf(others, { startedWallMs: at(1, 1) })]);
       const spans = [
         [at(0, 1), at(5, 1)],
         [at(0, 31), at(3, 2)],
         [at(1, 2), at(3, 1)],
+        [at(0, 31), at(2, 15)],
         [at(1, 10), at(1, 20)],
       ] as const;
       const ask = async (): Promise<unknown> => {
@@ -284,9 +287,15 @@ function monthSuite(storage: () => Storage): void {
       for (let rolled = 2; rolled > 0;) {
         const counts = await Promise.all([usage.rollUp(at(3, 1), 2), usage.rollUp(at(3, 1), 2)]);
         rolled = Math.max(...counts);
+        assert.ok(rolled <= 2);
         assert.deepEqual(await ask(), told);
       }
       assert.equal(await usage.rollUp(at(3, 1), 100), 0, 'nothing is summed twice');
+      const summed = db.selectFrom('usage').select('id').where('project_id', '=', projectId).where('rolled', '=', true);
+      assert.equal(
+        (await summed.execute()).length,
+        rows.filter(({ startedWallMs }) => startedWallMs < at(3, 1)).length,
+      );
       // Late rows of a month that was summed are summed too, and what is in the sums is not changed behind them.
       await usage.insertMany([
         usageOf(projectId, { startedWallMs: at(1, 5) }),
