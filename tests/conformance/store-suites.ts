@@ -286,8 +286,10 @@ export function instanceSuite(storage: () => Storage): void {
       assert.equal(await instances.beat('one', 60_000), 2, 'nobody is counted twice');
       assert.equal(await instances.beat('brief', 0), 3);
       assert.equal(await instances.beat('brief', 0), 3, 'itself, however late it is');
-      assert.equal(await instances.beat('two', 60_000), 2);
+      assert.equal(await instances.beat('brief', 60_000), 3);
+      assert.equal(await instances.beat('two', 60_000), 3, 'each beat is good for a life');
       await instances.leave('two');
+      assert.equal(await instances.beat('brief', 0), 2, 'nobody else has left');
       assert.equal(await instances.beat('one', 60_000), 1);
       const rows = await storage().db.selectFrom('instances').select('incarnation').execute();
       assert.deepEqual(rows, [{ incarnation: 'one' }]);

@@ -13,18 +13,20 @@ async function totalsIn({ stores }: Storage, projectId: string): Promise<UsageRe
   return (await stores.usage.report(projectId, { ...always, groupBy: null })).totals;
 }
 
+function rowsOf({ db }: Storage, projectId: string) {
+  return db.selectFrom('usage').selectAll().where('project_id', '=', projectId).orderBy('id').execute();
+}
+
 export function usageSuite(storage: () => Storage): void {
   rowSuite(storage);
   batchSuite(storage);
+  endSuite(storage);
   sumSuite(storage);
   groupSuite(storage);
   monthSuite(storage);
 }
 
 function rowSuite(storage: () => Storage): void {
-  const rowsOf = (projectId: string) =>
-    storage().db.selectFrom('usage').selectAll().where('project_id', '=', projectId).orderBy('id').execute();
-
   describe('the usage ledger', () => {
     it('keeps every field of a row, null where it is not known', async () => {
       const projectId = await newProject(storage());
@@ -39,7 +41,7 @@ function rowSuite(storage: () => Storage): void {
         priceSource: 'settings',
       });
       await storage().stores.usage.insertMany([known]);
-      assert.deepEqual(await rowsOf(projectId), [
+      assert.deepEqual(await rowsOf(storage(), projectId), [
         {
           id: known.id,
           run_id: known.runId,
@@ -79,14 +81,18 @@ function rowSuite(storage: () => Storage): void {
       assert.deepEqual([totals.attempts, totals.interrupted, totals.costMicroUsd], [2, 0, 7]);
       assert.equal(totals.succeeded, 2);
     });
+  });
+}
 
+function endSuite(storage: () => Storage): void {
+  describe('the usage ledger', () => {
     it('lets a row that knows no end give way to one that does', async () => {
       const { usage } = storage().stores;
       const projectId = await newProject(storage());
       const row = usageOf(projectId, { cachedTokens: 2, costMicroUsd: 7, priceSource: 'settings' });
       await usage.insertMany([interrupted(row)]);
       await usage.insertMany([row]);
-      const [found, ...others] = await rowsOf(projectId);
+      const [found, ...others] = await rowsOf(storage(), projectId);
       const {
         state,
         outcome,
@@ -106,7 +112,7 @@ function rowSuite(storage: () => Storage): void {
       await usage.rollUp(row.startedWallMs + 1, 1_000);
       await usage.insertMany([row]);
       assert.deepEqual(
-        (await rowsOf(projectId)).map(({ state, cost_micro_usd: cost }) => [state, cost]),
+        (await rowsOf(storage(), projectId)).map(({ state, cost_micro_usd: cost }) => [state, cost]),
         [['interrupted', null]],
       );
       assert.equal((await totalsIn(storage(), projectId)).interrupted, 1);
