@@ -77,6 +77,8 @@ export class UsageLedger implements Ledger, Book {
   /** By row, all that wait for its end: an attempt may be in the journal and in Redis, which are read independently. */
   readonly #replayed = new Map<string, Batch[]>();
   #flushTimer: Timer | undefined;
+  /** Until Redis has been told of every end so far, or could not be. */
+  #keeping: Promise<unknown> = Promise.resolve();
   #adoptTimer: Timer | undefined;
   #recovering = false;
   /** Rows wait in the journal that memory has forgotten. */
@@ -182,10 +184,10 @@ export class UsageLedger implements Ledger, Book {
   }
 
   /** What goes to the journal is in it when this returns; what goes to Redis, when it resolves. */
-  #flush(): Promise<void> | undefined {
+  #flush(): Promise<unknown> {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
-    if (this.#unflushed.size === 0) return undefined;
+    if (this.#unflushed.size === 0) return this.#keeping;
     let text = '';
     const journalled: Entry[] = [];
     const reserved: UsageRecord[] = [];
@@ -201,7 +203,9 @@ export class UsageLedger implements Ledger, Book {
       const segment = this.#journal.append(text, journalled.length);
       for (const entry of journalled) entry.settledIn = segment;
     }
-    return this.#parts.reservations?.keep(reserved);
+    // Those of before too: what is read from Redis before they are there would be taken for interrupted.
+    this.#keeping = Promise.all([this.#keeping, this.#parts.reservations?.keep(reserved)]);
+    return this.#keeping;
   }
 
   #ended(row: UsageRecord, how: RowEnd): void {

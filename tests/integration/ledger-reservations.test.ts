@@ -264,6 +264,27 @@ it('rows that memory has no room for wait in Redis, and are written when the dat
   assert.equal(one.database.rows.has(open.dispatch.id), false, 'it is under way');
 });
 
+it('an end that Redis is still being told is waited for before rows are read from it again', async (t) => {
+  const { redis, port } = await openRedis(t);
+  const { promise: told, resolve: tells } = Promise.withResolvers<void>();
+  const run: RedisPort['run'] = async (script, keys, args) => {
+    if (script.name === 'ledger-put' && args.some((arg) => String(arg).includes('"settled"'))) await told;
+    return port.run(script, keys, args);
+  };
+  const one = await reserving(t, redis, { redis: { ...port, run }, rowsMax: 600 });
+  one.database.away = true;
+  const made = await Promise.all(Array.from({ length: 650 }, () => goesOut(one)));
+  for (const each of made) each.end();
+  one.database.away = false;
+  await comes(one, async () => one.database.rows.size >= 600);
+  // Time enough for what would not wait.
+  for (let beat = 0; beat < 5; beat++) await comes(one, async () => (await redis.command('PING')) !== null);
+  assert.equal(one.database.rows.size, 600);
+  tells();
+  await comes(one, async () => one.database.rows.size === 650);
+  for (const { state } of one.database.rows.values()) assert.equal(state, 'settled');
+});
+
 it('what is in the database is forgotten in Redis, also where that did not answer meanwhile, and before the hub ends', async (t) => {
   const { redis, port } = await openRedis(t);
   let deaf = false;
