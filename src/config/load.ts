@@ -167,11 +167,15 @@ class Loader {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
     // Each section was held against its schema just now, and the type says what the schema says.
     const config = { ...filled, redis, providers, routes, external, prices } as Config;
-    for (const [at, message] of contradictions(config, (pointer) => this.#origins.get(pointer) !== 'default'))
-      this.#problem(at, message);
+    const isWritten = (pointer: string): boolean => this.#origins.get(pointer) !== 'default';
+    for (const [at, message] of contradictions(config, isWritten)) this.#problem(at, message);
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+    const { openMs, openMsMax } = config.resilience.breaker;
+    // Who writes the first wait alone has said nothing against its length.
+    const longest = isWritten('/resilience/breaker/openMsMax') ? openMsMax : Math.max(openMs, openMsMax);
+    const breaker = { ...config.resilience.breaker, openMsMax: longest };
     return {
-      config,
+      config: { ...config, resilience: { ...config.resilience, breaker } },
       discovered,
       ollamaAddress: mayAsk ? ollamaAddress(this.#env) : undefined,
       origins: new Map([...this.#origins].map(([pointer, origin]) => [dotted(pointer), origin])),

@@ -158,7 +158,7 @@ const resilience = Type.Object(
           10,
           86_400_000,
           30_000,
-          'The longest it stays open, so that an upstream that is well again is used again this soon.',
+          'The longest it stays open, so that an upstream that is well again is used again this soon; left out, no less than openMs.',
         ),
       },
       { ...strict, description: 'Circuit breakers, one a deployment and one for the database.' },

@@ -173,7 +173,7 @@ describe('an external API that is slow', () => {
     const target = await startTarget(t);
     target.otherwise = neverAnswers;
     const clock = new VirtualClock();
-    const hub = await startExternalHub(t, target, { deadlineMs: 5_000 }, clock);
+    const hub = await startExternalHub(t, target, { timeoutMs: 60_000, deadlineMs: 5_000 }, clock);
     const call = hub.call('/x');
     await until('the attempt', () => target.received.length === 1);
     await clock.advance(5_000);

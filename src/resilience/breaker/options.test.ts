@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { VirtualClock } from '../../../tests/helpers/virtual-clock.ts';
 import { Breaker } from './breaker.ts';
-import { BREAKER_DEFAULTS } from './options.ts';
+import { BREAKER_DEFAULTS, checkedOptions } from './options.ts';
 import type { Permit } from './permit.ts';
 
 function breakerWith(options: object) {
@@ -56,4 +56,14 @@ it('refuses options that would keep a circuit open or closed for ever, and takes
   assert.throws(() => breakerWith({ slowCallMs: -1 }), /^RangeError: slowCallMs is 0 or more, not -1$/);
   // Callers in JavaScript, and in a TypeScript that takes an optional field for one that may be undefined.
   assert.deepEqual(breakerWith({ failures: undefined, openMs: undefined }).breaker.options, BREAKER_DEFAULTS);
+});
+
+it('opens for as long as is said at first, where nothing is said of the longest', () => {
+  const longest = (given: object): number => checkedOptions(given).openMsMax;
+  assert.deepEqual(
+    [longest({ openMs: 600_000 }), longest({ openMs: 1_000 }), longest({})],
+    [600_000, 300_000, 300_000],
+  );
+  assert.equal(longest({ openMs: 600_000, openMsMax: 50 }), 50);
+  assert.equal(checkedOptions({}, { ...BREAKER_DEFAULTS, openMsMax: 10 }).openMsMax, 10);
 });

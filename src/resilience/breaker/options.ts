@@ -24,7 +24,7 @@ export interface BreakerOptions {
   readonly minCalls: number;
   /** How long the circuit stays open at first. Default 30 s. */
   readonly openMs: number;
-  /** The longest it stays open, however often its probes fail. Default 5 min. */
+  /** The longest it stays open, however often its probes fail, Default 5 min, or `openMs` where that is longer. */
   readonly openMsMax: number;
   /** Share by which an open wait is drawn longer or shorter, so that instances do not probe together. Default 0.2. */
   readonly jitter: number;
@@ -66,12 +66,17 @@ const BOUNDS: readonly (readonly [name: keyof BreakerOptions, least: number, mos
 /** What is `undefined` is as it is in `defaults`. Throws a `RangeError` for an option with which a circuit would never open, or never close. */
 export function checkedOptions(given: Partial<BreakerOptions>, defaults = BREAKER_DEFAULTS): BreakerOptions {
   const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  const options: BreakerOptions = { ...defaults, ...Object.fromEntries(said) };
+  const options: BreakerOptions = { ...defaults, openMsMax: longestOf(given, defaults), ...Object.fromEntries(said) };
   for (const [name, least, most] of BOUNDS) {
     const value = options[name];
     if (value !== null) inRange(name, value, least, most);
   }
   return options;
+}
+
+/** Where only the first wait is given, the longest is no shorter. */
+function longestOf({ openMs = 0 }: Partial<BreakerOptions>, { openMsMax }: BreakerOptions): number {
+  return Math.max(openMs, openMsMax);
 }
 
 /** Longest wait that an upstream's Retry-After, or a peer, can impose. */
