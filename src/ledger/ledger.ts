@@ -83,6 +83,8 @@ export class UsageLedger implements Ledger, Book {
   #recovering = false;
   /** Rows wait in the journal that memory has forgotten. */
   #parked = false;
+  /** While those are read again, the attempts that are this instance's own to write. */
+  #own: Set<string> | undefined;
   #closed = false;
 
   constructor(parts: LedgerParts, folder: string, lock: { release(): void }) {
@@ -115,6 +117,7 @@ export class UsageLedger implements Ledger, Book {
   dispatched(dispatch: UsageDispatch): LedgerEntry {
     const entry = new Entry(dispatch, this);
     entry.place = this.#entries.add(entry);
+    this.#own?.add(dispatch.id);
     const { reservations } = this.#parts;
     if (reservations?.usable !== true) {
       this.#unsecured.push(entry);
@@ -249,23 +252,19 @@ export class UsageLedger implements Ledger, Book {
     await this.#flush();
     this.#journal.rotate();
     this.#parked = false;
-    const under = new Set([...this.#entries].map(({ dispatch }) => dispatch.id));
+    const own = new Set([...this.#entries].map(({ dispatch }) => dispatch.id));
+    this.#own = own;
     const segments = this.#journal.closed().map((segment) => segment.path);
     let whole = false;
     try {
-      const skips = (id: string): boolean => under.has(id) || this.#isHere(id);
+      const skips = (id: string): boolean => own.has(id);
       whole = (await this.#replay(segments, skips)) && (await this.#replayReserved(skips));
     } finally {
+      this.#own = undefined;
       if (!whole) this.#parked = true;
     }
     // Where rows were parked again meanwhile, the next time reads all of it, and writes nothing twice.
     if (!this.#parked) this.#recount();
-  }
-
-  /** Few are, while what was parked is read again. */
-  #isHere(id: string): boolean {
-    for (const { dispatch } of this.#entries) if (dispatch.id === id) return true;
-    return false;
   }
 
   async #replayReserved(skips: (id: string) => boolean): Promise<boolean> {

@@ -285,6 +285,25 @@ it('an end that Redis is still being told is waited for before rows are read fro
   for (const { state } of one.database.rows.values()) assert.equal(state, 'settled');
 });
 
+it('what goes out while they are read again is under way, and none of them', async (t) => {
+  const { redis, port } = await openRedis(t);
+  const late: Awaited<ReturnType<typeof goesOut>>[] = [];
+  const run: RedisPort['run'] = async (script, keys, args) => {
+    if (script.name === 'ledger-scan' && keys.includes(hashOf('one'))) late.push(await goesOut(one));
+    return port.run(script, keys, args);
+  };
+  const one: LedgerBench = await reserving(t, redis, { redis: { ...port, run }, rowsMax: 5 });
+  one.database.away = true;
+  const made = await Promise.all(Array.from({ length: 10 }, () => goesOut(one)));
+  for (const each of made) each.end();
+  one.database.away = false;
+  await comes(one, async () => one.database.rows.size === 10 && late.length > 0);
+  for (const { dispatch } of late) assert.equal(one.database.rows.has(dispatch.id), false);
+  for (const each of late) each.end();
+  await comes(one, async () => one.database.rows.size === 10 + late.length);
+  assert.ok([...one.database.rows.values()].every(({ state }) => state === 'settled'));
+});
+
 it('what is in the database is forgotten in Redis, also where that did not answer meanwhile, and before the hub ends', async (t) => {
   const { redis, port } = await openRedis(t);
   let deaf = false;
