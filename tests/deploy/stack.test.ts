@@ -116,6 +116,8 @@ describe('a stack', () => {
       assert.equal(stdout, '', 'nobody was told');
     }
     await stack.configure({});
+    // Now, and not with the next renewal: before 1.27.4 NGINX closes idle connections at a reload, and one of them may be in use just then.
+    assert.equal((await runCli(['reload', '--folder', stack.folder])).code, 0);
     assert.deepEqual(await Promise.all(['hub-1', 'hub-2'].map((name) => stack.pidOf(name))), pids);
   });
 
