@@ -8,7 +8,7 @@ import { limits } from '#core/limits';
 import { openLedger } from '#ledger/ledger';
 import { Reservations } from '#ledger/reservations';
 import type { UsageLedger } from '#ledger/ledger';
-import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
+import { createBatchWriter, tryLockFolder } from '#storage/index';
 import type { Storage } from '#storage/index';
 import type { RedisPort } from '#redis/index';
 import { createGuard, DEPENDENCY_BREAKER } from './breakers.ts';
@@ -41,7 +41,7 @@ export function openHubLedger(
   makeFolder(folder);
   const ledger = openLedger({
     folder,
-    lock: tryLock,
+    lock: tryLockFolder,
     reservations,
     createWriter: (ended) =>
       createBatchWriter<UsageRecord>({
@@ -63,13 +63,4 @@ export function openHubLedger(
         logger.warn('usage-rows-left-in-journal', { count: ledger.backlog, reason: messageOf(error) }),
       ),
   };
-}
-
-function tryLock(folder: string): { release(): void } | null {
-  try {
-    return lockFolder(folder);
-  } catch (error) {
-    if (error instanceof FolderLockedError) return null;
-    throw error;
-  }
 }

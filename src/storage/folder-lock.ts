@@ -40,6 +40,16 @@ export function lockFolder(dataDir: string): FolderLock {
   return { release: () => (database.isOpen ? database.close() : undefined) };
 }
 
+/** As `lockFolder`; null where another process holds it. */
+export function tryLockFolder(dataDir: string): FolderLock | null {
+  try {
+    return lockFolder(dataDir);
+  } catch (error) {
+    if (error instanceof FolderLockedError) return null;
+    throw error;
+  }
+}
+
 function openIn(dataDir: string): DatabaseSync {
   try {
     return new DatabaseSync(path.join(dataDir, 'lock.sqlite'));

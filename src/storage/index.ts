@@ -19,7 +19,7 @@ export { isUnavailable } from './ask.ts';
 export type { PoolOptions, PoolStats } from './postgres.ts';
 export { createBatchWriter } from './batch-writer.ts';
 export { createContentWriter } from './content-writer.ts';
-export { FolderLockedError, lockFolder } from './folder-lock.ts';
+export { tryLockFolder } from './folder-lock.ts';
 export { createRunWriter } from './run-writer.ts';
 export { monthOf } from './repositories/usage-months.ts';
 export { statementsAs } from './statements.ts';

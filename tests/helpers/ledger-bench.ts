@@ -10,7 +10,7 @@ import { openLedger } from '#ledger/ledger';
 import type { UsageLedger } from '#ledger/ledger';
 import { Reservations } from '#ledger/reservations';
 import type { RedisPort } from '#redis/index';
-import { createBatchWriter, FolderLockedError, lockFolder } from '#storage/index';
+import { createBatchWriter, tryLockFolder } from '#storage/index';
 import { usageOf } from '../conformance/records.ts';
 import { temporaryFolder, waitFor } from './hub-process.ts';
 import { listeners, nothingTold, openGuard } from './storage.ts';
@@ -48,7 +48,7 @@ export async function ledgerBench(t: TestContext, given: Given = {}): Promise<Le
   const parts = { incarnation, guard: openGuard, clock, random: seededRandom(1), logger };
   const ledger = openLedger({
     folder,
-    lock: tryLock,
+    lock: tryLockFolder,
     reservations: redis === undefined ? null : new Reservations({ ...parts, redis }),
     clock,
     logger,
@@ -70,15 +70,6 @@ export async function ledgerBench(t: TestContext, given: Given = {}): Promise<Le
   const own = readdirSync(folder).find((name) => !before.has(name)) ?? assert.fail('no folder of its own');
   const logged = (event: string): number => heard.logged.filter((line) => line.event === event).length;
   return { ledger, clock, database, told, logged, folder, own: path.join(folder, own) };
-}
-
-function tryLock(folder: string): { release(): void } | null {
-  try {
-    return lockFolder(folder);
-  } catch (error) {
-    if (error instanceof FolderLockedError) return null;
-    throw error;
-  }
 }
 
 /** A row taken apart into what the gateway tells. */

@@ -27,13 +27,6 @@ export const betaHeader = {
 };
 
 export function betasIn(headers: IncomingHttpHeaders): string[] {
-  const given = headers['anthropic-beta'];
-  return given === undefined
-    ? []
-    : [given]
-        .flat()
-        .join(',')
-        .split(',')
-        .map((name) => name.trim())
-        .filter((name) => name !== '');
+  const given = [headers['anthropic-beta'] ?? []].flat();
+  return given.flatMap((names) => names.split(',')).flatMap((name) => name.trim() || []);
 }
